@@ -1,0 +1,12 @@
+/* Hash-chained audit log: who did what, on which evidence, how it ended. */
+#pragma once
+#include "azlin-plugin.h"
+#include "logfile.h"
+typedef struct _AzAudit AzAudit;
+AzAudit *az_audit_open(const char *path, GError **error);
+void az_audit_close(AzAudit *audit);
+/* One event: `what` ("failover", "vm.stop", "hostkey.trusted", ...), `facts` a{sv} (sunk). Adds time, uid, pid, host name. */
+gboolean az_audit_write(AzAudit *audit, const char *what, GVariant *facts, GError **error);
+GVariant *az_audit_show(AzAudit *audit, guint limit, GError **error); /* av of a{sv}, oldest first, the last `limit`; 0 = all */
+/* a{sv}: valid b, records t, bad_line t, head s. */
+GVariant *az_audit_verify(AzAudit *audit, GError **error);

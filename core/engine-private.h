@@ -1,0 +1,25 @@
+/* What the parts of the engine see of it: its services and the access flows have to bricks. */
+#pragma once
+#include "audit.h"
+#include "clock.h"
+#include "config.h"
+#include "engine.h"
+#include "journal.h"
+#include "op.h"
+#include "paths.h"
+#include "remote.h"
+
+AzConfig *az_engine_config(AzEngine *engine);
+AzPaths *az_engine_paths(AzEngine *engine);
+AzClock *az_engine_clock(AzEngine *engine);
+AzRemote *az_engine_remote(AzEngine *engine);                       /* made on first use */
+AzJournal *az_engine_journal(AzEngine *engine, GError **error);     /* opened on first use */
+AzAudit *az_engine_audit(AzEngine *engine, GError **error);         /* opened on first use */
+struct _AzRegistry *az_engine_registry(AzEngine *engine);
+
+/* Shorthands for flows: the selected brick of a kind; NULL and error when it cannot be loaded. */
+gconstpointer az_engine_lookup(AzEngine *engine, AzlinKind kind, const char *name, gpointer *ret_self, GError **error);
+/* The provider of a stored machine: vm->provider, else the selected one. */
+const AzlinProvider *az_engine_provider_of(AzEngine *engine, const AzlinVm *vm, gpointer *ret_self, GError **error);
+/* Runs on the machine through its provider's vm_exec or over SSH; here when request->vm is NULL. */
+void az_engine_exec(AzEngine *engine, const AzlinExec *request, AzlinOp *op);

@@ -1,0 +1,52 @@
+/* The engine's public face for front ends: submit, start, answer, cancel, query. The D-Bus service offers the same five. */
+#pragma once
+#include <gio/gio.h>
+typedef struct _AzEngine AzEngine;
+typedef struct _AzJob AzJob;
+
+/* One flag of a command: drives validation here, parsing and help in the CLI, and the D-Bus arguments. */
+typedef struct {
+  const char *name;     /* long flag name, and key in the a{sv} */
+  char letter;          /* short flag or 0 */
+  const char *type;     /* GVariant type: "b", "s", "as" (comma separated on the command line), "u", "d" */
+  const char *argument; /* placeholder in help; NULL for "b" */
+  const char *help;
+} AzFlag;
+
+typedef struct {
+  const char *kind; /* "deploy", "regions-add" */
+  const char *help;
+  const AzFlag *flags; /* ends {0} */
+} AzJobKind;
+
+/* `config_path`, `home`: --config and --home or NULL. Reads the configuration; bricks load on first use. */
+AzEngine *az_engine_new(const char *config_path, const char *home, GError **error);
+void az_engine_free(AzEngine *engine);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzEngine, az_engine_free)
+const AzJobKind *const *az_engine_kinds(void); /* ends NULL; needs no engine */
+
+typedef enum { AZ_JOB_CREATED, AZ_JOB_RUNNING, AZ_JOB_WAITING_ANSWER, AZ_JOB_DONE, AZ_JOB_FAILED, AZ_JOB_CANCELLED } AzJobState;
+
+/* What a watcher hears; all run on the engine's thread. Unused ones are NULL. */
+typedef struct {
+  void (*message)(AzJob *, const char *level /* "step", "ok", "warn", "fail", "hint", "detail" */, const char *region /* or NULL */,
+                  const char *text, gpointer data);
+  void (*region_changed)(AzJob *, const char *region, GVariant *facts /* a{sv}: status, text, ... */, gpointer data);
+  void (*progress)(AzJob *, guint64 done, guint64 total, const char *text, gpointer data);
+  void (*question)(AzJob *, const char *text, gpointer data); /* answer with az_engine_answer() */
+  void (*finished)(AzJob *, gpointer data);
+  gpointer data;
+} AzJobWatch;
+
+/* Validates `args` (a{sv}; unknown key: an error naming the nearest). The job is created, not started. */
+AzJob *az_engine_submit(AzEngine *engine, const char *kind, GVariant *args, const AzJobWatch *watch, GError **error);
+void az_engine_start(AzEngine *engine, AzJob *job);
+gboolean az_engine_answer(AzEngine *engine, AzJob *job, gboolean yes);
+void az_engine_cancel(AzEngine *engine, AzJob *job);
+/* Questions that need no side effect and no waiting: "config", "bricks", "audit", "audit-verify", "version". */
+GVariant *az_engine_query(AzEngine *engine, const char *what, GVariant *args, GError **error);
+
+AzJobState az_job_state(AzJob *job);
+int az_job_exit_code(AzJob *job);         /* valid when finished */
+GVariant *az_job_result(AzJob *job);      /* a{sv} of the JSON contract, or {"error": ErrorResult}; borrowed */
+const char *az_job_kind(AzJob *job);

@@ -1,0 +1,16 @@
+/* The error taxonomy: one table from code to the specification's ErrorResult, retry policy and suggested steps. */
+#pragma once
+#include "azlin-plugin.h"
+
+/* "NetworkFailure", "CapacityUnavailable", ...: the error_type of the specification. */
+const char *az_error_type(const GError *error);
+gboolean az_error_retry_possible(const GError *error);
+/* Delay before attempt + 1 (attempts count from 1), full jitter, or -1 = give up (the specification's counts). */
+int az_error_retry_delay_ms(const GError *error, guint32 attempt);
+/* a{sv} with error_type, error_message, resolution_steps as, retry_possible, log_details. `context` may be NULL, or
+ * "region=eastus size=..." to make the steps concrete. Floating. */
+GVariant *az_error_to_variant(const GError *error, const char *context);
+/* The exit code that an error gives to a command that produced no result: 1, 3, 4, 5, 64, 78 or 130. */
+int az_error_exit_code(const GError *error);
+/* Adds one suggested next step to the error; az_error_to_variant() puts these before the table's own. */
+void az_error_add_step(GError *error, const char *format, ...) G_GNUC_PRINTF(2, 3);

@@ -1,0 +1,33 @@
+/* What a flow (one kind of job) is, and what it may do to its job. */
+#pragma once
+#include "engine-private.h"
+
+typedef struct _AzFlow {
+  AzJobKind kind;
+  /* Pure check of the arguments after types were checked; errors are USAGE. May be NULL. */
+  gboolean (*check)(AzEngine *engine, GVariant *args, GError **error);
+  /* Starts the work under `root`; ends with az_job_finish() or az_job_fail(). */
+  void (*run)(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root);
+} AzFlow;
+
+/* Every flow that exists: flows.c lists them. */
+const AzFlow *const *az_flows(void);
+
+AzEngine *az_job_engine(AzJob *job);
+GVariant *az_job_args(AzJob *job);
+const char *az_job_arg_string(AzJob *job, const char *name);  /* NULL when not given */
+gboolean az_job_arg_bool(AzJob *job, const char *name);
+guint32 az_job_arg_uint(AzJob *job, const char *name, guint32 fallback);
+char **az_job_arg_strv(AzJob *job, const char *name);         /* NULL when not given; owned */
+
+void az_job_message(AzJob *job, const char *level, const char *region, const char *format, ...) G_GNUC_PRINTF(4, 5);
+void az_job_region(AzJob *job, const char *region, GVariant *facts);
+void az_job_progress(AzJob *job, guint64 done, guint64 total, const char *text);
+/* Asks; `answered` runs with yes or no (no also when nobody can be asked). With `--yes` given it runs at once with yes. */
+void az_job_ask(AzJob *job, const char *question, void (*answered)(AzJob *job, gboolean yes, gpointer data), gpointer data);
+/* Ends the job. `result` (a{sv}, sunk) is the JSON document of the contract. */
+void az_job_finish(AzJob *job, int exit_code, GVariant *result);
+void az_job_fail(AzJob *job, GError *error); /* {"error": ...} and the taxonomy's exit code; takes the error */
+/* Runs once the job has ended, to free the flow's own state. */
+void az_job_set_data(AzJob *job, gpointer data, GDestroyNotify free_func);
+gpointer az_job_data(AzJob *job);

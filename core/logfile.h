@@ -1,0 +1,15 @@
+/* Durable append-only line files shared by journal and audit log: locked, checksummed, a torn tail set aside. */
+#pragma once
+#include <glib.h>
+typedef struct _AzLogfile AzLogfile;
+/* Opens or creates (0600) `path`. Line = "<hash chain> <JSON>\n"; the hash covers the previous hash and this JSON. */
+AzLogfile *az_logfile_open(const char *path, GError **error);
+void az_logfile_close(AzLogfile *file);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzLogfile, az_logfile_close)
+/* Appends one record under an OFD lock and fdatasyncs; FALSE = it is not durable and nothing may follow from it. */
+gboolean az_logfile_append(AzLogfile *file, const char *json, GError **error);
+/* Calls `func` for each valid record in order; `ret_bad_line` = first line that breaks the chain, 0 = none. */
+gboolean az_logfile_foreach(AzLogfile *file, void (*func)(guint64 line, const char *json, gpointer data), gpointer data,
+                            guint64 *ret_bad_line, GError **error);
+/* Drops all records (only when the caller holds what makes that safe): used by the journal when nothing is open. */
+gboolean az_logfile_reset(AzLogfile *file, GError **error);

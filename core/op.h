@@ -1,0 +1,47 @@
+/* The operation tree: every asynchronous step is an op with a deadline, a parent, progress and exactly one result. */
+#pragma once
+#include "azlin-plugin.h"
+#include "clock.h"
+
+/* Where results that leave a tree early go: one sink per root op, set by the job that owns it. */
+typedef struct {
+  void (*progress)(AzlinOp *op, guint64 done, guint64 total, const char *text, gpointer data);
+  void (*region_started)(AzlinOp *op, const char *region, const char *text, gpointer data);
+  void (*region)(AzlinOp *op, const char *region, const AzlinVm *vm, const GError *error, gpointer data);
+  gpointer data;
+} AzOpSink;
+
+/* A tree's root. `timeout_ms` 0 = no deadline. The op ends through az_op_finish*() and is freed after `done` returned. */
+AzlinOp *az_op_new_root(AzClock *clock, const char *label, guint32 timeout_ms, const AzOpSink *sink, AzlinDone done,
+                        gpointer data);
+/* A child: ends CANCELLED when its parent ends or is cancelled, TIMED_OUT at its own deadline. Its `done` always runs
+ * exactly once, also then; a brick that finishes it later is ignored. `timeout_ms` 0 = only the parent's deadline. */
+AzlinOp *az_op_new(AzlinOp *parent, const char *label, guint32 timeout_ms, AzlinDone done, gpointer data);
+
+void az_op_finish(AzlinOp *op);
+void az_op_finish_vm(AzlinOp *op, const AzlinVm *vm);
+void az_op_finish_vms(AzlinOp *op, const AzlinVm *const *vms, gsize n);
+void az_op_finish_variant(AzlinOp *op, GVariant *value);
+void az_op_finish_reply(AzlinOp *op, int status, int pid, GBytes *out, GBytes *err); /* takes no reference of its own */
+void az_op_fail(AzlinOp *op, GError *error); /* takes `error` */
+void az_op_fail_new(AzlinOp *op, AzlinError code, const char *format, ...) G_GNUC_PRINTF(3, 4);
+/* Copies result or error of `from` (inside its `done`) onto `to`. */
+void az_op_forward(AzlinOp *from, AzlinOp *to);
+
+const GError *az_op_error(AzlinOp *op);
+const AzlinVm *az_op_vm(AzlinOp *op);
+const AzlinVm *const *az_op_vms(AzlinOp *op, gsize *n);
+GVariant *az_op_variant(AzlinOp *op);
+const AzlinReply *az_op_reply(AzlinOp *op);
+
+gboolean az_op_cancelled(AzlinOp *op); /* cancelled, timed out or finished: go on with nothing new */
+void az_op_cancel(AzlinOp *op, const char *why);
+void az_op_on_cancel(AzlinOp *op, void (*func)(gpointer), gpointer data);
+void az_op_progress(AzlinOp *op, guint64 done, guint64 total, const char *text);
+void az_op_region(AzlinOp *op, const char *region, const AzlinVm *vm, const GError *error);
+void az_op_region_started(AzlinOp *op, const char *region, const char *text);
+AzClock *az_op_clock(AzlinOp *op);
+const char *az_op_label(AzlinOp *op);
+
+/* Finishes that came late or twice since the start; for tests and `azlin --verbose`. */
+guint az_op_late_finishes(void);

@@ -1,0 +1,30 @@
+/* Machines over SSH: pinned host keys, one session per machine reused, commands, probes; libssh is loaded on first use. */
+#pragma once
+#include "audit.h"
+#include "config.h"
+#include "op.h"
+#include "paths.h"
+typedef struct _AzRemote AzRemote;
+AzRemote *az_remote_new(AzClock *clock, AzConfig *config, AzPaths *paths, AzAudit *audit);
+void az_remote_free(AzRemote *remote);
+
+/* The one function that turns an argv into the command string that SSH carries; any bytes but NUL. Owned. */
+char *az_remote_quote(const char *const *argv);
+/* The user's key pair: [ssh] key-file, or $AZLIN_HOME/keys/id_ed25519, made on first need (said on stderr by the CLI
+ * through `ret_made`). `ret_public` is one authorized_keys line. */
+gboolean az_remote_ensure_key(AzRemote *remote, char **ret_private_path, char **ret_public, gboolean *ret_made, GError **error);
+/* Runs request->argv on request->vm; op_reply. Errors: NETWORK, SSH, AUTH, HOST_KEY, TIMED_OUT. */
+void az_remote_exec(AzRemote *remote, const AzlinExec *request, AzlinOp *op);
+
+/* The probe of one machine, each step with a deadline of its own; finishes with variant aa{sv}: one evidence record
+ * (probe, outcome, ms, detail) per step that ran: tcp, ssh (banner + kex + pinned key), login (auth + echo nonce).
+ * A fresh connection each time; a failed probe is a result, not an error. */
+typedef struct { guint32 tcp_ms, ssh_ms, login_ms; } AzProbeLimits;
+void az_remote_probe(AzRemote *remote, const AzlinVm *vm, const AzProbeLimits *limits, AzlinOp *op);
+
+/* A per-job key: made on `from` (the private half never leaves it), admitted on `to` for `forced_argv` alone (or, NULL,
+ * for rrsync -wo `dir`) until `ttl_s` from now. Variant a{sv}: id s, identity_file s, known_hosts_file s (paths on
+ * `from`), user s, host s, port u. Revoke with az_remote_revoke(); both ends are cleaned, a dead end is journalled. */
+void az_remote_grant(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *id, const char *dir,
+                     guint32 ttl_s, AzlinOp *op);
+void az_remote_revoke(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *id, AzlinOp *op);

@@ -1,0 +1,2 @@
+/* context-file: not written yet. */
+#include "azlin-plugin.h"

@@ -1,0 +1,2 @@
+/* coordinator-file: not written yet. */
+#include "azlin-plugin.h"

@@ -1,0 +1,2 @@
+/* deployer-parallel: not written yet. */
+#include "azlin-plugin.h"

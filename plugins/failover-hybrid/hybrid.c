@@ -1,0 +1,2 @@
+/* failover-hybrid: not written yet. */
+#include "azlin-plugin.h"

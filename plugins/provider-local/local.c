@@ -1,0 +1,2 @@
+/* provider-local: not written yet. */
+#include "azlin-plugin.h"

@@ -1,0 +1,2 @@
+/* provider-sim: not written yet. */
+#include "azlin-plugin.h"

@@ -1,0 +1,2 @@
+/* provider-static: not written yet. */
+#include "azlin-plugin.h"

@@ -1,0 +1,2 @@
+/* sync-rsync: not written yet. */
+#include "azlin-plugin.h"

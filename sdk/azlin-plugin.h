@@ -1,0 +1,340 @@
+/* The only azlin header that a brick includes: records, the op currency, the host table, one interface per kind. */
+/* SPDX-License-Identifier: MIT
+ *
+ * Rules of the ABI
+ *  - Every struct that crosses begins with its size; fields and slots are only appended. A NULL slot means
+ *    "not supported".
+ *  - Calls come on the engine's thread and must never block. Asynchronous work has one currency, the AzlinOp:
+ *    whoever receives an op finishes it exactly once with one of the op_finish functions. A second finish is ignored
+ *    and logged; an op that nobody finishes ends at its deadline. So a brick cannot hang or confuse the engine.
+ *  - Records are borrowed for the length of a call; what must live longer is copied with vm_dup().
+ *  - Strings are UTF-8; times are microseconds since the Unix epoch; durations say their unit in the name. */
+#pragma once
+#include <gio/gio.h>
+G_BEGIN_DECLS
+
+#define AZLIN_ABI_MAJOR 1u /* part of the symbol's name: another major is simply not found */
+#define AZLIN_ABI_MINOR 0u /* the engine takes plugins whose minor is at most its own */
+
+typedef struct _AzlinHost AzlinHost; /* one brick's view of the engine */
+typedef struct _AzlinOp AzlinOp;     /* one running operation: deadline, cancel, progress, exactly one result */
+
+typedef enum {
+  AZLIN_KIND_PROVIDER = 1,
+  AZLIN_KIND_DEPLOYER,
+  AZLIN_KIND_FAILOVER,
+  AZLIN_KIND_SYNC,
+  AZLIN_KIND_CONTEXT,
+  AZLIN_KIND_COORDINATOR
+} AzlinKind;
+
+#define AZLIN_ERROR (g_quark_from_static_string("azlin-error-quark"))
+typedef enum { /* one row of the taxonomy (core/error.c) and of docs/errors.md each */
+  AZLIN_ERROR_FAILED,
+  AZLIN_ERROR_NETWORK,
+  AZLIN_ERROR_CAPACITY,
+  AZLIN_ERROR_PERMISSION,
+  AZLIN_ERROR_TIMED_OUT,
+  AZLIN_ERROR_SSH,
+  AZLIN_ERROR_AUTH,
+  AZLIN_ERROR_HOST_KEY,
+  AZLIN_ERROR_SYNC,
+  AZLIN_ERROR_PARTIAL,
+  AZLIN_ERROR_USAGE,
+  AZLIN_ERROR_CONFIG,
+  AZLIN_ERROR_THROTTLED,
+  AZLIN_ERROR_NOT_FOUND,
+  AZLIN_ERROR_EXISTS,
+  AZLIN_ERROR_NOT_SUPPORTED,
+  AZLIN_ERROR_POLICY,
+  AZLIN_ERROR_LOCKED,
+  AZLIN_ERROR_FENCED,
+  AZLIN_ERROR_DECLINED,
+  AZLIN_ERROR_CANCELLED,
+  AZLIN_ERROR_STORAGE,
+  AZLIN_N_ERRORS
+} AzlinError;
+
+typedef enum { AZLIN_POWER_UNKNOWN, AZLIN_POWER_RUNNING, AZLIN_POWER_STOPPED, AZLIN_POWER_DEALLOCATED } AzlinPower;
+typedef enum {
+  AZLIN_STOP_UNKNOWN,   /* the provider cannot say why the machine is off */
+  AZLIN_STOP_REQUESTED, /* somebody asked for it: intent, never an outage */
+  AZLIN_STOP_ENDED      /* the machine ended by itself; the provider has no request on record */
+} AzlinStopCause;
+typedef enum { /* strings: "network_unreachable", ... as in the functional specification; AUTH and HOST_KEY added */
+  AZLIN_FAILURE_NONE,
+  AZLIN_FAILURE_NETWORK_UNREACHABLE,
+  AZLIN_FAILURE_SSH_CONNECTION_FAILED,
+  AZLIN_FAILURE_VM_STOPPED,
+  AZLIN_FAILURE_VM_DEALLOCATED,
+  AZLIN_FAILURE_PERFORMANCE_DEGRADED,
+  AZLIN_FAILURE_UNKNOWN,
+  AZLIN_FAILURE_AUTH_FAILED,
+  AZLIN_FAILURE_HOST_KEY_CHANGED
+} AzlinFailure;
+typedef enum { AZLIN_MODE_HYBRID, AZLIN_MODE_AUTO, AZLIN_MODE_MANUAL } AzlinMode;
+
+/* ---- records ---- */
+
+typedef struct { /* what a provider is asked to make */
+  gsize size;
+  const char *region, *vm_name, *resource_group, *vm_size, *image;
+  const char *ssh_user, *ssh_public_key; /* one authorized_keys line without a newline */
+  GVariant *tags;                        /* a{ss} or NULL */
+} AzlinVmSpec;
+
+typedef struct { /* one machine of one region; the stored record */
+  gsize size;
+  const char *region, *vm_name, *public_ip, *resource_group, *provider, *id;
+  const char *ssh_user, *host_key; /* host_key: "ssh-ed25519 AAAA..." as pinned, or NULL */
+  guint32 ssh_port;
+  gboolean is_primary;
+  gint64 created_at, last_health_check; /* 0 = never */
+  const char *status;                   /* last known: "ok", "down", "stopped", "unknown" */
+  GVariant *tags;                       /* a{ss} or NULL */
+  AzlinPower power;                     /* live fields, filled by the provider, never stored */
+  AzlinStopCause stop_cause;
+} AzlinVm;
+
+/* The stored fields of AzlinVm with their names in JSON: every codec (records.c, context-file) expands this one list. */
+#define AZLIN_VM_FIELDS(STRING, UINT, BOOL, TIME, TAGS)                                                                \
+  STRING(region) STRING(vm_name) STRING(public_ip) UINT(ssh_port) STRING(ssh_user) STRING(resource_group)              \
+  STRING(provider) STRING(id) STRING(host_key) TIME(created_at) TIME(last_health_check) BOOL(is_primary)               \
+  STRING(status) TAGS(tags)
+
+typedef struct { /* how one probe of one vantage ended */
+  gsize size;
+  const char *vantage; /* "here", or the region whose machine was asked */
+  const char *probe;   /* "power", "tcp", "ssh", "login" */
+  const char *outcome; /* "ok", "refused", "timeout", "unreachable", "closed", "auth_failed", "host_key_changed",
+                          "running", "stopped", "deallocated", "error" */
+  const char *detail;  /* one sentence for people, or NULL */
+  double ms;           /* duration, milliseconds */
+  gint64 at;
+} AzlinEvidence;
+
+typedef struct {
+  gsize size;
+  const AzlinVm *vm; /* as stored, with power and stop_cause as just read */
+  gboolean healthy;
+  AzlinFailure failure;
+  double response_time_ms; /* login round trip; < 0 = none */
+  const char *detail;
+  const AzlinEvidence *const *evidence; /* ends NULL */
+} AzlinHealth;
+
+typedef struct { /* what one vantage has seen of the suspect; input of decide() */
+  gsize size;
+  const char *vantage;
+  gboolean was_up;         /* its last stored verdict was UP: without it the vantage does not count */
+  gboolean self_check_ok;  /* it reached another machine by the same kind of probe in this window */
+  gboolean fresh_success;  /* it saw life in this window: vetoes automation */
+  gboolean refused;        /* the last probe was answered by a reset: no pause explains that */
+  guint32 dark_probes;     /* consecutive failures up to now */
+  double dark_seconds;     /* from the first to the last of them */
+} AzlinVantage;
+
+typedef struct {
+  gsize size;
+  const AzlinHealth *source;
+  const AzlinHealth *const *others;    /* all other regions, ends NULL */
+  const AzlinVantage *const *vantages; /* ends NULL */
+  AzlinMode mode;
+  gint64 now;
+} AzlinDecisionInput;
+
+typedef struct { /* one line of the explanation */
+  const char *what; /* "vantage here: 7 of 7 dark for 36 s" */
+  double weight;    /* log-odds */
+} AzlinWeight;
+
+typedef struct { /* filled by decide(); strings are made with g_strdup, weights hold AzlinWeight; the engine frees */
+  gsize size;
+  gboolean should_auto_failover;
+  gboolean more_evidence_helps; /* not settled yet: probe again after `wait_seconds` */
+  double wait_seconds;
+  double confidence; /* 0..1 */
+  AzlinFailure failure;
+  char *reason;
+  char *what_would_change;
+  GArray *weights; /* of AzlinWeight, `what` owned */
+  GPtrArray *ranking; /* of char*: "westus2: healthy, 45 ms", best target first; the region is the text before ':' */
+} AzlinDecision;
+
+typedef struct {
+  gsize size;
+  const AzlinVmSpec *const *specs; /* ends NULL; one per region */
+  guint32 max_concurrent, region_timeout_s;
+} AzlinDeployPlan;
+
+typedef struct {
+  gsize size;
+  const AzlinVm *source, *target;
+  const char *path; /* absolute directory, checked by the engine */
+  guint64 bytes, files;
+  gboolean delete_extra, dry_run, checksum;
+  guint32 bwlimit_kib;            /* KiB/s, 0 = none */
+  guint32 max_delete;             /* 0 = no bound */
+  const char *const *exclude;     /* NULL-terminated patterns or NULL */
+  GVariant *grant;                /* a{sv} of ssh_grant(), NULL in a dry score() */
+} AzlinSyncJob;
+
+typedef struct {
+  gsize size;
+  const AzlinVm *vm;        /* NULL = a process on this host, else a command over SSH */
+  const char *const *argv;  /* NULL-terminated; the engine quotes it for the remote shell */
+  GBytes *input;            /* standard input or NULL */
+  gsize max_output;         /* cap on stdout, bytes; 0 = 1 MiB; more is an error */
+  gboolean detach;          /* local only: own session, no pipes, survives azlin; reply comes once it has started */
+  void (*on_line)(const char *line, gpointer data); /* each line of stdout ('\n' or '\r' ends it) as it comes; then out is empty */
+  gpointer line_data;       /* must live until the op has finished */
+} AzlinExec;
+
+typedef struct {
+  gsize size;
+  int status; /* exit code; 128 + n when a signal ended it */
+  int pid;    /* detach only */
+  GBytes *out, *err;
+} AzlinReply;
+
+/* ---- what the engine gives ---- */
+
+typedef void (*AzlinDone)(AzlinOp *op, gpointer data);
+
+typedef struct {
+  gsize size;
+  /* this brick's view */
+  void (*log)(AzlinHost *, GLogLevelFlags, const char *fmt, ...) G_GNUC_PRINTF(3, 4);
+  GVariant *(*option)(AzlinHost *, const char *name); /* owned; type- and range-checked; never NULL for a declared name */
+  const char *(*state_dir)(AzlinHost *);              /* 0700 folder, this brick's alone, under $AZLIN_HOME; made on demand */
+  const char *(*home_dir)(AzlinHost *);               /* $AZLIN_HOME itself */
+  gint64 (*now)(AzlinHost *);                         /* wall time, microseconds; virtual under provider-sim */
+  gint64 (*monotonic)(AzlinHost *);                   /* CLOCK_BOOTTIME, microseconds; virtual under provider-sim */
+  gconstpointer (*lookup)(AzlinHost *, AzlinKind, const char *name /* NULL = the selected one */, gpointer *self);
+  AzlinVm *(*vm_dup)(const AzlinVm *);
+  void (*vm_free)(AzlinVm *);
+
+  /* ops: make a child, give it to an asynchronous call, read its result in `done`; it is freed after `done` returns */
+  AzlinOp *(*op_new)(AzlinOp *parent, const char *label, guint32 timeout_ms /* 0 = the parent's */, AzlinDone done,
+                     gpointer data);
+  gboolean (*op_cancelled)(AzlinOp *);
+  void (*op_cancel)(AzlinOp *, const char *why);
+  void (*op_on_cancel)(AzlinOp *, void (*func)(gpointer), gpointer data); /* for work that is not itself an op */
+  void (*op_progress)(AzlinOp *, guint64 done, guint64 total, const char *text);
+  void (*op_region)(AzlinOp *, const char *region, const AzlinVm *, const GError *); /* one region's result, streamed at once */
+  void (*op_region_started)(AzlinOp *, const char *region, const char *text);
+  void (*op_finish)(AzlinOp *);
+  void (*op_finish_vm)(AzlinOp *, const AzlinVm *);                      /* copied */
+  void (*op_finish_vms)(AzlinOp *, const AzlinVm *const *, gsize n);     /* copied */
+  void (*op_finish_variant)(AzlinOp *, GVariant *);                      /* sinks a floating reference */
+  void (*op_fail)(AzlinOp *, GError *);                                  /* takes the error */
+  const GError *(*op_error)(AzlinOp *);                                  /* NULL = success; the four below are valid in `done` */
+  const AzlinVm *(*op_vm)(AzlinOp *);
+  const AzlinVm *const *(*op_vms)(AzlinOp *, gsize *n);
+  GVariant *(*op_variant)(AzlinOp *); /* borrowed */
+  const AzlinReply *(*op_reply)(AzlinOp *);
+
+  /* the world: each finishes its op */
+  void (*exec)(AzlinHost *, const AzlinExec *, AzlinOp *);  /* op_reply; a command that ran is success whatever its status */
+  void (*sleep)(AzlinHost *, guint32 ms, AzlinOp *);
+  void (*health)(AzlinHost *, const AzlinVm *, AzlinOp *);  /* op_variant: a{sv} of the health record */
+  int (*retry_delay_ms)(const GError *, guint32 attempt);   /* taxonomy: delay before attempt + 1, or < 0 = give up */
+
+  /* journal: durable before it returns; FALSE = nothing may be done. `undo` is handed to recover() after a crash */
+  gboolean (*journal_intent)(AzlinHost *, AzlinOp *, const char *what, GVariant *undo /* a{sv} */, guint64 *ret_id,
+                             GError **error);
+  void (*journal_done)(AzlinHost *, guint64 id);
+} AzlinHostApi;
+struct _AzlinHost {
+  const AzlinHostApi *api; /* private fields follow */
+};
+
+/* ---- one interface per kind; every op is finished exactly once by the brick ---- */
+
+typedef struct { /* one cloud, one machine at a time, no policy */
+  gsize size;
+  void (*vm_create)(gpointer self, const AzlinVmSpec *, AzlinOp *); /* op_vm; adopts a machine of that name that exists */
+  void (*vm_get)(gpointer self, const AzlinVm *, AzlinOp *);        /* op_vm with live power; NOT_FOUND when gone */
+  void (*vm_power)(gpointer self, const AzlinVm *, AzlinPower want, AzlinOp *); /* op_vm */
+  void (*vm_restart)(gpointer self, const AzlinVm *, AzlinOp *);                /* op_vm */
+  void (*vm_delete)(gpointer self, const AzlinVm *, AzlinOp *);                 /* finish; gone already = success */
+  void (*vm_list)(gpointer self, AzlinOp *);                                    /* op_vms: all that azlin made */
+  /* optional: machines without a network. NULL = the engine uses sockets and SSH. */
+  void (*vm_exec)(gpointer self, const AzlinVm *, const AzlinExec *, AzlinOp *);
+  void (*vm_probe)(gpointer self, const AzlinVm *suspect, const AzlinVm *from /* NULL = here */, AzlinOp *); /* variant (ss): outcome, detail */
+  gboolean virtual_time; /* the engine runs on a virtual clock while this provider is selected */
+} AzlinProvider;
+
+typedef struct { /* fan-out policy; results leave through op_region() */
+  gsize size;
+  void (*deploy)(gpointer self, const AzlinDeployPlan *, AzlinOp *);
+} AzlinDeployer;
+
+typedef struct { /* decide() is pure: no I/O, no clock, no state beyond its options */
+  gsize size;
+  void (*decide)(gpointer self, const AzlinDecisionInput *, AzlinDecision *out);
+} AzlinFailover;
+
+typedef struct {
+  gsize size;
+  /* predicted seconds, or < 0 = cannot do this job; strategy=auto takes the smallest; ret_reason is g_strdup'ed */
+  double (*score)(gpointer self, const AzlinSyncJob *, char **ret_reason);
+  /* variant a{sv}: files_synced t, bytes_transferred t, errors as, items as (dry run: one line per change) */
+  void (*transfer)(gpointer self, const AzlinSyncJob *, AzlinOp *);
+} AzlinSync;
+
+typedef struct { /* where region records live; every call is atomic and durable when it finishes */
+  gsize size;
+  void (*list)(gpointer self, AzlinOp *); /* op_vms: primary first, then by region name */
+  void (*put)(gpointer self, const AzlinVm *, AzlinOp *); /* add or update by region; never moves the primary while one stands */
+  void (*forget)(gpointer self, const char *region, AzlinOp *);
+  /* compare-and-swap: the primary must still be `from` ("" = none) and the epoch `epoch`; on success epoch + 1 is
+   * stored with it. variant t: the new epoch; FENCED when somebody was faster. `to` = "" leaves no primary. */
+  void (*set_primary)(gpointer self, const char *from, const char *to, guint64 epoch, AzlinOp *);
+  void (*info)(gpointer self, AzlinOp *); /* variant a{sv}: epoch t, generation t, primary s, path s */
+} AzlinContext;
+
+typedef struct { /* who may act: leases with a rising fence token */
+  gsize size;
+  void (*acquire)(gpointer self, const char *key, guint32 ttl_s, AzlinOp *); /* variant t: the token; LOCKED = held by another */
+  void (*renew)(gpointer self, const char *key, guint64 token, AzlinOp *);
+  void (*release)(gpointer self, const char *key, guint64 token, AzlinOp *);
+} AzlinCoordinator;
+
+/* ---- the descriptor: data only, so that no code of the plugin matters before it was checked ---- */
+
+typedef struct {
+  const char *name, *type; /* GVariant type: "s", "as", "b", "u", "d", "t" */
+  const char *def;         /* default in the config file's spelling; NULL = empty */
+  const char *min, *max;   /* numbers only; NULL = no bound */
+  const char *help;        /* one line */
+} AzlinOption;
+
+typedef struct {
+  gsize size;
+  AzlinKind kind;
+  const char *name, *summary;
+  const AzlinOption *options; /* ends {0}; or NULL */
+  gboolean (*init)(AzlinHost *, gpointer *ret_self, GError **); /* no I/O; FALSE: the brick stays out, reason shown */
+  void (*free)(gpointer self);                                  /* after its last op has finished */
+  /* after a crash: finish or undo what journal_intent(what, undo) announced; finishing the op closes the record.
+   * NULL is allowed for a brick that never writes intents. */
+  void (*recover)(gpointer self, const char *what, GVariant *undo, AzlinOp *);
+  gconstpointer iface;
+} AzlinBrick;
+
+typedef struct {
+  gsize size;
+  guint32 abi_major, abi_minor;
+  const char *id, *version, *license;
+  const AzlinBrick *const *bricks; /* ends NULL */
+} AzlinPlugin;
+
+#define AZLIN_PLUGIN_SYMBOL "azlin_plugin_v1"
+#define AZLIN_PLUGIN_DEFINE(_id, _version, _license, ...)                                                              \
+  __attribute__((visibility("default"))) extern const AzlinPlugin azlin_plugin_v1;                                     \
+  const AzlinPlugin azlin_plugin_v1 = {                                                                                \
+    sizeof(AzlinPlugin), AZLIN_ABI_MAJOR, AZLIN_ABI_MINOR, _id, _version, _license,                                    \
+    (const AzlinBrick *const[]) { __VA_ARGS__, NULL },                                                                 \
+  };
+G_END_DECLS
