@@ -1,4 +1,5 @@
-/* Time as the engine sees it: real (CLOCK_BOOTTIME, main loop timers) or virtual (jumps to the next timer when idle). */
+/* Time as the engine sees it: real (CLOCK_BOOTTIME, main loop timers) or virtual (jumps to the next timer when idle).
+ */
 #pragma once
 #include <glib.h>
 G_BEGIN_DECLS

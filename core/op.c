@@ -1,1 +1,384 @@
-#include <glib.h>
+/* The operation tree: every asynchronous step is an op with a deadline, a parent, progress and exactly one result. */
+#include "op.h"
+
+#include "record.h"
+
+/* Ended ops stay readable for this many successors, so that a brick which finishes one twice or far too late hits a
+ * tombstone and not freed memory. */
+#define TOMBSTONES 4096
+
+typedef enum { ACTIVE, FINISHED, CUT_SHORT, BURIED } OpState;
+
+typedef struct {
+  void (*func)(gpointer);
+  gpointer data;
+} CancelHook;
+
+struct _AzlinOp {
+  AzClock *clock;
+  AzlinOp *parent;
+  GPtrArray *children; /* borrowed: a child leaves when it is buried */
+  char *label;
+  guint32 timeout_ms;
+  AzTimer *timer;
+  AzOpSink sink; /* root only */
+  AzlinDone done;
+  gpointer data;
+  OpState state;
+  GArray *hooks; /* of CancelHook */
+  GError *error;
+  AzlinVm *vm;
+  GPtrArray *vms; /* of AzlinVm, NULL-terminated */
+  GVariant *variant;
+  AzlinReply reply;
+};
+
+static GQueue tombstones = G_QUEUE_INIT;
+static guint late_finishes;
+
+static void end_op(AzlinOp *op, OpState how, GError *error);
+
+static void
+clear_results(AzlinOp *op)
+{
+  g_clear_error(&op->error);
+  g_clear_pointer(&op->vm, az_vm_free);
+  g_clear_pointer(&op->vms, g_ptr_array_unref);
+  g_clear_pointer(&op->variant, g_variant_unref);
+  g_clear_pointer(&op->reply.out, g_bytes_unref);
+  g_clear_pointer(&op->reply.err, g_bytes_unref);
+  g_clear_pointer(&op->hooks, g_array_unref);
+  g_clear_pointer(&op->children, g_ptr_array_unref);
+}
+
+static void
+bury(AzlinOp *op)
+{
+  for (guint i = 0; op->children != NULL && i < op->children->len; i++)
+    ((AzlinOp *) g_ptr_array_index(op->children, i))->parent = NULL;
+  if (op->parent != NULL && op->parent->children != NULL)
+    g_ptr_array_remove_fast(op->parent->children, op);
+  op->parent = NULL;
+  op->state = BURIED;
+  clear_results(op);
+  g_queue_push_tail(&tombstones, op);
+  if (g_queue_get_length(&tombstones) > TOMBSTONES) {
+    AzlinOp *oldest = g_queue_pop_head(&tombstones);
+    g_free(oldest->label);
+    g_free(oldest);
+  }
+}
+
+static gboolean
+deliver(gpointer data)
+{
+  AzlinOp *op = data;
+  if (op->done != NULL)
+    op->done(op, op->data);
+  bury(op);
+  return G_SOURCE_REMOVE;
+}
+
+/* `done` always comes from the main loop: a caller never sees it before its own call has returned. */
+static void
+deliver_later(AzlinOp *op)
+{
+  g_autoptr(GSource) source = g_idle_source_new();
+  g_source_set_priority(source, G_PRIORITY_DEFAULT);
+  g_source_set_callback(source, deliver, op, NULL);
+  g_source_attach(source, g_main_context_get_thread_default());
+}
+
+static void
+run_cancel_hooks(AzlinOp *op)
+{
+  g_autoptr(GArray) hooks = g_steal_pointer(&op->hooks);
+  for (guint i = 0; hooks != NULL && i < hooks->len; i++) {
+    CancelHook *hook = &g_array_index(hooks, CancelHook, i);
+    hook->func(hook->data);
+  }
+}
+
+static void
+cut_children(AzlinOp *op, const GError *error)
+{
+  for (guint i = 0; op->children != NULL && i < op->children->len; i++) {
+    AzlinOp *child = g_ptr_array_index(op->children, i);
+    if (child->state != ACTIVE)
+      continue;
+    const char *why = error != NULL ? error->message : "the operation it belonged to has ended";
+    end_op(child, CUT_SHORT, g_error_new(AZLIN_ERROR, AZLIN_ERROR_CANCELLED, "cancelled: %s", why));
+  }
+}
+
+/* Takes `error`; NULL = success with whatever results were stored. */
+static void
+end_op(AzlinOp *op, OpState how, GError *error)
+{
+  if (op->state != ACTIVE) {
+    /* after a deadline or cancel a brick's own finish is expected; after its first finish it is a defect of the brick
+     */
+    if (op->state == FINISHED || op->state == BURIED)
+      g_debug("operation '%s' was finished again; ignored", op->label);
+    late_finishes++;
+    g_clear_error(&error);
+    return;
+  }
+  op->state = how;
+  op->error = error;
+  az_timer_cancel(g_steal_pointer(&op->timer));
+  if (how == CUT_SHORT)
+    run_cancel_hooks(op);
+  cut_children(op, error);
+  deliver_later(op);
+}
+
+static void
+on_deadline(gpointer data)
+{
+  AzlinOp *op = data;
+  op->timer = NULL;
+  end_op(op, CUT_SHORT,
+         g_error_new(AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT, "%s: timeout after %g s", op->label, op->timeout_ms / 1000.0));
+}
+
+static AzlinOp *
+make_op(AzClock *clock, const char *label, guint32 timeout_ms, AzlinDone done, gpointer data)
+{
+  AzlinOp *op = g_new0(AzlinOp, 1);
+  op->clock = clock;
+  op->label = g_strdup(label != NULL ? label : "operation");
+  op->timeout_ms = timeout_ms;
+  op->done = done;
+  op->data = data;
+  op->reply.size = sizeof op->reply;
+  if (timeout_ms > 0)
+    op->timer = az_clock_after(clock, timeout_ms, on_deadline, op);
+  return op;
+}
+
+AzlinOp *
+az_op_new_root(AzClock *clock, const char *label, guint32 timeout_ms, const AzOpSink *sink, AzlinDone done,
+               gpointer data)
+{
+  AzlinOp *op = make_op(clock, label, timeout_ms, done, data);
+  if (sink != NULL)
+    op->sink = *sink;
+  return op;
+}
+
+AzlinOp *
+az_op_new(AzlinOp *parent, const char *label, guint32 timeout_ms, AzlinDone done, gpointer data)
+{
+  AzlinOp *op = make_op(parent->clock, label, timeout_ms, done, data);
+  if (parent->state == BURIED) {
+    end_op(op, CUT_SHORT, g_error_new(AZLIN_ERROR, AZLIN_ERROR_CANCELLED, "cancelled: %s has ended", parent->label));
+    return op;
+  }
+  op->parent = parent;
+  if (parent->children == NULL)
+    parent->children = g_ptr_array_new();
+  g_ptr_array_add(parent->children, op);
+  if (parent->state != ACTIVE)
+    end_op(op, CUT_SHORT, g_error_new(AZLIN_ERROR, AZLIN_ERROR_CANCELLED, "cancelled: %s has ended", parent->label));
+  return op;
+}
+
+void
+az_op_finish(AzlinOp *op)
+{
+  end_op(op, FINISHED, NULL);
+}
+
+void
+az_op_finish_vm(AzlinOp *op, const AzlinVm *vm)
+{
+  if (op->state == ACTIVE)
+    op->vm = az_vm_dup(vm);
+  end_op(op, FINISHED, NULL);
+}
+
+void
+az_op_finish_vms(AzlinOp *op, const AzlinVm *const *vms, gsize n)
+{
+  if (op->state == ACTIVE) {
+    op->vms = g_ptr_array_new_full(n + 1, (GDestroyNotify) az_vm_free);
+    for (gsize i = 0; i < n; i++)
+      g_ptr_array_add(op->vms, az_vm_dup(vms[i]));
+  }
+  end_op(op, FINISHED, NULL);
+}
+
+void
+az_op_finish_variant(AzlinOp *op, GVariant *value)
+{
+  g_autoptr(GVariant) sunk = value == NULL ? NULL : g_variant_ref_sink(value);
+  if (op->state == ACTIVE)
+    op->variant = g_steal_pointer(&sunk);
+  end_op(op, FINISHED, NULL);
+}
+
+static void
+store_reply(AzlinOp *op, int status, int pid, GBytes *out, GBytes *err)
+{
+  op->reply.status = status;
+  op->reply.pid = pid;
+  op->reply.out = out != NULL ? g_bytes_ref(out) : g_bytes_new_static("", 0);
+  op->reply.err = err != NULL ? g_bytes_ref(err) : g_bytes_new_static("", 0);
+}
+
+void
+az_op_finish_reply(AzlinOp *op, int status, int pid, GBytes *out, GBytes *err)
+{
+  if (op->state == ACTIVE)
+    store_reply(op, status, pid, out, err);
+  end_op(op, FINISHED, NULL);
+}
+
+void
+az_op_fail(AzlinOp *op, GError *error)
+{
+  if (error == NULL)
+    error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "%s failed and gave no reason", op->label);
+  end_op(op, FINISHED, error);
+}
+
+void
+az_op_fail_new(AzlinOp *op, AzlinError code, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  az_op_fail(op, g_error_new_valist(AZLIN_ERROR, (int) code, format, args));
+  va_end(args);
+}
+
+void
+az_op_forward(AzlinOp *from, AzlinOp *to)
+{
+  if (from->error != NULL) {
+    az_op_fail(to, g_error_copy(from->error));
+    return;
+  }
+  if (to->state == ACTIVE) {
+    to->vm = from->vm != NULL ? az_vm_dup(from->vm) : NULL;
+    to->vms = from->vms != NULL ? g_ptr_array_ref(from->vms) : NULL;
+    to->variant = from->variant != NULL ? g_variant_ref(from->variant) : NULL;
+    if (from->reply.out != NULL)
+      store_reply(to, from->reply.status, from->reply.pid, from->reply.out, from->reply.err);
+  }
+  end_op(to, FINISHED, NULL);
+}
+
+const GError *
+az_op_error(AzlinOp *op)
+{
+  return op->error;
+}
+
+const AzlinVm *
+az_op_vm(AzlinOp *op)
+{
+  return op->vm;
+}
+
+const AzlinVm *const *
+az_op_vms(AzlinOp *op, gsize *n)
+{
+  static const AzlinVm *const none[] = { NULL };
+  if (n != NULL)
+    *n = op->vms != NULL ? op->vms->len : 0;
+  return op->vms != NULL && op->vms->len > 0 ? (const AzlinVm *const *) op->vms->pdata : none;
+}
+
+GVariant *
+az_op_variant(AzlinOp *op)
+{
+  return op->variant;
+}
+
+const AzlinReply *
+az_op_reply(AzlinOp *op)
+{
+  return op->reply.out != NULL ? &op->reply : NULL;
+}
+
+gboolean
+az_op_cancelled(AzlinOp *op)
+{
+  return op->state != ACTIVE;
+}
+
+void
+az_op_cancel(AzlinOp *op, const char *why)
+{
+  if (op->state == ACTIVE)
+    end_op(op, CUT_SHORT,
+           g_error_new(AZLIN_ERROR, AZLIN_ERROR_CANCELLED, "%s", why != NULL ? why : "cancelled by the user"));
+}
+
+void
+az_op_on_cancel(AzlinOp *op, void (*func)(gpointer), gpointer data)
+{
+  CancelHook hook = { func, data };
+  if (op->state != ACTIVE) {
+    func(data);
+    return;
+  }
+  if (op->hooks == NULL)
+    op->hooks = g_array_new(FALSE, FALSE, sizeof(CancelHook));
+  g_array_append_val(op->hooks, hook);
+}
+
+/* The sink of the tree, or NULL when `op` has ended: what comes late must not reach a job that is over. */
+static const AzOpSink *
+find_sink(AzlinOp *op)
+{
+  AzlinOp *root = op;
+  if (op->state != ACTIVE)
+    return NULL;
+  while (root->parent != NULL)
+    root = root->parent;
+  return &root->sink;
+}
+
+void
+az_op_progress(AzlinOp *op, guint64 done, guint64 total, const char *text)
+{
+  const AzOpSink *sink = find_sink(op);
+  if (sink != NULL && sink->progress != NULL)
+    sink->progress(op, done, total, text, sink->data);
+}
+
+void
+az_op_region(AzlinOp *op, const char *region, const AzlinVm *vm, const GError *error)
+{
+  const AzOpSink *sink = find_sink(op);
+  if (sink != NULL && sink->region != NULL)
+    sink->region(op, region, vm, error, sink->data);
+}
+
+void
+az_op_region_started(AzlinOp *op, const char *region, const char *text)
+{
+  const AzOpSink *sink = find_sink(op);
+  if (sink != NULL && sink->region_started != NULL)
+    sink->region_started(op, region, text, sink->data);
+}
+
+AzClock *
+az_op_clock(AzlinOp *op)
+{
+  return op->clock;
+}
+
+const char *
+az_op_label(AzlinOp *op)
+{
+  return op->label;
+}
+
+guint
+az_op_late_finishes(void)
+{
+  return late_finishes;
+}

@@ -11,7 +11,8 @@ typedef struct {
   gpointer data;
 } AzOpSink;
 
-/* A tree's root. `timeout_ms` 0 = no deadline. The op ends through az_op_finish*() and is freed after `done` returned. */
+/* A tree's root. `timeout_ms` 0 = no deadline. The op ends through az_op_finish*() and is freed after `done` returned.
+ */
 AzlinOp *az_op_new_root(AzClock *clock, const char *label, guint32 timeout_ms, const AzOpSink *sink, AzlinDone done,
                         gpointer data);
 /* A child: ends CANCELLED when its parent ends or is cancelled, TIMED_OUT at its own deadline. Its `done` always runs
@@ -23,7 +24,7 @@ void az_op_finish_vm(AzlinOp *op, const AzlinVm *vm);
 void az_op_finish_vms(AzlinOp *op, const AzlinVm *const *vms, gsize n);
 void az_op_finish_variant(AzlinOp *op, GVariant *value);
 void az_op_finish_reply(AzlinOp *op, int status, int pid, GBytes *out, GBytes *err); /* takes no reference of its own */
-void az_op_fail(AzlinOp *op, GError *error); /* takes `error` */
+void az_op_fail(AzlinOp *op, GError *error);                                         /* takes `error` */
 void az_op_fail_new(AzlinOp *op, AzlinError code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* Copies result or error of `from` (inside its `done`) onto `to`. */
 void az_op_forward(AzlinOp *from, AzlinOp *to);
