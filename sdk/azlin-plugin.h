@@ -292,6 +292,9 @@ typedef struct { /* where region records live; every call is atomic and durable 
    * stored with it. variant t: the new epoch; FENCED when somebody was faster. `to` = "" leaves no primary. */
   void (*set_primary)(gpointer self, const char *from, const char *to, guint64 epoch, AzlinOp *);
   void (*info)(gpointer self, AzlinOp *); /* variant a{sv}: epoch t, generation t, primary s, path s */
+  /* status and last_health_check of all these in one write; a region that is gone, or has another vm_name now, is left
+   * alone. NULL = this place does not keep them. */
+  void (*put_status)(gpointer self, const AzlinVm *const *vms, gsize n, AzlinOp *);
 } AzlinContext;
 
 typedef struct { /* who may act: leases with a rising fence token */

@@ -1,0 +1,155 @@
+/* One call of a brick each, as a child of the flow's op: a brick that is missing or lacks the slot fails that child. */
+#include "flow-support.h"
+#include "health.h"
+
+static const AzlinContext *
+context_for(AzEngine *engine, AzlinOp *op, gpointer *ret_self)
+{
+  GError *error = NULL;
+  const AzlinContext *context = az_engine_lookup(engine, AZLIN_KIND_CONTEXT, NULL, ret_self, &error);
+  if (!context)
+    az_op_fail(op, error);
+  return context;
+}
+
+static const AzlinProvider *
+provider_for(AzEngine *engine, const AzlinVm *vm, AzlinOp *op, gpointer *ret_self)
+{
+  GError *error = NULL;
+  const AzlinProvider *provider = az_engine_provider_of(engine, vm, ret_self, &error);
+  if (!provider)
+    az_op_fail(op, error);
+  return provider;
+}
+
+static void
+not_supported(AzlinOp *op, const AzlinVm *vm, const char *what)
+{
+  az_op_fail_new(op, AZLIN_ERROR_NOT_SUPPORTED, "The provider %s of %s cannot %s", vm->provider ? vm->provider : "?",
+                 vm->region, what);
+}
+
+void
+az_flow_put(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data)
+{
+  gpointer self = NULL;
+  AzlinOp *op = az_op_new(parent, "put", 0, done, data);
+  const AzlinContext *context = context_for(engine, op, &self);
+  if (context)
+    context->put(self, vm, op);
+}
+
+void
+az_flow_put_status(AzEngine *engine, AzlinOp *parent, const AzlinVm *const *vms, gsize n, AzlinDone done, gpointer data)
+{
+  gpointer self = NULL;
+  AzlinOp *op = az_op_new(parent, "put-status", 0, done, data);
+  const AzlinContext *context = context_for(engine, op, &self);
+  if (!context)
+    return;
+  if (context->put_status && n > 0)
+    context->put_status(self, vms, n, op);
+  else
+    az_op_finish(op);
+}
+
+void
+az_flow_forget(AzEngine *engine, AzlinOp *parent, const char *region, AzlinDone done, gpointer data)
+{
+  gpointer self = NULL;
+  AzlinOp *op = az_op_new(parent, "forget", 0, done, data);
+  const AzlinContext *context = context_for(engine, op, &self);
+  if (context)
+    context->forget(self, region, op);
+}
+
+void
+az_flow_set_primary(AzEngine *engine, AzlinOp *parent, const char *from, const char *to, guint64 epoch, AzlinDone done,
+                    gpointer data)
+{
+  gpointer self = NULL;
+  AzlinOp *op = az_op_new(parent, "set-primary", 0, done, data);
+  const AzlinContext *context = context_for(engine, op, &self);
+  if (context)
+    context->set_primary(self, from, to, epoch, op);
+}
+
+void
+az_flow_vm_get(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done, gpointer data)
+{
+  gpointer self = NULL;
+  AzlinOp *op = az_op_new(parent, "vm-get", timeout_ms, done, data);
+  const AzlinProvider *provider = provider_for(engine, vm, op, &self);
+  if (!provider)
+    return;
+  if (provider->vm_get)
+    provider->vm_get(self, vm, op);
+  else
+    not_supported(op, vm, "look a machine up");
+}
+
+void
+az_flow_vm_power(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinPower want, guint32 timeout_ms,
+                 AzlinDone done, gpointer data)
+{
+  gpointer self = NULL;
+  AzlinOp *op = az_op_new(parent, "vm-power", timeout_ms, done, data);
+  const AzlinProvider *provider = provider_for(engine, vm, op, &self);
+  if (!provider)
+    return;
+  if (provider->vm_power)
+    provider->vm_power(self, vm, want, op);
+  else
+    not_supported(op, vm, "change a machine's power state");
+}
+
+void
+az_flow_vm_restart(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done,
+                   gpointer data)
+{
+  gpointer self = NULL;
+  AzlinOp *op = az_op_new(parent, "vm-restart", timeout_ms, done, data);
+  const AzlinProvider *provider = provider_for(engine, vm, op, &self);
+  if (!provider)
+    return;
+  if (provider->vm_restart)
+    provider->vm_restart(self, vm, op);
+  else
+    not_supported(op, vm, "restart a machine");
+}
+
+void
+az_flow_vm_delete(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done,
+                  gpointer data)
+{
+  gpointer self = NULL;
+  AzlinOp *op = az_op_new(parent, "vm-delete", timeout_ms, done, data);
+  const AzlinProvider *provider = provider_for(engine, vm, op, &self);
+  if (!provider)
+    return;
+  if (provider->vm_delete)
+    provider->vm_delete(self, vm, op);
+  else
+    not_supported(op, vm, "delete a machine");
+}
+
+void
+az_flow_vm_list(AzEngine *engine, AzlinOp *parent, const char *provider_name, AzlinDone done, gpointer data)
+{
+  gpointer self = NULL;
+  GError *error = NULL;
+  AzlinOp *op = az_op_new(parent, "vm-list", 0, done, data);
+  const AzlinProvider *provider = az_engine_lookup(engine, AZLIN_KIND_PROVIDER, provider_name, &self, &error);
+  if (!provider)
+    az_op_fail(op, error);
+  else if (provider->vm_list)
+    provider->vm_list(self, op);
+  else
+    az_op_finish_vms(op, NULL, 0);
+}
+
+void
+az_flow_health(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data)
+{
+  az_health_check(engine, vm, az_op_new(parent, "health", 0, done, data));
+}

@@ -1,0 +1,150 @@
+/* Steps that flows share: the stored machines, one brick call each, errors and durations as people read them. */
+#include "flow-support.h"
+#include "error.h"
+#include "health.h"
+#include <string.h>
+
+typedef struct {
+  AzJob *job;
+  AzlinOp *root;
+  AzStored *stored;
+  void (*ready)(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data);
+  gpointer data;
+} Read;
+
+static void
+stored_clear(gpointer data)
+{
+  AzStored *stored = data;
+  g_clear_pointer(&stored->vms, g_ptr_array_unref);
+  g_free(stored->primary);
+  g_free(stored->path);
+}
+
+void
+az_stored_unref(AzStored *stored)
+{
+  g_rc_box_release_full(stored, stored_clear);
+}
+
+static void
+read_failed(Read *read, const GError *error)
+{
+  az_job_fail(read->job, g_error_copy(error));
+  az_stored_unref(read->stored);
+  g_free(read);
+}
+
+static void
+on_info(AzlinOp *op, gpointer data)
+{
+  Read *read = data;
+  const char *primary = "", *path = "";
+  GVariant *info = az_op_variant(op);
+  if (az_op_error(op)) {
+    read_failed(read, az_op_error(op));
+    return;
+  }
+  g_variant_lookup(info, "epoch", "t", &read->stored->epoch);
+  g_variant_lookup(info, "generation", "t", &read->stored->generation);
+  g_variant_lookup(info, "primary", "&s", &primary);
+  g_variant_lookup(info, "path", "&s", &path);
+  read->stored->primary = g_strdup(primary);
+  read->stored->path = g_strdup(path);
+  read->ready(read->job, read->root, read->stored, read->data);
+  g_free(read);
+}
+
+static void
+on_list(AzlinOp *op, gpointer data)
+{
+  Read *read = data;
+  gsize n = 0;
+  gpointer self = NULL;
+  g_autoptr(GError) error = NULL;
+  if (az_op_error(op)) {
+    read_failed(read, az_op_error(op));
+    return;
+  }
+  const AzlinVm *const *vms = az_op_vms(op, &n);
+  for (gsize i = 0; i < n; i++)
+    g_ptr_array_add(read->stored->vms, az_vm_dup(vms[i]));
+  const AzlinContext *context = az_engine_lookup(az_job_engine(read->job), AZLIN_KIND_CONTEXT, NULL, &self, &error);
+  if (!context) {
+    read_failed(read, error);
+    return;
+  }
+  context->info(self, az_op_new(read->root, "info", 0, on_info, read));
+}
+
+void
+az_stored_read(AzJob *job, AzlinOp *root, void (*ready)(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data),
+               gpointer data)
+{
+  gpointer self = NULL;
+  g_autoptr(GError) error = NULL;
+  const AzlinContext *context = az_engine_lookup(az_job_engine(job), AZLIN_KIND_CONTEXT, NULL, &self, &error);
+  if (!context) {
+    az_job_fail(job, g_steal_pointer(&error));
+    return;
+  }
+  Read *read = g_new0(Read, 1);
+  *read = (Read){ .job = job, .root = root, .stored = g_rc_box_new0(AzStored), .ready = ready, .data = data };
+  read->stored->vms = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
+  context->list(self, az_op_new(root, "list", 0, on_list, read));
+}
+
+const AzlinVm *
+az_stored_find(const AzStored *stored, const char *region)
+{
+  for (guint i = 0; i < stored->vms->len; i++) {
+    const AzlinVm *vm = g_ptr_array_index(stored->vms, i);
+    if (g_strcmp0(vm->region, region) == 0)
+      return vm;
+  }
+  return NULL;
+}
+
+const AzlinVm *
+az_stored_primary(const AzStored *stored)
+{
+  return *stored->primary ? az_stored_find(stored, stored->primary) : NULL;
+}
+
+static GError *
+unknown_region(const AzStored *stored, const char *word)
+{
+  g_autofree const char **names = g_new0(const char *, stored->vms->len + 1);
+  for (guint i = 0; i < stored->vms->len; i++)
+    names[i] = ((const AzlinVm *) g_ptr_array_index(stored->vms, i))->region;
+  const char *near = az_nearest(word, names);
+  GError *error = near ? g_error_new(AZLIN_ERROR, AZLIN_ERROR_USAGE, "Region %s does not exist here; did you mean %s?",
+                                     word, near)
+                       : g_error_new(AZLIN_ERROR, AZLIN_ERROR_USAGE, "Region %s does not exist here", word);
+  az_error_add_step(error, "See what exists: azlin regions list");
+  az_error_add_step(error, "Create it: azlin new --region %s", word);
+  return error;
+}
+
+const AzlinVm *
+az_stored_require(const AzStored *stored, AzEngine *engine, const char *word, GError **error)
+{
+  if (!word) {
+    const AzlinVm *primary = az_stored_primary(stored);
+    if (primary)
+      return primary;
+    g_propagate_error(
+        error, g_error_new(AZLIN_ERROR, AZLIN_ERROR_USAGE,
+                           stored->vms->len ? "No primary region is set; name a region" : "No region is set up yet"));
+    if (error)
+      az_error_add_step(*error, stored->vms->len ? "Set one: azlin regions set-primary REGION"
+                                                 : "Create one: azlin new --region REGION");
+    return NULL;
+  }
+  const AzlinVm *vm = az_stored_find(stored, word);
+  if (!vm)
+    vm = az_stored_find(stored, az_config_alias(az_engine_config(engine), word));
+  if (!vm)
+    g_propagate_error(error, unknown_region(stored, word));
+  return vm;
+}

@@ -1,0 +1,73 @@
+/* Steps that flows share: the stored machines, one brick call each, errors and durations as people read them. */
+#pragma once
+#include "flow.h"
+#include "record.h"
+
+/* ---- what is stored, read once ---- */
+
+typedef struct _AzStored { /* counted with g_rc_box: copy the pointer with g_rc_box_acquire() */
+  GPtrArray *vms;          /* of AzlinVm, owned; primary first, then by region */
+  char *primary;           /* "" = none stands */
+  char *path;              /* where the records live, for people */
+  guint64 epoch, generation;
+} AzStored;
+void az_stored_unref(AzStored *stored);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzStored, az_stored_unref)
+
+/* Reads records, primary and epoch; `ready` takes over `stored`. A failure ends the job (exit 78 or 4) and `ready` does
+ * not run. */
+void az_stored_read(AzJob *job, AzlinOp *root,
+                    void (*ready)(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data), gpointer data);
+const AzlinVm *az_stored_find(const AzStored *stored, const char *region); /* exact name; NULL = none */
+const AzlinVm *az_stored_primary(const AzStored *stored);                  /* NULL = none */
+/* What a person typed: an alias or a region name; NULL word = the primary. Unknown: USAGE, the nearest stored one
+ * named. */
+const AzlinVm *az_stored_require(const AzStored *stored, AzEngine *engine, const char *word, GError **error);
+
+/* ---- one call of a brick each: a child of `parent` that ends with the brick's result, or the error of loading it ----
+ */
+
+void az_flow_put(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data);
+/* status and last_health_check of many machines in one write; regions that are gone meanwhile stay gone. */
+void az_flow_put_status(AzEngine *engine, AzlinOp *parent, const AzlinVm *const *vms, gsize n, AzlinDone done,
+                        gpointer data);
+void az_flow_forget(AzEngine *engine, AzlinOp *parent, const char *region, AzlinDone done, gpointer data);
+/* Compare-and-swap; op_variant t: the new epoch. */
+void az_flow_set_primary(AzEngine *engine, AzlinOp *parent, const char *from, const char *to, guint64 epoch,
+                         AzlinDone done, gpointer data);
+
+/* Calls of the provider that owns `vm`; NOT_SUPPORTED when it lacks the slot. `timeout_ms` 0 = the parent's deadline.
+ */
+void
+az_flow_vm_get(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done, gpointer data);
+void az_flow_vm_power(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinPower want, guint32 timeout_ms,
+                      AzlinDone done, gpointer data);
+void az_flow_vm_restart(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done,
+                        gpointer data);
+void az_flow_vm_delete(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done,
+                       gpointer data);
+void az_flow_vm_list(AzEngine *engine, AzlinOp *parent, const char *provider /* NULL = selected */, AzlinDone done,
+                     gpointer data);
+void az_flow_health(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data);
+
+/* ---- for people ---- */
+
+char *az_flow_duration(double seconds);                       /* "0.4s", "52s", "3m 12s" */
+double az_flow_seconds_since(AzEngine *engine, gint64 start); /* from an az_clock_monotonic() */
+/* "Failed: ..." and the first suggested steps, under `region` or NULL. */
+void az_flow_say_error(AzJob *job, const char *region, const GError *error);
+/* Writes an audit record; a log that cannot be written is said as a warning, it never stops the job. */
+void az_flow_audit(AzJob *job, const char *what, GVariant *facts);
+
+/* ---- the journal ---- */
+
+/* Nobody works on it any more: its process is dead, or it was interrupted and says so. */
+gboolean az_flow_entry_abandoned(const AzJournalEntry *entry);
+/* Marks an open intent as interrupted, so that recover and --resume may take it up while this process lives on. */
+void az_flow_entry_interrupted(AzEngine *engine, guint64 id);
+
+/* ---- files that follow the primary (flow-ssh.c) ---- */
+
+/* Rewrites $AZLIN_HOME/ssh_config and known_hosts for these machines; runs hooks/primary-changed when `old_primary`
+ * (may be "") is given and differs. Failures are said as warnings. */
+void az_flow_primary_files(AzJob *job, const AzStored *stored, const char *old_primary);
