@@ -1,1 +1,271 @@
-#include <glib.h>
+/* The engine: configuration, clock, bricks and stores behind the five calls of its front ends. */
+#include "engine.h"
+
+#include <string.h>
+
+#include "health.h"
+#include "job.h"
+#include "process.h"
+#include "registry.h"
+
+struct _AzEngine {
+  AzConfig *config;
+  AzPaths *paths;
+  AzClock *clock;
+  gboolean choosing_clock;
+  AzRemote *remote;
+  AzJournal *journal;
+  AzAudit *audit;
+  AzRegistry *registry;
+  GPtrArray *jobs; /* of AzJob */
+};
+
+AzEngine *
+az_engine_new(const char *config_path, const char *home, GError **error)
+{
+  g_autoptr(AzConfig) config = az_config_load(config_path, error);
+  if (config == NULL)
+    return NULL;
+  AzEngine *engine = g_new0(AzEngine, 1);
+  engine->config = g_steal_pointer(&config);
+  engine->paths = az_paths_new(home);
+  engine->registry = az_registry_new(engine);
+  engine->jobs = g_ptr_array_new_with_free_func((GDestroyNotify) az_job_free);
+  return engine;
+}
+
+void
+az_engine_free(AzEngine *engine)
+{
+  if (engine == NULL)
+    return;
+  g_ptr_array_unref(engine->jobs);
+  az_registry_free(engine->registry);
+  g_clear_pointer(&engine->remote, az_remote_free);
+  g_clear_pointer(&engine->journal, az_journal_close);
+  g_clear_pointer(&engine->audit, az_audit_close);
+  az_clock_free(engine->clock);
+  az_paths_free(engine->paths);
+  az_config_free(engine->config);
+  g_free(engine);
+}
+
+AzConfig *
+az_engine_config(AzEngine *engine)
+{
+  return engine->config;
+}
+
+AzPaths *
+az_engine_paths(AzEngine *engine)
+{
+  return engine->paths;
+}
+
+AzRegistry *
+az_engine_registry(AzEngine *engine)
+{
+  return engine->registry;
+}
+
+/* Virtual when the selected provider has no real time; that it cannot be loaded shows where it is first needed. */
+static AzClock *
+choose_clock(AzEngine *engine)
+{
+  const AzlinProvider *provider = az_registry_lookup(engine->registry, AZLIN_KIND_PROVIDER, NULL, NULL, NULL);
+  return provider != NULL && provider->virtual_time ? az_clock_new_virtual(g_get_real_time()) : az_clock_new_real();
+}
+
+AzClock *
+az_engine_clock(AzEngine *engine)
+{
+  if (engine->clock == NULL && !engine->choosing_clock) {
+    engine->choosing_clock = TRUE;
+    engine->clock = choose_clock(engine);
+  }
+  return engine->clock;
+}
+
+AzJournal *
+az_engine_journal(AzEngine *engine, GError **error)
+{
+  if (engine->journal == NULL && az_paths_ensure(engine->paths, error)) {
+    g_autofree char *path = az_paths_file(engine->paths, "journal.log");
+    engine->journal = az_journal_open(path, error);
+  }
+  return engine->journal;
+}
+
+AzAudit *
+az_engine_audit(AzEngine *engine, GError **error)
+{
+  if (engine->audit == NULL && az_paths_ensure(engine->paths, error)) {
+    g_autofree char *path = az_paths_file(engine->paths, "audit.log");
+    engine->audit = az_audit_open(path, error);
+  }
+  return engine->audit;
+}
+
+AzRemote *
+az_engine_remote(AzEngine *engine)
+{
+  if (engine->remote == NULL) {
+    g_autoptr(GError) error = NULL;
+    AzAudit *audit = az_engine_audit(engine, &error);
+    if (audit == NULL)
+      g_warning("no audit log: %s", error->message);
+    engine->remote = az_remote_new(az_engine_clock(engine), engine->config, engine->paths, audit);
+  }
+  return engine->remote;
+}
+
+gconstpointer
+az_engine_lookup(AzEngine *engine, AzlinKind kind, const char *name, gpointer *ret_self, GError **error)
+{
+  return az_registry_lookup(engine->registry, kind, name, ret_self, error);
+}
+
+const AzlinProvider *
+az_engine_provider_of(AzEngine *engine, const AzlinVm *vm, gpointer *ret_self, GError **error)
+{
+  gboolean named = vm->provider != NULL && *vm->provider != '\0';
+  return az_registry_lookup(engine->registry, AZLIN_KIND_PROVIDER, named ? vm->provider : NULL, ret_self, error);
+}
+
+void
+az_engine_exec(AzEngine *engine, const AzlinExec *request, AzlinOp *op)
+{
+  g_autoptr(GError) error = NULL;
+  gpointer self = NULL;
+  if (request->vm == NULL) {
+    az_process_run(request, op);
+    return;
+  }
+  const AzlinProvider *provider = az_engine_provider_of(engine, request->vm, &self, &error);
+  if (provider == NULL)
+    az_op_fail(op, g_steal_pointer(&error));
+  else if (provider->vm_exec != NULL)
+    provider->vm_exec(self, request->vm, request, op);
+  else
+    az_remote_exec(az_engine_remote(engine), request, op);
+}
+
+static const AzFlow *
+find_flow(const char *kind, GError **error)
+{
+  for (const AzFlow *const *flow = az_flows(); *flow != NULL; flow++) {
+    if (g_str_equal((*flow)->kind.kind, kind))
+      return *flow;
+  }
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "there is no job of kind '%s'", kind);
+  return NULL;
+}
+
+const AzJobKind *const *
+az_engine_kinds(void)
+{
+  static const AzJobKind **kinds;
+  if (kinds != NULL)
+    return kinds;
+  const AzFlow *const *flows = az_flows();
+  guint n = 0;
+  while (flows[n] != NULL)
+    n++;
+  kinds = g_new0(const AzJobKind *, n + 1);
+  for (guint i = 0; i < n; i++)
+    kinds[i] = &flows[i]->kind;
+  return kinds;
+}
+
+AzJob *
+az_engine_submit(AzEngine *engine, const char *kind, GVariant *args, const AzJobWatch *watch, GError **error)
+{
+  const AzFlow *flow = find_flow(kind, error);
+  g_autoptr(GVariant) sunk = g_variant_ref_sink(args);
+  if (flow == NULL || !az_config_check_groups(engine->config, error))
+    return NULL;
+  AzJob *job = az_job_new(engine, flow, sunk, watch, error);
+  if (job != NULL)
+    g_ptr_array_add(engine->jobs, job);
+  return job;
+}
+
+void
+az_engine_start(AzEngine *engine, AzJob *job)
+{
+  az_job_run(job);
+}
+
+gboolean
+az_engine_answer(AzEngine *engine, AzJob *job, gboolean yes)
+{
+  return az_job_answer(job, yes);
+}
+
+void
+az_engine_cancel(AzEngine *engine, AzJob *job)
+{
+  az_job_cancel(job);
+}
+
+/* Loads what [bricks] selects, so that their options are declared and the whole configuration is checked. */
+static gboolean
+load_selected(AzEngine *engine, GError **error)
+{
+  for (AzlinKind kind = AZLIN_KIND_PROVIDER; kind <= AZLIN_KIND_COORDINATOR; kind++) {
+    if (kind != AZLIN_KIND_SYNC && az_registry_lookup(engine->registry, kind, NULL, NULL, error) == NULL)
+      return FALSE;
+  }
+  g_auto(GStrv) strategies = az_config_strv(engine->config, "bricks", "sync-strategies");
+  for (guint i = 0; strategies != NULL && strategies[i] != NULL; i++) {
+    if (!az_registry_load(engine->registry, AZLIN_KIND_SYNC, strategies[i], error))
+      return FALSE;
+  }
+  return az_config_check_groups(engine->config, error);
+}
+
+static GVariant *
+wrap(const char *key, GVariant *value)
+{
+  g_autoptr(GVariant) sunk = value == NULL ? NULL : g_variant_take_ref(value);
+  GVariantBuilder builder;
+  if (sunk == NULL)
+    return NULL;
+  g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add(&builder, "{sv}", key, sunk);
+  return g_variant_ref_sink(g_variant_builder_end(&builder));
+}
+
+static GVariant *
+query_audit(AzEngine *engine, const char *what, GVariant *args, GError **error)
+{
+  guint32 limit = 0;
+  AzAudit *audit = az_engine_audit(engine, error);
+  if (audit == NULL)
+    return NULL;
+  if (g_str_equal(what, "audit-verify")) {
+    GVariant *verdict = az_audit_verify(audit, error);
+    return verdict == NULL ? NULL : g_variant_take_ref(verdict);
+  }
+  if (args != NULL)
+    g_variant_lookup(args, "limit", "u", &limit);
+  return wrap("events", az_audit_show(audit, limit, error));
+}
+
+GVariant *
+az_engine_query(AzEngine *engine, const char *what, GVariant *args, GError **error)
+{
+  const char *name = NULL;
+  if (args != NULL)
+    g_variant_lookup(args, "name", "&s", &name);
+  if (g_str_equal(what, "config"))
+    return load_selected(engine, error) ? wrap("config", az_config_show(engine->config)) : NULL;
+  if (g_str_equal(what, "bricks"))
+    return wrap("bricks", az_registry_show(engine->registry, NULL, error));
+  if (g_str_equal(what, "bricks-info"))
+    return wrap("bricks", az_registry_show(engine->registry, name != NULL ? name : "", error));
+  if (g_str_has_prefix(what, "audit"))
+    return query_audit(engine, what, args, error);
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "there is no query '%s'", what);
+  return NULL;
+}

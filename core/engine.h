@@ -1,4 +1,5 @@
-/* The engine's public face for front ends: submit, start, answer, cancel, query. The D-Bus service offers the same five. */
+/* The engine's public face for front ends: submit, start, answer, cancel, query. The D-Bus service offers the same
+ * five. */
 #pragma once
 #include <gio/gio.h>
 typedef struct _AzEngine AzEngine;
@@ -25,12 +26,19 @@ void az_engine_free(AzEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzEngine, az_engine_free)
 const AzJobKind *const *az_engine_kinds(void); /* ends NULL; needs no engine */
 
-typedef enum { AZ_JOB_CREATED, AZ_JOB_RUNNING, AZ_JOB_WAITING_ANSWER, AZ_JOB_DONE, AZ_JOB_FAILED, AZ_JOB_CANCELLED } AzJobState;
+typedef enum {
+  AZ_JOB_CREATED,
+  AZ_JOB_RUNNING,
+  AZ_JOB_WAITING_ANSWER,
+  AZ_JOB_DONE,
+  AZ_JOB_FAILED,
+  AZ_JOB_CANCELLED
+} AzJobState;
 
 /* What a watcher hears; all run on the engine's thread. Unused ones are NULL. */
 typedef struct {
-  void (*message)(AzJob *, const char *level /* "step", "ok", "warn", "fail", "hint", "detail" */, const char *region /* or NULL */,
-                  const char *text, gpointer data);
+  void (*message)(AzJob *, const char *level /* "step", "ok", "warn", "fail", "hint", "detail" */,
+                  const char *region /* or NULL */, const char *text, gpointer data);
   void (*region_changed)(AzJob *, const char *region, GVariant *facts /* a{sv}: status, text, ... */, gpointer data);
   void (*progress)(AzJob *, guint64 done, guint64 total, const char *text, gpointer data);
   void (*question)(AzJob *, const char *text, gpointer data); /* answer with az_engine_answer() */
@@ -43,10 +51,12 @@ AzJob *az_engine_submit(AzEngine *engine, const char *kind, GVariant *args, cons
 void az_engine_start(AzEngine *engine, AzJob *job);
 gboolean az_engine_answer(AzEngine *engine, AzJob *job, gboolean yes);
 void az_engine_cancel(AzEngine *engine, AzJob *job);
-/* Questions that need no side effect and no waiting: "config", "bricks", "audit", "audit-verify", "version". */
+/* Questions that need no side effect and no waiting: "config", "bricks", "bricks-info" (name s), "audit" (limit u),
+ * "audit-verify". */
+/* Owned result (a{sv}); NULL and error. */
 GVariant *az_engine_query(AzEngine *engine, const char *what, GVariant *args, GError **error);
 
 AzJobState az_job_state(AzJob *job);
-int az_job_exit_code(AzJob *job);         /* valid when finished */
-GVariant *az_job_result(AzJob *job);      /* a{sv} of the JSON contract, or {"error": ErrorResult}; borrowed */
+int az_job_exit_code(AzJob *job);    /* valid when finished */
+GVariant *az_job_result(AzJob *job); /* a{sv} of the JSON contract, or {"error": ErrorResult}; borrowed */
 const char *az_job_kind(AzJob *job);

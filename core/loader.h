@@ -10,3 +10,5 @@ char *az_loader_find(const char *plugin, GError **error);
 char **az_loader_list(void);
 /* A module of azlin's own (transport/): same folders, same checks, `symbol` looked up. */
 gconstpointer az_loader_module(const char *module, const char *symbol, GError **error);
+/* The interface of a brick, zero-padded to the size that this engine knows: slots of newer minors read NULL. */
+gconstpointer az_loader_iface(const AzlinBrick *brick);

@@ -1,0 +1,11 @@
+/* The host table: what one brick sees of the engine. */
+#pragma once
+#include "engine-private.h"
+
+/* A view for `brick`, whose options stand in group "kind.name"; freed with az_host_free(). */
+AzlinHost *az_host_new(AzEngine *engine, const AzlinBrick *brick);
+void az_host_free(AzlinHost *host);
+/* The table itself, for tests that run a brick without a registry. */
+const AzlinHostApi *az_host_api(void);
+/* Finishes `op` after `ms` of `op`'s clock. */
+void az_host_sleep(guint32 ms, AzlinOp *op);
