@@ -19,15 +19,21 @@ gboolean az_config_bool(AzConfig *config, const char *group, const char *name);
 guint32 az_config_uint(AzConfig *config, const char *group, const char *name);
 double az_config_double(AzConfig *config, const char *group, const char *name);
 
-/* Groups in the file that nobody declared: an error naming the nearest. Call when all bricks are loaded. */
+/* Groups in the files that nobody declared and that no plugin file (kind-name.so for [kind.name]) could own: an error
+ * naming the nearest. Call when the files of [azlin] plugins are loaded. The group of a brick that is not loaded is
+ * checked when it loads. */
 gboolean az_config_check_groups(AzConfig *config, GError **error);
-/* aa{sv}: group, name, value, origin ("default", or "FILE"), help. */
+/* aa{sv}, all of type s: group, name, value (as a file would spell it), origin ("default", or the file), help. */
 GVariant *az_config_show(AzConfig *config);
+/* The main file that was read, or NULL = built-in defaults. */
+const char *az_config_source(AzConfig *config);
 
 /* [aliases]: "us" -> "eastus"; returns `name` itself when it is no alias. */
 const char *az_config_alias(AzConfig *config, const char *name);
 /* All aliases, NULL-terminated, borrowed names. */
-char **az_config_alias_names(AzConfig *config);
+char **az_config_alias_names(AzConfig *config); /* free the array with g_free() */
+/* `region` as [policy] allowed-regions holds it (borrowed), NULL when it is not allowed. */
+const char *az_config_allowed_region(AzConfig *config, const char *region);
 
 /* The nearest of `candidates` to a misspelt word, or NULL when none is near (edit distance). Pure. */
 const char *az_nearest(const char *word, const char *const *candidates);

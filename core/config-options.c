@@ -1,0 +1,73 @@
+/* The options of the core itself: group, key, type, default, range, one line of help; config/azlin.conf shows the same.
+ */
+#include "config-private.h"
+
+#define ALLOWED_REGIONS                                                                                                \
+  "eastus;eastus2;westus;westus2;centralus;northeurope;westeurope;uksouth;ukwest;southeastasia;eastasia;"              \
+  "australiaeast;japaneast"
+
+static const AzlinOption azlin_options[] = {
+  { "plugins", "as", NULL, NULL, NULL,
+    "plugin files to load besides kind-name.so, for files that bring several bricks" },
+  { 0 },
+};
+
+static const AzlinOption bricks_options[] = {
+  { "provider", "s", "local", NULL, NULL, "where machines live: local, static, or any installed provider brick" },
+  { "deployer", "s", "parallel", NULL, NULL, "how several regions are deployed" },
+  { "failover", "s", "hybrid", NULL, NULL, "who decides that a region is down" },
+  { "sync", "s", "auto", NULL, NULL, "how data is copied; auto: the best of sync-strategies for each job" },
+  { "sync-strategies", "as", "rsync", NULL, NULL, "the strategies that auto chooses from" },
+  { "context", "as", "file", NULL, NULL, "where region records are kept: written to all, read from the first" },
+  { "coordinator", "s", "file", NULL, NULL, "who hands out the locks" },
+  { 0 },
+};
+
+static const AzlinOption policy_options[] = {
+  { "allowed-regions", "as", ALLOWED_REGIONS, NULL, NULL, "the regions that azlin may act in" },
+  { "allowed-fallback", "as", NULL, NULL, NULL,
+    "sets of regions, written a,b, inside which a lack of capacity may move a machine; empty: never" },
+  { 0 },
+};
+
+static const AzlinOption aliases_options[] = {
+  { "us", "s", "eastus", NULL, NULL, "short name of a region; add your own lines, an empty value removes one" },
+  { "eu", "s", "westeurope", NULL, NULL, "short name of a region" },
+  { "asia", "s", "southeastasia", NULL, NULL, "short name of a region" },
+  { 0 },
+};
+
+static const AzlinOption defaults_options[] = {
+  { "resource-group", "s", "azlin-vms", NULL, NULL, "base name of resource groups; the region is added to it" },
+  { "vm-size", "s", "Standard_B2s", NULL, NULL, "size of new machines" },
+  { "image", "s", "Ubuntu2204", NULL, NULL, "image of new machines" },
+  { 0 },
+};
+
+static const AzlinOption ssh_options[] = {
+  { "user", "s", "azureuser", NULL, NULL, "login name on the machines" },
+  { "key-file", "s", NULL, NULL, NULL, "private key; empty: keys/id_ed25519 in azlin's home, made on first need" },
+  { "accept-new", "b", "false", NULL, NULL,
+    "trust the host key seen first (audited); a changed key is always refused" },
+  { 0 },
+};
+
+static const AzlinOption health_options[] = {
+  { "tcp-timeout", "d", "5", "0.1", "600", "seconds to wait for a connection to the SSH port" },
+  { "ssh-timeout", "d", "5", "0.1", "600", "seconds to wait for banner, key exchange and the pinned host key" },
+  { "login-timeout", "d", "5", "0.1", "600", "seconds to wait for the login and its echo" },
+  { "power-timeout", "d", "10", "0.1", "600", "seconds to wait for the provider's answer about the power state" },
+  { "slow-ms", "d", "3000", "0", "600000", "a login that takes longer counts as performance_degraded; 0: never" },
+  { 0 },
+};
+
+const AzConfigGroup az_config_core_groups[] = {
+  { "azlin", "the program itself", azlin_options, FALSE },
+  { "bricks", "which bricks run; a name here loads kind-name.so and no other file", bricks_options, FALSE },
+  { "policy", "what azlin may do", policy_options, FALSE },
+  { "aliases", "short names of regions", aliases_options, TRUE },
+  { "defaults", "what new machines are made of", defaults_options, FALSE },
+  { "ssh", "how machines are entered", ssh_options, FALSE },
+  { "health", "how health is checked", health_options, FALSE },
+  { 0 },
+};
