@@ -1,0 +1,16 @@
+/* What the parts of provider-local share: the brick's own state and its view of the engine. */
+#pragma once
+#include "azlin-plugin.h"
+
+typedef struct {
+  AzlinHost *host;
+} Local;
+
+/* An option as a borrowed-free copy. */
+char *local_option_string(Local *local, const char *name);
+guint32 local_option_uint(Local *local, const char *name);
+
+/* A program by name or absolute path; also looks where a plain user's PATH does not. NULL = not installed. */
+char *local_find_program(Local *local, const char *option);
+/* NOT_SUPPORTED with the command that installs what is missing, or TRUE. */
+gboolean local_check_programs(Local *local, GError **error);
