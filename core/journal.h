@@ -22,5 +22,5 @@ typedef struct {
   gboolean alive;  /* the process that wrote it still runs: leave it alone */
 } AzJournalEntry;
 void az_journal_entry_free(AzJournalEntry *entry);
-/* Open intents, oldest first; of AzJournalEntry, frees its entries. */
+/* Open intents of all processes, oldest first; of AzJournalEntry, frees its entries. */
 GPtrArray *az_journal_open_entries(AzJournal *journal, GError **error);

@@ -2,6 +2,7 @@
 #pragma once
 #include "azlin-plugin.h"
 
+/* In a copy no string is NULL but host_key, which is NULL when there is none. */
 AzlinVm *az_vm_dup(const AzlinVm *vm);
 void az_vm_free(AzlinVm *vm);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzlinVm, az_vm_free)
@@ -28,7 +29,7 @@ gint64 az_time_from_string(const char *text); /* 0 if it is none */
 /* JSON null is the empty tuple, az_null(). */
 GVariant *az_null(void);
 GVariant *az_variant_str(const char *text); /* 's', or az_null() for NULL or "" */
-/* `indent` 0 = one line. Strings are escaped, never lost; an a{sv} keeps its order. */
+/* `indent` 0 = one line. Sinks a floating value. Pure ASCII. Strings are escaped, never lost; an a{sv} keeps its order. */
 char *az_json_from_variant(GVariant *value, int indent);
-/* Bytes are hostile: capped at 8 MiB and a nesting of 64 before the parser sees them. Objects become a{sv}, arrays av. */
+/* Returns a reference of your own, not a floating one. Bytes are hostile: capped at 8 MiB and a nesting of 64 before the parser sees them. Objects become a{sv}, arrays av. */
 GVariant *az_json_parse(const char *text, gsize length, GError **error);
