@@ -163,7 +163,7 @@ typedef struct { /* filled by decide(); strings are made with g_strdup, weights 
 
 typedef struct {
   gsize size;
-  const AzlinVmSpec *const *specs; /* ends NULL; one per region */
+  const AzlinVmSpec *const *specs; /* ends NULL; one per region; they live until the op has ended */
   guint32 max_concurrent, region_timeout_s;
 } AzlinDeployPlan;
 
