@@ -153,3 +153,18 @@ az_flow_health(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone d
 {
   az_health_check(engine, vm, az_op_new(parent, "health", 0, done, data));
 }
+
+gboolean
+az_flow_note_health(AzEngine *engine, AzlinVm *vm, GVariant *health)
+{
+  gboolean healthy = FALSE;
+  const char *failure = "";
+  if (!health)
+    return FALSE;
+  g_variant_lookup(health, "is_healthy", "b", &healthy);
+  g_variant_lookup(health, "failure_type", "&s", &failure);
+  gboolean off = g_str_equal(failure, "vm_stopped") || g_str_equal(failure, "vm_deallocated");
+  az_vm_set(&vm->status, healthy ? "ok" : off ? "stopped" : "down");
+  vm->last_health_check = az_clock_now(az_engine_clock(engine));
+  return healthy;
+}

@@ -42,8 +42,7 @@ on_end(AzlinOp *op, gpointer data)
   if (lease->timer)
     az_timer_cancel(lease->timer);
   if (brick)
-    brick->release(self, lease->key, lease->token,
-                   az_op_new_root(az_engine_clock(lease->engine), "release", 10000, NULL, released, NULL));
+    brick->release(self, lease->key, lease->token, az_job_cleanup_op(lease->job, "release", 10000, released, NULL));
   lease_free(lease);
 }
 

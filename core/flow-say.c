@@ -2,6 +2,7 @@
  * intents. */
 #include "error.h"
 #include "flow-support.h"
+#include "health.h"
 
 char *
 az_flow_duration(double seconds)
@@ -27,7 +28,8 @@ az_flow_say_error(AzJob *job, const char *region, const GError *error)
 {
   g_autoptr(GVariant) result = g_variant_ref_sink(az_error_to_variant(error, NULL));
   g_autofree const char **steps = NULL;
-  az_job_message(job, "fail", region, "Failed: %s", error->message);
+  g_autofree char *text = az_error_message(error);
+  az_job_message(job, "fail", region, "Failed: %s", text);
   if (!g_variant_lookup(result, "resolution_steps", "^a&s", &steps))
     return;
   for (gsize i = 0; steps[i] && i < 2; i++)
@@ -42,6 +44,48 @@ az_flow_audit(AzJob *job, const char *what, GVariant *facts)
   AzAudit *audit = az_engine_audit(az_job_engine(job), &error);
   if (!audit || !az_audit_write(audit, what, sunk, &error))
     az_job_message(job, "warn", NULL, "The audit log cannot be written: %s", error->message);
+}
+
+void
+az_flow_audit_vm(AzJob *job, const char *what, const AzlinVm *vm, const char *outcome)
+{
+  GVariantDict facts;
+  g_variant_dict_init(&facts, NULL);
+  g_variant_dict_insert(&facts, "region", "s", vm->region);
+  g_variant_dict_insert_value(&facts, "vm_name", az_variant_str(vm->vm_name));
+  g_variant_dict_insert_value(&facts, "provider", az_variant_str(vm->provider));
+  g_variant_dict_insert(&facts, "outcome", "s", outcome);
+  az_flow_audit(job, what, g_variant_dict_end(&facts));
+}
+
+void
+az_flow_keep_verdicts(AzEngine *engine, GHashTable *verdicts)
+{
+  GHashTableIter iter;
+  gpointer key, value;
+  GVariantBuilder builder;
+  if (g_hash_table_size(verdicts) == 0)
+    return;
+  g_variant_builder_init(&builder, G_VARIANT_TYPE("a{sb}"));
+  g_hash_table_iter_init(&iter, verdicts);
+  while (g_hash_table_iter_next(&iter, &key, &value))
+    g_variant_builder_add(&builder, "{sb}", key, GPOINTER_TO_INT(value) != 0);
+  g_autoptr(GVariant) sunk = g_variant_ref_sink(g_variant_builder_end(&builder));
+  az_vantage_store(engine, sunk);
+}
+
+void
+az_flow_keep_verdict(AzEngine *engine, const char *vantage, const char *region, gboolean up)
+{
+  g_autoptr(GHashTable) one = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  g_hash_table_insert(one, g_strdup_printf("%s>%s", vantage, region), GINT_TO_POINTER(up));
+  az_flow_keep_verdicts(engine, one);
+}
+
+void
+az_flow_forget_verdicts(AzEngine *engine, const char *region)
+{
+  az_flow_keep_verdict(engine, "here", region, FALSE);
 }
 
 gboolean

@@ -50,6 +50,9 @@ void az_flow_vm_list(AzEngine *engine, AzlinOp *parent, const char *provider /* 
                      gpointer data);
 void az_flow_health(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data);
 
+/* Puts what a health check said (its variant, or NULL) into status and last_health_check of `vm`; TRUE = healthy. */
+gboolean az_flow_note_health(AzEngine *engine, AzlinVm *vm, GVariant *health);
+
 /* ---- for people ---- */
 
 char *az_flow_duration(double seconds);                       /* "0.4s", "52s", "3m 12s" */
@@ -58,6 +61,16 @@ double az_flow_seconds_since(AzEngine *engine, gint64 start); /* from an az_cloc
 void az_flow_say_error(AzJob *job, const char *region, const GError *error);
 /* Writes an audit record; a log that cannot be written is said as a warning, it never stops the job. */
 void az_flow_audit(AzJob *job, const char *what, GVariant *facts);
+
+/* The same for one machine: region, vm_name, provider and `outcome` ("requested", "done", or what went wrong). */
+void az_flow_audit_vm(AzJob *job, const char *what, const AzlinVm *vm, const char *outcome);
+
+/* ---- verdicts that a later failover starts from ---- */
+
+void az_flow_keep_verdict(AzEngine *engine, const char *vantage, const char *region, gboolean up);
+/* Stores a hash of "vantage>region" -> GINT_TO_POINTER(up) in one write. */
+void az_flow_keep_verdicts(AzEngine *engine, GHashTable *verdicts);
+void az_flow_forget_verdicts(AzEngine *engine, const char *region); /* this host's verdict on a region that is gone */
 
 /* ---- the journal ---- */
 

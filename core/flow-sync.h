@@ -1,4 +1,5 @@
-/* Copying paths from one machine to another: what other flows (failover --sync, deploy --sync-after, recover) may call. */
+/* Copying paths from one machine to another: what other flows (failover --sync, deploy --sync-after, recover) may call.
+ */
 #pragma once
 #include "flow.h"
 

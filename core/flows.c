@@ -1,9 +1,22 @@
 /* The list of all flows; a new kind of job is one line here. */
 #include "flow.h"
 
+/* clang-format off */
+#define FLOWS(X) \
+  X(deploy) \
+  X(regions_add) \
+  X(regions_list) \
+  X(regions_remove) \
+  X(regions_set_primary)
+/* clang-format on */
+
+#define DECLARE(name) extern const AzFlow az_flow_##name;
+FLOWS(DECLARE)
+
 const AzFlow *const *
 az_flows(void)
 {
-  static const AzFlow *const flows[] = { NULL };
+#define ADDRESS(name) &az_flow_##name,
+  static const AzFlow *const flows[] = { FLOWS(ADDRESS) NULL };
   return flows;
 }

@@ -1,0 +1,305 @@
+/* deploy, while machines come up: every region's result is journalled and stored the moment it is known, then checked.
+ */
+#include "error.h"
+#include "flow-deploy.h"
+
+static void maybe_end(AzDeploy *deploy);
+static void put_next(AzDeploy *deploy);
+
+static AzDeployTarget *
+find_target(AzDeploy *deploy, const char *region)
+{
+  for (guint i = 0; i < deploy->targets->len; i++) {
+    AzDeployTarget *target = g_ptr_array_index(deploy->targets, i);
+    if (g_str_equal(target->region, region))
+      return target;
+  }
+  return NULL;
+}
+
+static void
+journal_region(AzDeployTarget *target, const char *outcome)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *key = g_strdup_printf("region:%s", target->region);
+  AzJournal *journal = az_engine_journal(target->deploy->engine, &error);
+  GVariantDict facts;
+  g_variant_dict_init(&facts, NULL);
+  g_variant_dict_insert(&facts, key, "s", outcome);
+  g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_dict_end(&facts));
+  if (!journal || !az_journal_update(journal, target->deploy->intent, value, &error))
+    az_job_message(target->deploy->job, "warn", target->region, "The journal cannot be written: %s", error->message);
+}
+
+/* ---- one region ---- */
+
+static void
+note_attempt(AzDeployTarget *target, const char *failure)
+{
+  g_autofree char *at = az_time_to_string(az_clock_now(az_engine_clock(target->deploy->engine)));
+  GVariantDict attempt;
+  g_variant_dict_init(&attempt, NULL);
+  g_variant_dict_insert(&attempt, "attempt", "u", target->attempts->len + 1);
+  g_variant_dict_insert(&attempt, "ended_at", "s", at);
+  g_variant_dict_insert_value(&attempt, "error", az_variant_str(failure));
+  g_ptr_array_add(target->attempts, g_variant_ref_sink(g_variant_dict_end(&attempt)));
+}
+
+static void
+region_status(AzDeployTarget *target, const char *status)
+{
+  GVariantDict facts;
+  g_variant_dict_init(&facts, NULL);
+  g_variant_dict_insert(&facts, "status", "s", status);
+  g_variant_dict_insert(&facts, "vm_name", "s", target->vm_name);
+  g_variant_dict_insert_value(&facts, "public_ip", az_variant_str(target->vm ? target->vm->public_ip : NULL));
+  g_variant_dict_insert(&facts, "duration_seconds", "d", target->seconds);
+  az_job_region(target->deploy->job, target->region, g_variant_dict_end(&facts));
+}
+
+static void
+region_over(AzDeployTarget *target)
+{
+  target->seconds = az_flow_seconds_since(target->deploy->engine, target->started);
+  if (target->error)
+    az_flow_say_error(target->deploy->job, target->region, target->error);
+  region_status(target, target->error ? "failed" : "success");
+  maybe_end(target->deploy);
+}
+
+static void
+on_health(AzlinOp *op, gpointer data)
+{
+  AzDeployTarget *target = data;
+  AzDeploy *deploy = target->deploy;
+  deploy->checking--;
+  if (az_op_cancelled(deploy->root))
+    return;
+  gboolean healthy = az_flow_note_health(deploy->engine, target->vm, az_op_variant(op));
+  g_hash_table_insert(deploy->verdicts, g_strdup_printf("here>%s", target->region), GINT_TO_POINTER(healthy));
+  if (healthy) {
+    az_job_message(deploy->job, "ok", target->region, "SSH answers");
+  } else {
+    const char *detail = NULL;
+    if (az_op_variant(op))
+      g_variant_lookup(az_op_variant(op), "error_details", "&s", &detail);
+    az_job_message(deploy->job, "warn", target->region, "The machine stands but is not healthy yet: %s",
+                   detail ? detail : "no check was possible");
+  }
+  region_over(target);
+}
+
+static void
+on_claimed(AzlinOp *op, gpointer data)
+{
+  AzDeploy *deploy = data;
+  deploy->claiming = FALSE;
+  deploy->claimed = az_op_error(op) == NULL;
+  maybe_end(deploy);
+}
+
+void
+az_deploy_claim_primary(AzDeploy *deploy, const char *to, AzlinDone done)
+{
+  az_flow_set_primary(deploy->engine, deploy->root, deploy->stored->primary, to, deploy->stored->epoch, done, deploy);
+}
+
+/* As soon as the wanted primary stands, so that an interrupted deploy leaves one; a primary that stands is moved only
+ * on the user's word. */
+static void
+claim_if_wanted(AzDeployTarget *target)
+{
+  AzDeploy *deploy = target->deploy;
+  const char *standing = deploy->stored->primary;
+  gboolean wanted = g_str_equal(target->region, deploy->wanted_primary) && !g_str_equal(standing, target->region);
+  if (!wanted || (*standing && !deploy->primary_given))
+    return;
+  deploy->claiming = TRUE;
+  az_deploy_claim_primary(deploy, target->region, on_claimed);
+}
+
+static void
+on_put(AzlinOp *op, gpointer data)
+{
+  AzDeployTarget *target = data;
+  AzDeploy *deploy = target->deploy;
+  deploy->putting = NULL;
+  if (az_op_cancelled(deploy->root))
+    return;
+  put_next(deploy);
+  if (az_op_error(op)) {
+    target->error = g_error_copy(az_op_error(op));
+    region_over(target);
+    return;
+  }
+  target->in_context = TRUE;
+  journal_region(target, "success");
+  claim_if_wanted(target);
+  deploy->checking++;
+  az_flow_health(deploy->engine, deploy->root, target->vm, on_health, target);
+}
+
+/* One write after the other: every record is durable in the order of the results, and no region waits for it to start.
+ */
+static void
+put_next(AzDeploy *deploy)
+{
+  if (deploy->putting || g_queue_is_empty(&deploy->puts))
+    return;
+  deploy->putting = g_queue_pop_head(&deploy->puts);
+  az_flow_put(deploy->engine, deploy->root, deploy->putting->vm, on_put, deploy->putting);
+}
+
+static AzlinVm *
+complete(const AzDeployTarget *target, const AzlinVm *made)
+{
+  AzEngine *engine = target->deploy->engine;
+  const AzlinVm *known = az_stored_find(target->deploy->stored, target->region);
+  AzlinVm *vm = az_vm_dup(made);
+  az_vm_set(&vm->region, target->region);
+  if (!vm->vm_name)
+    az_vm_set(&vm->vm_name, target->vm_name);
+  if (!vm->resource_group)
+    az_vm_set(&vm->resource_group, target->resource_group);
+  if (!vm->provider)
+    az_vm_set(&vm->provider, az_config_string(az_engine_config(engine), "bricks", "provider"));
+  if (!vm->ssh_user)
+    az_vm_set(&vm->ssh_user, target->spec.ssh_user);
+  if (!vm->ssh_port)
+    vm->ssh_port = 22;
+  if (!vm->tags)
+    vm->tags = g_variant_ref(target->spec.tags);
+  if (!vm->created_at)
+    vm->created_at = known ? known->created_at : az_clock_now(az_engine_clock(engine));
+  vm->is_primary = FALSE;
+  return vm;
+}
+
+static void
+on_region_started(AzlinOp *op, const char *region, const char *text, gpointer data)
+{
+  AzDeployTarget *target = find_target(data, region);
+  AzDeploy *deploy = data;
+  if (!target || target->ended)
+    return;
+  if (target->started) { /* again: the deployer tells why the attempt before failed */
+    note_attempt(target, text);
+    az_job_message(deploy->job, "warn", region, "Attempt %u: %s; trying again", target->attempts->len, text);
+    return;
+  }
+  target->started = az_clock_monotonic(az_engine_clock(deploy->engine));
+  region_status(target, "in_progress");
+  az_job_message(deploy->job, "step", region, "%s", text ? text : "Creating VM");
+}
+
+static void
+on_region(AzlinOp *op, const char *region, const AzlinVm *vm, const GError *error, gpointer data)
+{
+  AzDeploy *deploy = data;
+  AzDeployTarget *target = find_target(deploy, region);
+  if (!target || target->ended)
+    return;
+  target->ended = TRUE;
+  target->seconds = az_flow_seconds_since(deploy->engine, target->started);
+  note_attempt(target, error ? error->message : NULL);
+  if (!vm) {
+    target->error = error ? g_error_copy(error)
+                          : g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "the deployer gave no machine for %s", region);
+    journal_region(target, "failed");
+    region_over(target);
+    return;
+  }
+  g_autofree char *took = az_flow_duration(target->seconds);
+  target->vm = complete(target, vm);
+  journal_region(target, "created");
+  az_job_message(deploy->job, "ok", region, "VM created in %s", took);
+  az_job_message(deploy->job, "ok", region, "Public IP: %s", target->vm->public_ip ? target->vm->public_ip : "none");
+  g_queue_push_tail(&deploy->puts, target);
+  put_next(deploy);
+}
+
+/* ---- all regions ---- */
+
+static void
+maybe_end(AzDeploy *deploy)
+{
+  if (!deploy->deployer_ended || deploy->putting || deploy->checking || deploy->claiming
+      || !g_queue_is_empty(&deploy->puts) || az_op_cancelled(deploy->root))
+    return;
+  az_deploy_end(deploy);
+}
+
+static void
+on_deployed(AzlinOp *op, gpointer data)
+{
+  AzDeploy *deploy = data;
+  const GError *error = az_op_error(op);
+  if (az_op_cancelled(deploy->root))
+    return;
+  for (guint i = 0; i < deploy->targets->len; i++) {
+    AzDeployTarget *target = g_ptr_array_index(deploy->targets, i);
+    if (target->ended)
+      continue;
+    target->ended = TRUE;
+    target->error = error ? g_error_copy(error)
+                          : g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "the deployer left %s out", target->region);
+    region_over(target);
+  }
+  deploy->deployer_ended = TRUE;
+  maybe_end(deploy);
+}
+
+static void
+on_interrupted(gpointer data)
+{
+  AzDeploy *deploy = data;
+  az_flow_entry_interrupted(deploy->engine, deploy->intent);
+  az_job_message(deploy->job, "warn", NULL, "Interrupted; what was made stands in the journal");
+  az_job_message(deploy->job, "hint", NULL, "To go on: azlin deploy --resume");
+  az_job_message(deploy->job, "hint", NULL, "To clean up: azlin recover");
+}
+
+static gboolean
+write_intent(AzDeploy *deploy, GError **error)
+{
+  AzJournal *journal = az_engine_journal(deploy->engine, error);
+  GVariantBuilder names, undo;
+  g_variant_builder_init(&names, G_VARIANT_TYPE("a{ss}"));
+  for (guint i = 0; i < deploy->targets->len; i++) {
+    const AzDeployTarget *target = g_ptr_array_index(deploy->targets, i);
+    g_variant_builder_add(&names, "{ss}", target->region, target->vm_name);
+  }
+  g_variant_builder_init(&undo, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add(&undo, "{sv}", "args", deploy->args);
+  g_variant_builder_add(&undo, "{sv}", "names", g_variant_builder_end(&names));
+  g_variant_builder_add(&undo, "{sv}", "provider",
+                        g_variant_new_string(az_config_string(az_engine_config(deploy->engine), "bricks", "provider")));
+  g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_builder_end(&undo));
+  if (!journal || !az_journal_intent(journal, AZ_DEPLOY_OWNER, "deploy", value, &deploy->intent, error))
+    return FALSE;
+  return deploy->resumed == 0 || az_journal_done(journal, deploy->resumed, error);
+}
+
+void
+az_deploy_run(AzDeploy *deploy)
+{
+  gpointer self = NULL;
+  GError *error = NULL;
+  const AzOpSink sink = { .region_started = on_region_started, .region = on_region, .data = deploy };
+  const AzlinDeployer *deployer = az_engine_lookup(deploy->engine, AZLIN_KIND_DEPLOYER, NULL, &self, &error);
+  if (!deployer || !write_intent(deploy, &error)) {
+    az_job_fail(deploy->job, error);
+    return;
+  }
+  az_op_on_cancel(deploy->root, on_interrupted, deploy);
+  az_job_set_sink(deploy->job, &sink);
+  az_job_message(deploy->job, "step", NULL, "Deploying to %u region%s in parallel...", deploy->targets->len,
+                 deploy->targets->len == 1 ? "" : "s");
+  const AzlinDeployPlan plan = {
+    .size = sizeof plan,
+    .specs = deploy->specs,
+    .max_concurrent = az_deploy_arg_uint(deploy, "max-concurrent", AZ_DEPLOY_MAX_CONCURRENT),
+    .region_timeout_s = az_deploy_arg_uint(deploy, "timeout", AZ_DEPLOY_TIMEOUT_S),
+  };
+  deployer->deploy(self, &plan, az_op_new(deploy->root, "deploy", 0, on_deployed, deploy));
+}

@@ -1,0 +1,55 @@
+/* The state of one deploy, shared by its parts: planning, the fan-out with storing, the end. */
+#pragma once
+#include "flow-lease.h"
+#include "flow-support.h"
+
+#define AZ_DEPLOY_OWNER "flow-deploy"
+#define AZ_DEPLOY_MAX_CONCURRENT 10
+#define AZ_DEPLOY_TIMEOUT_S 600
+
+typedef struct _AzDeploy AzDeploy;
+
+typedef struct { /* one region */
+  AzDeploy *deploy;
+  AzlinVmSpec spec; /* borrows the strings below */
+  char *region, *vm_name, *resource_group;
+  AzlinVm *vm; /* set once the machine stands */
+  GError *error;
+  GPtrArray *attempts; /* of GVariant a{sv} */
+  gint64 started;
+  double seconds;
+  gboolean ended, in_context;
+} AzDeployTarget;
+
+struct _AzDeploy {
+  AzJob *job;
+  AzEngine *engine;
+  AzlinOp *root;
+  GVariant *args; /* as given, or as the journal kept them (--resume) */
+  char **regions;
+  char *wanted_primary;
+  gboolean primary_given;
+  AzStored *stored;
+  GPtrArray *targets; /* of AzDeployTarget, in the order of the regions */
+  const AzlinVmSpec **specs;
+  char *public_key;
+  guint64 intent, resumed; /* 0 = none; `resumed`: the intent of the run that this one takes over */
+  gint64 started;
+  GQueue puts; /* of AzDeployTarget, waiting for their turn */
+  AzDeployTarget *putting;
+  guint checking; /* health checks under way */
+  gboolean deployer_ended, claiming, claimed;
+  GHashTable *verdicts; /* "vantage>region" -> gboolean up */
+  guint pending;        /* steps of the end that run side by side */
+  GPtrArray *synced;    /* of GVariant v; NULL without --sync-after */
+  gboolean sync_failed;
+};
+
+void az_deploy_run(AzDeploy *deploy); /* flow-deploy-run.c: from the journal intent to the last region's result */
+GVariant *az_deploy_result(AzDeploy *deploy); /* the JSON document; floating */
+void az_deploy_end(AzDeploy *deploy);         /* flow-deploy-end.c: primary, verdicts, files, sync, summary */
+/* Makes `to` the primary unless somebody else was faster; `done` runs under deploy->root. */
+void az_deploy_claim_primary(AzDeploy *deploy, const char *to, AzlinDone done);
+const char *az_deploy_arg(const AzDeploy *deploy, const char *name, const char *fallback);
+guint32 az_deploy_arg_uint(const AzDeploy *deploy, const char *name, guint32 fallback);
+gboolean az_deploy_arg_bool(const AzDeploy *deploy, const char *name);
