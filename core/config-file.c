@@ -40,9 +40,12 @@ merge_group(AzConfig *config, GKeyFile *file, const char *path, const char *grou
     g_key_file_set_value(config->merged, group, *key, raw);
     g_hash_table_replace(config->origins, g_strdup_printf("%s\n%s", group, *key), g_strdup(path));
   }
-  /* an empty group with a misspelt name is a mistake too */
-  if (keys == NULL || *keys == NULL)
-    g_hash_table_replace(config->origins, g_strdup_printf("%s\n", group), g_strdup(path));
+  if (g_key_file_has_group(config->merged, group))
+    return;
+  /* an empty group with a misspelt name is a mistake too, so it must be seen */
+  g_hash_table_replace(config->origins, g_strdup_printf("%s\n", group), g_strdup(path));
+  g_key_file_set_value(config->merged, group, "x", "");
+  g_key_file_remove_key(config->merged, group, "x", NULL);
 }
 
 static gboolean

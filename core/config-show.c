@@ -93,6 +93,19 @@ known_groups(AzConfig *config)
   return known;
 }
 
+/* With [azlin] plugins, files of any name may bring any brick: such a group is judged when its brick loads. */
+static gboolean
+may_belong_to_extra(AzConfig *config, const char *group)
+{
+  static const char *const kinds[] = { "provider.", "deployer.", "failover.", "sync.", "context.", "coordinator." };
+  g_auto(GStrv) extra = az_config_strv(config, "azlin", "plugins");
+
+  for (gsize i = 0; *extra != NULL && i < G_N_ELEMENTS(kinds); i++)
+    if (g_str_has_prefix(group, kinds[i]))
+      return TRUE;
+  return FALSE;
+}
+
 static char *
 file_of_group(AzConfig *config, const char *group)
 {
@@ -111,7 +124,7 @@ az_config_check_groups(AzConfig *config, GError **error)
   for (char **group = groups; *group != NULL; group++) {
     g_autofree char *file = NULL;
     const char *near;
-    if (is_core(*group))
+    if (is_core(*group) || may_belong_to_extra(config, *group))
       continue;
     if (known == NULL)
       known = known_groups(config);

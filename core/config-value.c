@@ -16,15 +16,24 @@ refuse(GError **error, const char *text, const char *why, const char *bound)
   return NULL;
 }
 
+/* GKeyFile may give a text and an error at once (a bad escape). */
+static GVariant *
+unreadable(const GError *cause, GError **error)
+{
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "%s", cause != NULL ? cause->message : "no value");
+  return NULL;
+}
+
 static GVariant *
 parse_list(GKeyFile *file, const char *group, const char *key, GError **error)
 {
   gsize length = 0;
-  g_auto(GStrv) items = g_key_file_get_string_list(file, group, key, &length, error);
+  g_autoptr(GError) local = NULL;
+  g_auto(GStrv) items = g_key_file_get_string_list(file, group, key, &length, &local);
   GVariantBuilder builder;
 
-  if (items == NULL)
-    return NULL;
+  if (items == NULL || local != NULL)
+    return unreadable(local, error);
   if (length > MAX_LIST)
     return refuse(error, items[0], "... is too long a list", "");
   g_variant_builder_init(&builder, G_VARIANT_TYPE_STRING_ARRAY);
@@ -84,12 +93,13 @@ GVariant *
 az_config_value_parse(GKeyFile *file, const char *group, const AzlinOption *option, GError **error)
 {
   g_autofree char *text = NULL;
+  g_autoptr(GError) local = NULL;
 
   if (g_str_equal(option->type, "as"))
     return parse_list(file, group, option->name, error);
-  text = g_key_file_get_string(file, group, option->name, error);
-  if (text == NULL)
-    return NULL;
+  text = g_key_file_get_string(file, group, option->name, &local);
+  if (text == NULL || local != NULL)
+    return unreadable(local, error);
   g_strstrip(text);
   if (g_str_equal(option->type, "s"))
     return g_variant_new_string(text);

@@ -88,7 +88,7 @@ take_value(AzConfig *config, const char *group, const AzlinOption *option, GErro
   g_autoptr(GError) local = NULL;
   GVariant *value;
 
-  if (origin == NULL)
+  if (!g_key_file_has_key(config->merged, group, option->name, NULL))
     g_key_file_set_value(config->merged, group, option->name, option->def != NULL ? option->def : "");
   value = az_config_value_parse(config->merged, group, option, &local);
   if (value == NULL)

@@ -20,8 +20,7 @@ guint32 az_config_uint(AzConfig *config, const char *group, const char *name);
 double az_config_double(AzConfig *config, const char *group, const char *name);
 
 /* Groups in the files that nobody declared and that no plugin file (kind-name.so for [kind.name]) could own: an error
- * naming the nearest. Call when the files of [azlin] plugins are loaded. The group of a brick that is not loaded is
- * checked when it loads. */
+ * naming the nearest. The group of a brick that is not loaded is checked when it loads. */
 gboolean az_config_check_groups(AzConfig *config, GError **error);
 /* aa{sv}, all of type s: group, name, value (as a file would spell it), origin ("default", or the file), help. */
 GVariant *az_config_show(AzConfig *config);

@@ -186,7 +186,7 @@ az_path_check(const char *path, GError **error)
   parts = g_strsplit(path, "/", -1);
   if (g_strv_contains((const char *const *) parts, ".."))
     return usage(error, "path '%s' holds '..'; write the folder that you mean", shown);
-  canonical = g_canonicalize_filename(path, "/");
+  canonical = g_canonicalize_filename(path + strspn(path, "/") - 1, "/"); /* "//" at the start would be kept */
   if (!check_system_root(canonical, error))
     return FALSE;
   if (strncmp(path, canonical, strlen(canonical)) != 0 || length > strlen(canonical) + 1)
