@@ -1,0 +1,9 @@
+#!/bin/bash
+# Configures (once) and builds one folder: build.sh FOLDER [meson options].
+set -eu
+umask 022
+build=$1; shift
+cd "$(dirname "$0")/.."
+mkdir -p "$(dirname "$build")"
+[ -f "$build/build.ninja" ] || meson setup "$build" "$@" >"$build.setup.log" 2>&1 || { tail -20 "$build.setup.log" >&2; exit 1; }
+ninja -C "$build" >"$build.log" 2>&1 || { grep -A20 -m1 FAILED "$build.log" >&2 || tail -20 "$build.log" >&2; exit 1; }

@@ -1,0 +1,9 @@
+#!/bin/bash
+# Runs all test suites of a build folder in parallel and ends with the line "N passed, N failed, N skipped".
+set -u
+build=$1; shift
+umask 022
+meson test -C "$build" --no-rebuild --print-errorlogs --num-processes "$(($(nproc) + 1))" "$@"
+status=$?
+python3 "$(dirname "$0")/check-summary.py" "$build/meson-logs/testlog.junit.xml" || status=1
+exit $status

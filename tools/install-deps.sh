@@ -1,0 +1,25 @@
+#!/bin/bash
+# Installs what building, running and testing azlin needs and this Debian lacks; extra packages may be named as arguments.
+set -eu
+packages=(gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libjansson-dev libssh-dev
+          bubblewrap openssh-server openssh-client rsync python3 "$@")
+missing=()
+for package in "${packages[@]}"; do
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+command -v apt-get >/dev/null || { echo "azlin: not a Debian system; install by hand: ${missing[*]}" >&2; exit 1; }
+echo "Installing from Debian's packages: ${missing[*]}"
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+  command -v sudo >/dev/null || { echo "azlin: run as root, or install by hand: ${missing[*]}" >&2; exit 1; }
+  as_root=(sudo)
+fi
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+install() {
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends \
+    "${missing[@]}" >"$log" 2>&1
+}
+install || { "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 update >>"$log" 2>&1; install; } || { tail -20 "$log" >&2; exit 1; }
