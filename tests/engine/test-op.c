@@ -100,7 +100,7 @@ test_sleep(Fixture *f, gconstpointer unused)
 static void
 check_vm(AzlinOp *op, gpointer data)
 {
-  g_assert_no_error((GError *) az_op_error(op));
+  g_assert_null(az_op_error(op));
   g_assert_cmpstr(az_op_vm(op)->region, ==, "eastus");
   az_op_forward(op, data);
 }
