@@ -20,6 +20,9 @@ gboolean az_job_arg_bool(AzJob *job, const char *name);
 guint32 az_job_arg_uint(AzJob *job, const char *name, guint32 fallback);
 char **az_job_arg_strv(AzJob *job, const char *name); /* NULL when not given; owned */
 
+/* What people read. `level`: "step" ending in "..." opens a section, under which "step", "ok", "warn", "fail" without a
+ * region stand indented; "done" and "failed" are the closing line of the job, unindented, with "detail" lines under it;
+ * "hint" is a next step at the very end. With a region the line joins that region's block. */
 void az_job_message(AzJob *job, const char *level, const char *region, const char *format, ...) G_GNUC_PRINTF(4, 5);
 void az_job_region(AzJob *job, const char *region, GVariant *facts);
 void az_job_progress(AzJob *job, guint64 done, guint64 total, const char *text);

@@ -1,0 +1,56 @@
+/* The engine as the commands see it: kinds of jobs and their flags, the five calls, JSON. Hides where the engine runs.
+ */
+#pragma once
+#include <gio/gio.h>
+G_BEGIN_DECLS
+
+typedef struct { /* one flag of a command */
+  const char *name;
+  char letter;          /* 0 = none */
+  const char *type;     /* "b", "s", "as", "u", "d" */
+  const char *argument; /* placeholder in help; NULL for "b" */
+  const char *help;
+} Flag;
+
+typedef struct _Client Client;
+typedef struct _ClientJob ClientJob;
+
+typedef struct { /* what a job says while it runs */
+  void (*message)(const char *level, const char *region, const char *text, gpointer data);
+  void (*region)(const char *region, GVariant *facts, gpointer data);
+  void (*progress)(guint64 done, guint64 total, const char *text, gpointer data);
+  void (*question)(const char *text, gpointer data);
+  void (*finished)(gpointer data);
+  gpointer data;
+} ClientWatch;
+
+/* Flags of a kind of job, ends {0}; NULL = there is no such kind. Needs no engine. */
+const Flag *client_flags(const char *kind);
+const char *client_kind_help(const char *kind);
+/* The nearest of `candidates` to a misspelt word, or NULL. */
+const char *client_nearest(const char *word, const char *const *candidates);
+
+Client *client_new(const char *config, const char *home, GError **error);
+void client_free(Client *client);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Client, client_free)
+GVariant *client_query(Client *client, const char *what, GVariant *args, GError **error);
+/* The engine's clock, microseconds since the Unix epoch; virtual under provider-sim. */
+gint64 client_now(Client *client);
+
+/* The job is created, not started; it lives as long as the client. */
+ClientJob *client_submit(Client *client, const char *kind, GVariant *args, const ClientWatch *watch, GError **error);
+void client_start(ClientJob *job);
+void client_answer(ClientJob *job, gboolean yes);
+void client_cancel(ClientJob *job);
+int client_exit_code(ClientJob *job);
+GVariant *client_result(ClientJob *job); /* borrowed */
+
+/* {"error": ErrorResult}, floating. */
+GVariant *client_error_result(const GError *error);
+int client_error_exit_code(const GError *error);
+GError *client_usage_error(const char *format, ...) G_GNUC_PRINTF(1, 2);
+/* One more suggested next step. */
+void client_error_add_step(GError *error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* `indent` 0 = one line. */
+char *client_json(GVariant *value, int indent);
+G_END_DECLS

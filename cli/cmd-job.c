@@ -1,0 +1,239 @@
+/* Commands that are jobs of the engine: runs one, shows what it says, asks what it asks, prints its result. */
+#include "cmd-job.h"
+
+#include <glib-unix.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "render.h"
+#include "text.h"
+
+typedef struct {
+  const Invocation *inv;
+  Client *client;
+  ClientJob *job;
+  Screen *screen; /* NULL with -o jsonl */
+  GMainLoop *loop;
+  GString *answer;     /* what was typed so far */
+  guint answer_source; /* 0 = nothing is asked */
+  gboolean interrupted, finished;
+} Run;
+
+/* ---- events as lines ---- */
+
+static void
+put_event(const char *event, GVariantDict *dict)
+{
+  g_variant_dict_insert(dict, "event", "s", event);
+  g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_dict_end(dict));
+  g_autofree char *json = client_json(value, 0);
+  puts(json);
+  fflush(stdout);
+}
+
+static void
+on_message(const char *level, const char *region, const char *text, gpointer data)
+{
+  Run *run = data;
+  GVariantDict dict;
+  if (run->screen) {
+    screen_message(run->screen, level, region, text);
+    return;
+  }
+  g_variant_dict_init(&dict, NULL);
+  g_variant_dict_insert(&dict, "level", "s", level);
+  if (region)
+    g_variant_dict_insert(&dict, "region", "s", region);
+  g_variant_dict_insert(&dict, "text", "s", text);
+  put_event("message", &dict);
+}
+
+static void
+on_region(const char *region, GVariant *facts, gpointer data)
+{
+  Run *run = data;
+  GVariantDict dict;
+  if (run->screen) {
+    screen_region(run->screen, region, facts);
+    return;
+  }
+  g_variant_dict_init(&dict, NULL);
+  g_variant_dict_insert(&dict, "region", "s", region);
+  g_variant_dict_insert_value(&dict, "facts", facts);
+  put_event("region", &dict);
+}
+
+static void
+on_progress(guint64 done, guint64 total, const char *text, gpointer data)
+{
+  Run *run = data;
+  GVariantDict dict;
+  if (run->screen) {
+    screen_progress(run->screen, done, total, text);
+    return;
+  }
+  g_variant_dict_init(&dict, NULL);
+  g_variant_dict_insert(&dict, "done", "t", done);
+  g_variant_dict_insert(&dict, "total", "t", total);
+  g_variant_dict_insert(&dict, "text", "s", text ? text : "");
+  put_event("progress", &dict);
+}
+
+/* ---- questions ---- */
+
+static void
+answer(Run *run, gboolean yes)
+{
+  run->answer_source = 0;
+  if (run->screen)
+    screen_resume(run->screen);
+  client_answer(run->job, yes);
+}
+
+static gboolean
+on_typed(int fd, GIOCondition condition, gpointer data)
+{
+  Run *run = data;
+  char c = 0;
+  gssize n = read(fd, &c, 1);
+  if (n == 1 && c != '\n') {
+    if (run->answer->len < 16)
+      g_string_append_c(run->answer, c);
+    return G_SOURCE_CONTINUE;
+  }
+  g_strstrip(run->answer->str);
+  gboolean yes = n == 1 && (!g_ascii_strcasecmp(run->answer->str, "y") || !g_ascii_strcasecmp(run->answer->str, "yes"));
+  if (n != 1)
+    fputc('\n', stderr);
+  answer(run, yes);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_question(const char *text, gpointer data)
+{
+  Run *run = data;
+  g_autofree char *harmless = text_clean_line(text);
+  if (run->screen)
+    screen_pause(run->screen);
+  fflush(stdout);
+  if (!run->inv->terminal->can_ask) {
+    fprintf(stderr, "azlin: %s Nobody can answer here, so nothing was changed; give --yes to go ahead.\n", harmless);
+    answer(run, FALSE);
+    return;
+  }
+  fprintf(stderr, "%s [y/N] ", harmless);
+  fflush(stderr);
+  g_string_truncate(run->answer, 0);
+  run->answer_source = g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP, on_typed, run);
+}
+
+/* ---- interruption ---- */
+
+static gboolean
+on_signal(gpointer data)
+{
+  Run *run = data;
+  if (run->interrupted)
+    _exit(130);
+  run->interrupted = TRUE;
+  if (run->screen)
+    screen_pause(run->screen);
+  fflush(stdout);
+  fprintf(stderr, "\nazlin: interrupted; stopping. Press Ctrl-C again to leave at once.\n");
+  if (run->screen)
+    screen_resume(run->screen);
+  g_clear_handle_id(&run->answer_source, g_source_remove);
+  client_cancel(run->job);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+on_finished(gpointer data)
+{
+  Run *run = data;
+  run->finished = TRUE;
+  g_main_loop_quit(run->loop);
+}
+
+static void
+say_what_stands(const Run *run)
+{
+  gboolean deploy = !g_strcmp0(run->inv->command->kind, "deploy");
+  fprintf(stderr, "azlin: interrupted; the journal says what stands. Go on with: %sazlin recover\n",
+          deploy ? "azlin deploy --resume, or clear up with: " : "");
+}
+
+/* ---- the whole run ---- */
+
+static gboolean
+loop_until_finished(Run *run, GError **error)
+{
+  const ClientWatch watch = {
+    .message = on_message,
+    .region = on_region,
+    .progress = on_progress,
+    .question = on_question,
+    .finished = on_finished,
+    .data = run,
+  };
+  run->job = client_submit(run->client, run->inv->command->kind, run->inv->args, &watch, error);
+  if (!run->job)
+    return FALSE;
+  guint signals[] = { g_unix_signal_add(SIGINT, on_signal, run), g_unix_signal_add(SIGTERM, on_signal, run) };
+  if (run->inv->output != OUTPUT_JSONL)
+    run->screen = screen_new(run->inv->terminal, run->client, run->inv->quiet);
+  run->loop = g_main_loop_new(NULL, FALSE);
+  run->answer = g_string_new(NULL);
+  client_start(run->job);
+  if (!run->finished)
+    g_main_loop_run(run->loop);
+  g_clear_handle_id(&run->answer_source, g_source_remove);
+  g_clear_pointer(&run->screen, screen_free);
+  for (guint i = 0; i < G_N_ELEMENTS(signals); i++)
+    g_source_remove(signals[i]);
+  g_string_free(run->answer, TRUE);
+  g_main_loop_unref(run->loop);
+  return TRUE;
+}
+
+int
+cmd_job_perform(const Invocation *invocation, Client *client, GVariant **ret_result, GError **error)
+{
+  Run run = { .inv = invocation, .client = client };
+  if (!loop_until_finished(&run, error))
+    return -1;
+  *ret_result = g_variant_ref(client_result(run.job));
+  if (!run.interrupted)
+    return client_exit_code(run.job);
+  say_what_stands(&run);
+  return 130;
+}
+
+int
+cmd_job_show(const Invocation *invocation, Client *client, GVariant *result, int exit_code)
+{
+  g_autoptr(GVariant) failure = g_variant_lookup_value(result, "error", G_VARIANT_TYPE_VARDICT);
+  if (invocation->output != OUTPUT_TABLE)
+    render_document(invocation, result, exit_code);
+  else if (failure && exit_code != 130)
+    render_error(invocation, failure);
+  else if (!failure && invocation->command->show)
+    invocation->command->show(invocation, client, result);
+  return exit_code;
+}
+
+int
+cmd_job_run(const Invocation *invocation)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(Client) client = client_new(invocation->config, invocation->home, &error);
+  if (!client)
+    return render_gerror(invocation, error);
+  int exit_code = cmd_job_perform(invocation, client, &result, &error);
+  if (!result)
+    return render_gerror(invocation, error);
+  return cmd_job_show(invocation, client, result, exit_code);
+}

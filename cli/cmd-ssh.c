@@ -1,0 +1,53 @@
+/* azlin ssh: asks the engine where the machine is and which key it pinned, then becomes OpenSSH's client. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd-job.h"
+#include "render.h"
+
+/* The words behind "--" are one command line of the remote login shell, joined by spaces as OpenSSH does it. */
+static GPtrArray *
+build_argv(GVariant *target, char **words)
+{
+  GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
+  g_autofree const char **options = NULL;
+  const char *host = "", *user = "", *alias = "";
+  guint32 port = 22;
+  g_variant_lookup(target, "argv", "^a&s", &options);
+  g_variant_lookup(target, "host", "&s", &host);
+  g_variant_lookup(target, "user", "&s", &user);
+  g_variant_lookup(target, "alias", "&s", &alias);
+  g_variant_lookup(target, "port", "u", &port);
+  for (guint i = 0; options && options[i]; i++)
+    g_ptr_array_add(argv, g_strdup(options[i]));
+  if (words && *words) {
+    g_ptr_array_add(argv, g_strdup("--"));
+    g_ptr_array_add(argv, g_strjoinv(" ", words));
+  }
+  g_ptr_array_add(argv, NULL);
+  return argv;
+}
+
+int
+cmd_ssh_run(const Invocation *invocation)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(Client) client = client_new(invocation->config, invocation->home, &error);
+  if (!client)
+    return render_gerror(invocation, error);
+  int exit_code = cmd_job_perform(invocation, client, &result, &error);
+  if (!result)
+    return render_gerror(invocation, error);
+  if (exit_code || invocation->output != OUTPUT_TABLE)
+    return cmd_job_show(invocation, client, result, exit_code);
+
+  g_autoptr(GPtrArray) argv = build_argv(result, invocation->rest);
+  signal(SIGPIPE, SIG_DFL);
+  execvp(argv->pdata[0], (char **) argv->pdata);
+  g_autoptr(GError) failed = client_usage_error("ssh cannot be started: %s", g_strerror(errno));
+  render_gerror(invocation, failed);
+  return 1;
+}

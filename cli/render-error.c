@@ -1,0 +1,76 @@
+/* Errors and machine documents: one sentence with its next steps for people, exactly one document for programs. */
+#include "render.h"
+
+#include "text.h"
+
+static void
+print_details(GVariant *error)
+{
+  const char *type = "", *details = "";
+  g_variant_lookup(error, "error_type", "&s", &type);
+  g_variant_lookup(error, "log_details", "&s", &details);
+  g_autofree char *shown_type = text_clean_line(type);
+  g_autofree char *shown = text_clean_line(details);
+  fprintf(stderr, "  Details: %s: %s\n", shown_type, shown);
+}
+
+void
+render_error(const Invocation *invocation, GVariant *error)
+{
+  const char *message = "";
+  g_autofree const char **steps = NULL;
+  g_variant_lookup(error, "error_message", "&s", &message);
+  g_variant_lookup(error, "resolution_steps", "^a&s", &steps);
+  g_autofree char *sentence = text_clean_line(message);
+  fflush(stdout);
+  fprintf(stderr, "azlin: %s\n", sentence);
+  for (guint i = 0; steps && steps[i]; i++) {
+    g_autofree char *step = text_clean_line(steps[i]);
+    fprintf(stderr, "  %s%s\n", g_str_has_prefix(step, "See azlin ") ? "" : "Try: ", step);
+  }
+  if (invocation->verbose)
+    print_details(error);
+}
+
+/* Bad usage ends with where to read on; the engine cannot know how its caller names the command. */
+static GError *
+with_help(const Invocation *invocation, const GError *error)
+{
+  const char *name = invocation->command ? invocation->command->name : invocation->group;
+  GError *copy = g_error_copy(error);
+  if (client_error_exit_code(error) == 64)
+    client_error_add_step(copy, "See azlin %s%s--help", name ? name : "", name ? " " : "");
+  return copy;
+}
+
+int
+render_gerror(const Invocation *invocation, const GError *error)
+{
+  int exit_code = client_error_exit_code(error);
+  g_autoptr(GError) helpful = with_help(invocation, error);
+  g_autoptr(GVariant) result = g_variant_ref_sink(client_error_result(helpful));
+  g_autoptr(GVariant) inner = g_variant_lookup_value(result, "error", G_VARIANT_TYPE_VARDICT);
+  if (invocation->output == OUTPUT_TABLE)
+    render_error(invocation, inner);
+  else
+    render_document(invocation, result, exit_code);
+  return exit_code;
+}
+
+void
+render_document(const Invocation *invocation, GVariant *result, int exit_code)
+{
+  if (invocation->output == OUTPUT_JSON) {
+    g_autofree char *json = client_json(result, 2);
+    puts(json);
+    return;
+  }
+  GVariantDict event;
+  g_variant_dict_init(&event, NULL);
+  g_variant_dict_insert(&event, "event", "s", "result");
+  g_variant_dict_insert(&event, "exit_code", "i", exit_code);
+  g_variant_dict_insert_value(&event, "result", result);
+  g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_dict_end(&event));
+  g_autofree char *json = client_json(value, 0);
+  puts(json);
+}

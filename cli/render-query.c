@@ -1,0 +1,69 @@
+/* What the queries answer: configuration, bricks, audit log. */
+#include "render.h"
+
+#include "text.h"
+
+void
+render_config(const Invocation *invocation, Client *client, GVariant *result)
+{
+  static const char *const headers[] = { "Group", "Name", "Value", "Origin", NULL };
+  static const char *const keys[] = { "group", "name", "value", "origin", NULL };
+  static const char *const short_headers[] = { "Group", "Name", "Value", NULL };
+  static const char *const short_keys[] = { "group", "name", "value", NULL };
+  gboolean origin = FALSE;
+  g_variant_lookup(invocation->args, "origin", "b", &origin);
+  render_records(invocation->terminal, result, "config", origin ? headers : short_headers, origin ? keys : short_keys);
+}
+
+void
+render_bricks(const Invocation *invocation, Client *client, GVariant *result)
+{
+  static const char *const headers[] = { "Kind", "Name", "State", "Version", "Summary", NULL };
+  static const char *const keys[] = { "kind", "name", "state", "version", "summary", NULL };
+  render_records(invocation->terminal, result, "bricks", headers, keys);
+}
+
+static void
+print_event(Terminal *t, GVariant *event)
+{
+  const char *time = "", *what = "";
+  g_variant_lookup(event, "time", "&s", &time);
+  g_variant_lookup(event, "what", "&s", &what);
+  g_autofree char *json = client_json(event, 0);
+  g_autofree char *when = text_clean_line(time);
+  g_autofree char *name = text_clean_line(what);
+  g_autofree char *rest = text_clean_line(json);
+  terminal_line(t, INK_BOLD, "%s  %s", when, name);
+  terminal_line(t, INK_PLAIN, "  %s", rest);
+}
+
+void
+render_audit(const Invocation *invocation, Client *client, GVariant *result)
+{
+  Terminal *t = invocation->terminal;
+  g_autoptr(GVariant) events = g_variant_lookup_value(result, "events", NULL);
+  gsize n = events ? g_variant_n_children(events) : 0;
+  for (gsize i = 0; i < n; i++) {
+    g_autoptr(GVariant) child = g_variant_get_child_value(events, i);
+    g_autoptr(GVariant) event
+        = g_variant_is_of_type(child, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(child) : g_variant_ref(child);
+    print_event(t, event);
+  }
+  if (!n)
+    terminal_line(t, INK_PLAIN, "The audit log is empty.");
+}
+
+void
+render_audit_verdict(const Invocation *invocation, Client *client, GVariant *result)
+{
+  gboolean valid = FALSE;
+  guint64 records = 0, bad = 0;
+  g_variant_lookup(result, "valid", "b", &valid);
+  g_variant_lookup(result, "records", "t", &records);
+  g_variant_lookup(result, "bad_line", "t", &bad);
+  if (valid)
+    terminal_line(invocation->terminal, INK_OK, "✓ The audit log is whole: %" G_GUINT64_FORMAT " records", records);
+  else
+    terminal_line(invocation->terminal, INK_FAIL,
+                  "✗ The audit log was changed: line %" G_GUINT64_FORMAT " does not follow from the one before", bad);
+}
