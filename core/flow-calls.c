@@ -104,8 +104,8 @@ az_flow_vm_power(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinPowe
 }
 
 void
-az_flow_vm_restart(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done,
-                   gpointer data)
+az_flow_vm_reboot(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done,
+                  gpointer data)
 {
   gpointer self = NULL;
   AzlinOp *op = az_op_new(parent, "vm-restart", timeout_ms, done, data);
@@ -119,8 +119,8 @@ az_flow_vm_restart(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32
 }
 
 void
-az_flow_vm_delete(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done,
-                  gpointer data)
+az_flow_vm_erase(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done,
+                 gpointer data)
 {
   gpointer self = NULL;
   AzlinOp *op = az_op_new(parent, "vm-delete", timeout_ms, done, data);

@@ -1,1 +1,261 @@
+/* regions health: every machine checked at once, said as it comes; the primary also seen from other regions. */
+#include "error.h"
 #include "flow-support.h"
+#include "health.h"
+
+#define MAX_WITNESSES 3
+
+typedef struct _Health Health;
+
+typedef struct { /* one machine */
+  Health *all;
+  AzlinVm *vm; /* the record, status and last check filled in */
+  GVariant *result;
+  gboolean healthy;
+} Check;
+
+struct _Health {
+  AzJob *job;
+  AzEngine *engine;
+  AzlinOp *root;
+  AzStored *stored;
+  GPtrArray *checks; /* of Check, in the order of the list */
+  GHashTable *verdicts;
+  GPtrArray *witnessed; /* of GVariant a{sv}: evidence about the primary from elsewhere */
+  guint left, pending;
+};
+
+static void
+check_free(gpointer data)
+{
+  Check *check = data;
+  g_clear_pointer(&check->vm, az_vm_free);
+  g_clear_pointer(&check->result, g_variant_unref);
+  g_free(check);
+}
+
+static void
+health_free(gpointer data)
+{
+  Health *all = data;
+  g_clear_pointer(&all->stored, az_stored_unref);
+  g_ptr_array_unref(all->checks);
+  g_ptr_array_unref(all->witnessed);
+  g_hash_table_unref(all->verdicts);
+  g_free(all);
+}
+
+static const Check *
+check_at(const Health *all, guint i)
+{
+  return g_ptr_array_index(all->checks, i);
+}
+
+/* ---- the screen of one region ---- */
+
+typedef struct {
+  const char *probe, *title, *good;
+} Line;
+
+static void
+say_evidence(AzJob *job, const char *region, GVariant *evidence)
+{
+  static const Line lines[] = {
+    { "power", "VM Status", "Running" },
+    { "tcp", "Network", "Reachable" },
+    { "ssh", "SSH", "Host key verified" },
+    { "login", "Login", "Connected" },
+  };
+  const char *probe = "", *outcome = "", *detail = NULL;
+  double ms = -1;
+  g_variant_lookup(evidence, "probe", "&s", &probe);
+  g_variant_lookup(evidence, "outcome", "&s", &outcome);
+  g_variant_lookup(evidence, "detail", "&s", &detail);
+  g_variant_lookup(evidence, "ms", "d", &ms);
+  for (guint i = 0; i < G_N_ELEMENTS(lines); i++) {
+    gboolean good = g_str_equal(outcome, "ok") || g_str_equal(outcome, "running");
+    if (!g_str_equal(probe, lines[i].probe))
+      continue;
+    if (good && ms >= 0 && i > 0)
+      az_job_message(job, "ok", region, "%s: %s (%.0fms)", lines[i].title, lines[i].good, ms);
+    else if (good)
+      az_job_message(job, "ok", region, "%s: %s", lines[i].title, lines[i].good);
+    else
+      az_job_message(job, "fail", region, "%s: %s", lines[i].title, detail ? detail : outcome);
+  }
+}
+
+static void
+say_check(const Check *check)
+{
+  AzJob *job = check->all->job;
+  const char *region = check->vm->region;
+  g_autoptr(GVariant) list = g_variant_lookup_value(check->result, "evidence", G_VARIANT_TYPE("aa{sv}"));
+  for (gsize i = 0; list && i < g_variant_n_children(list); i++) {
+    g_autoptr(GVariant) evidence = g_variant_get_child_value(list, i);
+    say_evidence(job, region, evidence);
+  }
+  az_job_message(job, check->healthy ? "ok" : "fail", region, "Overall: %s", check->healthy ? "HEALTHY" : "UNHEALTHY");
+  if (!check->healthy && check->vm->is_primary)
+    az_job_message(job, "warn", region, "Recommend: azlin failover --check-only");
+  GVariantDict facts;
+  g_variant_dict_init(&facts, NULL);
+  g_variant_dict_insert(&facts, "status", "s", check->healthy ? "success" : "failed");
+  az_job_region(job, region, g_variant_dict_end(&facts));
+}
+
+/* ---- the end ---- */
+
+static GVariant *
+result_of(const Health *all, guint healthy)
+{
+  GVariantBuilder result, list, witnesses;
+  g_variant_builder_init(&list, G_VARIANT_TYPE("av"));
+  for (guint i = 0; i < all->checks->len; i++)
+    g_variant_builder_add(&list, "v", check_at(all, i)->result);
+  g_variant_builder_init(&witnesses, G_VARIANT_TYPE("av"));
+  for (guint i = 0; i < all->witnessed->len; i++)
+    g_variant_builder_add(&witnesses, "v", g_ptr_array_index(all->witnessed, i));
+  g_variant_builder_init(&result, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add(&result, "{sv}", "regions", g_variant_builder_end(&list));
+  g_variant_builder_add(&result, "{sv}", "healthy", g_variant_new_uint32(healthy));
+  g_variant_builder_add(&result, "{sv}", "total", g_variant_new_uint32(all->checks->len));
+  g_variant_builder_add(&result, "{sv}", "primary", az_variant_str(all->stored->primary));
+  g_variant_builder_add(&result, "{sv}", "witnesses", g_variant_builder_end(&witnesses));
+  return g_variant_builder_end(&result);
+}
+
+static void
+step_done(Health *all)
+{
+  guint healthy = 0, total = all->checks->len;
+  if (--all->pending > 0 || az_op_cancelled(all->root))
+    return;
+  for (guint i = 0; i < total; i++)
+    healthy += check_at(all, i)->healthy;
+  az_flow_keep_verdicts(all->engine, all->verdicts);
+  az_job_message(all->job, healthy == total ? "ok" : "warn", NULL, "Health Summary: %u/%u regions healthy (%.1f%%)",
+                 healthy, total, 100.0 * healthy / total);
+  az_job_finish(all->job, healthy == total ? 0 : 1, result_of(all, healthy));
+}
+
+static void
+on_kept(AzlinOp *op, gpointer data)
+{
+  Health *all = data;
+  if (az_op_error(op) && !az_op_cancelled(all->root))
+    az_job_message(all->job, "warn", NULL, "The result was not stored: %s", az_op_error(op)->message);
+  step_done(all);
+}
+
+static void
+on_witness(AzlinOp *op, gpointer data)
+{
+  Health *all = data;
+  const char *vantage = NULL, *outcome = NULL;
+  GVariant *evidence = az_op_variant(op);
+  if (evidence && g_variant_lookup(evidence, "vantage", "&s", &vantage)
+      && g_variant_lookup(evidence, "outcome", "&s", &outcome)) {
+    g_hash_table_insert(all->verdicts, g_strdup_printf("%s>%s", vantage, all->stored->primary),
+                        GINT_TO_POINTER(g_str_equal(outcome, "ok")));
+    g_ptr_array_add(all->witnessed, g_variant_ref(evidence));
+    az_job_message(all->job, "detail", NULL, "Seen from %s, the primary %s: %s", vantage, all->stored->primary,
+                   outcome);
+  }
+  step_done(all);
+}
+
+/* What others see of the primary: a failover needs to know whether they ever could reach it. */
+static void
+ask_witnesses(Health *all)
+{
+  const AzlinVm *primary = az_stored_primary(all->stored);
+  guint asked = 0;
+  for (guint i = 0; primary && i < all->checks->len && asked < MAX_WITNESSES; i++) {
+    const Check *check = check_at(all, i);
+    if (!check->healthy || g_str_equal(check->vm->region, primary->region))
+      continue;
+    asked++;
+    all->pending++;
+    az_health_ask_witness(all->engine, check->vm, primary, az_op_new(all->root, "witness", 0, on_witness, all));
+  }
+}
+
+static void
+all_checked(Health *all)
+{
+  g_autofree const AzlinVm **vms = g_new0(const AzlinVm *, all->checks->len + 1);
+  for (guint i = 0; i < all->checks->len; i++)
+    vms[i] = check_at(all, i)->vm;
+  all->pending = 2;
+  az_flow_put_status(all->engine, all->root, vms, all->checks->len, on_kept, all);
+  ask_witnesses(all);
+  step_done(all);
+}
+
+static GVariant *
+no_result(const Check *check, const GError *error)
+{
+  GVariantDict result;
+  g_variant_dict_init(&result, NULL);
+  g_variant_dict_insert_value(&result, "vm_name", az_variant_str(check->vm->vm_name));
+  g_variant_dict_insert(&result, "region", "s", check->vm->region);
+  g_variant_dict_insert(&result, "is_healthy", "b", FALSE);
+  g_variant_dict_insert(&result, "failure_type", "s", az_failure_to_string(AZLIN_FAILURE_UNKNOWN));
+  g_variant_dict_insert_value(&result, "response_time_ms", az_null());
+  g_variant_dict_insert(&result, "error_details", "s", error->message);
+  g_variant_dict_insert_value(&result, "evidence", g_variant_new("aa{sv}", NULL));
+  return g_variant_ref_sink(g_variant_dict_end(&result));
+}
+
+static void
+on_checked(AzlinOp *op, gpointer data)
+{
+  Check *check = data;
+  Health *all = check->all;
+  if (az_op_cancelled(all->root))
+    return;
+  check->healthy = az_flow_note_health(all->engine, check->vm, az_op_variant(op));
+  check->result = az_op_variant(op) ? g_variant_ref(az_op_variant(op)) : no_result(check, az_op_error(op));
+  g_hash_table_insert(all->verdicts, g_strdup_printf("here>%s", check->vm->region), GINT_TO_POINTER(check->healthy));
+  say_check(check);
+  if (--all->left == 0)
+    all_checked(all);
+}
+
+static void
+health_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
+{
+  Health *all = g_new0(Health, 1);
+  *all = (Health){ .job = job, .engine = az_job_engine(job), .root = root, .stored = stored };
+  all->checks = g_ptr_array_new_with_free_func(check_free);
+  all->witnessed = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref);
+  all->verdicts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  all->left = stored->vms->len;
+  az_job_set_data(job, all, health_free);
+  if (stored->vms->len == 0) {
+    az_job_message(job, "warn", NULL, "No region is set up yet");
+    az_job_message(job, "hint", NULL, "To create one: azlin new --region REGION");
+    az_job_finish(job, 0, result_of(all, 0));
+    return;
+  }
+  az_job_message(job, "step", NULL, "Checking health of all regions...");
+  for (guint i = 0; i < stored->vms->len; i++) {
+    Check *check = g_new0(Check, 1);
+    check->all = all;
+    check->vm = az_vm_dup(g_ptr_array_index(stored->vms, i));
+    g_ptr_array_add(all->checks, check);
+    az_flow_health(all->engine, root, check->vm, on_checked, check);
+  }
+}
+
+static void
+health_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
+{
+  az_stored_read(job, root, health_ready, NULL);
+}
+
+const AzFlow az_flow_regions_health = {
+  .kind = { .kind = "regions-health", .help = "Check the health of all regions at once" },
+  .run = health_run,
+};

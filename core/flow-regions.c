@@ -213,7 +213,7 @@ on_remove_answer(AzJob *job, gboolean yes, gpointer data)
   }
   az_job_message(job, "step", NULL, "Deleting VM: %s", change->vm->vm_name);
   az_flow_audit_vm(job, "vm.delete", change->vm, "requested");
-  az_flow_vm_delete(az_job_engine(job), az_job_root(job), change->vm, 0, on_vm_deleted, job);
+  az_flow_vm_erase(az_job_engine(job), az_job_root(job), change->vm, 0, on_vm_deleted, job);
 }
 
 static void

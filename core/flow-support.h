@@ -42,10 +42,10 @@ void
 az_flow_vm_get(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done, gpointer data);
 void az_flow_vm_power(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinPower want, guint32 timeout_ms,
                       AzlinDone done, gpointer data);
-void az_flow_vm_restart(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done,
-                        gpointer data);
-void az_flow_vm_delete(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done,
+void az_flow_vm_reboot(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done,
                        gpointer data);
+void az_flow_vm_erase(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done,
+                      gpointer data);
 void az_flow_vm_list(AzEngine *engine, AzlinOp *parent, const char *provider /* NULL = selected */, AzlinDone done,
                      gpointer data);
 void az_flow_health(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data);

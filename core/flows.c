@@ -5,9 +5,17 @@
 #define FLOWS(X) \
   X(deploy) \
   X(regions_add) \
+  X(regions_health) \
   X(regions_list) \
+  X(regions_refresh) \
   X(regions_remove) \
-  X(regions_set_primary)
+  X(regions_set_primary) \
+  X(vm_deallocate) \
+  X(vm_delete) \
+  X(vm_restart) \
+  X(vm_start) \
+  X(vm_status) \
+  X(vm_stop)
 /* clang-format on */
 
 #define DECLARE(name) extern const AzFlow az_flow_##name;
