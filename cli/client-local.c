@@ -205,9 +205,10 @@ client_usage_error(const char *format, ...)
 {
   va_list list;
   va_start(list, format);
-  GError *error = g_error_new_valist(AZLIN_ERROR, AZLIN_ERROR_USAGE, format, list);
+  g_autofree char *text = g_strdup_vprintf(format, list);
   va_end(list);
-  return error;
+  g_autofree char *valid = g_utf8_make_valid(text, -1); /* what was typed may be any bytes */
+  return g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_USAGE, valid);
 }
 
 void

@@ -140,7 +140,8 @@ GVariant *
 az_error_to_variant(const GError *error, const char *context)
 {
   const ErrorRow *row = row_of(error);
-  g_auto(GStrv) parts = g_strsplit(error != NULL ? error->message : "", STEP_MARK, -1);
+  g_autofree char *message = g_utf8_make_valid(error != NULL ? error->message : "", -1); /* may quote foreign bytes */
+  g_auto(GStrv) parts = g_strsplit(message, STEP_MARK, -1);
   g_autoptr(GStrvBuilder) builder_of_steps = g_strv_builder_new();
   for (guint i = 1; parts[0] != NULL && parts[i] != NULL; i++)
     g_strv_builder_add(builder_of_steps, parts[i]);
