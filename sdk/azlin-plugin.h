@@ -176,7 +176,9 @@ typedef struct {
   guint32 bwlimit_kib;            /* KiB/s, 0 = none */
   guint32 max_delete;             /* 0 = no bound */
   const char *const *exclude;     /* NULL-terminated patterns or NULL */
-  GVariant *grant;                /* a{sv} of ssh_grant(), NULL in a dry score() */
+  GVariant *grant;                /* a{sv} of ssh_grant(); NULL in score(), and in a dry run onto nothing */
+  gboolean single_file;           /* `path` is one regular file; the grant is for its folder */
+  GBytes *only;                   /* NUL-separated names below `path` to copy again, or NULL = all */
 } AzlinSyncJob;
 
 typedef struct {
@@ -279,7 +281,9 @@ typedef struct {
   gsize size;
   /* predicted seconds, or < 0 = cannot do this job; strategy=auto takes the smallest; ret_reason is g_strdup'ed */
   double (*score)(gpointer self, const AzlinSyncJob *, char **ret_reason);
-  /* variant a{sv}: files_synced t, bytes_transferred t, errors as, items as (dry run: one line per change) */
+  /* variant a{sv}: files_synced t, bytes_transferred t, errors as, incomplete b (something was left out, the rest is
+   * done); of a dry run also items as (one line per change, capped), n_items t, n_deletes t, n_deleted_files t. The op
+   * fails when nothing of the path can be relied on. */
   void (*transfer)(gpointer self, const AzlinSyncJob *, AzlinOp *);
 } AzlinSync;
 
