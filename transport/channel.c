@@ -1,0 +1,255 @@
+/* One command on a connection: channel, exec request, standard input, both output streams, exit status or signal. */
+#include "private.h"
+
+#include <libssh/callbacks.h>
+#include <signal.h>
+#include <string.h>
+
+#define INPUT_CHUNK 32768
+#define OUTPUT_CHUNK 32768
+
+typedef enum { COMMAND_OPENING, COMMAND_STARTING, COMMAND_RUNNING } CommandState;
+
+struct _AzSshCommand {
+  AzSshConn *conn; /* a reference */
+  int refs;
+  gboolean over; /* finished or cancelled: nothing is called back any more */
+  CommandState state;
+  ssh_channel channel;
+  struct ssh_channel_callbacks_struct callbacks;
+  char *text;
+  GBytes *input;
+  gsize written;
+  gboolean eof_sent;
+  gboolean has_status;
+  int status;
+  void (*output)(gboolean is_stderr, const char *bytes, gsize length, gpointer data);
+  void (*finished)(const AzSshExit *exit, gpointer data);
+  gpointer data;
+};
+
+static void
+command_unref(AzSshCommand *command)
+{
+  if (--command->refs > 0)
+    return;
+  g_clear_pointer(&command->input, g_bytes_unref);
+  g_free(command->text);
+  g_free(command);
+}
+
+static void
+on_status(ssh_session session, ssh_channel channel, int status, void *data)
+{
+  AzSshCommand *command = data;
+  command->has_status = TRUE;
+  command->status = status & 0xff;
+}
+
+static int
+signal_number(const char *name)
+{
+  static const struct {
+    const char *name;
+    int number;
+  } names[] = { { "HUP", SIGHUP },   { "INT", SIGINT },   { "QUIT", SIGQUIT }, { "ILL", SIGILL },   { "ABRT", SIGABRT },
+                { "FPE", SIGFPE },   { "KILL", SIGKILL }, { "SEGV", SIGSEGV }, { "PIPE", SIGPIPE }, { "ALRM", SIGALRM },
+                { "TERM", SIGTERM }, { "USR1", SIGUSR1 }, { "USR2", SIGUSR2 }, { "BUS", SIGBUS },   { "XCPU", SIGXCPU },
+                { "XFSZ", SIGXFSZ }, { "SYS", SIGSYS },   { "TRAP", SIGTRAP } };
+  for (guint i = 0; i < G_N_ELEMENTS(names); i++)
+    if (g_strcmp0(names[i].name, name) == 0)
+      return names[i].number;
+  return 127; /* ended by a signal without a name here: 255 */
+}
+
+static void
+on_signal(ssh_session session, ssh_channel channel, const char *name, int core, const char *message,
+          const char *language, void *data)
+{
+  AzSshCommand *command = data;
+  command->has_status = TRUE;
+  command->status = 128 + signal_number(name);
+}
+
+/* Off the list and its channel given back; the caller still holds a reference. */
+static void
+retire(AzSshCommand *command)
+{
+  AzSshConn *conn = command->conn;
+  if (command->over)
+    return;
+  command->over = TRUE;
+  gboolean listed = g_ptr_array_remove_fast(conn->commands, command);
+  if (command->channel != NULL && conn->session != NULL) {
+    ssh_remove_channel_callbacks(command->channel, &command->callbacks);
+    ssh_channel_free(command->channel);
+  }
+  command->channel = NULL;
+  conn_unref(conn);
+  if (listed)
+    command_unref(command);
+}
+
+static void
+finish(AzSshCommand *command, const AzSshExit *how)
+{
+  if (command->over)
+    return;
+  command->refs++;
+  retire(command);
+  command->finished(how, command->data);
+  command_unref(command);
+}
+
+static void
+finish_broken(AzSshCommand *command, const char *detail)
+{
+  AzSshExit how = { .started = command->state == COMMAND_RUNNING, .detail = detail };
+  finish(command, &how);
+}
+
+void
+channel_lost(AzSshCommand *command, const char *detail)
+{
+  g_autofree char *text = g_strdup_printf("the connection was lost: %s", detail != NULL ? detail : "no reason given");
+  AzSshExit how = { .started = command->state == COMMAND_RUNNING, .detail = text };
+  command->channel = NULL; /* went with the session */
+  if (!command->over) {
+    command->over = TRUE;
+    conn_unref(command->conn);
+    command->finished(&how, command->data);
+  }
+  command_unref(command); /* the list gave its reference to us */
+}
+
+/* FALSE: the command is over, or its stream has broken. */
+static gboolean
+drain(AzSshCommand *command, gboolean is_stderr)
+{
+  char buffer[OUTPUT_CHUNK];
+  while (!command->over) {
+    int n = ssh_channel_read_nonblocking(command->channel, buffer, sizeof buffer, is_stderr);
+    if (n == SSH_ERROR)
+      return FALSE;
+    if (n <= 0)
+      return TRUE;
+    command->output(is_stderr, buffer, (gsize) n, command->data);
+  }
+  return FALSE;
+}
+
+static gboolean
+output_pending(AzSshCommand *command)
+{
+  return (ssh_get_poll_flags(command->conn->session) & SSH_WRITE_PENDING) != 0;
+}
+
+static void
+feed(AzSshCommand *command)
+{
+  gsize size = 0;
+  const char *bytes = command->input != NULL ? g_bytes_get_data(command->input, &size) : NULL;
+  if (command->eof_sent || ssh_channel_is_closed(command->channel))
+    return;
+  /* what libssh cannot send it keeps in memory: hand it more only when the socket took the last piece */
+  while (command->written < size && !output_pending(command)) {
+    guint32 chunk = (guint32) MIN(size - command->written, INPUT_CHUNK);
+    int n = ssh_channel_write(command->channel, bytes + command->written, chunk);
+    if (n <= 0)
+      return;
+    command->written += (gsize) n;
+  }
+  if (command->written == size) {
+    command->eof_sent = TRUE;
+    ssh_channel_send_eof(command->channel);
+  }
+}
+
+static void
+run(AzSshCommand *command)
+{
+  if (!drain(command, FALSE) || !drain(command, TRUE)) {
+    if (!command->over && ssh_is_connected(command->conn->session))
+      finish_broken(command, "the channel broke");
+    return; /* otherwise the connection notices, and ends all its commands */
+  }
+  gboolean closed = ssh_channel_is_closed(command->channel) != 0;
+  if (closed || (command->has_status && ssh_channel_is_eof(command->channel))) {
+    if (!ssh_is_connected(command->conn->session) && !command->has_status)
+      return;
+    AzSshExit how = { .started = TRUE,
+                      .ended = command->has_status,
+                      .status = command->status,
+                      .detail = command->has_status ? NULL : "the command ended without an exit status" };
+    finish(command, &how);
+    return;
+  }
+  feed(command);
+}
+
+static void
+open_channel(AzSshCommand *command)
+{
+  int result = ssh_channel_open_session(command->channel);
+  if (result == SSH_OK)
+    command->state = COMMAND_STARTING;
+  else if (result != SSH_AGAIN && ssh_is_connected(command->conn->session))
+    finish_broken(command, "the server opens no further channel");
+}
+
+static void
+start(AzSshCommand *command)
+{
+  int result = ssh_channel_request_exec(command->channel, command->text);
+  if (result == SSH_OK)
+    command->state = COMMAND_RUNNING;
+  else if (result != SSH_AGAIN && ssh_is_connected(command->conn->session))
+    finish_broken(command, "the server refused to run the command");
+}
+
+void
+channel_step(AzSshCommand *command)
+{
+  command->refs++;
+  if (command->state == COMMAND_OPENING)
+    open_channel(command);
+  if (!command->over && command->state == COMMAND_STARTING)
+    start(command);
+  if (!command->over && command->state == COMMAND_RUNNING)
+    run(command);
+  command_unref(command);
+}
+
+AzSshCommand *
+channel_exec(AzSshConn *conn, const AzSshExec *request)
+{
+  AzSshCommand *command = g_new0(AzSshCommand, 1);
+  *command = (AzSshCommand){
+    .conn = conn_ref(conn),
+    .refs = 1,
+    .text = g_strdup(request->command),
+    .input = request->input != NULL ? g_bytes_ref(request->input) : NULL,
+    .output = request->output,
+    .finished = request->finished,
+    .data = request->data,
+  };
+  command->channel = ssh_channel_new(conn->session);
+  command->callbacks.userdata = command;
+  command->callbacks.channel_exit_status_function = on_status;
+  command->callbacks.channel_exit_signal_function = on_signal;
+  ssh_callbacks_init(&command->callbacks);
+  ssh_add_channel_callbacks(command->channel, &command->callbacks);
+  g_ptr_array_add(conn->commands, command);
+  conn_kick(conn);
+  return command;
+}
+
+void
+channel_cancel(AzSshCommand *command)
+{
+  if (command->over)
+    return;
+  if (command->state == COMMAND_RUNNING && ssh_channel_is_open(command->channel))
+    ssh_channel_request_send_signal(command->channel, "TERM");
+  retire(command);
+}

@@ -1,0 +1,63 @@
+/* What the files of the SSH module share: a connection, its commands, keys. */
+#pragma once
+#include "dial.h"
+#include "watch.h"
+
+#include <libssh/libssh.h>
+
+typedef enum {
+  CONN_DIALING,
+  CONN_KEX,
+  CONN_AUTH,
+  CONN_AGENT, /* a thread has the session; nobody else may touch it */
+  CONN_READY,
+  CONN_DEAD
+} ConnState;
+
+struct _AzSshConn {
+  int refs;
+  ConnState state;
+  gboolean closed; /* by the owner: no callback any more */
+  char *host, *user, *host_key;
+  guint16 port;
+  AzSshKey *key;
+  gboolean (*trust)(const char *host_key, gpointer data);
+  void (*event)(AzSshStep step, AzSshOutcome outcome, const char *detail, gpointer data);
+  gpointer data;
+  Dial *dial;
+  int fd; /* libssh owns it once the session exists */
+  Watch *watch;
+  ssh_session session;
+  ssh_channel pump; /* never opened: reading from it lets libssh take in packets while no command runs */
+  struct ssh_counter_struct received;
+  GPtrArray *commands; /* of AzSshCommand, each holds a reference of its own while it is in the list */
+  GSource *again;
+  struct _Agent *agent;
+};
+
+AzSshConn *conn_connect(const AzSshConnect *request);
+void conn_close(AzSshConn *conn);
+AzSshConn *conn_ref(AzSshConn *conn);
+void conn_unref(AzSshConn *conn);
+/* Goes on with the session on the main loop soon, also when its socket stays silent. */
+void conn_kick(AzSshConn *conn);
+
+AzSshCommand *channel_exec(AzSshConn *conn, const AzSshExec *request);
+void channel_cancel(AzSshCommand *command);
+/* One step of a command as far as it goes without waiting. */
+void channel_step(AzSshCommand *command);
+/* The session is lost: the command ends with `detail`. */
+void channel_lost(AzSshCommand *command, const char *detail);
+
+AzSshKey *key_load(const char *private_file, GError **error);
+AzSshKey *key_ref(AzSshKey *key);
+void key_free(AzSshKey *key);
+char *key_public(AzSshKey *key);
+gboolean key_generate(const char *private_file, GError **error);
+ssh_key key_get(AzSshKey *key);
+
+/* Authenticates with the keys of ssh-agent in a thread, since libssh talks to the agent in blocking calls. `done` runs
+ * on the main loop with an SSH_AUTH_* value. */
+struct _Agent *agent_start(ssh_session session, void (*done)(int result, gpointer data), gpointer data);
+/* Nothing is called back any more; the session is freed as soon as the thread lets go of it. */
+void agent_abandon(struct _Agent *agent);
