@@ -1,1 +1,214 @@
-#include <glib.h>
+/* Health of one machine: power state and the SSH probe side by side, each with its own deadline, then the verdict. */
+#include "health.h"
+
+#include <string.h>
+
+typedef struct {
+  AzEngine *engine;
+  AzlinVm *vm; /* as stored; power and cause as soon as they are known */
+  AzlinOp *op;
+  guint pending;
+  gint64 began;             /* monotonic */
+  GVariantBuilder evidence; /* aa{sv} */
+  char *host_key;           /* trusted first by this very check */
+} Check;
+
+static void
+add_string(GVariantBuilder *builder, const char *key, const char *value)
+{
+  g_variant_builder_add(builder, "{sv}", key, az_variant_str(value));
+}
+
+static GVariant *
+evidence_new(AzClock *clock, const char *vantage, const char *probe, const char *outcome, const char *detail,
+             gint64 began)
+{
+  GVariantBuilder one;
+  g_autofree char *at = az_time_to_string(az_clock_now(clock));
+  double ms = (double) (az_clock_monotonic(clock) - began) / 1000.0;
+  g_variant_builder_init(&one, G_VARIANT_TYPE_VARDICT);
+  add_string(&one, "vantage", vantage);
+  add_string(&one, "probe", probe);
+  add_string(&one, "outcome", outcome);
+  g_variant_builder_add(&one, "{sv}", "ms", g_variant_new_double(ms));
+  add_string(&one, "detail", detail);
+  add_string(&one, "at", at);
+  return g_variant_builder_end(&one);
+}
+
+static void
+add_evidence(Check *check, const char *probe, const char *outcome, const char *detail)
+{
+  AzClock *clock = az_engine_clock(check->engine);
+  g_variant_builder_add_value(&check->evidence, evidence_new(clock, "here", probe, outcome, detail, check->began));
+}
+
+static double
+login_ms(const AzlinEvidence *const *evidence)
+{
+  for (; *evidence != NULL; evidence++) {
+    if (g_strcmp0((*evidence)->probe, "login") == 0 && g_strcmp0((*evidence)->outcome, "ok") == 0)
+      return (*evidence)->ms;
+  }
+  return -1;
+}
+
+/* One more key in an a{sv}. */
+static GVariant *
+with_host_key(GVariant *health, const char *host_key)
+{
+  g_autoptr(GVariant) sunk = g_variant_ref_sink(health);
+  GVariantDict dict;
+  g_variant_dict_init(&dict, sunk);
+  g_variant_dict_insert(&dict, "host_key", "s", host_key);
+  return g_variant_dict_end(&dict);
+}
+
+static GVariant *
+judge(Check *check)
+{
+  GVariantBuilder seen;
+  g_autofree char *detail = NULL;
+  g_variant_builder_init(&seen, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add(&seen, "{sv}", "evidence", g_variant_builder_end(&check->evidence));
+  g_autoptr(GVariant) all = g_variant_ref_sink(g_variant_builder_end(&seen));
+  g_autoptr(AzHealthCopy) copy = az_health_from_variant(all, check->vm);
+  const AzlinEvidence *const *evidence = az_health_copy_get(copy)->evidence;
+  double slow_ms = az_config_double(az_engine_config(check->engine), "health", "slow-ms");
+  AzlinHealth health = { .size = sizeof health, .vm = check->vm, .evidence = evidence };
+  health.failure = az_health_verdict(evidence, check->vm->power, check->vm->stop_cause, slow_ms, &detail);
+  health.healthy = health.failure == AZLIN_FAILURE_NONE;
+  health.response_time_ms = login_ms(evidence);
+  health.detail = detail;
+  GVariant *value = az_health_to_variant(&health);
+  return check->host_key != NULL ? with_host_key(value, check->host_key) : value;
+}
+
+static void
+one_done(Check *check)
+{
+  if (--check->pending > 0)
+    return;
+  if (!az_op_cancelled(check->op))
+    az_op_finish_variant(check->op, judge(check));
+  g_variant_builder_clear(&check->evidence);
+  az_vm_free(check->vm);
+  g_free(check->host_key);
+  g_free(check);
+}
+
+static void
+on_power(AzlinOp *op, gpointer data)
+{
+  Check *check = data;
+  const GError *error = az_op_error(op);
+  const AzlinVm *live = az_op_vm(op);
+  if (error != NULL || live == NULL) {
+    gboolean late = g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT);
+    add_evidence(check, "power", late ? "timeout" : "error", error != NULL ? error->message : "no answer");
+  } else {
+    check->vm->power = live->power;
+    check->vm->stop_cause = live->stop_cause;
+    if (live->power != AZLIN_POWER_UNKNOWN)
+      add_evidence(check, "power", az_power_to_string(live->power), NULL);
+  }
+  one_done(check);
+}
+
+static void
+take_records(Check *check, GVariant *records)
+{
+  GVariantIter iter;
+  GVariant *one;
+  g_variant_iter_init(&iter, records);
+  while ((one = g_variant_iter_next_value(&iter)) != NULL) {
+    g_variant_builder_add_value(&check->evidence, one);
+    if (check->host_key == NULL)
+      g_variant_lookup(one, "host_key", "s", &check->host_key);
+    g_variant_unref(one);
+  }
+}
+
+static void
+on_probe(AzlinOp *op, gpointer data)
+{
+  Check *check = data;
+  const GError *error = az_op_error(op);
+  GVariant *records = az_op_variant(op);
+  if (error == NULL && records != NULL && g_variant_is_of_type(records, G_VARIANT_TYPE("aa{sv}")))
+    take_records(check, records);
+  else
+    add_evidence(check, "tcp", "error", error != NULL ? error->message : "the probe gave no answer");
+  one_done(check);
+}
+
+/* Which step a provider's one-word answer belongs to. */
+static const char *
+step_of(const char *outcome)
+{
+  static const char *const in_tcp[] = { "refused", "timeout", "unreachable", "error", NULL };
+  static const char *const in_ssh[] = { "closed", "host_key_changed", NULL };
+  if (g_strv_contains(in_tcp, outcome))
+    return "tcp";
+  return g_strv_contains(in_ssh, outcome) ? "ssh" : "login";
+}
+
+static void
+on_vm_probe(AzlinOp *op, gpointer data)
+{
+  Check *check = data;
+  const GError *error = az_op_error(op);
+  GVariant *answer = az_op_variant(op);
+  const char *outcome, *detail;
+  if (error == NULL && answer != NULL && g_variant_is_of_type(answer, G_VARIANT_TYPE("(ss)"))) {
+    g_variant_get(answer, "(&s&s)", &outcome, &detail);
+    add_evidence(check, step_of(outcome), outcome, detail);
+  } else {
+    gboolean late = g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT);
+    add_evidence(check, "tcp", late ? "timeout" : "error", error != NULL ? error->message : "the probe gave no answer");
+  }
+  one_done(check);
+}
+
+static guint32
+limit_ms(AzEngine *engine, const char *name)
+{
+  return (guint32) (az_config_double(az_engine_config(engine), "health", name) * 1000.0);
+}
+
+static void
+start_probe(Check *check, const AzlinProvider *provider, gpointer self)
+{
+  AzEngine *engine = check->engine;
+  AzProbeLimits limits = { .tcp_ms = limit_ms(engine, "tcp-timeout"),
+                           .ssh_ms = limit_ms(engine, "ssh-timeout"),
+                           .login_ms = limit_ms(engine, "login-timeout") };
+  if (provider != NULL && provider->vm_probe != NULL) {
+    guint32 total = limits.tcp_ms + limits.ssh_ms + limits.login_ms;
+    provider->vm_probe(self, check->vm, NULL, az_op_new(check->op, "probe", total, on_vm_probe, check));
+    return;
+  }
+  az_remote_probe(az_engine_remote(engine), check->vm, &limits, az_op_new(check->op, "probe", 0, on_probe, check));
+}
+
+void
+az_health_check(AzEngine *engine, const AzlinVm *vm, AzlinOp *op)
+{
+  g_autoptr(GError) error = NULL;
+  gpointer self = NULL;
+  if (az_op_cancelled(op))
+    return;
+  const AzlinProvider *provider = az_engine_provider_of(engine, vm, &self, &error);
+  Check *check = g_new0(Check, 1);
+  *check = (Check){ .engine = engine, .vm = az_vm_dup(vm), .op = op, .pending = 2 };
+  check->vm->power = AZLIN_POWER_UNKNOWN; /* what the record says of it is old */
+  check->vm->stop_cause = AZLIN_STOP_UNKNOWN;
+  check->began = az_clock_monotonic(az_engine_clock(engine));
+  g_variant_builder_init(&check->evidence, G_VARIANT_TYPE("aa{sv}"));
+  AzlinOp *power = az_op_new(op, "power state", limit_ms(engine, "power-timeout"), on_power, check);
+  if (provider != NULL)
+    provider->vm_get(self, check->vm, power);
+  else
+    az_op_fail(power, g_steal_pointer(&error));
+  start_probe(check, provider, self);
+}

@@ -11,6 +11,9 @@ AzlinFailure az_health_verdict(const AzlinEvidence *const *evidence, AzlinPower 
  * vantage is the witness' region: ok, refused, timeout, host_key_changed, error. */
 void az_health_ask_witness(AzEngine *engine, const AzlinVm *witness, const AzlinVm *suspect, AzlinOp *op);
 
+/* Pure: the outcome that the output of the witness' scan stands for; `pin` NULL = any key will do. */
+const char *az_health_read_scan(const char *text, const char *pin);
+
 /* Stored verdict per pair (vantage -> region), $AZLIN_HOME/vantages.json: was it UP when last looked at? */
 gboolean az_vantage_was_up(AzEngine *engine, const char *vantage, const char *region);
 /* Stores several at once: a{sb} "vantage>region" -> up. Atomic; failures are logged, never fatal. */

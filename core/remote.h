@@ -8,6 +8,11 @@ typedef struct _AzRemote AzRemote;
 AzRemote *az_remote_new(AzClock *clock, AzConfig *config, AzPaths *paths, AzAudit *audit);
 void az_remote_free(AzRemote *remote);
 
+/* Trust keys of machines without a pinned one, as [ssh] accept-new does (`--accept-new` of a command). */
+void az_remote_set_accept_new(AzRemote *remote, gboolean accept_new);
+/* The key that was trusted first in this process for a machine without a pin, so that it can be stored; or NULL. */
+const char *az_remote_trusted_key(AzRemote *remote, const AzlinVm *vm);
+
 /* The one function that turns an argv into the command string that SSH carries; any bytes but NUL. Owned. */
 char *az_remote_quote(const char *const *argv);
 /* The user's key pair: [ssh] key-file, or $AZLIN_HOME/keys/id_ed25519, made on first need (said on stderr by the CLI
@@ -17,14 +22,17 @@ gboolean az_remote_ensure_key(AzRemote *remote, char **ret_private_path, char **
 void az_remote_exec(AzRemote *remote, const AzlinExec *request, AzlinOp *op);
 
 /* The probe of one machine, each step with a deadline of its own; finishes with variant aa{sv}: one evidence record
- * (probe, outcome, ms, detail) per step that ran: tcp, ssh (banner + kex + pinned key), login (auth + echo nonce).
- * A fresh connection each time; a failed probe is a result, not an error. */
+ * (vantage, probe, outcome, ms, detail, at) per step that ran: tcp, ssh (banner + kex + pinned key; host_key s where a
+ * key was trusted first), login (auth + echo nonce). A fresh connection each time; a failed probe is a result, not an
+ * error. */
 typedef struct { guint32 tcp_ms, ssh_ms, login_ms; } AzProbeLimits;
 void az_remote_probe(AzRemote *remote, const AzlinVm *vm, const AzProbeLimits *limits, AzlinOp *op);
 
-/* A per-job key: made on `from` (the private half never leaves it), admitted on `to` for `forced_argv` alone (or, NULL,
- * for rrsync -wo `dir`) until `ttl_s` from now. Variant a{sv}: id s, identity_file s, known_hosts_file s (paths on
- * `from`), user s, host s, port u. Revoke with az_remote_revoke(); both ends are cleaned, a dead end is journalled. */
+/* A per-job key: made on `from` (the private half never leaves it), admitted on `to` for rrsync -wo `dir` alone until
+ * `ttl_s` from now. Variant a{sv}: id s, identity_file s, known_hosts_file s (paths on `from`), user s, host s, port u.
+ * `id`: [A-Za-z0-9-], at most 64. When it fails, revoke as well: something may stand on either end. */
 void az_remote_grant(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *id, const char *dir,
                      guint32 ttl_s, AzlinOp *op);
+/* Cleans both ends; what is gone already is success. Fails when an end could not be reached, after the other one was
+ * cleaned: the caller keeps its journal record and tries again. */
 void az_remote_revoke(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *id, AzlinOp *op);

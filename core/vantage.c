@@ -1,1 +1,111 @@
-#include <glib.h>
+/* The last verdict of each vantage about each region, kept in vantages.json: without an UP there a vantage does not
+ * count. */
+#include "health.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define MAX_BYTES (1024 * 1024)
+
+static GVariant *
+load(AzEngine *engine)
+{
+  g_autofree char *path = az_paths_file(az_engine_paths(engine), "vantages.json");
+  g_autofree char *text = NULL;
+  gsize length;
+  if (!g_file_get_contents(path, &text, &length, NULL) || length > MAX_BYTES)
+    return NULL;
+  GVariant *value = az_json_parse(text, length, NULL);
+  if (value != NULL && g_variant_is_of_type(value, G_VARIANT_TYPE_VARDICT))
+    return g_variant_take_ref(value);
+  if (value != NULL)
+    g_variant_unref(g_variant_take_ref(value));
+  return NULL;
+}
+
+gboolean
+az_vantage_was_up(AzEngine *engine, const char *vantage, const char *region)
+{
+  gboolean up = FALSE;
+  g_autofree char *pair = g_strdup_printf("%s>%s", vantage, region);
+  g_autoptr(GVariant) all = load(engine);
+  return all != NULL && g_variant_lookup(all, pair, "b", &up) && up;
+}
+
+static gboolean
+write_all(int fd, const char *text, gsize length)
+{
+  gsize written = 0;
+  while (written < length) {
+    ssize_t n = write(fd, text + written, length - written);
+    if (n < 0 && errno != EINTR)
+      return FALSE;
+    written += n > 0 ? (gsize) n : 0;
+  }
+  return TRUE;
+}
+
+static gboolean
+replace(const char *path, const char *text)
+{
+  g_autofree char *temporary = g_strdup_printf("%s.%d.tmp", path, (int) getpid());
+  int fd = open(temporary, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0)
+    return FALSE;
+  gboolean ok = write_all(fd, text, strlen(text)) && fsync(fd) == 0;
+  ok = close(fd) == 0 && ok && g_rename(temporary, path) == 0;
+  if (!ok)
+    g_unlink(temporary);
+  return ok;
+}
+
+static GVariant *
+merge(GVariant *old, GVariant *news)
+{
+  GVariantDict dict;
+  GVariantIter iter;
+  const char *pair;
+  gboolean up;
+  g_variant_dict_init(&dict, old);
+  g_variant_iter_init(&iter, news);
+  while (g_variant_iter_next(&iter, "{&sb}", &pair, &up))
+    g_variant_dict_insert(&dict, pair, "b", up);
+  return g_variant_ref_sink(g_variant_dict_end(&dict));
+}
+
+/* Another azlin that stores at this moment must not stop us: without the lock the later of two writers wins. */
+static int
+try_lock(AzEngine *engine)
+{
+  g_autofree char *path = az_paths_file(az_engine_paths(engine), "vantages.lock");
+  int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+  for (int i = 0; fd >= 0 && i < 20 && flock(fd, LOCK_EX | LOCK_NB) != 0; i++)
+    g_usleep(500);
+  return fd;
+}
+
+void
+az_vantage_store(AzEngine *engine, GVariant *verdicts)
+{
+  g_autoptr(GVariant) news = g_variant_ref_sink(verdicts);
+  g_autofree char *path = az_paths_file(az_engine_paths(engine), "vantages.json");
+  g_autoptr(GError) error = NULL;
+  if (g_variant_n_children(news) == 0)
+    return;
+  if (!az_paths_ensure(az_engine_paths(engine), &error)) {
+    g_message("what was seen is not stored: %s", error->message);
+    return;
+  }
+  int lock = try_lock(engine);
+  g_autoptr(GVariant) old = load(engine);
+  g_autoptr(GVariant) all = merge(old, news);
+  g_autofree char *text = az_json_from_variant(all, 2);
+  if (!replace(path, text))
+    g_message("%s is not stored: %s", path, g_strerror(errno));
+  if (lock >= 0)
+    close(lock);
+}

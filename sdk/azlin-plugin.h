@@ -107,7 +107,7 @@ typedef struct { /* how one probe of one vantage ended */
   const char *vantage; /* "here", or the region whose machine was asked */
   const char *probe;   /* "power", "tcp", "ssh", "login" */
   const char *outcome; /* "ok", "refused", "timeout", "unreachable", "closed", "auth_failed", "host_key_changed",
-                          "running", "stopped", "deallocated", "error" */
+                          "host_key_unknown" (none is pinned), "running", "stopped", "deallocated", "error" */
   const char *detail;  /* one sentence for people, or NULL */
   double ms;           /* duration, milliseconds */
   gint64 at;
