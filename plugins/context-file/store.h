@@ -1,0 +1,28 @@
+/* config.json on disk: found whole at every instant, changed under a lock, restored when it is damaged. */
+#pragma once
+#include "document.h"
+
+typedef struct {
+  AzlinHost *host;
+  char *folder, *path, *good, *previous, *lock;
+} Store;
+
+typedef enum {
+  STORE_FINE,
+  STORE_DAMAGED, /* store_restore() may help */
+  STORE_FAILED
+} StoreState;
+
+void store_init(Store *store, AzlinHost *host);
+void store_clear(Store *store);
+/* FALSE without an error: another process holds it, try again. The lock ends with close(*ret_fd). */
+gboolean store_lock(Store *store, int *ret_fd, GError **error);
+/* The newest state; an empty one when there is none yet. Needs no lock. */
+StoreState store_load(Store *store, Document **ret_document, GError **error);
+/* Under the lock: keeps the damaged file, puts the last good generation in its place and says so. */
+Document *store_restore(Store *store, const char *why, GError **error);
+/* Under the lock: durable when it returns TRUE, untouched when FALSE. */
+gboolean store_save(Store *store, Document *document, GError **error);
+/* What a killed process left: TRUE if there is anything; removing it needs the lock. */
+gboolean store_has_leftovers(Store *store);
+void store_remove_leftovers(Store *store);
