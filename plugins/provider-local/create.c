@@ -82,12 +82,14 @@ key_made(AzlinOp *op, gpointer data)
 {
   Create *create = data;
   GError *error = NULL;
+  const AzlinReply *reply = api_of(create)->op_reply(op);
   if (api_of(create)->op_error(op) != NULL)
     error = g_error_copy(api_of(create)->op_error(op));
-  else if (api_of(create)->op_reply(op)->status != 0)
-    error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "ssh-keygen cannot make a host key for machine %s",
-                        create->machine->name);
-  else if (layout_read_host_key(create->machine, &error))
+  else if (reply->status != 0) {
+    g_autofree char *said = local_said(reply);
+    error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "ssh-keygen cannot make a host key for machine %s: %s",
+                        create->machine->name, said);
+  } else if (layout_read_host_key(create->machine, &error))
     machine_save(create->machine, &error);
   if (error != NULL)
     create_fail(create, error);

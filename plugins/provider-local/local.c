@@ -32,6 +32,18 @@ local_find_program(Local *local, const char *option)
   return found;
 }
 
+char *
+local_said(const AzlinReply *reply)
+{
+  gsize length = 0;
+  const char *bytes = reply != NULL && reply->err != NULL ? g_bytes_get_data(reply->err, &length) : NULL;
+  g_autofree char *text = g_utf8_make_valid(bytes != NULL ? bytes : "", (gssize) MIN(length, 500));
+  for (char *p = text; *p != '\0'; p++)
+    *p = g_ascii_iscntrl(*p) ? ' ' : *p;
+  g_strstrip(text);
+  return g_strdup(text[0] != '\0' ? text : "nothing was said about the cause");
+}
+
 gboolean
 local_check_programs(Local *local, GError **error)
 {

@@ -6,7 +6,7 @@ typedef struct {
   AzlinHost *host;
 } Local;
 
-/* An option as a borrowed-free copy. */
+/* The value of an option; the string is owned. */
 char *local_option_string(Local *local, const char *name);
 guint32 local_option_uint(Local *local, const char *name);
 
@@ -14,3 +14,5 @@ guint32 local_option_uint(Local *local, const char *name);
 char *local_find_program(Local *local, const char *option);
 /* NOT_SUPPORTED with the command that installs what is missing, or TRUE. */
 gboolean local_check_programs(Local *local, GError **error);
+/* What a command wrote to its standard error, as part of a sentence. */
+char *local_said(const AzlinReply *reply);

@@ -71,15 +71,7 @@ static void
 why_done(AzlinOp *op, gpointer data)
 {
   Change *change = data;
-  const AzlinReply *reply = api_of(change)->op_reply(op);
-  g_autofree char *text = NULL;
-  if (reply != NULL && reply->err != NULL) {
-    gsize length;
-    const char *bytes = g_bytes_get_data(reply->err, &length);
-    text = g_utf8_make_valid(bytes != NULL ? bytes : "", (gssize) MIN(length, 500));
-    g_strdelimit(g_strstrip(text), "\r\n", ' ');
-  }
-  const char *said = text != NULL && text[0] != '\0' ? text : "nothing was said about the cause";
+  g_autofree char *said = local_said(api_of(change)->op_reply(op));
   change_end(change, g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "machine %s does not come up on %s:%u: %s",
                                  change->machine->name, change->machine->address, change->machine->port, said));
 }
@@ -176,6 +168,14 @@ power_start(Local *local, Machine *machine, AzlinOp *op)
   local->host->api->exec(local->host, &request, spawn);
 }
 
+static gboolean
+is_gone(Machine *machine)
+{
+  /* A machine whose record is unreadable has no address: its process has to do. */
+  return process_of_machine(machine) == 0
+         && (machine->address == NULL || place_is_free(machine->address, machine->port));
+}
+
 static void
 stop_polled(AzlinOp *op, gpointer data)
 {
@@ -184,7 +184,7 @@ stop_polled(AzlinOp *op, gpointer data)
   Machine *machine = change->machine;
   if (error != NULL)
     change_end(change, g_error_copy(error));
-  else if (process_of_machine(machine) == 0 && place_is_free(machine->address, machine->port))
+  else if (is_gone(machine))
     change_end(change, NULL);
   else if (!is_late(change))
     poll_again(change, stop_polled);
