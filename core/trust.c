@@ -141,8 +141,14 @@ az_trust_open(const char *path, gboolean follow, GError **error)
   char *real;
   int fd;
 
-  if (!az_trust_check_folder(folder, error))
+  if (!g_path_is_absolute(path)) {
+    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "%s is not an absolute path", path);
     return -1;
+  }
+  if (!az_trust_check_folder(folder, error)) {
+    g_prefix_error(error, "%s is not trusted: ", path);
+    return -1;
+  }
   if (!follow)
     return open_checked(path, error);
   real = realpath(path, NULL);
