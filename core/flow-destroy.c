@@ -1,1 +1,249 @@
+/* destroy: every machine of this context that azlin made; registered ones are only forgotten. */
+#include "error.h"
+#include "flow-lease.h"
 #include "flow-support.h"
+
+#define VM_TIMEOUT_MS 600000
+#define LOCK_TTL_S 60
+#define STATIC_PROVIDER "static"
+
+typedef struct {
+  AzJob *job;
+  AzEngine *engine;
+  AzlinOp *root;
+  AzStored *stored;
+  GPtrArray *doomed;  /* of AzlinVm: machines to delete, on record or not */
+  GPtrArray *deleted; /* of char*, "region/name" */
+  GPtrArray *failed;  /* the same */
+  GQueue forget;      /* of char*, region names still to be taken out; one write after the other */
+  guint listing, deleting;
+} Destroy;
+
+typedef struct {
+  Destroy *destroy;
+  const AzlinVm *vm;
+} Doom;
+
+static void
+destroy_free(gpointer data)
+{
+  Destroy *destroy = data;
+  g_clear_pointer(&destroy->stored, az_stored_unref);
+  g_ptr_array_unref(destroy->doomed);
+  g_ptr_array_unref(destroy->deleted);
+  g_ptr_array_unref(destroy->failed);
+  g_queue_clear(&destroy->forget);
+  g_free(destroy);
+}
+
+static gboolean
+is_static(const AzlinVm *vm)
+{
+  return g_strcmp0(vm->provider, STATIC_PROVIDER) == 0;
+}
+
+/* ---- the end ---- */
+
+static void
+on_final(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
+{
+  g_autoptr(AzStored) owned = stored;
+  Destroy *destroy = data;
+  GVariantDict result;
+  for (guint i = 0; i < destroy->stored->vms->len; i++)
+    az_flow_forget_verdicts(destroy->engine, ((const AzlinVm *) g_ptr_array_index(destroy->stored->vms, i))->region);
+  az_flow_primary_files(job, stored, destroy->stored->primary);
+  az_job_message(job, destroy->failed->len ? "warn" : "ok", NULL, "%u machine%s deleted, %u failed",
+                 destroy->deleted->len, destroy->deleted->len == 1 ? "" : "s", destroy->failed->len);
+  g_variant_dict_init(&result, NULL);
+  g_variant_dict_insert_value(
+      &result, "deleted",
+      g_variant_new_strv((const char *const *) destroy->deleted->pdata, (gssize) destroy->deleted->len));
+  g_variant_dict_insert_value(
+      &result, "failed",
+      g_variant_new_strv((const char *const *) destroy->failed->pdata, (gssize) destroy->failed->len));
+  az_job_finish(job, destroy->failed->len ? 1 : 0, g_variant_dict_end(&result));
+}
+
+static void forget_next(Destroy *destroy);
+
+static void
+on_forgotten(AzlinOp *op, gpointer data)
+{
+  Destroy *destroy = data;
+  if (az_op_error(op) && !g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND))
+    az_job_fail(destroy->job, g_error_copy(az_op_error(op)));
+  else
+    forget_next(destroy);
+}
+
+static void
+forget_next(Destroy *destroy)
+{
+  const char *region = g_queue_pop_head(&destroy->forget);
+  if (region)
+    az_flow_forget(destroy->engine, destroy->root, region, on_forgotten, destroy);
+  else
+    az_stored_read(destroy->job, destroy->root, on_final, destroy);
+}
+
+/* ---- deleting, all at once ---- */
+
+static void
+on_deleted(AzlinOp *op, gpointer data)
+{
+  g_autofree Doom *doom = data;
+  Destroy *destroy = doom->destroy;
+  const AzlinVm *vm = doom->vm;
+  const AzlinVm *record = az_stored_find(destroy->stored, vm->region);
+  if (az_op_cancelled(destroy->root))
+    return;
+  const GError *error = az_op_error(op);
+  g_ptr_array_add(error ? destroy->failed : destroy->deleted, g_strdup_printf("%s/%s", vm->region, vm->vm_name));
+  az_flow_audit_vm(destroy->job, "vm.delete", vm, error ? error->message : "done");
+  if (error)
+    az_flow_say_error(destroy->job, NULL, error);
+  else
+    az_job_message(destroy->job, "ok", NULL, "Deleted %s in %s", vm->vm_name, vm->region);
+  if (!error && record && g_strcmp0(record->vm_name, vm->vm_name) == 0)
+    g_queue_push_tail(&destroy->forget, (gpointer) (guintptr) record->region);
+  if (--destroy->deleting == 0)
+    forget_next(destroy);
+}
+
+static void
+on_lease(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data)
+{
+  Destroy *destroy = data;
+  for (guint i = 0; i < destroy->stored->vms->len; i++) {
+    const AzlinVm *vm = g_ptr_array_index(destroy->stored->vms, i);
+    if (is_static(vm))
+      g_queue_push_tail(&destroy->forget, (gpointer) (guintptr) vm->region);
+  }
+  destroy->deleting = destroy->doomed->len;
+  if (destroy->deleting == 0)
+    forget_next(destroy);
+  for (guint i = 0; i < destroy->doomed->len; i++) {
+    Doom *doom = g_new0(Doom, 1);
+    *doom = (Doom){ .destroy = destroy, .vm = g_ptr_array_index(destroy->doomed, i) };
+    az_flow_audit_vm(job, "vm.delete", doom->vm, "requested");
+    az_flow_vm_erase(destroy->engine, root, doom->vm, VM_TIMEOUT_MS, on_deleted, doom);
+  }
+}
+
+/* ---- what is there, and the question ---- */
+
+static void
+on_answer(AzJob *job, gboolean yes, gpointer data)
+{
+  Destroy *destroy = data;
+  if (yes)
+    az_lease_acquire(job, destroy->root, "deploy", LOCK_TTL_S, on_lease, destroy);
+  else
+    az_job_fail(job, g_error_new(AZLIN_ERROR, AZLIN_ERROR_DECLINED, "Not confirmed; nothing was changed"));
+}
+
+static void
+nothing_there(AzJob *job)
+{
+  GVariantDict result;
+  az_job_message(job, "ok", NULL, "Nothing to destroy");
+  g_variant_dict_init(&result, NULL);
+  g_variant_dict_insert_value(&result, "deleted", g_variant_new_strv(NULL, 0));
+  g_variant_dict_insert_value(&result, "failed", g_variant_new_strv(NULL, 0));
+  az_job_finish(job, 0, g_variant_dict_end(&result));
+}
+
+static void
+ask(Destroy *destroy)
+{
+  g_autoptr(GString) names = g_string_new(NULL);
+  guint forgotten = 0;
+  for (guint i = 0; i < destroy->stored->vms->len; i++)
+    forgotten += is_static(g_ptr_array_index(destroy->stored->vms, i));
+  for (guint i = 0; i < destroy->doomed->len; i++) {
+    const AzlinVm *vm = g_ptr_array_index(destroy->doomed, i);
+    az_job_message(destroy->job, "detail", NULL, "%s: %s (%s)", vm->region, vm->vm_name, vm->provider);
+    g_string_append_printf(names, "%s%s", i ? ", " : "", vm->vm_name);
+  }
+  if (destroy->doomed->len + forgotten == 0) {
+    nothing_there(destroy->job);
+    return;
+  }
+  g_autofree char *question = g_strdup_printf(
+      "Delete %u machine%s (%s) and everything on them, and forget %u registered one%s?", destroy->doomed->len,
+      destroy->doomed->len == 1 ? "" : "s", names->len ? names->str : "none", forgotten, forgotten == 1 ? "" : "s");
+  az_job_ask(destroy->job, question, on_answer, destroy);
+}
+
+static void
+doom(Destroy *destroy, const AzlinVm *vm)
+{
+  for (guint i = 0; i < destroy->doomed->len; i++)
+    if (g_strcmp0(((const AzlinVm *) g_ptr_array_index(destroy->doomed, i))->vm_name, vm->vm_name) == 0)
+      return;
+  g_ptr_array_add(destroy->doomed, az_vm_dup(vm));
+}
+
+static void
+on_listed(AzlinOp *op, gpointer data)
+{
+  Destroy *destroy = data;
+  gsize n = 0;
+  const AzlinVm *const *vms = az_op_vms(op, &n);
+  if (az_op_cancelled(destroy->root))
+    return;
+  if (az_op_error(op))
+    az_flow_say_error(destroy->job, NULL, az_op_error(op));
+  for (gsize i = 0; i < n; i++)
+    if (!is_static(vms[i]))
+      doom(destroy, vms[i]);
+  if (--destroy->listing == 0)
+    ask(destroy);
+}
+
+static void
+destroy_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
+{
+  Destroy *destroy = g_new0(Destroy, 1);
+  AzEngine *engine = az_job_engine(job);
+  const char *selected = az_config_string(az_engine_config(engine), "bricks", "provider");
+  g_autoptr(GHashTable) providers = g_hash_table_new(g_str_hash, g_str_equal);
+  GHashTableIter iter;
+  gpointer name;
+  *destroy = (Destroy){ .job = job, .engine = engine, .root = root, .stored = stored };
+  destroy->doomed = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
+  destroy->deleted = g_ptr_array_new_with_free_func(g_free);
+  destroy->failed = g_ptr_array_new_with_free_func(g_free);
+  g_queue_init(&destroy->forget);
+  az_job_set_data(job, destroy, destroy_free);
+  g_hash_table_add(providers, (gpointer) (guintptr) selected);
+  for (guint i = 0; i < stored->vms->len; i++) {
+    const AzlinVm *vm = g_ptr_array_index(stored->vms, i);
+    if (is_static(vm))
+      continue;
+    doom(destroy, vm);
+    if (vm->provider)
+      g_hash_table_add(providers, (gpointer) (guintptr) vm->provider);
+  }
+  destroy->listing = g_hash_table_size(providers);
+  g_hash_table_iter_init(&iter, providers);
+  while (g_hash_table_iter_next(&iter, &name, NULL))
+    az_flow_vm_list(engine, root, name, on_listed, destroy);
+}
+
+static void
+destroy_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
+{
+  az_stored_read(job, root, destroy_ready, NULL);
+}
+
+static const AzFlag flags[] = {
+  { "yes", 'y', "b", NULL, "do not ask" },
+  { 0 },
+};
+
+const AzFlow az_flow_destroy = {
+  .kind = { .kind = "destroy", .help = "Delete every machine of this context that azlin made", .flags = flags },
+  .run = destroy_run,
+};

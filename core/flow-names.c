@@ -40,8 +40,7 @@ write_id(const char *path, GError **error)
   for (guint i = 0; i < ID_BYTES; i++)
     g_snprintf(text + 2 * i, 3, "%02x", bytes[i]);
   g_autofree char *draft = g_strdup_printf("%s.%d.tmp", path, (int) getpid());
-  if (!g_file_set_contents_full(draft, text, ID_TEXT, G_FILE_SET_CONTENTS_DURABLE | G_FILE_SET_CONTENTS_CONSISTENT,
-                                0600, error))
+  if (!g_file_set_contents_full(draft, text, ID_TEXT, G_FILE_SET_CONTENTS_DURABLE, 0600, error))
     return FALSE;
   gboolean made = link(draft, path) == 0 || errno == EEXIST;
   if (!made)

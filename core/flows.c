@@ -4,12 +4,15 @@
 /* clang-format off */
 #define FLOWS(X) \
   X(deploy) \
+  X(destroy) \
   X(regions_add) \
   X(regions_health) \
   X(regions_list) \
   X(regions_refresh) \
   X(regions_remove) \
   X(regions_set_primary) \
+  X(ssh_config) \
+  X(ssh_target) \
   X(vm_deallocate) \
   X(vm_delete) \
   X(vm_restart) \
