@@ -1,1 +1,294 @@
-#include <glib.h>
+/* Per-job keys between two machines: made on the source, admitted on the target for rrsync alone, taken away
+ * afterwards. */
+#include "remote-private.h"
+
+#include "error.h"
+#include "record.h"
+
+#include <string.h>
+
+#define STEP_MS 30000
+
+typedef struct {
+  AzRemote *remote;
+  AzlinVm *from, *to;
+  char *id, *dir;
+  guint32 ttl_s;
+  AzlinOp *op;
+  char *job_dir; /* on the source */
+  GError *error; /* revoke: the first end that could not be cleaned */
+} Grant;
+
+/* $1 id, $2 line for known_hosts. Prints the folder and the public key. */
+static const char make_key_script[]
+    = "set -eu; umask 077\n"
+      "dir=\"$HOME/.local/state/azlin/jobs/$1\"\n"
+      "mkdir -p \"$dir\"\n"
+      "[ -f \"$dir/id_ed25519\" ] ||\n"
+      "  ssh-keygen -q -t ed25519 -N '' -C \"azlin-job-$1\" -f \"$dir/id_ed25519\" </dev/null >&2\n"
+      "printf '%s\\n' \"$2\" > \"$dir/known_hosts\"\n"
+      "printf '%s\\n' \"$dir\"\n"
+      "cat \"$dir/id_ed25519.pub\"\n";
+
+/* $1 id, $2 directory, $3 the directory quoted for the forced command, $4 seconds, $5 public key. The target's own
+ * clock and zone count for the expiry. */
+static const char admit_script[]
+    = "set -eu; umask 077; unset TZ\n"
+      "rrsync=\n"
+      "for file in /usr/bin/rrsync /usr/local/bin/rrsync; do\n"
+      "  if [ -z \"$rrsync\" ] && [ -x \"$file\" ]; then rrsync=$file; fi\n"
+      "done\n"
+      "[ -n \"$rrsync\" ] || { echo 'rrsync is missing: install the package rsync' >&2; exit 66; }\n"
+      "[ -d \"$2\" ] || mkdir -p -- \"$2\"\n"
+      "expiry=$(date -d \"@$(($(date +%s) + $4))\" +%Y%m%d%H%M%S)\n"
+      "mkdir -p \"$HOME/.ssh\"\n"
+      "exec 9>>\"$HOME/.ssh/.azlin-lock\"; flock 9\n"
+      "file=$(readlink -f \"$HOME/.ssh/authorized_keys\")\n"
+      "tmp=\"$file.azlin-$1\"\n"
+      "{ if [ -f \"$file\" ]; then grep -v -- \" azlin-job-$1\\$\" \"$file\" || [ $? -eq 1 ]; fi\n"
+      "  printf 'restrict,expiry-time=\"%s\",command=\"%s -wo %s\" %s azlin-job-%s\\n' "
+      "\"$expiry\" \"$rrsync\" \"$3\" \"$5\" \"$1\"; } > \"$tmp\"\n"
+      "sync \"$tmp\"; mv -f -- \"$tmp\" \"$file\"\n";
+
+/* $1 id */
+static const char drop_key_script[] = "rm -rf -- \"$HOME/.local/state/azlin/jobs/$1\"\n";
+
+/* $1 id */
+static const char expel_script[] = "set -eu; umask 077\n"
+                                   "file=$(readlink -f \"$HOME/.ssh/authorized_keys\") || exit 0\n"
+                                   "rm -f -- \"$file.azlin-$1\"\n"
+                                   "[ -f \"$file\" ] || exit 0\n"
+                                   "exec 9>>\"$HOME/.ssh/.azlin-lock\"; flock 9\n"
+                                   "grep -q -- \" azlin-job-$1\\$\" \"$file\" || exit 0\n"
+                                   "tmp=\"$file.azlin-$1\"\n"
+                                   "grep -v -- \" azlin-job-$1\\$\" \"$file\" > \"$tmp\" || [ $? -eq 1 ]\n"
+                                   "sync \"$tmp\"; mv -f -- \"$tmp\" \"$file\"\n";
+
+static void
+grant_free(Grant *grant)
+{
+  az_vm_free(grant->from);
+  az_vm_free(grant->to);
+  g_free(grant->id);
+  g_free(grant->dir);
+  g_free(grant->job_dir);
+  g_clear_error(&grant->error);
+  g_free(grant);
+}
+
+static void
+grant_fail(Grant *grant, GError *error)
+{
+  az_op_fail(grant->op, error);
+  grant_free(grant);
+}
+
+/* Runs a constant script on `vm`; `arguments` follow as $1, $2, ... */
+static void
+run_script(Grant *grant, const AzlinVm *vm, const char *script, const char *const *arguments, AzlinDone done)
+{
+  g_autoptr(GPtrArray) argv = g_ptr_array_new();
+  g_ptr_array_add(argv, (gpointer) (gsize) "sh");
+  g_ptr_array_add(argv, (gpointer) (gsize) "-c");
+  g_ptr_array_add(argv, (gpointer) (gsize) script);
+  g_ptr_array_add(argv, (gpointer) (gsize) "azlin");
+  for (; *arguments != NULL; arguments++)
+    g_ptr_array_add(argv, (gpointer) (gsize) *arguments);
+  g_ptr_array_add(argv, NULL);
+  AzlinExec request
+      = { .size = sizeof request, .vm = vm, .argv = (const char *const *) argv->pdata, .max_output = 16384 };
+  az_remote_exec(grant->remote, &request, az_op_new(grant->op, "job key", STEP_MS, done, grant));
+}
+
+/* NULL when the script worked; else why not, in the words of the machine. */
+static GError *
+script_error(AzlinOp *op, const AzlinVm *vm)
+{
+  const AzlinReply *reply = az_op_reply(op);
+  gsize size;
+  if (az_op_error(op) != NULL)
+    return g_error_copy(az_op_error(op));
+  if (reply->status == 0)
+    return NULL;
+  const char *bytes = g_bytes_get_data(reply->err, &size);
+  g_autofree char *raw = g_strndup(bytes != NULL ? bytes : "", MIN(size, 500));
+  g_autofree char *text = g_utf8_make_valid(g_strstrip(raw), -1);
+  return g_error_new(AZLIN_ERROR, AZLIN_ERROR_SYNC, "the job key on %s (%s): %s (status %d)", vm->vm_name, vm->region,
+                     *text != '\0' ? text : "no reason given", reply->status);
+}
+
+/* Exactly "ssh-ed25519 BASE64": a hostile source must not be able to write options into authorized_keys. */
+static char *
+clean_public_key(const char *line)
+{
+  g_auto(GStrv) words = g_strsplit(line, " ", 3);
+  static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+  if (g_strv_length(words) < 2 || !g_str_equal(words[0], "ssh-ed25519"))
+    return NULL;
+  gsize length = strlen(words[1]);
+  if (length < 60 || length > 100 || strspn(words[1], base64) != length)
+    return NULL;
+  return g_strdup_printf("ssh-ed25519 %s", words[1]);
+}
+
+static gboolean
+is_plain_path(const char *path)
+{
+  if (path[0] != '/' || strlen(path) > 4096)
+    return FALSE;
+  for (const char *c = path; *c != '\0'; c++) {
+    if ((guchar) *c < 0x20 || *c == 0x7f)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static void
+on_admitted(AzlinOp *op, gpointer data)
+{
+  Grant *grant = data;
+  GVariantDict dict;
+  GError *error = script_error(op, grant->to);
+  if (error != NULL) {
+    grant_fail(grant, error);
+    return;
+  }
+  g_autofree char *identity = g_strdup_printf("%s/id_ed25519", grant->job_dir);
+  g_autofree char *known_hosts = g_strdup_printf("%s/known_hosts", grant->job_dir);
+  g_variant_dict_init(&dict, NULL);
+  g_variant_dict_insert(&dict, "id", "s", grant->id);
+  g_variant_dict_insert(&dict, "identity_file", "s", identity);
+  g_variant_dict_insert(&dict, "known_hosts_file", "s", known_hosts);
+  g_variant_dict_insert(&dict, "user", "s", az_remote_user(grant->remote, grant->to));
+  g_variant_dict_insert(&dict, "host", "s", grant->to->public_ip);
+  g_variant_dict_insert(&dict, "port", "u", (guint32) az_remote_port(grant->to));
+  az_op_finish_variant(grant->op, g_variant_dict_end(&dict));
+  grant_free(grant);
+}
+
+static void
+on_key_made(AzlinOp *op, gpointer data)
+{
+  Grant *grant = data;
+  GError *error = script_error(op, grant->from);
+  if (error != NULL) {
+    grant_fail(grant, error);
+    return;
+  }
+  gsize size;
+  const char *bytes = g_bytes_get_data(az_op_reply(op)->out, &size);
+  g_autofree char *text = g_strndup(bytes != NULL ? bytes : "", size);
+  g_auto(GStrv) lines = g_strsplit(g_strchomp(text), "\n", -1);
+  guint n = g_strv_length(lines);
+  /* a login script may print before */
+  g_autofree char *key = n >= 2 ? clean_public_key(lines[n - 1]) : NULL;
+  if (key == NULL || !is_plain_path(lines[n - 2])) {
+    grant_fail(grant, g_error_new(AZLIN_ERROR, AZLIN_ERROR_SYNC, "%s (%s) made no usable job key", grant->from->vm_name,
+                                  grant->from->region));
+    return;
+  }
+  grant->job_dir = g_strdup(lines[n - 2]);
+  const char *const words[] = { grant->dir, NULL };
+  g_autofree char *quoted = az_remote_quote(words);
+  g_autofree char *ttl = g_strdup_printf("%u", grant->ttl_s);
+  const char *const arguments[] = { grant->id, grant->dir, quoted, ttl, key, NULL };
+  run_script(grant, grant->to, admit_script, arguments, on_admitted);
+}
+
+/* It goes into a line of known_hosts. */
+static gboolean
+is_host(const char *host)
+{
+  return host != NULL && *host != '\0' && *host != '-'
+         && strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:_%-") == strlen(host);
+}
+
+static gboolean
+is_job_id(const char *id)
+{
+  gsize length = strlen(id);
+  return length > 0 && length <= 64 && id[0] != '-'
+         && strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") == length;
+}
+
+static Grant *
+grant_new(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *id, AzlinOp *op)
+{
+  if (!is_job_id(id)) {
+    az_op_fail_new(op, AZLIN_ERROR_USAGE, "a job id has 1 to 64 letters, digits and hyphens");
+    return NULL;
+  }
+  Grant *grant = g_new0(Grant, 1);
+  *grant = (Grant){ .remote = remote, .from = az_vm_dup(from), .to = az_vm_dup(to), .id = g_strdup(id), .op = op };
+  return grant;
+}
+
+void
+az_remote_grant(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *id, const char *dir,
+                guint32 ttl_s, AzlinOp *op)
+{
+  const char *pin = az_remote_pin(remote, to);
+  if (az_op_cancelled(op))
+    return;
+  if (pin == NULL) {
+    az_op_fail(op, az_remote_error(to, AZ_SSH_KEX, AZ_SSH_HOST_KEY_UNKNOWN, "no host key is pinned"));
+    return;
+  }
+  /* the two characters that mean something inside the quotes of authorized_keys */
+  if (!is_plain_path(dir) || strpbrk(dir, "\"\\") != NULL) {
+    az_op_fail_new(op, AZLIN_ERROR_USAGE,
+                   "this directory cannot be opened for a copy: it must be an absolute path "
+                   "without control characters, double quotes and backslashes");
+    return;
+  }
+  if (!is_host(to->public_ip)) {
+    az_op_fail_new(op, AZLIN_ERROR_NETWORK, "%s (%s) has no usable address", to->vm_name, to->region);
+    return;
+  }
+  Grant *grant = grant_new(remote, from, to, id, op);
+  if (grant == NULL)
+    return;
+  grant->dir = g_strdup(dir);
+  grant->ttl_s = ttl_s;
+  guint16 port = az_remote_port(to);
+  g_autofree char *host = port == 22 ? g_strdup(to->public_ip) : g_strdup_printf("[%s]:%u", to->public_ip, port);
+  g_autofree char *known = g_strdup_printf("%s %s", host, pin);
+  const char *const arguments[] = { id, known, NULL };
+  run_script(grant, grant->from, make_key_script, arguments, on_key_made);
+}
+
+static void
+on_key_dropped(AzlinOp *op, gpointer data)
+{
+  Grant *grant = data;
+  GError *error = script_error(op, grant->from);
+  if (grant->error != NULL)
+    g_clear_error(&error);
+  else
+    grant->error = error;
+  if (grant->error != NULL)
+    az_op_fail(grant->op, g_steal_pointer(&grant->error));
+  else
+    az_op_finish(grant->op);
+  grant_free(grant);
+}
+
+static void
+on_expelled(AzlinOp *op, gpointer data)
+{
+  Grant *grant = data;
+  const char *const arguments[] = { grant->id, NULL };
+  grant->error = script_error(op, grant->to);
+  run_script(grant, grant->from, drop_key_script, arguments, on_key_dropped);
+}
+
+void
+az_remote_revoke(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *id, AzlinOp *op)
+{
+  if (az_op_cancelled(op))
+    return;
+  Grant *grant = grant_new(remote, from, to, id, op);
+  const char *const arguments[] = { id, NULL };
+  if (grant != NULL) /* the target first: that is the end that admits */
+    run_script(grant, grant->to, expel_script, arguments, on_expelled);
+}

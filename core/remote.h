@@ -1,4 +1,5 @@
-/* Machines over SSH: pinned host keys, one session per machine reused, commands, probes; libssh is loaded on first use. */
+/* Machines over SSH: pinned host keys, one session per machine reused, commands, probes; libssh is loaded on first use.
+ */
 #pragma once
 #include "audit.h"
 #include "config.h"
@@ -17,7 +18,8 @@ const char *az_remote_trusted_key(AzRemote *remote, const AzlinVm *vm);
 char *az_remote_quote(const char *const *argv);
 /* The user's key pair: [ssh] key-file, or $AZLIN_HOME/keys/id_ed25519, made on first need (said on stderr by the CLI
  * through `ret_made`). `ret_public` is one authorized_keys line. */
-gboolean az_remote_ensure_key(AzRemote *remote, char **ret_private_path, char **ret_public, gboolean *ret_made, GError **error);
+gboolean
+az_remote_ensure_key(AzRemote *remote, char **ret_private_path, char **ret_public, gboolean *ret_made, GError **error);
 /* Runs request->argv on request->vm; op_reply. Errors: NETWORK, SSH, AUTH, HOST_KEY, TIMED_OUT. */
 void az_remote_exec(AzRemote *remote, const AzlinExec *request, AzlinOp *op);
 
@@ -25,12 +27,15 @@ void az_remote_exec(AzRemote *remote, const AzlinExec *request, AzlinOp *op);
  * (vantage, probe, outcome, ms, detail, at) per step that ran: tcp, ssh (banner + kex + pinned key; host_key s where a
  * key was trusted first), login (auth + echo nonce). A fresh connection each time; a failed probe is a result, not an
  * error. */
-typedef struct { guint32 tcp_ms, ssh_ms, login_ms; } AzProbeLimits;
+typedef struct {
+  guint32 tcp_ms, ssh_ms, login_ms;
+} AzProbeLimits;
 void az_remote_probe(AzRemote *remote, const AzlinVm *vm, const AzProbeLimits *limits, AzlinOp *op);
 
 /* A per-job key: made on `from` (the private half never leaves it), admitted on `to` for rrsync -wo `dir` alone until
  * `ttl_s` from now. Variant a{sv}: id s, identity_file s, known_hosts_file s (paths on `from`), user s, host s, port u.
- * `id`: [A-Za-z0-9-], at most 64. When it fails, revoke as well: something may stand on either end. */
+ * `dir` is made where it is missing. `id`: [A-Za-z0-9-], at most 64. When it fails, revoke as well: something may stand
+ * on either end. */
 void az_remote_grant(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *id, const char *dir,
                      guint32 ttl_s, AzlinOp *op);
 /* Cleans both ends; what is gone already is success. Fails when an end could not be reached, after the other one was
