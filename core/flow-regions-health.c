@@ -133,7 +133,7 @@ step_done(Health *all)
     return;
   for (guint i = 0; i < total; i++)
     healthy += check_at(all, i)->healthy;
-  az_flow_keep_verdicts(all->engine, all->verdicts);
+  az_flow_keep_sightings(all->engine, all->verdicts);
   az_job_message(all->job, healthy == total ? "ok" : "warn", NULL, "Health Summary: %u/%u regions healthy (%.1f%%)",
                  healthy, total, 100.0 * healthy / total);
   az_job_finish(all->job, healthy == total ? 0 : 1, result_of(all, healthy));

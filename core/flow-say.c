@@ -3,6 +3,7 @@
 #include "error.h"
 #include "flow-support.h"
 #include "health.h"
+#include <string.h>
 
 char *
 az_flow_duration(double seconds)
@@ -72,6 +73,23 @@ az_flow_keep_verdicts(AzEngine *engine, GHashTable *verdicts)
     g_variant_builder_add(&builder, "{sb}", key, GPOINTER_TO_INT(value) != 0);
   g_autoptr(GVariant) sunk = g_variant_ref_sink(g_variant_builder_end(&builder));
   az_vantage_store(engine, sunk);
+}
+
+void
+az_flow_keep_sightings(AzEngine *engine, GHashTable *verdicts)
+{
+  GHashTableIter iter;
+  gpointer key, value;
+  g_autoptr(GHashTable) alive = g_hash_table_new(g_str_hash, g_str_equal);
+  g_hash_table_iter_init(&iter, verdicts);
+  while (g_hash_table_iter_next(&iter, &key, &value))
+    if (GPOINTER_TO_INT(value))
+      g_hash_table_add(alive, strchr(key, '>'));
+  g_hash_table_iter_init(&iter, verdicts);
+  while (g_hash_table_iter_next(&iter, &key, &value))
+    if (!GPOINTER_TO_INT(value) && !g_hash_table_contains(alive, strchr(key, '>')))
+      g_hash_table_iter_remove(&iter);
+  az_flow_keep_verdicts(engine, verdicts);
 }
 
 void

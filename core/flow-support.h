@@ -70,6 +70,9 @@ void az_flow_audit_vm(AzJob *job, const char *what, const AzlinVm *vm, const cha
 void az_flow_keep_verdict(AzEngine *engine, const char *vantage, const char *region, gboolean up);
 /* Stores a hash of "vantage>region" -> GINT_TO_POINTER(up) in one write. */
 void az_flow_keep_verdicts(AzEngine *engine, GHashTable *verdicts);
+/* Stores one look around: that a vantage could not reach a machine is kept only where another one saw that machine alive.
+ * In an outage all are dark; forgetting then who used to reach it would leave a failover without evidence. */
+void az_flow_keep_sightings(AzEngine *engine, GHashTable *verdicts);
 void az_flow_forget_verdicts(AzEngine *engine, const char *region); /* this host's verdict on a region that is gone */
 
 /* ---- the journal ---- */

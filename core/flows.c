@@ -5,6 +5,7 @@
 #define FLOWS(X) \
   X(deploy) \
   X(destroy) \
+  X(failover) \
   X(regions_add) \
   X(regions_health) \
   X(regions_list) \

@@ -114,7 +114,7 @@ static const AzlinEvidence *
 find_probe(const AzlinHealth *health, const char *probe)
 {
   for (const AzlinEvidence *const *evidence = health->evidence; evidence != NULL && *evidence != NULL; evidence++)
-    if (g_str_equal((*evidence)->probe, probe))
+    if (g_strcmp0((*evidence)->probe, probe) == 0)
       return *evidence;
   return NULL;
 }
@@ -124,7 +124,7 @@ probe_says(const AzlinHealth *health, const char *probe, const char *outcome)
 {
   const AzlinEvidence *evidence = find_probe(health, probe);
 
-  return evidence != NULL && g_str_equal(evidence->outcome, outcome);
+  return evidence != NULL && g_strcmp0(evidence->outcome, outcome) == 0;
 }
 
 /* The control plane of the suspect's region fails alone: what took it down may have taken the machine too. */

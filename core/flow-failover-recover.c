@@ -1,0 +1,186 @@
+/* A failover that a crash cut off: what was committed is finished, what was not is undone; then its entry is closed. */
+#include "flow-failover.h"
+
+#define UNDO_MS 60000
+#define NOTE_MS 10000
+
+typedef struct {
+  AzEngine *engine;
+  AzlinOp *op;
+  guint64 id, epoch, epoch_now;
+  char *from, *to, *primary;
+  gboolean ran, power_asked, deallocate;
+  AzlinVm *source, *target; /* as stored now; NULL = gone */
+} Recovery;
+
+static void
+recovery_free(Recovery *recovery)
+{
+  g_free(recovery->from);
+  g_free(recovery->to);
+  g_free(recovery->primary);
+  g_clear_pointer(&recovery->source, az_vm_free);
+  g_clear_pointer(&recovery->target, az_vm_free);
+  g_free(recovery);
+}
+
+static void
+fail(Recovery *recovery, const GError *error)
+{
+  az_op_fail(recovery->op, g_error_copy(error));
+  recovery_free(recovery);
+}
+
+static void
+close_entry(Recovery *recovery, const char *outcome)
+{
+  GVariantDict facts, result;
+  g_autoptr(GError) error = NULL;
+  AzAudit *audit = az_engine_audit(recovery->engine, NULL);
+  AzJournal *journal = az_engine_journal(recovery->engine, &error);
+
+  g_variant_dict_init(&facts, NULL);
+  g_variant_dict_insert(&facts, "outcome", "s", outcome);
+  g_variant_dict_insert(&facts, "source_region", "s", recovery->from);
+  g_variant_dict_insert(&facts, "target_region", "s", recovery->to);
+  g_variant_dict_insert(&facts, "primary", "s", recovery->primary);
+  g_variant_dict_insert(&facts, "epoch", "t", recovery->epoch_now);
+  if (audit != NULL)
+    az_audit_write(audit, "failover.recovered", g_variant_dict_end(&facts), NULL);
+  else
+    g_variant_dict_clear(&facts);
+  if (journal == NULL || !az_journal_done(journal, recovery->id, &error)) {
+    fail(recovery, error);
+    return;
+  }
+  g_variant_dict_init(&result, NULL);
+  g_variant_dict_insert(&result, "outcome", "s", outcome);
+  az_op_finish_variant(recovery->op, g_variant_dict_end(&result));
+  recovery_free(recovery);
+}
+
+static void
+on_forward(AzlinOp *op, gpointer data)
+{
+  close_entry(data, "finished: the switch had been committed");
+}
+
+static void
+on_deallocated(AzlinOp *op, gpointer data)
+{
+  Recovery *recovery = data;
+
+  if (az_op_error(op) != NULL) {
+    fail(recovery, az_op_error(op));
+    return;
+  }
+  az_failover_write_epoch(recovery->engine, recovery->target, recovery->epoch_now,
+                          az_op_new(recovery->op, "epoch", NOTE_MS, on_forward, recovery));
+}
+
+static void
+go_forward(Recovery *recovery)
+{
+  if (recovery->deallocate && recovery->source != NULL)
+    az_flow_vm_power(recovery->engine, recovery->op, recovery->source, AZLIN_POWER_DEALLOCATED, UNDO_MS, on_deallocated,
+                     recovery);
+  else
+    az_failover_write_epoch(recovery->engine, recovery->target, recovery->epoch_now,
+                            az_op_new(recovery->op, "epoch", NOTE_MS, on_forward, recovery));
+}
+
+static void
+on_running(AzlinOp *op, gpointer data)
+{
+  Recovery *recovery = data;
+
+  if (az_op_error(op) != NULL)
+    fail(recovery, az_op_error(op));
+  else
+    close_entry(recovery, "undone: the source runs again");
+}
+
+static void
+go_back(Recovery *recovery)
+{
+  if (recovery->power_asked && recovery->ran && recovery->source != NULL)
+    az_flow_vm_power(recovery->engine, recovery->op, recovery->source, AZLIN_POWER_RUNNING, UNDO_MS, on_running,
+                     recovery);
+  else
+    close_entry(recovery, "undone: nothing had been changed");
+}
+
+static void
+on_info(AzlinOp *op, gpointer data)
+{
+  Recovery *recovery = data;
+  const char *primary = "";
+
+  if (az_op_error(op) != NULL) {
+    fail(recovery, az_op_error(op));
+    return;
+  }
+  g_variant_lookup(az_op_variant(op), "epoch", "t", &recovery->epoch_now);
+  g_variant_lookup(az_op_variant(op), "primary", "&s", &primary);
+  recovery->primary = g_strdup(primary);
+  /* The context, not the journal, says whether the commit came through: the crash may have hit in between. */
+  if (recovery->epoch_now == recovery->epoch + 1 && g_str_equal(primary, recovery->to) && recovery->target != NULL)
+    go_forward(recovery);
+  else if (recovery->epoch_now == recovery->epoch && g_str_equal(primary, recovery->from))
+    go_back(recovery);
+  else
+    close_entry(recovery, "superseded: the primary was moved since; nothing is touched");
+}
+
+static void
+on_list(AzlinOp *op, gpointer data)
+{
+  Recovery *recovery = data;
+  gpointer self = NULL;
+  gsize n = 0;
+  g_autoptr(GError) error = NULL;
+
+  if (az_op_error(op) != NULL) {
+    fail(recovery, az_op_error(op));
+    return;
+  }
+  const AzlinVm *const *vms = az_op_vms(op, &n);
+  for (gsize i = 0; i < n; i++) {
+    if (g_str_equal(vms[i]->region, recovery->from))
+      recovery->source = az_vm_dup(vms[i]);
+    if (g_str_equal(vms[i]->region, recovery->to))
+      recovery->target = az_vm_dup(vms[i]);
+  }
+  const AzlinContext *context = az_engine_lookup(recovery->engine, AZLIN_KIND_CONTEXT, NULL, &self, &error);
+  if (context == NULL)
+    fail(recovery, error);
+  else
+    context->info(self, az_op_new(recovery->op, "info", 0, on_info, recovery));
+}
+
+void
+az_failover_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op)
+{
+  gpointer self = NULL;
+  GError *error = NULL;
+  const AzlinContext *context = az_engine_lookup(engine, AZLIN_KIND_CONTEXT, NULL, &self, &error);
+
+  if (context == NULL) {
+    az_op_fail(op, error);
+    return;
+  }
+  Recovery *recovery = g_new0(Recovery, 1);
+  *recovery = (Recovery){ .engine = engine, .op = op, .id = entry->id };
+  if (!g_variant_lookup(entry->undo, "from", "s", &recovery->from)
+      || !g_variant_lookup(entry->undo, "to", "s", &recovery->to)
+      || !g_variant_lookup(entry->undo, "epoch", "t", &recovery->epoch)) {
+    az_op_fail_new(op, AZLIN_ERROR_STORAGE, "Journal entry %" G_GUINT64_FORMAT " of a failover lacks its regions",
+                   entry->id);
+    recovery_free(recovery);
+    return;
+  }
+  g_variant_lookup(entry->undo, "ran", "b", &recovery->ran);
+  g_variant_lookup(entry->undo, "power-asked", "b", &recovery->power_asked);
+  g_variant_lookup(entry->undo, "deallocate", "b", &recovery->deallocate);
+  context->list(self, az_op_new(op, "list", 0, on_list, recovery));
+}

@@ -1,0 +1,233 @@
+/* What a failover tells: its screens, its JSON document and its audit record. */
+#include "flow-failover.h"
+#include "error.h"
+#include <string.h>
+
+static const AzlinHealth *
+source_health(AzFailover *run)
+{
+  return run->source_health != NULL ? az_health_copy_get(run->source_health) : NULL;
+}
+
+/* ---- screens ---- */
+
+static const char *
+eligible_words(AzlinFailure failure)
+{
+  return failure == AZLIN_FAILURE_NETWORK_UNREACHABLE || failure == AZLIN_FAILURE_SSH_CONNECTION_FAILED
+             ? "auto-failover eligible"
+             : "manual decision";
+}
+
+void
+az_failover_say_health(AzFailover *run)
+{
+  const AzlinHealth *health = source_health(run);
+
+  if (health->healthy) {
+    if (health->response_time_ms >= 0)
+      az_job_message(run->job, "ok", NULL, "Healthy (response time: %.0fms)", health->response_time_ms);
+    else
+      az_job_message(run->job, "ok", NULL, "Healthy");
+    return;
+  }
+  const char *failure = az_failure_to_string(run->decision.failure);
+  g_autofree char *upper = g_ascii_strup(failure != NULL ? failure : "unknown", -1);
+  az_job_message(run->job, "fail", NULL, "%s", health->detail != NULL ? health->detail : "Unhealthy");
+  az_job_message(run->job, "ok", NULL, "Failure type: %s (%s)", upper, eligible_words(run->decision.failure));
+}
+
+void
+az_failover_say_target(AzFailover *run)
+{
+  const AzlinHealth *health = az_failover_health_of(run, run->target->region);
+
+  az_job_message(run->job, "step", NULL, "Evaluating failover to %s...", run->target->region);
+  if (health == NULL || !health->healthy)
+    az_job_message(run->job, "fail", NULL, "Target region is also unhealthy: %s",
+                   health != NULL && health->detail != NULL ? health->detail : "no answer");
+  else if (health->response_time_ms >= 0)
+    az_job_message(run->job, "ok", NULL, "Target region healthy (response time: %.0fms)", health->response_time_ms);
+  else
+    az_job_message(run->job, "ok", NULL, "Target region healthy");
+  if (!source_health(run)->healthy)
+    az_job_message(run->job, run->decision.should_auto_failover ? "ok" : "warn", NULL,
+                   "Auto-failover confidence: %.1f%%", run->decision.confidence * 100);
+}
+
+static void
+say_evidence(AzFailover *run, GVariant *evidence)
+{
+  const char *vantage = "?", *probe = "?", *outcome = "?", *detail = NULL;
+
+  g_variant_lookup(evidence, "vantage", "&s", &vantage);
+  g_variant_lookup(evidence, "probe", "&s", &probe);
+  g_variant_lookup(evidence, "outcome", "&s", &outcome);
+  g_variant_lookup(evidence, "detail", "&s", &detail);
+  az_job_message(run->job, "detail", NULL, "%-12s %-6s %s%s%s", vantage, probe, outcome, detail != NULL ? ": " : "",
+                 detail != NULL ? detail : "");
+}
+
+static GVariant *
+evidence_list(AzFailover *run)
+{
+  GVariantBuilder list;
+
+  g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
+  if (run->source_health != NULL) {
+    g_autoptr(GVariant) health = g_variant_ref_sink(az_health_to_variant(source_health(run)));
+    g_autoptr(GVariant) own = g_variant_lookup_value(health, "evidence", G_VARIANT_TYPE("aa{sv}"));
+    for (gsize i = 0; own != NULL && i < g_variant_n_children(own); i++) {
+      g_autoptr(GVariant) one = g_variant_get_child_value(own, i);
+      g_variant_builder_add_value(&list, one);
+    }
+  }
+  for (guint i = 0; i < run->answers->len; i++)
+    g_variant_builder_add_value(&list, g_ptr_array_index(run->answers, i));
+  return g_variant_builder_end(&list);
+}
+
+void
+az_failover_say_explanation(AzFailover *run)
+{
+  const AzlinDecision *decision = &run->decision;
+  g_autoptr(GVariant) evidence = g_variant_ref_sink(evidence_list(run));
+
+  az_job_message(run->job, "step", NULL, "Evidence about %s...", run->source->region);
+  for (gsize i = 0; i < g_variant_n_children(evidence); i++) {
+    g_autoptr(GVariant) one = g_variant_get_child_value(evidence, i);
+    say_evidence(run, one);
+  }
+  az_job_message(run->job, "step", NULL, "Weights (log-odds)...");
+  for (guint i = 0; decision->weights != NULL && i < decision->weights->len; i++) {
+    const AzlinWeight *weight = &g_array_index(decision->weights, AzlinWeight, i);
+    az_job_message(run->job, "detail", NULL, "%+6.2f  %s", weight->weight, weight->what);
+  }
+  az_job_message(run->job, "detail", NULL, "Confidence that the machine is lost: %.2f%%", decision->confidence * 100);
+  az_job_message(run->job, "step", NULL, "Targets, best first...");
+  for (guint i = 0; decision->ranking != NULL && i < decision->ranking->len; i++)
+    az_job_message(run->job, "detail", NULL, "%s", (const char *) g_ptr_array_index(decision->ranking, i));
+  az_job_message(run->job, "step", NULL, "Verdict...");
+  az_job_message(run->job, decision->should_auto_failover ? "ok" : "warn", NULL, "%s: %s",
+                 decision->should_auto_failover ? "Automatic" : "Not automatic", decision->reason);
+  az_job_message(run->job, "detail", NULL, "What would change it: %s", decision->what_would_change);
+}
+
+/* ---- the age of the target's data ---- */
+
+static gint64
+good_sync_at(AzFailover *run, GVariant *record)
+{
+  const char *what = NULL, *time = NULL, *target = NULL;
+  gboolean verified = FALSE;
+  g_autoptr(GVariant) facts = NULL;
+
+  if (!g_variant_lookup(record, "what", "&s", &what) || !g_str_equal(what, "sync")
+      || !g_variant_lookup(record, "time", "&s", &time))
+    return 0;
+  facts = g_variant_lookup_value(record, "facts", G_VARIANT_TYPE_VARDICT);
+  if (facts == NULL || !g_variant_lookup(facts, "target_region", "&s", &target)
+      || !g_str_equal(target, run->target->region))
+    return 0;
+  return g_variant_lookup(facts, "verified", "b", &verified) && verified ? az_time_from_string(time) : 0;
+}
+
+static gint64
+last_good_sync(AzFailover *run)
+{
+  AzAudit *audit = az_engine_audit(run->engine, NULL);
+  g_autoptr(GVariant) shown = audit != NULL ? az_audit_show(audit, 1000, NULL) : NULL;
+  gint64 last = 0;
+
+  for (gsize i = 0; shown != NULL && i < g_variant_n_children(shown); i++) {
+    g_autoptr(GVariant) child = g_variant_get_child_value(shown, i);
+    g_autoptr(GVariant) record
+        = g_variant_is_of_type(child, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(child) : g_variant_ref(child);
+    last = MAX(last, good_sync_at(run, record));
+  }
+  return last;
+}
+
+void
+az_failover_say_data_age(AzFailover *run, gboolean source_reachable)
+{
+  gint64 last = last_good_sync(run);
+
+  if (az_job_arg_bool(run->job, "sync") && !source_reachable)
+    az_job_message(run->job, "warn", NULL, "%s cannot be read: its data is not copied", run->source->region);
+  if (last == 0) {
+    az_job_message(run->job, "warn", NULL,
+                   "No verified sync to %s is on record: what was written only on %s is not there", run->target->region,
+                   run->source->region);
+    return;
+  }
+  g_autofree char *age
+      = az_flow_duration((double) (az_clock_now(az_engine_clock(run->engine)) - last) / G_USEC_PER_SEC);
+  az_job_message(run->job, "detail", NULL, "Last verified sync to %s: %s ago", run->target->region, age);
+}
+
+/* ---- JSON ---- */
+
+static GVariant *
+decision_of(AzFailover *run)
+{
+  const AzlinDecision *decision = &run->decision;
+  GVariantBuilder result, weights, ranking;
+
+  g_variant_builder_init(&weights, G_VARIANT_TYPE("aa{sv}"));
+  for (guint i = 0; decision->weights != NULL && i < decision->weights->len; i++) {
+    const AzlinWeight *weight = &g_array_index(decision->weights, AzlinWeight, i);
+    g_variant_builder_open(&weights, G_VARIANT_TYPE_VARDICT);
+    g_variant_builder_add(&weights, "{sv}", "what", g_variant_new_string(weight->what));
+    g_variant_builder_add(&weights, "{sv}", "weight", g_variant_new_double(weight->weight));
+    g_variant_builder_close(&weights);
+  }
+  g_variant_builder_init(&ranking, G_VARIANT_TYPE_STRING_ARRAY);
+  for (guint i = 0; decision->ranking != NULL && i < decision->ranking->len; i++)
+    g_variant_builder_add(&ranking, "s", g_ptr_array_index(decision->ranking, i));
+  g_variant_builder_init(&result, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add(&result, "{sv}", "should_auto_failover", g_variant_new_boolean(decision->should_auto_failover));
+  g_variant_builder_add(&result, "{sv}", "reason", az_variant_str(decision->reason));
+  g_variant_builder_add(&result, "{sv}", "failure_type", az_variant_str(az_failure_to_string(decision->failure)));
+  g_variant_builder_add(&result, "{sv}", "confidence", g_variant_new_double(decision->confidence));
+  g_variant_builder_add(&result, "{sv}", "evidence", evidence_list(run));
+  g_variant_builder_add(&result, "{sv}", "weights", g_variant_builder_end(&weights));
+  g_variant_builder_add(&result, "{sv}", "what_would_change", az_variant_str(decision->what_would_change));
+  g_variant_builder_add(&result, "{sv}", "ranking", g_variant_builder_end(&ranking));
+  return g_variant_builder_end(&result);
+}
+
+GVariant *
+az_failover_result(AzFailover *run, gboolean success, const GError *error)
+{
+  GVariantBuilder result;
+
+  g_variant_builder_init(&result, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add(&result, "{sv}", "success", g_variant_new_boolean(success));
+  g_variant_builder_add(&result, "{sv}", "source_region", az_variant_str(run->source->region));
+  g_variant_builder_add(&result, "{sv}", "target_region",
+                        az_variant_str(run->target != NULL ? run->target->region : NULL));
+  g_variant_builder_add(&result, "{sv}", "duration_seconds",
+                        g_variant_new_double(az_flow_seconds_since(run->engine, run->started)));
+  g_variant_builder_add(&result, "{sv}", "epoch",
+                        g_variant_new_uint64(run->committed ? run->epoch : run->stored->epoch));
+  g_variant_builder_add(&result, "{sv}", "fence", az_variant_str(run->fence));
+  g_variant_builder_add(&result, "{sv}", "sync", run->sync != NULL ? run->sync : az_null());
+  g_variant_builder_add(&result, "{sv}", "decision", run->decision.reason != NULL ? decision_of(run) : az_null());
+  if (error != NULL)
+    g_variant_builder_add(&result, "{sv}", "error", az_error_to_variant(error, NULL));
+  return g_variant_builder_end(&result);
+}
+
+void
+az_failover_audit(AzFailover *run, const char *outcome, const GError *error)
+{
+  GVariantDict facts;
+  g_autoptr(GVariant) result = g_variant_ref_sink(az_failover_result(run, run->committed, error));
+
+  g_variant_dict_init(&facts, result);
+  g_variant_dict_insert(&facts, "outcome", "s", outcome);
+  g_variant_dict_insert(&facts, "automatic", "b", run->automatic);
+  g_variant_dict_insert(&facts, "rounds", "u", run->rounds);
+  az_flow_audit(run->job, "failover", g_variant_dict_end(&facts));
+}

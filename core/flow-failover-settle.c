@@ -1,0 +1,247 @@
+/* After the commit of a failover: verify the target, tell the machines, files and records that follow the primary. */
+#include "flow-failover.h"
+#include "error.h"
+#include "health.h"
+
+#define CHECK_MS 10000
+#define NOTE_MS 5000
+#define DEALLOCATE_MS 60000
+
+/* The script is constant; the number travels as its argument. The rename keeps a reader from half a file. */
+static const char write_epoch_script[]
+    = "umask 077; d=\"$HOME/.local/state/azlin\"; mkdir -p \"$d\" && printf '%s\\n' \"$1\" > \"$d/.epoch.$$\" "
+      "&& mv -f \"$d/.epoch.$$\" \"$d/epoch\"";
+
+void
+az_failover_write_epoch(AzEngine *engine, const AzlinVm *vm, guint64 epoch, AzlinOp *op)
+{
+  g_autofree char *number = g_strdup_printf("%" G_GUINT64_FORMAT, epoch);
+  const char *argv[] = { "sh", "-c", write_epoch_script, "azlin-epoch", number, NULL };
+  AzlinExec request = { .size = sizeof request, .vm = vm, .argv = argv };
+
+  az_engine_exec(engine, &request, op);
+}
+
+/* ---- who can see the new primary ---- */
+
+typedef struct {
+  AzEngine *engine;
+  AzlinOp *op;
+  char *primary;
+  GHashTable *verdicts;
+  guint pending;
+} Survey;
+
+static void
+survey_answered(Survey *survey)
+{
+  if (--survey->pending > 0)
+    return;
+  az_flow_keep_sightings(survey->engine, survey->verdicts);
+  az_op_finish(survey->op);
+  g_hash_table_unref(survey->verdicts);
+  g_free(survey->primary);
+  g_free(survey);
+}
+
+static void
+on_surveyed(AzlinOp *op, gpointer data)
+{
+  Survey *survey = data;
+  const char *vantage = NULL;
+  GVariant *answer = az_op_error(op) == NULL ? az_op_variant(op) : NULL;
+
+  if (answer != NULL && az_sight_of_evidence(answer) != AZ_SIGHT_NOTHING
+      && g_variant_lookup(answer, "vantage", "&s", &vantage))
+    g_hash_table_insert(survey->verdicts, g_strdup_printf("%s>%s", vantage, survey->primary),
+                        GINT_TO_POINTER(az_sight_of_evidence(answer) == AZ_SIGHT_ALIVE));
+  survey_answered(survey);
+}
+
+void
+az_failover_survey(AzEngine *engine, const AzlinVm *primary, const AzlinVm *const *others, AzlinOp *op)
+{
+  Survey *survey = g_new(Survey, 1);
+
+  *survey = (Survey){ .engine = engine,
+                      .op = op,
+                      .primary = g_strdup(primary->region),
+                      .verdicts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
+                      .pending = 1 };
+  for (guint i = 0; others[i] != NULL && i < AZ_FAILOVER_WITNESSES; i++) {
+    survey->pending++;
+    az_health_ask_witness(engine, others[i], primary, az_op_new(op, "survey", NOTE_MS, on_surveyed, survey));
+  }
+  survey_answered(survey);
+}
+
+/* ---- the steps ---- */
+
+static void
+note_committed(AzFailover *run)
+{
+  g_autoptr(GError) error = NULL;
+  GVariantDict facts;
+  AzJournal *journal = az_engine_journal(run->engine, &error);
+
+  g_variant_dict_init(&facts, NULL);
+  g_variant_dict_insert(&facts, "step", "s", "EPOCH_COMMITTED");
+  g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_dict_end(&facts));
+  if (journal == NULL || !az_journal_update(journal, run->entry, value, &error))
+    az_job_message(run->job, "warn", NULL, "The journal cannot be written: %s", error->message);
+}
+
+static const char *
+source_state(AzFailover *run)
+{
+  if (run->source_deallocated)
+    return "deallocated";
+  if (g_str_equal(run->fence, "confirmed"))
+    return "stopped";
+  if (g_str_equal(run->fence, "unconfirmed"))
+    return "not confirmed to be off";
+  return "running, no longer primary";
+}
+
+static void
+say_end(AzFailover *run, const char *text)
+{
+  az_job_message(run->job, "done", NULL, "Failover complete in %s", text);
+  az_job_message(run->job, "detail", NULL, "Source: %s (%s)", run->source->region, source_state(run));
+  az_job_message(run->job, "detail", NULL, "Target: %s (%s)", run->target->region, run->target->public_ip);
+  az_job_message(run->job, "hint", NULL, "To verify: azlin ssh");
+  az_job_message(run->job, "hint", NULL, "To sync back: azlin sync --source %s --dest %s", run->target->region,
+                 run->source->region);
+}
+
+static void
+close_run(AzFailover *run)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *took = az_flow_duration(az_flow_seconds_since(run->engine, run->started));
+  AzJournal *journal = az_engine_journal(run->engine, NULL);
+
+  if (!run->verified)
+    error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "%s is primary now, but its machine failed the check after it",
+                        run->target->region);
+  az_failover_audit(run, run->verified ? "switched" : "switched, target unhealthy afterwards", error);
+  if (journal != NULL && !az_journal_done(journal, run->entry, NULL))
+    az_job_message(run->job, "warn", NULL, "The journal entry could not be closed; azlin recover will");
+  if (error != NULL)
+    az_flow_say_error(run->job, NULL, error);
+  else
+    say_end(run, took);
+  az_job_finish(run->job, run->verified ? 0 : 1, az_failover_result(run, run->verified, error));
+}
+
+static void
+settled(AzFailover *run)
+{
+  if (--run->unsettled == 0)
+    close_run(run);
+}
+
+static void
+on_note(AzlinOp *op, gpointer data)
+{
+  AzFailover *run = data;
+
+  if (az_op_cancelled(run->root))
+    return;
+  if (az_op_error(op) != NULL)
+    az_job_message(run->job, "warn", NULL, "%s: %s", az_op_label(op), az_op_error(op)->message);
+  settled(run);
+}
+
+static void
+on_deallocated(AzlinOp *op, gpointer data)
+{
+  AzFailover *run = data;
+
+  run->source_deallocated = az_op_error(op) == NULL;
+  on_note(op, data);
+}
+
+static AzlinVm *
+checked_copy(AzFailover *run, const AzlinHealth *health)
+{
+  AzlinVm *copy = az_vm_dup(health->vm);
+  g_autoptr(GVariant) value = g_variant_ref_sink(az_health_to_variant(health));
+
+  az_flow_note_health(run->engine, copy, value);
+  if (copy->region != NULL && g_str_equal(copy->region, run->source->region) && g_str_equal(run->fence, "confirmed"))
+    az_vm_set(&copy->status, "stopped");
+  return copy;
+}
+
+static void
+store_checks(AzFailover *run)
+{
+  g_autoptr(GPtrArray) vms = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
+
+  g_ptr_array_add(vms, checked_copy(run, az_health_copy_get(run->source_health)));
+  for (guint i = 0; i < run->others->len; i++)
+    g_ptr_array_add(vms, checked_copy(run, az_health_copy_get(g_ptr_array_index(run->others, i))));
+  run->unsettled++;
+  az_flow_put_status(run->engine, run->root, (const AzlinVm *const *) vms->pdata, vms->len, on_note, run);
+}
+
+static void
+survey_witnesses(AzFailover *run)
+{
+  g_autoptr(GPtrArray) healthy = g_ptr_array_new();
+
+  for (guint i = 0; i < run->others->len; i++) {
+    const AzlinHealth *health = az_health_copy_get(g_ptr_array_index(run->others, i));
+    if (health->healthy && !g_str_equal(health->vm->region, run->target->region))
+      g_ptr_array_add(healthy, (gpointer) (guintptr) health->vm);
+  }
+  if (az_health_copy_get(run->source_health)->healthy)
+    g_ptr_array_add(healthy, (gpointer) (guintptr) run->source);
+  g_ptr_array_add(healthy, NULL);
+  run->unsettled++;
+  az_failover_survey(run->engine, run->target, (const AzlinVm *const *) healthy->pdata,
+                     az_op_new(run->root, "survey", 2 * NOTE_MS, on_note, run));
+}
+
+static void
+on_stored(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
+{
+  AzFailover *run = data;
+  g_autoptr(AzStored) now = stored;
+
+  az_flow_primary_files(job, now, run->source->region);
+  run->unsettled = 1;
+  store_checks(run);
+  survey_witnesses(run);
+  run->unsettled++;
+  az_failover_write_epoch(run->engine, run->target, run->epoch,
+                          az_op_new(root, "Writing the epoch on the target", NOTE_MS, on_note, run));
+  if (az_job_arg_bool(job, "deallocate-source")) {
+    run->unsettled++;
+    az_flow_vm_power(run->engine, root, run->source, AZLIN_POWER_DEALLOCATED, DEALLOCATE_MS, on_deallocated, run);
+  }
+  settled(run);
+}
+
+static void
+on_verified(AzlinOp *op, gpointer data)
+{
+  AzFailover *run = data;
+  gboolean healthy = FALSE;
+
+  if (az_op_cancelled(run->root))
+    return;
+  if (az_op_error(op) == NULL)
+    g_variant_lookup(az_op_variant(op), "is_healthy", "b", &healthy);
+  run->verified = healthy;
+  az_stored_read(run->job, run->root, on_stored, run);
+}
+
+void
+az_failover_settle(AzFailover *run)
+{
+  note_committed(run);
+  az_job_message(run->job, "ok", NULL, "Primary region: %s (%s)", run->target->region, run->target->public_ip);
+  az_health_check(run->engine, run->target, az_op_new(run->root, "target", CHECK_MS, on_verified, run));
+}
