@@ -13,13 +13,7 @@ build_argv(GVariant *target, char **words)
 {
   GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
   g_autofree const char **options = NULL;
-  const char *host = "", *user = "", *alias = "";
-  guint32 port = 22;
   g_variant_lookup(target, "argv", "^a&s", &options);
-  g_variant_lookup(target, "host", "&s", &host);
-  g_variant_lookup(target, "user", "&s", &user);
-  g_variant_lookup(target, "alias", "&s", &alias);
-  g_variant_lookup(target, "port", "u", &port);
   for (guint i = 0; options && options[i]; i++)
     g_ptr_array_add(argv, g_strdup(options[i]));
   if (words && *words) {

@@ -47,7 +47,7 @@ const Command command_table[] = {
   { .name = "regions set-primary", .kind = "regions-set-primary", .operand = "region", .run = cmd_job_run },
   { .name = "regions health", .kind = "regions-health", .run = cmd_job_run },
   { .name = "regions refresh", .kind = "regions-refresh", .run = cmd_job_run },
-  { .name = "vm status", .kind = "vm-status", .operand = "region", .run = cmd_job_run, .show = render_value },
+  { .name = "vm status", .kind = "vm-status", .operand = "region", .run = cmd_job_run },
   { .name = "vm start", .kind = "vm-start", .operand = "region", .run = cmd_job_run },
   { .name = "vm stop", .kind = "vm-stop", .operand = "region", .run = cmd_job_run },
   { .name = "vm restart", .kind = "vm-restart", .operand = "region", .run = cmd_job_run },
