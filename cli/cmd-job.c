@@ -22,62 +22,68 @@ typedef struct {
 
 /* ---- events as lines ---- */
 
-static void
-put_event(const char *event, GVariantDict *dict)
+static GVariantBuilder *
+new_event(const char *event, const char *region)
 {
-  g_variant_dict_insert(dict, "event", "s", event);
-  g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_dict_end(dict));
+  GVariantBuilder *builder = g_variant_builder_new(G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add(builder, "{sv}", "event", g_variant_new_string(event));
+  if (region)
+    g_variant_builder_add(builder, "{sv}", "region", g_variant_new_string(region));
+  return builder;
+}
+
+static void
+put_event(GVariantBuilder *builder) /* takes it */
+{
+  g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_builder_end(builder));
   g_autofree char *json = client_json(value, 0);
   puts(json);
   fflush(stdout);
+  g_variant_builder_unref(builder);
 }
 
 static void
 on_message(const char *level, const char *region, const char *text, gpointer data)
 {
   Run *run = data;
-  GVariantDict dict;
   if (run->screen) {
     screen_message(run->screen, level, region, text);
     return;
   }
-  g_variant_dict_init(&dict, NULL);
-  g_variant_dict_insert(&dict, "level", "s", level);
-  if (region)
-    g_variant_dict_insert(&dict, "region", "s", region);
-  g_variant_dict_insert(&dict, "text", "s", text);
-  put_event("message", &dict);
+  g_autofree char *valid = g_utf8_make_valid(text, -1);
+  GVariantBuilder *event = new_event("message", region);
+  g_variant_builder_add(event, "{sv}", "level", g_variant_new_string(level));
+  g_variant_builder_add(event, "{sv}", "text", g_variant_new_string(valid));
+  put_event(event);
 }
 
 static void
 on_region(const char *region, GVariant *facts, gpointer data)
 {
   Run *run = data;
-  GVariantDict dict;
   if (run->screen) {
     screen_region(run->screen, region, facts);
     return;
   }
-  g_variant_dict_init(&dict, NULL);
-  g_variant_dict_insert(&dict, "region", "s", region);
-  g_variant_dict_insert_value(&dict, "facts", facts);
-  put_event("region", &dict);
+  GVariantBuilder *event = new_event("region", region);
+  g_variant_builder_add(event, "{sv}", "facts", facts);
+  put_event(event);
 }
 
 static void
 on_progress(guint64 done, guint64 total, const char *text, gpointer data)
 {
   Run *run = data;
-  GVariantDict dict;
   if (run->screen) {
     screen_progress(run->screen, done, total, text);
     return;
   }
-  g_variant_dict_init(&dict, NULL);
-  g_variant_dict_insert(&dict, "done", "t", done);
-  g_variant_dict_insert(&dict, "total", "t", total);
-  g_variant_dict_insert(&dict, "text", "s", text ? text : "");
-  put_event("progress", &dict);
+  g_autofree char *valid = g_utf8_make_valid(text ? text : "", -1);
+  GVariantBuilder *event = new_event("progress", NULL);
+  g_variant_builder_add(event, "{sv}", "done", g_variant_new_uint64(done));
+  g_variant_builder_add(event, "{sv}", "total", g_variant_new_uint64(total));
+  g_variant_builder_add(event, "{sv}", "text", g_variant_new_string(valid));
+  put_event(event);
 }
 
 /* ---- questions ---- */

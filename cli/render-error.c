@@ -65,12 +65,12 @@ render_document(const Invocation *invocation, GVariant *result, int exit_code)
     puts(json);
     return;
   }
-  GVariantDict event;
-  g_variant_dict_init(&event, NULL);
-  g_variant_dict_insert(&event, "event", "s", "result");
-  g_variant_dict_insert(&event, "exit_code", "i", exit_code);
-  g_variant_dict_insert_value(&event, "result", result);
-  g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_dict_end(&event));
+  GVariantBuilder event;
+  g_variant_builder_init(&event, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add(&event, "{sv}", "event", g_variant_new_string("result"));
+  g_variant_builder_add(&event, "{sv}", "exit_code", g_variant_new_int32(exit_code));
+  g_variant_builder_add(&event, "{sv}", "result", result);
+  g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_builder_end(&event));
   g_autofree char *json = client_json(value, 0);
   puts(json);
 }

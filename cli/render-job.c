@@ -7,7 +7,7 @@
 
 #define PLAIN_PROGRESS_SECONDS 10
 
-typedef enum { LAST_NOTHING, LAST_HEADING, LAST_BODY, LAST_BLOCK, LAST_CLOSING, LAST_HINT } Last;
+typedef enum { LAST_NOTHING, LAST_HEADING, LAST_BODY, LAST_DETAIL, LAST_BLOCK, LAST_CLOSING, LAST_HINT } Last;
 
 typedef struct {
   const char *name, *glyph;
@@ -127,10 +127,12 @@ put_general(Screen *screen, const Level *level, const char *text)
     screen->last = LAST_HINT;
     return;
   }
-  if (screen->last == LAST_BLOCK || screen->last == LAST_HINT)
+  gboolean detail = is_level(level, "detail");
+  if (screen->last == LAST_BLOCK || screen->last == LAST_HINT
+      || (screen->last == LAST_DETAIL && !detail && !screen->in_section))
     put_blank(screen);
-  put_line(screen, screen->in_section || is_level(level, "detail") ? 2 : 0, level, text);
-  screen->last = LAST_BODY;
+  put_line(screen, screen->in_section || detail ? 2 : 0, level, text);
+  screen->last = detail ? LAST_DETAIL : LAST_BODY;
 }
 
 static Block *

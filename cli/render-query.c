@@ -26,14 +26,18 @@ render_bricks(const Invocation *invocation, Client *client, GVariant *result)
 static void
 print_event(Terminal *t, GVariant *event)
 {
-  const char *time = "", *what = "";
+  const char *time = "", *what = "", *host = "";
+  guint32 uid = 0;
   g_variant_lookup(event, "time", "&s", &time);
   g_variant_lookup(event, "what", "&s", &what);
-  g_autofree char *json = client_json(event, 0);
-  g_autofree char *when = text_clean_line(time);
-  g_autofree char *name = text_clean_line(what);
-  g_autofree char *rest = text_clean_line(json);
-  terminal_line(t, INK_BOLD, "%s  %s", when, name);
+  g_variant_lookup(event, "host", "&s", &host);
+  g_variant_lookup(event, "uid", "u", &uid);
+  g_autoptr(GVariant) facts = g_variant_lookup_value(event, "facts", NULL);
+  g_autofree char *told = facts ? render_plain(facts) : g_strdup("");
+  g_autofree char *line = g_strdup_printf("%s  %s  (uid %u on %s)", time, what, uid, host);
+  g_autofree char *harmless = text_clean_line(line);
+  g_autofree char *rest = text_clean_line(told);
+  terminal_line(t, INK_BOLD, "%s", harmless);
   terminal_line(t, INK_PLAIN, "  %s", rest);
 }
 

@@ -32,9 +32,8 @@ number_text(GVariant *value)
   return g_variant_print(value, FALSE);
 }
 
-/* One value on one line: lists joined by commas, records as key=value. */
-static char *
-plain_text(GVariant *value)
+char *
+render_plain(GVariant *value)
 {
   if (g_variant_is_of_type(value, G_VARIANT_TYPE_STRING))
     return g_variant_dup_string(value, NULL);
@@ -49,7 +48,7 @@ plain_text(GVariant *value)
   gboolean entry = g_variant_is_of_type(value, G_VARIANT_TYPE_DICT_ENTRY);
   for (gsize i = 0; i < g_variant_n_children(value); i++) {
     g_autoptr(GVariant) child = unwrap(g_variant_get_child_value(value, i));
-    g_autofree char *text = plain_text(child);
+    g_autofree char *text = render_plain(child);
     if (i)
       g_string_append(joined, entry ? "=" : ", ");
     g_string_append(joined, text);
@@ -97,7 +96,7 @@ put_value(Terminal *t, int indent, const char *key, GVariant *value)
       put_dict(t, indent + 2, value);
     return;
   }
-  g_autofree char *text = plain_text(value);
+  g_autofree char *text = render_plain(value);
   g_autofree char *line = text_clean_line(text);
   terminal_line(t, INK_PLAIN, "%*s%s: %s", indent, "", name, line);
 }
@@ -128,7 +127,7 @@ field(GVariant *dict, const char *key)
   if (!value)
     return g_strdup("");
   g_autoptr(GVariant) inner = unwrap(value);
-  return plain_text(inner);
+  return render_plain(inner);
 }
 
 void

@@ -35,6 +35,8 @@ void table_add(Table *table, Ink ink, const char *const *cells); /* as many as h
 void table_print(Table *table, Terminal *terminal);
 
 /* ---- results ---- */
+/* One value on one line: lists joined by commas, records as key=value. Not cleaned. */
+char *render_plain(GVariant *value);
 /* The records of result[list] as a table: one column per key. */
 void
 render_records(Terminal *t, GVariant *result, const char *list, const char *const *headers, const char *const *keys);
