@@ -279,6 +279,23 @@ on_lease(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data)
   az_stored_read(job, root, on_stored, data);
 }
 
+static const AzFlag flags[] = {
+  { "regions", 'r', "as", "REGION,...", "regions or aliases to deploy to" },
+  { "primary", 0, "s", "REGION", "which of them is primary (default: the first, when none stands yet)" },
+  { "vm-size", 0, "s", "SIZE", "machine size in all regions (default: " DEFAULT_SIZE ")" },
+  { "image", 0, "s", "IMAGE", "image of the machines (default: " DEFAULT_IMAGE ")" },
+  { "vm-name", 0, "s", "NAME", "name of the machine; with several regions the region is appended" },
+  { "ssh-key", 0, "s", "FILE", "public key to admit (default: azlin's own)" },
+  { "sync-after", 0, "b", NULL, "copy the primary's home to the other regions afterwards" },
+  { "max-concurrent", 0, "u", "N", "at most so many regions at once (default: 10)" },
+  { "timeout", 0, "u", "SECONDS", "time for each region (default: 600)" },
+  { "accept-new", 0, "b", NULL, "trust a host key seen first when no other channel gives it" },
+  { "dry-run", 0, "b", NULL, "print the plan and change nothing" },
+  { "resume", 0, "b", NULL, "go on with a deploy that was interrupted" },
+  { "yes", 'y', "b", NULL, "ask nothing" },
+  { 0 },
+};
+
 static gboolean
 use_args(AzDeploy *deploy, GVariant *args, GError **error)
 {
@@ -308,9 +325,10 @@ take_over(AzDeploy *deploy, GError **error)
     return FALSE;
   for (guint i = entries->len; i > 0; i--) {
     const AzJournalEntry *entry = g_ptr_array_index(entries, i - 1);
-    g_autoptr(GVariant) args = g_variant_lookup_value(entry->undo, "args", G_VARIANT_TYPE_VARDICT);
-    if (!args || !g_str_equal(entry->owner, AZ_DEPLOY_OWNER) || !az_flow_entry_abandoned(entry))
+    g_autoptr(GVariant) kept = g_variant_lookup_value(entry->undo, "args", G_VARIANT_TYPE_VARDICT);
+    if (!kept || !g_str_equal(entry->owner, AZ_DEPLOY_OWNER) || !az_flow_entry_abandoned(entry))
       continue;
+    g_autoptr(GVariant) args = g_variant_ref_sink(az_deploy_args_from_journal(kept, flags));
     deploy->resumed = entry->id;
     return use_args(deploy, args, error);
   }
@@ -342,23 +360,6 @@ deploy_start(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
   else
     az_lease_acquire(job, root, "deploy", LOCK_TTL_S, on_lease, deploy);
 }
-
-static const AzFlag flags[] = {
-  { "regions", 'r', "as", "REGION,...", "regions or aliases to deploy to" },
-  { "primary", 0, "s", "REGION", "which of them is primary (default: the first, when none stands yet)" },
-  { "vm-size", 0, "s", "SIZE", "machine size in all regions (default: " DEFAULT_SIZE ")" },
-  { "image", 0, "s", "IMAGE", "image of the machines (default: " DEFAULT_IMAGE ")" },
-  { "vm-name", 0, "s", "NAME", "name of the machine; with several regions the region is appended" },
-  { "ssh-key", 0, "s", "FILE", "public key to admit (default: azlin's own)" },
-  { "sync-after", 0, "b", NULL, "copy the primary's home to the other regions afterwards" },
-  { "max-concurrent", 0, "u", "N", "at most so many regions at once (default: 10)" },
-  { "timeout", 0, "u", "SECONDS", "time for each region (default: 600)" },
-  { "accept-new", 0, "b", NULL, "trust a host key seen first when no other channel gives it" },
-  { "dry-run", 0, "b", NULL, "print the plan and change nothing" },
-  { "resume", 0, "b", NULL, "go on with a deploy that was interrupted" },
-  { "yes", 'y', "b", NULL, "ask nothing" },
-  { 0 },
-};
 
 const AzFlow az_flow_deploy = {
   .kind = { .kind = "deploy", .help = "Deploy machines to several regions side by side", .flags = flags },

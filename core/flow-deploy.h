@@ -53,3 +53,7 @@ void az_deploy_claim_primary(AzDeploy *deploy, const char *to, AzlinDone done);
 const char *az_deploy_arg(const AzDeploy *deploy, const char *name, const char *fallback);
 guint32 az_deploy_arg_uint(const AzDeploy *deploy, const char *name, guint32 fallback);
 gboolean az_deploy_arg_bool(const AzDeploy *deploy, const char *name);
+/* The journalled arguments with the types that the flags declare (JSON keeps neither "as" nor "u"); floating. */
+GVariant *az_deploy_args_from_journal(GVariant *stored, const AzFlag *flags);
+/* After a crash: machines that stand are put on record, halves are deleted; `op` ends with a sentence (s). */
+void az_deploy_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op);

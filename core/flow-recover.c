@@ -1,1 +1,271 @@
-#include <glib.h>
+/* recover: what processes that are gone left open is finished or undone, each entry by whoever wrote it. */
+#include "error.h"
+#include "flow-deploy.h"
+#include "flow-files.h"
+#include "flow-lease.h"
+#include "flow-support.h"
+#include "flow-sync.h"
+#include "registry.h"
+#include <glib/gstdio.h>
+#include <string.h>
+
+#define ENTRY_MS 120000
+#define LOCK_TTL_S 60
+
+typedef struct {
+  AzJob *job;
+  AzEngine *engine;
+  AzlinOp *root;
+  GPtrArray *entries; /* of AzJournalEntry, all open ones */
+  GPtrArray *todo;    /* of AzJournalEntry, borrowed: abandoned, in the order of work */
+  GPtrArray *drafts;  /* of char* */
+  GPtrArray *results; /* of GVariant a{sv} */
+  guint next, failed;
+  char *old_primary;
+} Recover;
+
+static void
+recover_free(gpointer data)
+{
+  Recover *recover = data;
+  g_clear_pointer(&recover->entries, g_ptr_array_unref);
+  g_clear_pointer(&recover->drafts, g_ptr_array_unref);
+  g_ptr_array_unref(recover->todo);
+  g_ptr_array_unref(recover->results);
+  g_free(recover->old_primary);
+  g_free(recover);
+}
+
+/* ---- the end ---- */
+
+static GVariant *
+result_of(const Recover *recover)
+{
+  GVariantBuilder result, entries;
+  g_variant_builder_init(&entries, G_VARIANT_TYPE("av"));
+  for (guint i = 0; i < recover->results->len; i++)
+    g_variant_builder_add(&entries, "v", g_ptr_array_index(recover->results, i));
+  g_variant_builder_init(&result, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add(&result, "{sv}", "recovered", g_variant_builder_end(&entries));
+  g_variant_builder_add(
+    &result, "{sv}", "removed_files",
+    g_variant_new_strv((const char *const *) recover->drafts->pdata, (gssize) recover->drafts->len));
+  g_variant_builder_add(&result, "{sv}", "failed", g_variant_new_uint32(recover->failed));
+  return g_variant_builder_end(&result);
+}
+
+static void
+on_final(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
+{
+  g_autoptr(AzStored) owned = stored;
+  Recover *recover = data;
+  az_flow_primary_files(job, stored, recover->old_primary);
+  az_job_message(job, recover->failed ? "warn" : "ok", NULL, "Recovered %u of %u, removed %u stale file%s",
+                 recover->todo->len - recover->failed, recover->todo->len, recover->drafts->len,
+                 recover->drafts->len == 1 ? "" : "s");
+  az_job_finish(job, recover->failed ? 1 : 0, result_of(recover));
+}
+
+static void
+remove_drafts(Recover *recover)
+{
+  for (guint i = 0; i < recover->drafts->len; i++) {
+    const char *path = g_ptr_array_index(recover->drafts, i);
+    if (g_unlink(path) == 0)
+      az_job_message(recover->job, "ok", NULL, "Removed %s", path);
+  }
+}
+
+/* ---- one entry after the other ---- */
+
+static void work_next(Recover *recover);
+
+static void
+note_result(Recover *recover, const AzJournalEntry *entry, const GError *error, const char *said)
+{
+  GVariantDict one;
+  g_autofree char *message = error ? az_error_message(error) : NULL;
+  g_variant_dict_init(&one, NULL);
+  g_variant_dict_insert(&one, "id", "t", entry->id);
+  g_variant_dict_insert(&one, "owner", "s", entry->owner);
+  g_variant_dict_insert(&one, "what", "s", entry->what);
+  g_variant_dict_insert(&one, "outcome", "s", error ? "failed" : "done");
+  g_variant_dict_insert_value(&one, "detail", az_variant_str(error ? message : said));
+  g_ptr_array_add(recover->results, g_variant_ref_sink(g_variant_dict_end(&one)));
+  if (error)
+    az_job_message(recover->job, "fail", NULL, "%s %s: %s", entry->owner, entry->what, message);
+  else
+    az_job_message(recover->job, "ok", NULL, "%s %s: %s", entry->owner, entry->what, said);
+}
+
+static void
+on_entry(AzlinOp *op, gpointer data)
+{
+  Recover *recover = data;
+  g_autoptr(GError) error = az_op_error(op) ? g_error_copy(az_op_error(op)) : NULL;
+  const AzJournalEntry *entry = g_ptr_array_index(recover->todo, recover->next);
+  const char *said = "finished or undone";
+  AzJournal *journal = az_engine_journal(recover->engine, NULL);
+  if (az_op_cancelled(recover->root))
+    return;
+  if (az_op_variant(op) && g_variant_is_of_type(az_op_variant(op), G_VARIANT_TYPE_STRING))
+    said = g_variant_get_string(az_op_variant(op), NULL);
+  if (!error)
+    az_journal_done(journal, entry->id, &error);
+  recover->failed += error != NULL;
+  note_result(recover, entry, error, said);
+  recover->next++;
+  work_next(recover);
+}
+
+/* "provider-local": the brick of that kind and name, loaded if need be. */
+static const AzlinBrick *
+brick_of(Recover *recover, const char *owner, gpointer *ret_self, GError **error)
+{
+  AzRegistry *registry = az_engine_registry(recover->engine);
+  for (int kind = AZLIN_KIND_PROVIDER; kind <= AZLIN_KIND_COORDINATOR; kind++) {
+    g_autofree char *prefix = g_strdup_printf("%s-", az_kind_to_string((AzlinKind) kind));
+    if (!g_str_has_prefix(owner, prefix))
+      continue;
+    if (!az_registry_load(registry, (AzlinKind) kind, owner + strlen(prefix), error))
+      return NULL;
+    return az_registry_brick(registry, owner, ret_self);
+  }
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_NOT_SUPPORTED, "%s is not known here; its entry stays open", owner);
+  return NULL;
+}
+
+static void
+recover_by_brick(Recover *recover, const AzJournalEntry *entry, AzlinOp *op)
+{
+  gpointer self = NULL;
+  GError *error = NULL;
+  const AzlinBrick *brick = brick_of(recover, entry->owner, &self, &error);
+  if (!brick)
+    az_op_fail(op, error);
+  else if (brick->recover)
+    brick->recover(self, entry->what, entry->undo, op);
+  else
+    az_op_fail_new(op, AZLIN_ERROR_NOT_SUPPORTED, "%s cannot recover what it began", entry->owner);
+}
+
+typedef struct {
+  const char *owner;
+  void (*recover)(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op);
+} Owner;
+
+static const Owner owners[] = {
+  { AZ_DEPLOY_OWNER, az_deploy_recover },
+  { "flow-sync", az_sync_recover },
+};
+
+static void
+work_next(Recover *recover)
+{
+  if (recover->next == recover->todo->len) {
+    remove_drafts(recover);
+    az_stored_read(recover->job, recover->root, on_final, recover);
+    return;
+  }
+  const AzJournalEntry *entry = g_ptr_array_index(recover->todo, recover->next);
+  AzlinOp *op = az_op_new(recover->root, "recover", ENTRY_MS, on_entry, recover);
+  for (guint i = 0; i < G_N_ELEMENTS(owners); i++) {
+    if (!g_str_equal(owners[i].owner, entry->owner))
+      continue;
+    owners[i].recover(recover->engine, entry, op);
+    return;
+  }
+  recover_by_brick(recover, entry, op);
+}
+
+/* ---- what there is, and the question ---- */
+
+static void
+before_work(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
+{
+  g_autoptr(AzStored) owned = stored;
+  Recover *recover = data;
+  recover->old_primary = g_strdup(stored->primary);
+  work_next(recover);
+}
+
+static void
+on_lease(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data)
+{
+  az_stored_read(job, root, before_work, data);
+}
+
+static void
+on_answer(AzJob *job, gboolean yes, gpointer data)
+{
+  Recover *recover = data;
+  if (yes)
+    az_lease_acquire(job, recover->root, "deploy", LOCK_TTL_S, on_lease, recover);
+  else
+    az_job_fail(job, g_error_new(AZLIN_ERROR, AZLIN_ERROR_DECLINED, "Not confirmed; nothing was changed"));
+}
+
+/* Providers first: a deploy then finds each machine whole or gone. */
+static void
+order_work(Recover *recover)
+{
+  for (guint pass = 0; pass < 2; pass++)
+    for (guint i = 0; i < recover->entries->len; i++) {
+      AzJournalEntry *entry = g_ptr_array_index(recover->entries, i);
+      gboolean is_flow = g_str_has_prefix(entry->owner, "flow-");
+      if (az_flow_entry_abandoned(entry) && is_flow == (pass == 1))
+        g_ptr_array_add(recover->todo, entry);
+    }
+}
+
+static void
+say_work(Recover *recover)
+{
+  for (guint i = 0; i < recover->todo->len; i++) {
+    const AzJournalEntry *entry = g_ptr_array_index(recover->todo, i);
+    g_autofree char *at = az_time_to_string(entry->at);
+    az_job_message(recover->job, "detail", NULL, "%s %s, begun %s", entry->owner, entry->what, at ? at : "earlier");
+  }
+  for (guint i = 0; i < recover->drafts->len; i++)
+    az_job_message(recover->job, "detail", NULL, "stale file %s", (const char *) g_ptr_array_index(recover->drafts, i));
+}
+
+static void
+recover_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
+{
+  GError *error = NULL;
+  Recover *recover = g_new0(Recover, 1);
+  const char *home = az_paths_home(az_engine_paths(engine));
+  AzJournal *journal = az_engine_journal(engine, &error);
+  *recover = (Recover) { .job = job, .engine = engine, .root = root };
+  recover->todo = g_ptr_array_new();
+  recover->results = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref);
+  recover->drafts = az_files_stale(home);
+  az_job_set_data(job, recover, recover_free);
+  recover->entries = journal ? az_journal_open_entries(journal, &error) : NULL;
+  if (!recover->entries) {
+    az_job_fail(job, error);
+    return;
+  }
+  order_work(recover);
+  if (recover->todo->len + recover->drafts->len == 0) {
+    az_job_message(job, "ok", NULL, "Nothing to recover");
+    az_job_finish(job, 0, result_of(recover));
+    return;
+  }
+  say_work(recover);
+  g_autofree char *question = g_strdup_printf("Finish or undo %u open operation%s and remove %u stale file%s?",
+                                              recover->todo->len, recover->todo->len == 1 ? "" : "s",
+                                              recover->drafts->len, recover->drafts->len == 1 ? "" : "s");
+  az_job_ask(job, question, on_answer, recover);
+}
+
+static const AzFlag flags[] = {
+  { "yes", 'y', "b", NULL, "do not ask" },
+  { 0 },
+};
+
+const AzFlow az_flow_recover = {
+  .kind = { .kind = "recover", .help = "Finish or undo what an interrupted azlin left", .flags = flags },
+  .run = recover_run,
+};

@@ -6,6 +6,7 @@
   X(deploy) \
   X(destroy) \
   X(failover) \
+  X(recover) \
   X(regions_add) \
   X(regions_health) \
   X(regions_list) \

@@ -1,0 +1,191 @@
+/* deploy, after a crash: what its journal entry says is compared with what stands; whole machines are kept, halves go. */
+#include "error.h"
+#include "flow-deploy.h"
+
+#define VM_TIMEOUT_MS 60000
+
+typedef struct {
+  AzEngine *engine;
+  AzlinOp *op;
+  GPtrArray *todo; /* of AzlinVm, to be looked up */
+  GPtrArray *puts; /* of AzlinVm, to be written one after the other */
+  guint next, left, deleted, failed;
+} Mend;
+
+typedef struct {
+  Mend *mend;
+  const AzlinVm *vm;
+} Look;
+
+static void
+mend_free(Mend *mend)
+{
+  g_ptr_array_unref(mend->todo);
+  g_ptr_array_unref(mend->puts);
+  g_free(mend);
+}
+
+static GVariant *
+strings_of(GVariant *list)
+{
+  GVariantBuilder strings;
+  g_variant_builder_init(&strings, G_VARIANT_TYPE_STRING_ARRAY);
+  for (gsize i = 0; i < g_variant_n_children(list); i++) {
+    g_autoptr(GVariant) child = g_variant_get_child_value(list, i);
+    g_autoptr(GVariant) inner
+      = g_variant_is_of_type(child, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(child) : g_variant_ref(child);
+    if (g_variant_is_of_type(inner, G_VARIANT_TYPE_STRING))
+      g_variant_builder_add_value(&strings, inner);
+  }
+  return g_variant_builder_end(&strings);
+}
+
+GVariant *
+az_deploy_args_from_journal(GVariant *stored, const AzFlag *flags)
+{
+  GVariantDict args;
+  g_variant_dict_init(&args, NULL);
+  for (; flags->name; flags++) {
+    g_autoptr(GVariant) value = g_variant_lookup_value(stored, flags->name, NULL);
+    if (!value)
+      continue;
+    if (g_str_equal(flags->type, "as") && g_variant_is_of_type(value, G_VARIANT_TYPE_ARRAY))
+      g_variant_dict_insert_value(&args, flags->name, strings_of(value));
+    else if (g_str_equal(flags->type, "u") && g_variant_is_of_type(value, G_VARIANT_TYPE_INT64))
+      g_variant_dict_insert(&args, flags->name, "u", (guint32) g_variant_get_int64(value));
+    else if (g_str_equal(flags->type, g_variant_get_type_string(value)))
+      g_variant_dict_insert_value(&args, flags->name, value);
+  }
+  return g_variant_dict_end(&args);
+}
+
+/* ---- the end ---- */
+
+static void put_next(Mend *mend);
+
+static void
+finish(Mend *mend)
+{
+  if (mend->failed)
+    az_op_fail_new(mend->op, AZLIN_ERROR_PARTIAL, "%u of %u machines could not be looked up or mended", mend->failed,
+                   mend->todo->len);
+  else
+    az_op_finish_variant(mend->op, g_variant_new_take_string(g_strdup_printf(
+                                     "%u machine%s kept, %u half-made deleted", mend->puts->len,
+                                     mend->puts->len == 1 ? "" : "s", mend->deleted)));
+  mend_free(mend);
+}
+
+static void
+on_put(AzlinOp *op, gpointer data)
+{
+  Mend *mend = data;
+  mend->failed += az_op_error(op) != NULL;
+  put_next(mend);
+}
+
+static void
+put_next(Mend *mend)
+{
+  if (mend->next == mend->puts->len) {
+    finish(mend);
+    return;
+  }
+  az_flow_put(mend->engine, mend->op, g_ptr_array_index(mend->puts, mend->next++), on_put, mend);
+}
+
+/* ---- each machine that the deploy had named ---- */
+
+static void
+settled(Mend *mend)
+{
+  if (--mend->left == 0)
+    put_next(mend);
+}
+
+static void
+on_erased(AzlinOp *op, gpointer data)
+{
+  Mend *mend = data;
+  if (az_op_error(op))
+    mend->failed++;
+  else
+    mend->deleted++;
+  settled(mend);
+}
+
+static void
+on_found(AzlinOp *op, gpointer data)
+{
+  g_autofree Look *look = data;
+  Mend *mend = look->mend;
+  const AzlinVm *live = az_op_vm(op);
+  if (az_op_error(op)) {
+    mend->failed += !g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND);
+    settled(mend);
+    return;
+  }
+  if (live->power != AZLIN_POWER_RUNNING) {
+    az_flow_vm_erase(mend->engine, mend->op, look->vm, VM_TIMEOUT_MS, on_erased, mend);
+    return;
+  }
+  AzlinVm *vm = az_vm_dup(live);
+  vm->is_primary = FALSE;
+  if (!vm->provider)
+    az_vm_set(&vm->provider, look->vm->provider);
+  az_vm_set(&vm->status, "unknown");
+  g_ptr_array_add(mend->puts, vm);
+  settled(mend);
+}
+
+/* Regions that were on record already are the context's business, whatever has become of them since. */
+static gboolean
+needs_look(GVariant *undo, const char *region)
+{
+  g_autofree char *key = g_strdup_printf("region:%s", region);
+  const char *outcome = NULL;
+  return !g_variant_lookup(undo, key, "&s", &outcome) || !g_str_equal(outcome, "success");
+}
+
+static void
+collect(Mend *mend, GVariant *undo)
+{
+  GVariantIter iter;
+  GVariant *item;
+  const char *region, *provider = NULL;
+  g_autoptr(GVariant) names = g_variant_lookup_value(undo, "names", NULL);
+  g_variant_lookup(undo, "provider", "&s", &provider);
+  if (!names || !g_variant_is_of_type(names, G_VARIANT_TYPE_DICTIONARY))
+    return;
+  g_variant_iter_init(&iter, names);
+  while ((item = g_variant_iter_next_value(&iter))) {
+    g_autoptr(GVariant) entry = item, key = g_variant_get_child_value(entry, 0),
+                        value = g_variant_get_child_value(entry, 1);
+    g_autoptr(GVariant) name
+      = g_variant_is_of_type(value, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(value) : g_variant_ref(value);
+    region = g_variant_get_string(key, NULL);
+    if (!g_variant_is_of_type(name, G_VARIANT_TYPE_STRING) || !needs_look(undo, region))
+      continue;
+    AzlinVm *vm = az_vm_new(region, g_variant_get_string(name, NULL));
+    az_vm_set(&vm->provider, provider);
+    g_ptr_array_add(mend->todo, vm);
+  }
+}
+
+void
+az_deploy_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op)
+{
+  Mend *mend = g_new0(Mend, 1);
+  *mend = (Mend) { .engine = engine, .op = op };
+  mend->todo = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
+  mend->puts = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
+  collect(mend, entry->undo);
+  mend->left = mend->todo->len;
+  if (mend->left == 0)
+    put_next(mend);
+  for (guint i = 0; i < mend->todo->len; i++) {
+    Look *look = g_new0(Look, 1);
+    *look = (Look) { .mend = mend, .vm = g_ptr_array_index(mend->todo, i) };
+    az_flow_vm_get(engine, op, look->vm, VM_TIMEOUT_MS, on_found, look);
+  }
+}
