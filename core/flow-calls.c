@@ -30,6 +30,16 @@ not_supported(AzlinOp *op, const AzlinVm *vm, const char *what)
 }
 
 void
+az_flow_list(AzEngine *engine, AzlinOp *parent, AzlinDone done, gpointer data)
+{
+  gpointer self = NULL;
+  AzlinOp *op = az_op_new(parent, "list", 0, done, data);
+  const AzlinContext *context = context_for(engine, op, &self);
+  if (context)
+    context->list(self, op);
+}
+
+void
 az_flow_put(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data)
 {
   gpointer self = NULL;
@@ -167,4 +177,17 @@ az_flow_note_health(AzEngine *engine, AzlinVm *vm, GVariant *health)
   az_vm_set(&vm->status, healthy ? "ok" : off ? "stopped" : "down");
   vm->last_health_check = az_clock_now(az_engine_clock(engine));
   return healthy;
+}
+
+gboolean
+az_flow_pin_trusted(AzEngine *engine, AzlinVm *vm)
+{
+  if (vm->host_key && *vm->host_key)
+    return FALSE;
+  if (az_clock_is_virtual(az_engine_clock(engine))) /* machines without a network have no keys */
+    return FALSE;
+  const char *key = az_remote_trusted_key(az_engine_remote(engine), vm);
+  if (key)
+    az_vm_set(&vm->host_key, key);
+  return key != NULL;
 }

@@ -1,4 +1,5 @@
-/* deploy, after a crash: what its journal entry says is compared with what stands; whole machines are kept, halves go. */
+/* deploy, after a crash: what its journal entry says is compared with what stands; whole machines are kept, halves go.
+ */
 #include "error.h"
 #include "flow-deploy.h"
 
@@ -7,9 +8,10 @@
 typedef struct {
   AzEngine *engine;
   AzlinOp *op;
+  GVariant *undo;
   GPtrArray *todo; /* of AzlinVm, to be looked up */
   GPtrArray *puts; /* of AzlinVm, to be written one after the other */
-  guint next, left, deleted, failed;
+  guint next, left, failed;
 } Mend;
 
 typedef struct {
@@ -20,6 +22,7 @@ typedef struct {
 static void
 mend_free(Mend *mend)
 {
+  g_variant_unref(mend->undo);
   g_ptr_array_unref(mend->todo);
   g_ptr_array_unref(mend->puts);
   g_free(mend);
@@ -33,7 +36,7 @@ strings_of(GVariant *list)
   for (gsize i = 0; i < g_variant_n_children(list); i++) {
     g_autoptr(GVariant) child = g_variant_get_child_value(list, i);
     g_autoptr(GVariant) inner
-      = g_variant_is_of_type(child, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(child) : g_variant_ref(child);
+        = g_variant_is_of_type(child, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(child) : g_variant_ref(child);
     if (g_variant_is_of_type(inner, G_VARIANT_TYPE_STRING))
       g_variant_builder_add_value(&strings, inner);
   }
@@ -70,9 +73,9 @@ finish(Mend *mend)
     az_op_fail_new(mend->op, AZLIN_ERROR_PARTIAL, "%u of %u machines could not be looked up or mended", mend->failed,
                    mend->todo->len);
   else
-    az_op_finish_variant(mend->op, g_variant_new_take_string(g_strdup_printf(
-                                     "%u machine%s kept, %u half-made deleted", mend->puts->len,
-                                     mend->puts->len == 1 ? "" : "s", mend->deleted)));
+    az_op_finish_variant(mend->op,
+                         g_variant_new_take_string(g_strdup_printf("%u machine%s put on record", mend->puts->len,
+                                                                   mend->puts->len == 1 ? "" : "s")));
   mend_free(mend);
 }
 
@@ -104,17 +107,6 @@ settled(Mend *mend)
 }
 
 static void
-on_erased(AzlinOp *op, gpointer data)
-{
-  Mend *mend = data;
-  if (az_op_error(op))
-    mend->failed++;
-  else
-    mend->deleted++;
-  settled(mend);
-}
-
-static void
 on_found(AzlinOp *op, gpointer data)
 {
   g_autofree Look *look = data;
@@ -123,10 +115,6 @@ on_found(AzlinOp *op, gpointer data)
   if (az_op_error(op)) {
     mend->failed += !g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND);
     settled(mend);
-    return;
-  }
-  if (live->power != AZLIN_POWER_RUNNING) {
-    az_flow_vm_erase(mend->engine, mend->op, look->vm, VM_TIMEOUT_MS, on_erased, mend);
     return;
   }
   AzlinVm *vm = az_vm_dup(live);
@@ -138,17 +126,18 @@ on_found(AzlinOp *op, gpointer data)
   settled(mend);
 }
 
-/* Regions that were on record already are the context's business, whatever has become of them since. */
+/* A region that holds a machine is the user's business, whatever has become of it since. */
 static gboolean
-needs_look(GVariant *undo, const char *region)
+is_on_record(const AzlinVm *const *vms, gsize n, const char *region)
 {
-  g_autofree char *key = g_strdup_printf("region:%s", region);
-  const char *outcome = NULL;
-  return !g_variant_lookup(undo, key, "&s", &outcome) || !g_str_equal(outcome, "success");
+  for (gsize i = 0; i < n; i++)
+    if (g_str_equal(vms[i]->region, region))
+      return TRUE;
+  return FALSE;
 }
 
 static void
-collect(Mend *mend, GVariant *undo)
+collect(Mend *mend, GVariant *undo, const AzlinVm *const *vms, gsize n)
 {
   GVariantIter iter;
   GVariant *item;
@@ -162,9 +151,9 @@ collect(Mend *mend, GVariant *undo)
     g_autoptr(GVariant) entry = item, key = g_variant_get_child_value(entry, 0),
                         value = g_variant_get_child_value(entry, 1);
     g_autoptr(GVariant) name
-      = g_variant_is_of_type(value, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(value) : g_variant_ref(value);
+        = g_variant_is_of_type(value, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(value) : g_variant_ref(value);
     region = g_variant_get_string(key, NULL);
-    if (!g_variant_is_of_type(name, G_VARIANT_TYPE_STRING) || !needs_look(undo, region))
+    if (!g_variant_is_of_type(name, G_VARIANT_TYPE_STRING) || is_on_record(vms, n, region))
       continue;
     AzlinVm *vm = az_vm_new(region, g_variant_get_string(name, NULL));
     az_vm_set(&vm->provider, provider);
@@ -172,20 +161,35 @@ collect(Mend *mend, GVariant *undo)
   }
 }
 
-void
-az_deploy_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op)
+static void
+on_stored(AzlinOp *op, gpointer data)
 {
-  Mend *mend = g_new0(Mend, 1);
-  *mend = (Mend) { .engine = engine, .op = op };
-  mend->todo = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
-  mend->puts = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
-  collect(mend, entry->undo);
+  Mend *mend = data;
+  gsize n = 0;
+  const AzlinVm *const *vms = az_op_vms(op, &n);
+  if (az_op_error(op)) {
+    az_op_fail(mend->op, g_error_copy(az_op_error(op)));
+    mend_free(mend);
+    return;
+  }
+  collect(mend, mend->undo, vms, n);
   mend->left = mend->todo->len;
   if (mend->left == 0)
     put_next(mend);
   for (guint i = 0; i < mend->todo->len; i++) {
     Look *look = g_new0(Look, 1);
-    *look = (Look) { .mend = mend, .vm = g_ptr_array_index(mend->todo, i) };
-    az_flow_vm_get(engine, op, look->vm, VM_TIMEOUT_MS, on_found, look);
+    *look = (Look){ .mend = mend, .vm = g_ptr_array_index(mend->todo, i) };
+    az_flow_vm_get(mend->engine, mend->op, look->vm, VM_TIMEOUT_MS, on_found, look);
   }
+}
+
+/* A machine that was only half made is not here any more: its provider has its own entry and comes first. */
+void
+az_deploy_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op)
+{
+  Mend *mend = g_new0(Mend, 1);
+  *mend = (Mend){ .engine = engine, .op = op, .undo = g_variant_ref(entry->undo) };
+  mend->todo = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
+  mend->puts = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
+  az_flow_list(engine, op, on_stored, mend);
 }

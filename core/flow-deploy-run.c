@@ -77,6 +77,13 @@ on_health(AzlinOp *op, gpointer data)
     return;
   gboolean healthy = az_flow_note_health(deploy->engine, target->vm, az_op_variant(op));
   g_hash_table_insert(deploy->verdicts, g_strdup_printf("here>%s", target->region), GINT_TO_POINTER(healthy));
+  if (healthy && az_flow_pin_trusted(deploy->engine, target->vm)) {
+    az_job_message(deploy->job, "warn", target->region, "Its host key was trusted as first seen, and is pinned now");
+    target->repinned = TRUE;
+    g_queue_push_tail(&deploy->puts, target);
+    put_next(deploy);
+    return;
+  }
   if (healthy) {
     az_job_message(deploy->job, "ok", target->region, "SSH answers");
   } else {
@@ -129,6 +136,10 @@ on_put(AzlinOp *op, gpointer data)
   put_next(deploy);
   if (az_op_error(op)) {
     target->error = g_error_copy(az_op_error(op));
+    region_over(target);
+    return;
+  }
+  if (target->repinned) {
     region_over(target);
     return;
   }
@@ -291,6 +302,8 @@ az_deploy_run(AzDeploy *deploy)
     az_job_fail(deploy->job, error);
     return;
   }
+  if (az_deploy_arg_bool(deploy, "accept-new"))
+    az_remote_set_accept_new(az_engine_remote(deploy->engine), TRUE);
   az_op_on_cancel(deploy->root, on_interrupted, deploy);
   az_job_set_sink(deploy->job, &sink);
   az_job_message(deploy->job, "step", NULL, "Deploying to %u region%s in parallel...", deploy->targets->len,

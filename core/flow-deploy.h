@@ -19,6 +19,7 @@ typedef struct { /* one region */
   gint64 started;
   double seconds;
   gboolean ended, in_context;
+  gboolean repinned; /* in the queue once more, for a host key that was trusted as first seen */
 } AzDeployTarget;
 
 struct _AzDeploy {
@@ -55,5 +56,5 @@ guint32 az_deploy_arg_uint(const AzDeploy *deploy, const char *name, guint32 fal
 gboolean az_deploy_arg_bool(const AzDeploy *deploy, const char *name);
 /* The journalled arguments with the types that the flags declare (JSON keeps neither "as" nor "u"); floating. */
 GVariant *az_deploy_args_from_journal(GVariant *stored, const AzFlag *flags);
-/* After a crash: machines that stand are put on record, halves are deleted; `op` ends with a sentence (s). */
+/* After a crash: machines that stand are put on record; `op` ends with a sentence (s). */
 void az_deploy_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op);

@@ -48,8 +48,8 @@ result_of(const Recover *recover)
   g_variant_builder_init(&result, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add(&result, "{sv}", "recovered", g_variant_builder_end(&entries));
   g_variant_builder_add(
-    &result, "{sv}", "removed_files",
-    g_variant_new_strv((const char *const *) recover->drafts->pdata, (gssize) recover->drafts->len));
+      &result, "{sv}", "removed_files",
+      g_variant_new_strv((const char *const *) recover->drafts->pdata, (gssize) recover->drafts->len));
   g_variant_builder_add(&result, "{sv}", "failed", g_variant_new_uint32(recover->failed));
   return g_variant_builder_end(&result);
 }
@@ -237,7 +237,7 @@ recover_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
   Recover *recover = g_new0(Recover, 1);
   const char *home = az_paths_home(az_engine_paths(engine));
   AzJournal *journal = az_engine_journal(engine, &error);
-  *recover = (Recover) { .job = job, .engine = engine, .root = root };
+  *recover = (Recover){ .job = job, .engine = engine, .root = root };
   recover->todo = g_ptr_array_new();
   recover->results = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref);
   recover->drafts = az_files_stale(home);
@@ -254,9 +254,9 @@ recover_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
     return;
   }
   say_work(recover);
-  g_autofree char *question = g_strdup_printf("Finish or undo %u open operation%s and remove %u stale file%s?",
-                                              recover->todo->len, recover->todo->len == 1 ? "" : "s",
-                                              recover->drafts->len, recover->drafts->len == 1 ? "" : "s");
+  g_autofree char *question
+      = g_strdup_printf("Finish or undo %u open operation%s and remove %u stale file%s?", recover->todo->len,
+                        recover->todo->len == 1 ? "" : "s", recover->drafts->len, recover->drafts->len == 1 ? "" : "s");
   az_job_ask(job, question, on_answer, recover);
 }
 

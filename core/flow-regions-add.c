@@ -139,6 +139,9 @@ on_health(AzlinOp *op, gpointer data)
     return;
   add->reachable = az_flow_note_health(engine, add->vm, az_op_variant(op));
   az_flow_keep_verdict(engine, "here", add->vm->region, add->reachable);
+  if (az_flow_pin_trusted(engine, add->vm))
+    az_job_message(add->job, "warn", NULL, "The host key of %s was trusted as first seen, and is pinned now",
+                   add->vm->region);
   if (!add->reachable)
     az_job_message(add->job, "warn", NULL, "%s does not answer; it is registered all the same", add->vm->region);
   az_flow_put(engine, az_job_root(add->job), add->vm, on_put, add);

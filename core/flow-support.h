@@ -27,6 +27,7 @@ const AzlinVm *az_stored_require(const AzStored *stored, AzEngine *engine, const
 /* ---- one call of a brick each: a child of `parent` that ends with the brick's result, or the error of loading it ----
  */
 
+void az_flow_list(AzEngine *engine, AzlinOp *parent, AzlinDone done, gpointer data); /* op_vms, as stored */
 void az_flow_put(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data);
 /* status and last_health_check of many machines in one write; regions that are gone meanwhile stay gone. */
 void az_flow_put_status(AzEngine *engine, AzlinOp *parent, const AzlinVm *const *vms, gsize n, AzlinDone done,
@@ -53,6 +54,10 @@ void az_flow_health(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinD
 /* Puts what a health check said (its variant, or NULL) into status and last_health_check of `vm`; TRUE = healthy. */
 gboolean az_flow_note_health(AzEngine *engine, AzlinVm *vm, GVariant *health);
 
+/* Takes over a host key that was trusted when first seen (--accept-new); TRUE = the record has changed and is to be
+ * put. */
+gboolean az_flow_pin_trusted(AzEngine *engine, AzlinVm *vm);
+
 /* ---- for people ---- */
 
 char *az_flow_duration(double seconds);                       /* "0.4s", "52s", "3m 12s" */
@@ -70,8 +75,8 @@ void az_flow_audit_vm(AzJob *job, const char *what, const AzlinVm *vm, const cha
 void az_flow_keep_verdict(AzEngine *engine, const char *vantage, const char *region, gboolean up);
 /* Stores a hash of "vantage>region" -> GINT_TO_POINTER(up) in one write. */
 void az_flow_keep_verdicts(AzEngine *engine, GHashTable *verdicts);
-/* Stores one look around: that a vantage could not reach a machine is kept only where another one saw that machine alive.
- * In an outage all are dark; forgetting then who used to reach it would leave a failover without evidence. */
+/* Stores one look around: that a vantage could not reach a machine is kept only where another one saw that machine
+ * alive. In an outage all are dark; forgetting then who used to reach it would leave a failover without evidence. */
 void az_flow_keep_sightings(AzEngine *engine, GHashTable *verdicts);
 void az_flow_forget_verdicts(AzEngine *engine, const char *region); /* this host's verdict on a region that is gone */
 
