@@ -175,6 +175,7 @@ static const AzlinHostApi api = {
   .retry_delay_ms = az_error_retry_delay_ms,
   .journal_intent = host_journal_intent,
   .journal_done = host_journal_done,
+  .op_finish_reply = az_op_finish_reply,
 };
 
 const AzlinHostApi *

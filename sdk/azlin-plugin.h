@@ -246,6 +246,9 @@ typedef struct {
   gboolean (*journal_intent)(AzlinHost *, AzlinOp *, const char *what, GVariant *undo /* a{sv} */, guint64 *ret_id,
                              GError **error);
   void (*journal_done)(AzlinHost *, guint64 id);
+
+  /* for providers that answer vm_exec themselves; `out` and `err` stay the caller's */
+  void (*op_finish_reply)(AzlinOp *, int status, int pid, GBytes *out, GBytes *err);
 } AzlinHostApi;
 struct _AzlinHost {
   const AzlinHostApi *api; /* private fields follow */
