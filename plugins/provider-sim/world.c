@@ -175,6 +175,13 @@ world_use(World *world, gint64 now, const char *key, GError **error)
   return append(world, now, "used", g_variant_new("(su)", key, 1), error);
 }
 
+void
+world_pass(World *world, gint64 now)
+{
+  if (now > world->elapsed)
+    append(world, now, "time", g_variant_new_string(""), NULL);
+}
+
 static void
 print_line(GString *text, gint64 at, const char *kind, GVariant *value)
 {

@@ -32,6 +32,8 @@ guint32 world_used(World *world, const char *key); /* how often world_use() was 
 gboolean world_put(World *world, gint64 now, const SimVm *vm, GError **error);
 gboolean world_remove(World *world, gint64 now, const char *name, GError **error);
 gboolean world_use(World *world, gint64 now, const char *key, GError **error);
+/* Lets the world's time go on without another change. */
+void world_pass(World *world, gint64 now);
 
 SimVm *sim_vm_dup(const SimVm *vm);
 void sim_vm_free(SimVm *vm);
