@@ -94,6 +94,7 @@ def test_build_with_meson():
     env, folder = copy_template("by-meson")
     build = os.path.join(folder, "build")
     run(MESON, "setup", "--prefix", os.path.join(folder, "inst"), build, folder, env=env)
+    run(MESON, "compile", "-C", build, env=env)
     run(MESON, "test", "-C", build, env=env)
     load(build)
 
