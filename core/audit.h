@@ -8,6 +8,8 @@ void az_audit_close(AzAudit *audit);
 /* One event: `what` ("failover", "vm.stop", "hostkey.trusted", ...), `facts` a{sv} (sunk). Adds time, uid,
  * pid, host name: {"time", "what", "uid", "pid", "host", "facts": {...}}. FALSE: it is not durable. */
 gboolean az_audit_write(AzAudit *audit, const char *what, GVariant *facts, GError **error);
-GVariant *az_audit_show(AzAudit *audit, guint limit, GError **error); /* av of a{sv}, oldest first, the last `limit`; 0 = all */
-/* a{sv}: valid b, records t, bad_line t, head s, reason s or null. Changed, removed, moved and cut-off records all show. */
+GVariant *
+az_audit_show(AzAudit *audit, guint limit, GError **error); /* av of a{sv}, oldest first, the last `limit`; 0 = all */
+/* a{sv}: valid b, records t, bad_line t, head s, reason s or null. Changed, removed, moved and cut-off records all
+ * show. */
 GVariant *az_audit_verify(AzAudit *audit, GError **error);

@@ -12,9 +12,9 @@
 AzConfig *az_engine_config(AzEngine *engine);
 AzPaths *az_engine_paths(AzEngine *engine);
 AzClock *az_engine_clock(AzEngine *engine);
-AzRemote *az_engine_remote(AzEngine *engine);                       /* made on first use */
-AzJournal *az_engine_journal(AzEngine *engine, GError **error);     /* opened on first use */
-AzAudit *az_engine_audit(AzEngine *engine, GError **error);         /* opened on first use */
+AzRemote *az_engine_remote(AzEngine *engine);                   /* made on first use */
+AzJournal *az_engine_journal(AzEngine *engine, GError **error); /* opened on first use */
+AzAudit *az_engine_audit(AzEngine *engine, GError **error);     /* opened on first use */
 struct _AzRegistry *az_engine_registry(AzEngine *engine);
 
 /* Shorthands for flows: the selected brick of a kind; NULL and error when it cannot be loaded. */

@@ -1,12 +1,14 @@
-/* Health of machines: power state and the SSH probe side by side, each with its own deadline; and the verdict from it. */
+/* Health of machines: power state and the SSH probe side by side, each with its own deadline; and the verdict from it.
+ */
 #pragma once
 #include "engine-private.h"
 #include "record.h"
 /* Checks one machine; `op` gets the variant of az_health_to_variant(); within [health] deadlines. */
 void az_health_check(AzEngine *engine, const AzlinVm *vm, AzlinOp *op);
-/* Pure: what the evidence says. Returns the failure; `ret_detail` (owned) one sentence. `slow_ms` 0 = never degraded. */
-AzlinFailure az_health_verdict(const AzlinEvidence *const *evidence, AzlinPower power, AzlinStopCause cause, double slow_ms,
-                               char **ret_detail);
+/* Pure: what the evidence says. Returns the failure; `ret_detail` (owned) one sentence. `slow_ms` 0 = never degraded.
+ */
+AzlinFailure az_health_verdict(const AzlinEvidence *const *evidence, AzlinPower power, AzlinStopCause cause,
+                               double slow_ms, char **ret_detail);
 /* One TCP + key probe of `suspect` run on `witness` with ssh-keyscan; variant a{sv} of one evidence record whose
  * vantage is the witness' region: ok, refused, timeout, host_key_changed, error. */
 void az_health_ask_witness(AzEngine *engine, const AzlinVm *witness, const AzlinVm *suspect, AzlinOp *op);

@@ -1,4 +1,5 @@
-/* Write-ahead journal: an intent stands on disk before every side effect, so that a killed process can be finished or undone. */
+/* Write-ahead journal: an intent stands on disk before every side effect, so that a killed process can be finished or
+ * undone. */
 #pragma once
 #include "azlin-plugin.h"
 #include "logfile.h"
@@ -16,10 +17,10 @@ gboolean az_journal_done(AzJournal *journal, guint64 id, GError **error);
 typedef struct {
   guint64 id;
   char *owner, *what;
-  GVariant *undo;  /* a{sv}, updates merged in */
+  GVariant *undo; /* a{sv}, updates merged in */
   gint64 at;
   int pid;
-  gboolean alive;  /* the process that wrote it still runs: leave it alone */
+  gboolean alive; /* the process that wrote it still runs: leave it alone */
 } AzJournalEntry;
 void az_journal_entry_free(AzJournalEntry *entry);
 /* Open intents of all processes, oldest first; of AzJournalEntry, frees its entries. */

@@ -2,11 +2,12 @@
 #pragma once
 #include "azlin-plugin.h"
 /* Opens `file` (absolute). Refuses, each with its own sentence (error CONFIG): what az_trust_open() refuses, what is no
- * shared object, no symbol, another major, a newer minor, short structs, a brick without a required slot. The descriptor
- * that is returned is the engine's own copy: structs of an older minor are padded, so that a slot they do not have reads
- * NULL. Never unloads; the same file gives the same descriptor. */
+ * shared object, no symbol, another major, a newer minor, short structs, a brick without a required slot. The
+ * descriptor that is returned is the engine's own copy: structs of an older minor are padded, so that a slot they do
+ * not have reads NULL. Never unloads; the same file gives the same descriptor. */
 const AzlinPlugin *az_loader_open(const char *file, GError **error);
-/* Checks a descriptor that is in memory and copies it as above; az_loader_open() does this. For tests and linked bricks. */
+/* Checks a descriptor that is in memory and copies it as above; az_loader_open() does this. For tests and linked
+ * bricks. */
 AzlinPlugin *az_loader_adopt(const char *file, const AzlinPlugin *plugin, GError **error);
 /* The interface of any brick, full size: bytes that its `size` leaves out read zero. Lives for ever. */
 gconstpointer az_loader_iface(const AzlinBrick *brick);

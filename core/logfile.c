@@ -273,7 +273,8 @@ find_head(AzLogfile *file, guint64 size, GError **error)
     end = start;
   }
   if (end == 0 && base > 0) {
-    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_STORAGE, "%s ends in %u bytes that are no record", file->path, TAIL_BYTES);
+    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_STORAGE, "%s ends in %u bytes that are no record", file->path,
+                TAIL_BYTES);
     return FALSE;
   }
   file->end = base + end;

@@ -8,7 +8,8 @@ void az_logfile_close(AzLogfile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzLogfile, az_logfile_close)
 /* Appends one record under an OFD lock and fdatasyncs; FALSE = it is not durable and nothing may follow from it. */
 gboolean az_logfile_append(AzLogfile *file, const char *json, GError **error);
-/* Hash of the last record, which covers all before it; 64 zeros when empty. Copies 64 digits and a NUL to `ret_head`. */
+/* Hash of the last record, which covers all before it; 64 zeros when empty. Copies 64 digits and a NUL to `ret_head`.
+ */
 gboolean az_logfile_head(AzLogfile *file, char *ret_head, GError **error);
 #define AZ_LOGFILE_HASH 64
 /* Calls `func` for each valid record in order; `ret_bad_line` = first line that breaks the chain, 0 = none. */

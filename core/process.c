@@ -162,7 +162,7 @@ take(Child *child, int which, const char *bytes, gsize length)
 }
 
 static gboolean
-on_readable(gint fd, GIOCondition condition, gpointer data, int which)
+on_readable(int fd, GIOCondition condition, gpointer data, int which)
 {
   Child *child = data;
   char buffer[PIECE];
@@ -177,13 +177,13 @@ on_readable(gint fd, GIOCondition condition, gpointer data, int which)
 }
 
 static gboolean
-on_out(gint fd, GIOCondition condition, gpointer data)
+on_out(int fd, GIOCondition condition, gpointer data)
 {
   return on_readable(fd, condition, data, OUT);
 }
 
 static gboolean
-on_err(gint fd, GIOCondition condition, gpointer data)
+on_err(int fd, GIOCondition condition, gpointer data)
 {
   return on_readable(fd, condition, data, ERR);
 }

@@ -10,10 +10,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzlinVm, az_vm_free)
 AzlinVm *az_vm_new(const char *region, const char *vm_name);
 void az_vm_set(const char **field, const char *value);
 
-GVariant *az_vm_to_variant(const AzlinVm *vm);            /* a{sv}, stored fields under their JSON names; floating */
-AzlinVm *az_vm_from_variant(GVariant *value);             /* wrong types are taken as absent */
+GVariant *az_vm_to_variant(const AzlinVm *vm);             /* a{sv}, stored fields under their JSON names; floating */
+AzlinVm *az_vm_from_variant(GVariant *value);              /* wrong types are taken as absent */
 GVariant *az_health_to_variant(const AzlinHealth *health); /* a{sv} of the contract: vm_name, region, is_healthy, ... */
-typedef struct _AzHealthCopy AzHealthCopy;                /* an AzlinHealth with storage of its own */
+typedef struct _AzHealthCopy AzHealthCopy;                 /* an AzlinHealth with storage of its own */
 AzHealthCopy *az_health_from_variant(GVariant *value, const AzlinVm *vm);
 const AzlinHealth *az_health_copy_get(const AzHealthCopy *copy);
 void az_health_copy_free(AzHealthCopy *copy);
@@ -23,13 +23,15 @@ const char *az_failure_to_string(AzlinFailure failure); /* "network_unreachable"
 AzlinFailure az_failure_from_string(const char *text);
 const char *az_power_to_string(AzlinPower power); /* "running" */
 
-char *az_time_to_string(gint64 usec); /* ISO 8601 UTC, "2025-12-01T10:00:00Z"; NULL for 0 */
+char *az_time_to_string(gint64 usec);         /* ISO 8601 UTC, "2025-12-01T10:00:00Z"; NULL for 0 */
 gint64 az_time_from_string(const char *text); /* 0 if it is none */
 
 /* JSON null is the empty tuple, az_null(). */
 GVariant *az_null(void);
 GVariant *az_variant_str(const char *text); /* 's', or az_null() for NULL or "" */
-/* `indent` 0 = one line. Sinks a floating value. Pure ASCII. Strings are escaped, never lost; an a{sv} keeps its order. */
+/* `indent` 0 = one line. Sinks a floating value. Pure ASCII. Strings are escaped, never lost; an a{sv} keeps its order.
+ */
 char *az_json_from_variant(GVariant *value, int indent);
-/* Returns a reference of your own, not a floating one. Bytes are hostile: capped at 8 MiB and a nesting of 64 before the parser sees them. Objects become a{sv}, arrays av. */
+/* Returns a reference of your own, not a floating one. Bytes are hostile: capped at 8 MiB and a nesting of 64 before
+ * the parser sees them. Objects become a{sv}, arrays av. */
 GVariant *az_json_parse(const char *text, gsize length, GError **error);

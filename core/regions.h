@@ -1,4 +1,5 @@
-/* Region names, machine names and paths as people type them: aliases, the allowed list, one validator for every front end. */
+/* Region names, machine names and paths as people type them: aliases, the allowed list, one validator for every front
+ * end. */
 #pragma once
 #include "config.h"
 /* Alias resolved and checked against [policy] allowed-regions; error USAGE names the nearest. Borrowed from config. */

@@ -8,7 +8,8 @@ void az_registry_free(AzRegistry *registry);
 /* Loads kind-name.so unless it is loaded already, checks it, declares its options, calls init. */
 gboolean az_registry_load(AzRegistry *registry, AzlinKind kind, const char *name, GError **error);
 /* The interface of a loaded brick, NULL name = the first that [bricks] selects; loads it on first use. */
-gconstpointer az_registry_lookup(AzRegistry *registry, AzlinKind kind, const char *name, gpointer *ret_self, GError **error);
+gconstpointer
+az_registry_lookup(AzRegistry *registry, AzlinKind kind, const char *name, gpointer *ret_self, GError **error);
 const AzlinBrick *az_registry_brick(AzRegistry *registry, const char *owner /* "provider-local" */, gpointer *ret_self);
 /* aa{sv}: kind, name, summary, version, license, file, state, options. `name` NULL = all that can be found. */
 GVariant *az_registry_show(AzRegistry *registry, const char *name, GError **error);

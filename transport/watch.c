@@ -22,7 +22,7 @@ static guint n_watches;
 static GPtrArray *dropped; /* during a batch: the kernel's answer may still name them */
 
 static gboolean
-dispatch(gint fd, GIOCondition condition, gpointer unused)
+dispatch(int fd, GIOCondition condition, gpointer unused)
 {
   struct epoll_event batch[BATCH];
   int n = epoll_wait(epoll_fd, batch, BATCH, 0);
