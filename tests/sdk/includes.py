@@ -1,0 +1,83 @@
+"""Who includes whom: bricks the SDK header alone, the CLI the engine's public face alone, nobody a brick."""
+import os, re, sys
+
+ROOT = os.environ["AZLIN_SOURCE_ROOT"]
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
+CLI_MAY = {"engine.h"}  # of the core
+SYSTEM_BANNED = {  # header of a library: the only folders that may know it
+    "jansson.h": ("core/json.c", "plugins/context-file/"),
+    "libssh/": ("transport/",),
+    "libsoup/": (),
+}
+
+
+def files(top):
+    for folder, _, names in os.walk(os.path.join(ROOT, top)):
+        for name in sorted(names):
+            if name.endswith((".c", ".h")):
+                yield os.path.relpath(os.path.join(folder, name), ROOT)
+
+
+def includes(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as f:
+        return [(kind == '"', name) for kind, name in INCLUDE.findall(f.read())]
+
+
+def headers(top):
+    return {os.path.basename(p) for p in files(top) if p.endswith(".h")}
+
+
+def check_bricks():
+    for path in files("plugins"):
+        own = {os.path.basename(p) for p in files(os.path.dirname(path))}
+        for _, name in includes(path):
+            if name in headers("core") | headers("cli") and name not in own:
+                yield "%s includes %s: a brick knows azlin-plugin.h alone" % (path, name)
+            if ".." in name:
+                yield "%s includes %s: nothing outside its folder" % (path, name)
+
+
+def check_core():
+    for path in [*files("core"), *files("transport")]:
+        for _, name in includes(path):
+            if name in (headers("cli") | headers("plugins")) - headers("core") - headers("transport") or ".." in name:
+                yield "%s includes %s" % (path, name)
+
+
+def check_cli():
+    for path in files("cli"):
+        for _, name in includes(path):
+            if name in (headers("core") | headers("plugins") | headers("sdk") | headers("transport")) - CLI_MAY - headers("cli"):
+                yield "%s includes %s: a front end sees engine.h alone" % (path, name)
+
+
+def check_template():
+    for path in files("sdk/template"):
+        for quoted, name in includes(path):
+            if not quoted and name != "azlin-plugin.h":
+                yield "%s includes %s" % (path, name)
+
+
+def check_libraries():
+    for path in [p for top in ("core", "cli", "plugins", "transport", "sdk") for p in files(top)]:
+        for _, name in includes(path):
+            for prefix, may in SYSTEM_BANNED.items():
+                if name.startswith(prefix) and not path.startswith(tuple(may)):
+                    yield "%s includes %s, which only %s may" % (path, name, ", ".join(may) or "nobody")
+
+
+def main():
+    checks = [check_bricks, check_core, check_cli, check_template, check_libraries]
+    print("1..%d" % len(checks))
+    failed = 0
+    for number, check in enumerate(checks, 1):
+        found = sorted(check())
+        failed += bool(found)
+        for line in found:
+            print("# " + line)
+        print("%sok %d %s" % ("not " if found else "", number, check.__name__))
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
