@@ -1,10 +1,9 @@
 /* The engine in this process: the one file of the program that includes its header. */
 #include "client.h"
 
-#include "config.h"
-#include "engine-private.h"
 #include "engine.h"
 #include "error.h"
+#include "nearest.h"
 #include "record.h"
 
 struct _Client {
@@ -98,7 +97,7 @@ client_query(Client *client, const char *what, GVariant *args, GError **error)
 gint64
 client_now(Client *client)
 {
-  return az_clock_now(az_engine_clock(client->engine));
+  return az_engine_now(client->engine);
 }
 
 static void

@@ -1,6 +1,7 @@
 /* azlin.conf: which bricks run, policy, typed options that bricks declare; read once, never written. */
 #pragma once
 #include "azlin-plugin.h"
+#include "nearest.h"
 typedef struct _AzConfig AzConfig;
 
 /* Where azlin.conf is read from: `path` (--config) or NULL = $AZLIN_CONFIG, XDG, /etc, built-in. An explicit file that
@@ -33,6 +34,3 @@ const char *az_config_alias(AzConfig *config, const char *name);
 char **az_config_alias_names(AzConfig *config); /* free the array with g_free() */
 /* `region` as [policy] allowed-regions holds it (borrowed), NULL when it is not allowed. */
 const char *az_config_allowed_region(AzConfig *config, const char *region);
-
-/* The nearest of `candidates` to a misspelt word, or NULL when none is near (edit distance). Pure. */
-const char *az_nearest(const char *word, const char *const *candidates);

@@ -86,6 +86,12 @@ az_engine_clock(AzEngine *engine)
   return engine->clock;
 }
 
+gint64
+az_engine_now(AzEngine *engine)
+{
+  return az_clock_now(az_engine_clock(engine));
+}
+
 AzJournal *
 az_engine_journal(AzEngine *engine, GError **error)
 {

@@ -55,6 +55,7 @@ void az_engine_cancel(AzEngine *engine, AzJob *job);
  * "audit-verify". */
 /* Owned result (a{sv}); NULL and error. */
 GVariant *az_engine_query(AzEngine *engine, const char *what, GVariant *args, GError **error);
+gint64 az_engine_now(AzEngine *engine); /* microseconds since the Unix epoch; virtual under provider-sim */
 
 AzJobState az_job_state(AzJob *job);
 int az_job_exit_code(AzJob *job);    /* valid when finished */

@@ -1,5 +1,7 @@
 /* The word that somebody probably meant: edit distance with transpositions, bounded in length. */
-#include "config.h"
+#include "nearest.h"
+#include <glib.h>
+#include <string.h>
 
 #define LONGEST 64
 
