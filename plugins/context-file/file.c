@@ -268,17 +268,18 @@ change_put(Work *work, Document *document, gboolean *ret_changed, GError **error
   int index = document_find(document, vm->region);
   g_autofree char *primary = g_strdup(document_primary_name(document));
   if (index < 0) {
-    region_set_primary(document_add(document, vm->region), FALSE);
+    document_add(document, vm->region);
     index = (int) document->regions->len - 1;
     *ret_changed = TRUE;
   }
   json_auto_t *before = json_deep_copy(document_region(document, (guint) index));
   json_t *json = document_change(document, (guint) index);
-  region_write(json, vm, work->file->host->api->now(work->file->host));
-  if (vm->is_primary && *primary == '\0') {
-    region_set_primary(json, TRUE);
+  region_write(json, vm, document_resource_group(document), work->file->host->api->now(work->file->host));
+  gboolean becomes_primary = vm->is_primary && *primary == '\0';
+  if (becomes_primary || json_object_get(json, "is_primary") == NULL)
+    region_set_primary(json, becomes_primary);
+  if (becomes_primary)
     document->epoch++;
-  }
   *ret_changed = *ret_changed || !json_equal(before, json);
   return TRUE;
 }
@@ -442,4 +443,4 @@ static const AzlinBrick brick = {
   .iface = &iface,
 };
 
-AZLIN_PLUGIN_DEFINE("org.azlin.context-file", "0.1.0", "MIT", &brick)
+AZLIN_PLUGIN_DEFINE("context-file", "0.1.0", "MIT", &brick)

@@ -213,7 +213,7 @@ write_tags(json_t *region, const char *key, GVariant *tags)
 }
 
 void
-region_write(json_t *region, const AzlinVm *given, gint64 now)
+region_write(json_t *region, const AzlinVm *given, const char *group, gint64 now)
 {
   AzlinVm copy = *given;
   const AzlinVm *vm = &copy;
@@ -221,6 +221,10 @@ region_write(json_t *region, const AzlinVm *given, gint64 now)
     copy.created_at = read_time(json_string_value(json_object_get(region, "created_at")));
   if (copy.created_at <= 0)
     copy.created_at = now;
+  if (copy.resource_group == NULL || *copy.resource_group == '\0')
+    copy.resource_group = group;
+  if (copy.status == NULL || *copy.status == '\0')
+    copy.status = DEFAULT_STATUS;
 #define IGNORE(field)
 #define WRITE_STRING(field) write_string(region, #field, vm->field);
 #define WRITE_UINT(field) json_object_set_new(region, #field, json_integer(vm->field > 0 ? vm->field : DEFAULT_PORT));

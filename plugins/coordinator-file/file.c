@@ -188,4 +188,4 @@ static const AzlinBrick brick = {
   .iface = &iface,
 };
 
-AZLIN_PLUGIN_DEFINE("org.azlin.coordinator-file", "0.1.0", "MIT", &brick)
+AZLIN_PLUGIN_DEFINE("coordinator-file", "0.1.0", "MIT", &brick)
