@@ -68,7 +68,6 @@ close_aborted(AzFailover *run, GError *error)
   az_failover_audit(run, "aborted", owned);
   if (journal != NULL && run->entry != 0)
     az_journal_done(journal, run->entry, NULL);
-  az_flow_say_error(run->job, NULL, owned);
   az_job_finish(run->job, az_error_exit_code(owned), az_failover_result(run, FALSE, owned));
 }
 

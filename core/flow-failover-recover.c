@@ -1,4 +1,4 @@
-/* A failover that a crash cut off: what was committed is finished, what was not is undone; then its entry is closed. */
+/* A failover that a crash cut off: what was committed is finished, what was not is undone. */
 #include "flow-failover.h"
 
 #define UNDO_MS 60000
@@ -7,7 +7,7 @@
 typedef struct {
   AzEngine *engine;
   AzlinOp *op;
-  guint64 id, epoch, epoch_now;
+  guint64 epoch, epoch_now;
   char *from, *to, *primary;
   gboolean ran, power_asked, deallocate;
   AzlinVm *source, *target; /* as stored now; NULL = gone */
@@ -32,12 +32,11 @@ fail(Recovery *recovery, const GError *error)
 }
 
 static void
-close_entry(Recovery *recovery, const char *outcome)
+end(Recovery *recovery, const char *outcome)
 {
-  GVariantDict facts, result;
+  GVariantDict facts;
   g_autoptr(GError) error = NULL;
-  AzAudit *audit = az_engine_audit(recovery->engine, NULL);
-  AzJournal *journal = az_engine_journal(recovery->engine, &error);
+  AzAudit *audit = az_engine_audit(recovery->engine, &error);
 
   g_variant_dict_init(&facts, NULL);
   g_variant_dict_insert(&facts, "outcome", "s", outcome);
@@ -45,24 +44,17 @@ close_entry(Recovery *recovery, const char *outcome)
   g_variant_dict_insert(&facts, "target_region", "s", recovery->to);
   g_variant_dict_insert(&facts, "primary", "s", recovery->primary);
   g_variant_dict_insert(&facts, "epoch", "t", recovery->epoch_now);
-  if (audit != NULL)
-    az_audit_write(audit, "failover.recovered", g_variant_dict_end(&facts), NULL);
-  else
-    g_variant_dict_clear(&facts);
-  if (journal == NULL || !az_journal_done(journal, recovery->id, &error)) {
-    fail(recovery, error);
-    return;
-  }
-  g_variant_dict_init(&result, NULL);
-  g_variant_dict_insert(&result, "outcome", "s", outcome);
-  az_op_finish_variant(recovery->op, g_variant_dict_end(&result));
+  g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_dict_end(&facts));
+  if (audit == NULL || !az_audit_write(audit, "failover.recovered", value, &error))
+    g_warning("audit log: %s", error->message);
+  az_op_finish_variant(recovery->op, g_variant_new_string(outcome));
   recovery_free(recovery);
 }
 
 static void
 on_forward(AzlinOp *op, gpointer data)
 {
-  close_entry(data, "finished: the switch had been committed");
+  end(data, "finished: the switch had been committed");
 }
 
 static void
@@ -97,7 +89,7 @@ on_running(AzlinOp *op, gpointer data)
   if (az_op_error(op) != NULL)
     fail(recovery, az_op_error(op));
   else
-    close_entry(recovery, "undone: the source runs again");
+    end(recovery, "undone: the source runs again");
 }
 
 static void
@@ -107,7 +99,7 @@ go_back(Recovery *recovery)
     az_flow_vm_power(recovery->engine, recovery->op, recovery->source, AZLIN_POWER_RUNNING, UNDO_MS, on_running,
                      recovery);
   else
-    close_entry(recovery, "undone: nothing had been changed");
+    end(recovery, "undone: nothing had been changed");
 }
 
 static void
@@ -129,7 +121,7 @@ on_info(AzlinOp *op, gpointer data)
   else if (recovery->epoch_now == recovery->epoch && g_str_equal(primary, recovery->from))
     go_back(recovery);
   else
-    close_entry(recovery, "superseded: the primary was moved since; nothing is touched");
+    end(recovery, "superseded: the primary was moved since; nothing is touched");
 }
 
 static void
@@ -170,7 +162,7 @@ az_failover_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op)
     return;
   }
   Recovery *recovery = g_new0(Recovery, 1);
-  *recovery = (Recovery){ .engine = engine, .op = op, .id = entry->id };
+  *recovery = (Recovery){ .engine = engine, .op = op };
   if (!g_variant_lookup(entry->undo, "from", "s", &recovery->from)
       || !g_variant_lookup(entry->undo, "to", "s", &recovery->to)
       || !g_variant_lookup(entry->undo, "epoch", "t", &recovery->epoch)) {

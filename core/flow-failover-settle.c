@@ -127,18 +127,25 @@ close_run(AzFailover *run)
   az_failover_audit(run, run->verified ? "switched" : "switched, target unhealthy afterwards", error);
   if (journal != NULL && !az_journal_done(journal, run->entry, NULL))
     az_job_message(run->job, "warn", NULL, "The journal entry could not be closed; azlin recover will");
-  if (error != NULL)
-    az_flow_say_error(run->job, NULL, error);
-  else
+  if (error == NULL)
     say_end(run, took);
   az_job_finish(run->job, run->verified ? 0 : 1, az_failover_result(run, run->verified, error));
 }
 
+static void store_checks(AzFailover *run);
+
+/* The checks are stored last: what the steps beside them did to the source belongs into its record. */
 static void
 settled(AzFailover *run)
 {
-  if (--run->unsettled == 0)
+  if (--run->unsettled > 0)
+    return;
+  if (run->checks_stored) {
     close_run(run);
+    return;
+  }
+  run->checks_stored = TRUE;
+  store_checks(run);
 }
 
 static void
@@ -169,7 +176,8 @@ checked_copy(AzFailover *run, const AzlinHealth *health)
   g_autoptr(GVariant) value = g_variant_ref_sink(az_health_to_variant(health));
 
   az_flow_note_health(run->engine, copy, value);
-  if (copy->region != NULL && g_str_equal(copy->region, run->source->region) && g_str_equal(run->fence, "confirmed"))
+  if (copy->region != NULL && g_str_equal(copy->region, run->source->region)
+      && (run->source_deallocated || g_str_equal(run->fence, "confirmed")))
     az_vm_set(&copy->status, "stopped");
   return copy;
 }
@@ -212,7 +220,6 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 
   az_flow_primary_files(job, now, run->source->region);
   run->unsettled = 1;
-  store_checks(run);
   survey_witnesses(run);
   run->unsettled++;
   az_failover_write_epoch(run->engine, run->target, run->epoch,

@@ -61,13 +61,7 @@ end_held_back(AzFailover *run)
   g_autoptr(GError) error
       = g_error_new(AZLIN_ERROR, AZLIN_ERROR_POLICY, "No automatic failover: %s", run->decision.reason);
 
-  if (!az_job_arg_bool(run->job, "explain")) {
-    az_job_message(run->job, "warn", NULL, "No automatic failover: %s", run->decision.reason);
-    az_job_message(run->job, "detail", NULL, "What would change it: %s", run->decision.what_would_change);
-  }
-  az_job_message(run->job, "hint", NULL, "To see the evidence: azlin failover --explain");
-  az_job_message(run->job, "hint", NULL, "To decide yourself: azlin failover --to %s",
-                 run->target != NULL ? run->target->region : "REGION");
+  az_error_add_step(error, "What would change it: %s", run->decision.what_would_change);
   az_job_finish(run->job, 3, az_failover_result(run, FALSE, error));
 }
 
@@ -78,9 +72,7 @@ end_target_unhealthy(AzFailover *run)
       = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "%s",
                     run->target != NULL ? "Target region is also unhealthy" : "No other region is there to switch to");
 
-  if (run->target == NULL)
-    az_job_message(run->job, "fail", NULL, "%s", error->message);
-  az_job_message(run->job, "hint", NULL, "To see all regions: azlin regions health");
+  az_error_add_step(error, "See all regions: azlin regions health");
   az_job_finish(run->job, 1, az_failover_result(run, FALSE, error));
 }
 
@@ -97,7 +89,6 @@ on_answer(AzJob *job, gboolean yes, gpointer data)
   }
   g_autoptr(GError) error
       = g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_DECLINED, "Not confirmed; the primary stays where it is");
-  az_job_message(job, "failed", NULL, "%s", error->message);
   az_job_finish(job, 2, az_failover_result(run, FALSE, error));
 }
 

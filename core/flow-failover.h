@@ -55,7 +55,7 @@ struct _AzFailover {
   gboolean ran, power_asked, committed;
   const char *fence; /* "confirmed", "unconfirmed", "epoch", or NULL */
   GVariant *sync;    /* result of the sync, or NULL */
-  gboolean source_deallocated, verified;
+  gboolean source_deallocated, verified, checks_stored;
   guint unsettled; /* steps after the commit that still run */
 };
 

@@ -109,9 +109,10 @@ judge_sum(const Hybrid *self, AzlinMode mode, const HybridSum *sum, AzlinDecisio
   }
   if (settled && confident) {
     out->should_auto_failover = TRUE;
-    say(&out->reason, "%s from %u of %u vantages for %u s, confidence %.1f %% (needed: %.1f %%)",
-        failure_words(out->failure), sum->settled, sum->counting, sum->dark_seconds, out->confidence * 100,
-        self->threshold * 100);
+    g_autofree char *span = g_strdup_printf(" for %u s", sum->dark_seconds);
+    say(&out->reason, "%s from %u of %u vantages%s, confidence %.1f %% (needed: %.1f %%)",
+        sum->power == HYBRID_POWER_ENDED ? "the machine ended by itself and is dark" : failure_words(out->failure),
+        sum->settled, sum->counting, sum->dark_seconds > 0 ? span : "", out->confidence * 100, self->threshold * 100);
     say(&out->what_would_change, "one vantage that sees the machine alive");
     return;
   }

@@ -1,0 +1,180 @@
+"""Failover for real: machines of provider-local are killed, stopped and switched; ssh then enters the new primary."""
+import glob, json, os, re, shutil, signal, time
+import e2e
+
+CONFIG = """[bricks]
+provider=local
+[health]
+tcp-timeout=1
+ssh-timeout=1
+login-timeout=2
+"""
+
+
+def need_parts():
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    for part in ("bwrap", "sshd", "ssh-keyscan"):
+        if not shutil.which(part, path=path):
+            raise e2e.Skip(part + " is not installed")
+
+
+def until(condition, what, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "not within %d s: %s" % (seconds, what)
+        time.sleep(0.02)
+
+
+class Fleet(e2e.Home):
+    """Deployed regions, looked at once, so that every vantage has a verdict to start from."""
+
+    def __init__(self, *regions, config=CONFIG):
+        need_parts()
+        super().__init__(config)
+        try:
+            self.ok("deploy", "--regions", ",".join(regions))
+            self.ok("regions", "health")
+        except BaseException:
+            self.close()
+            raise
+
+    def pid(self, region):
+        (path,) = glob.glob(os.path.join(self.path, "bricks/provider-local/*-%s-*/machine.ini" % region))
+        with open(path) as f:
+            return int(re.search(r"^pid=(\d+)", f.read(), re.M).group(1))
+
+    def signal(self, region, number):
+        os.kill(self.pid(region), number)
+
+    def kill(self, region):
+        """The machine ends, and nobody asked for it."""
+        pid = self.pid(region)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not os.path.exists("/proc/%d" % pid) or open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()[0] in "ZX",
+              "the machine's end")
+
+    def state(self):
+        return self.ok("regions", "list", "-o", "json").json()
+
+    def primary(self):
+        found = [r["region"] for r in self.state()["regions"] if r["is_primary"]]
+        assert len(found) == 1, found
+        return found[0]
+
+    def failover(self, *args):
+        r = self.run("failover", "-o", "json", *args)
+        return r, r.json()
+
+    def open_entries(self):
+        return self.run("recover", "--yes", "-o", "json").json()
+
+
+def test_killed_primary_is_automatic():
+    with Fleet("eastus", "westus2", "westeurope") as fleet:
+        fleet.kill("eastus")
+        r = fleet.run("failover", "--check-only")
+        assert r.code == 1, r
+        r, result = fleet.failover("--auto")
+        assert r.code == 0 and result["success"], r
+        assert (result["source_region"], result["target_region"]) == ("eastus", "westus2"), r
+        assert result["fence"] == "confirmed" and result["epoch"] == 2 and result["duration_seconds"] < 60, r
+        decision = result["decision"]
+        assert decision["should_auto_failover"] and decision["confidence"] > 0.99, r
+        assert {e["vantage"] for e in decision["evidence"] if e["outcome"] == "refused"} >= {"here", "westus2"}, r
+        assert fleet.primary() == "westus2"
+        seen = fleet.ok("ssh", "--", "hostname; cat ~/.local/state/azlin/epoch").out.split()
+        assert "westus2" in seen[0] and seen[1] == "2", seen
+
+
+def test_second_run_is_a_no_op():
+    with Fleet("eastus", "westus2") as fleet:
+        fleet.kill("eastus")
+        fleet.ok("failover", "--auto")
+        before = fleet.state()["epoch"]
+        r, result = fleet.failover("--auto")
+        assert r.code == 0 and result["success"], r
+        r = fleet.ok("failover", "--to", "westus2")
+        assert "Nothing to do" in r.out, r
+        assert fleet.state()["epoch"] == before == 2
+
+
+def test_an_outage_looked_at_before_is_still_automatic():
+    with Fleet("eastus", "westus2") as fleet:
+        fleet.kill("eastus")
+        assert fleet.run("regions", "health").code == 1
+        assert fleet.run("failover", "--check-only").code == 1
+        assert fleet.run("failover", "--auto").code == 0
+        assert fleet.primary() == "westus2"
+
+
+def test_intended_stop_is_manual():
+    with Fleet("eastus", "westus2", "westeurope") as fleet:
+        fleet.ok("vm", "stop", "--region", "eastus", "--yes")
+        assert fleet.run("failover", "--check-only").code == 3
+        r, result = fleet.failover("--auto", "--yes")
+        assert r.code == 3 and not result["success"], r
+        assert "on request" in result["decision"]["reason"] and result["decision"]["confidence"] < 0.6, r
+        assert fleet.primary() == "eastus"
+        r = fleet.run("failover", "--to", "westeurope")
+        assert r.code == 2 and fleet.primary() == "eastus", r
+        r, result = fleet.failover("--to", "westeurope", "--yes")
+        assert r.code == 0 and result["fence"] == "confirmed", r
+        assert fleet.primary() == "westeurope"
+
+
+def test_one_vantage_is_never_automatic():
+    with Fleet("eastus", "westus2") as fleet:
+        os.unlink(os.path.join(fleet.path, "vantages.json"))
+        fleet.kill("eastus")
+        r, result = fleet.failover("--auto")
+        assert r.code == 3 and "needs two" in result["decision"]["reason"], r
+        assert fleet.primary() == "eastus"
+
+
+def test_both_dead_is_not_safe():
+    with Fleet("eastus", "westus2") as fleet:
+        fleet.kill("eastus")
+        fleet.kill("westus2")
+        r, result = fleet.failover("--to", "westus2", "--yes")
+        assert r.code == 1 and "Target region is also unhealthy" in result["error"]["error_message"], r
+        r, result = fleet.failover("--auto")
+        assert r.code == 3, r
+        assert fleet.primary() == "eastus"
+
+
+def test_planned_switch_and_explanation():
+    with Fleet("eastus", "westus2") as fleet:
+        r = fleet.run("failover", "--explain")
+        assert r.code == 0 and "sees the machine alive" in r.out and "What would change it" in r.out, r
+        r, result = fleet.failover("--to", "westus2", "--yes", "--deallocate-source")
+        assert r.code == 0 and result["fence"] == "epoch", r
+        rows = {row["region"]: row for row in fleet.state()["regions"]}
+        assert rows["westus2"]["is_primary"] and rows["eastus"]["status"] == "stopped", rows
+        assert all(row["last_health_check"] for row in rows.values()), rows
+        events = fleet.ok("audit", "show", "-o", "json").out
+        assert '"failover"' in events and '"switched"' in events, events
+
+
+def test_wrong_words():
+    with Fleet("eastus", "westus2") as fleet:
+        for args, text in ((("--to", "westus"), "did you mean westus2"),
+                           (("--from", "eastus", "--to", "eastus"), "source and target regions cannot be the same"),
+                           ((), "--to REGION"),
+                           (("--from", "westus2", "--to", "eastus", "--from", "westus2"), "already"),
+                           (("--from", "westus2", "--auto"), "is not the primary")):
+            r = fleet.run("failover", *args)
+            expected = 0 if text == "already" else 64
+            assert r.code == expected and text in r.out + r.err, (args, r)
+        assert fleet.state()["epoch"] == 1
+
+
+def test_manual_mode_only_proposes():
+    with Fleet("eastus", "westus2", config=CONFIG + "[failover.hybrid]\nmode=manual\n") as fleet:
+        fleet.kill("eastus")
+        r, result = fleet.failover("--auto")
+        assert r.code == 3 and "mode is manual" in result["decision"]["reason"], r
+        assert fleet.primary() == "eastus"
+
+
+if __name__ == "__main__":
+    e2e.main(globals())
