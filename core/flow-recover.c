@@ -1,6 +1,7 @@
 /* recover: what processes that are gone left open is finished or undone, each entry by whoever wrote it. */
 #include "error.h"
 #include "flow-deploy.h"
+#include "flow-failover.h"
 #include "flow-files.h"
 #include "flow-lease.h"
 #include "flow-support.h"
@@ -156,6 +157,7 @@ typedef struct {
 
 static const Owner owners[] = {
   { AZ_DEPLOY_OWNER, az_deploy_recover },
+  { AZ_FAILOVER_OWNER, az_failover_recover },
   { "flow-sync", az_sync_recover },
 };
 
