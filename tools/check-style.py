@@ -15,7 +15,7 @@ BANNED = (
     (r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|alloca)\s*\(", "no bound on what it writes", ()),
     (r"(?<![\w>.])(system|popen)\s*\(", "no shell on this host; argv only", ()),
     (r"\bg_spawn_command_line\w*\s*\(", "no shell on this host; argv only", ()),
-    (r"\bg_error\s*\(", "it aborts; a GError goes to the caller", ()),
+    (r"\bg_error\s*\(", "it aborts; a GError goes to the caller", ("tests",)),
     (r"(?<![\w>.])(sleep|usleep|nanosleep|g_usleep)\s*\(", "the main loop never waits", ("tests", *BRIEF_WAITS)),
     (r"\bg_main_loop_run\s*\(", "only a front end runs the loop", ("cli", "tests")),
     (r"\b(gchar|gint)\b", "plain char and int", ()),
