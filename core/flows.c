@@ -15,6 +15,7 @@
   X(regions_set_primary) \
   X(ssh_config) \
   X(ssh_target) \
+  X(sync) \
   X(vm_deallocate) \
   X(vm_delete) \
   X(vm_restart) \

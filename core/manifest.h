@@ -8,8 +8,8 @@
 extern const char *const az_manifest_names_script;
 extern const char *const az_manifest_probe_script;
 
-/* Entries per batch: 5000 of the longest names still fit into AZ_MANIFEST_MAX_ANSWER. */
-#define AZ_MANIFEST_BATCH 5000u
+/* Entries per batch; an answer that is larger than the cap is an error, never a shorter list. */
+#define AZ_MANIFEST_BATCH 20000u
 #define AZ_MANIFEST_MAX_ANSWER (64u << 20)
 
 /* One answer of the names script. `names` is ready to be fed to the probe script. */

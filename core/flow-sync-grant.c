@@ -1,0 +1,206 @@
+/* sync: the key of one transfer; its intent stands in the journal before it is made and until it is gone on both ends.
+ */
+#include "flow-sync-private.h"
+#include "error.h"
+#include "job.h"
+
+#define TTL_SECONDS (12 * 3600u) /* bounds what a key is worth that could not be taken back */
+#define REVOKE_MS 60000u
+#define SWEEP_MS 60000u
+#define OWNER "flow-sync"
+
+struct _AzSyncGrant {
+  AzSync *sync;
+  AzlinVm *target;
+  char *id, *folder;
+  guint64 intent;
+  void (*done)(gpointer data);
+  gpointer data;
+};
+
+/* An interrupted transfer leaves the folder for partial files; forced rrsync makes it even when nothing is interrupted.
+ * Only an empty one goes in normal operation: what lies in it lets the next run resume. */
+static const char sweep_script[]
+    = "cd -- \"$1\" 2>/dev/null || exit 0; [ -d .azlin-partial ] || exit 0\n"
+      "[ \"$2\" = 1 ] && rm -rf -- .azlin-partial || rmdir -- .azlin-partial 2>/dev/null; exit 0\n";
+
+static void
+sweep(AzEngine *engine, const AzlinVm *vm, const char *folder, gboolean all, AzlinOp *op)
+{
+  const char *argv[] = { "sh", "-c", sweep_script, "sh", folder, all ? "1" : "0", NULL };
+  AzlinExec request = { .size = sizeof request, .vm = vm, .argv = argv };
+  az_engine_exec(engine, &request, op);
+}
+
+static GVariant *
+undo_facts(AzSyncGrant *grant)
+{
+  GVariantDict undo;
+  gint64 now = az_clock_now(az_engine_clock(grant->sync->engine));
+  g_variant_dict_init(&undo, NULL);
+  g_variant_dict_insert(&undo, "key", "s", grant->id);
+  g_variant_dict_insert(&undo, "folder", "s", grant->folder);
+  g_variant_dict_insert(&undo, "expires", "x", now + (gint64) TTL_SECONDS * G_USEC_PER_SEC);
+  g_variant_dict_insert_value(&undo, "source", az_vm_to_variant(grant->sync->source));
+  g_variant_dict_insert_value(&undo, "target", az_vm_to_variant(grant->target));
+  return g_variant_dict_end(&undo);
+}
+
+static void
+grant_free(AzSyncGrant *grant)
+{
+  az_sync_unref(grant->sync);
+  az_vm_free(grant->target);
+  g_free(grant->id);
+  g_free(grant->folder);
+  g_free(grant);
+}
+
+AzSyncGrant *
+az_sync_grant_open(AzSync *sync, const AzlinVm *target, const char *folder, AzlinOp *op)
+{
+  GError *error = NULL;
+  g_autofree char *uuid = g_uuid_string_random();
+  AzJournal *journal = az_engine_journal(sync->engine, &error);
+  AzSyncGrant *grant = g_new0(AzSyncGrant, 1);
+  *grant = (AzSyncGrant){ .sync = g_rc_box_acquire(sync), .target = az_vm_dup(target) };
+  grant->id = g_strdup_printf("azlin-sync-%s", uuid);
+  grant->folder = g_strdup(folder);
+  g_autoptr(GVariant) undo = g_variant_ref_sink(undo_facts(grant));
+  if (journal == NULL || !az_journal_intent(journal, OWNER, "key", undo, &grant->intent, &error)) {
+    az_op_fail(op, error);
+    grant_free(grant);
+    return NULL;
+  }
+  az_remote_grant(az_engine_remote(sync->engine), sync->source, target, grant->id, folder, TTL_SECONDS, op);
+  return grant;
+}
+
+static void
+close_intent(AzSyncGrant *grant)
+{
+  g_autoptr(GError) error = NULL;
+  AzJournal *journal = az_engine_journal(grant->sync->engine, &error);
+  if (journal == NULL || !az_journal_done(journal, grant->intent, &error))
+    az_sync_say(grant->sync, "warn", NULL, "The journal cannot be closed: %s", error->message);
+}
+
+static void
+on_revoked(AzlinOp *op, gpointer data)
+{
+  AzSyncGrant *grant = data;
+  if (az_op_error(op) == NULL) {
+    close_intent(grant);
+  } else {
+    g_autofree char *why = az_error_message(az_op_error(op));
+    az_flow_entry_interrupted(grant->sync->engine, grant->intent);
+    az_sync_say(grant->sync, "warn", NULL, "The key for %s is still there and expires within 12 hours: %s",
+                grant->target->region, why);
+    az_sync_say(grant->sync, "hint", NULL, "Take it back later: azlin recover");
+  }
+  grant->done(grant->data);
+  grant_free(grant);
+}
+
+static AzlinOp *
+cleanup_op(AzSyncGrant *grant, const char *label, guint32 timeout_ms, AzlinDone done)
+{
+  AzSync *sync = grant->sync;
+  if (sync->job != NULL)
+    return az_job_cleanup_op(sync->job, label, timeout_ms, done, grant);
+  return az_op_new_root(az_engine_clock(sync->engine), label, timeout_ms, NULL, done, grant);
+}
+
+static void
+on_swept(AzlinOp *op, gpointer data)
+{
+  AzSyncGrant *grant = data;
+  AzlinOp *revoke = cleanup_op(grant, "revoke", REVOKE_MS, on_revoked);
+  az_remote_revoke(az_engine_remote(grant->sync->engine), grant->sync->source, grant->target, grant->id, revoke);
+}
+
+void
+az_sync_grant_close(AzSyncGrant *grant, void (*done)(gpointer data), gpointer data)
+{
+  grant->done = done;
+  grant->data = data;
+  sweep(grant->sync->engine, grant->target, grant->folder, FALSE, cleanup_op(grant, "sweep", SWEEP_MS, on_swept));
+}
+
+/* ---- after a crash ---- */
+
+typedef struct {
+  AzEngine *engine;
+  AzlinVm *source, *target;
+  char *key, *folder;
+  gint64 expires;
+  guint64 intent;
+  AzlinOp *op;
+} Recovery;
+
+static void
+recovery_free(Recovery *recovery)
+{
+  g_clear_pointer(&recovery->source, az_vm_free);
+  g_clear_pointer(&recovery->target, az_vm_free);
+  g_free(recovery->key);
+  g_free(recovery->folder);
+  g_free(recovery);
+}
+
+static void
+recovered(Recovery *recovery, const GError *why_not)
+{
+  GError *error = NULL;
+  AzJournal *journal = az_engine_journal(recovery->engine, &error);
+  if (why_not != NULL)
+    az_op_fail(recovery->op, g_error_copy(why_not));
+  else if (journal == NULL || !az_journal_done(journal, recovery->intent, &error))
+    az_op_fail(recovery->op, error);
+  else
+    az_op_finish(recovery->op);
+  recovery_free(recovery);
+}
+
+static void
+on_recover_revoked(AzlinOp *op, gpointer data)
+{
+  Recovery *recovery = data;
+  gboolean expired = az_clock_now(az_engine_clock(recovery->engine)) > recovery->expires;
+  /* what has expired admits nobody: a machine that never comes back must not keep the record open for ever */
+  recovered(recovery, expired ? NULL : az_op_error(op));
+}
+
+static void
+on_recover_swept(AzlinOp *op, gpointer data)
+{
+  Recovery *recovery = data;
+  az_remote_revoke(az_engine_remote(recovery->engine), recovery->source, recovery->target, recovery->key,
+                   az_op_new(recovery->op, "revoke", REVOKE_MS, on_recover_revoked, recovery));
+}
+
+static AzlinVm *
+vm_of(GVariant *undo, const char *name)
+{
+  g_autoptr(GVariant) value = g_variant_lookup_value(undo, name, G_VARIANT_TYPE_VARDICT);
+  return value != NULL ? az_vm_from_variant(value) : NULL;
+}
+
+void
+az_sync_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op)
+{
+  Recovery *recovery = g_new0(Recovery, 1);
+  *recovery = (Recovery){ .engine = engine, .intent = entry->id, .op = op, .expires = G_MAXINT64 };
+  g_variant_lookup(entry->undo, "key", "s", &recovery->key);
+  g_variant_lookup(entry->undo, "folder", "s", &recovery->folder);
+  g_variant_lookup(entry->undo, "expires", "x", &recovery->expires);
+  recovery->source = vm_of(entry->undo, "source");
+  recovery->target = vm_of(entry->undo, "target");
+  if (recovery->key == NULL || recovery->folder == NULL || recovery->source == NULL || recovery->target == NULL) {
+    az_op_fail_new(op, AZLIN_ERROR_STORAGE, "the journal record %" G_GUINT64_FORMAT " of a sync cannot be read",
+                   entry->id);
+    recovery_free(recovery);
+    return;
+  }
+  sweep(engine, recovery->target, recovery->folder, TRUE, az_op_new(op, "sweep", SWEEP_MS, on_recover_swept, recovery));
+}
