@@ -70,8 +70,7 @@ main(int argc, char **argv)
   Invocation invocation;
   Terminal terminal;
 
-  setlocale(LC_ALL, "");
-  setlocale(LC_NUMERIC, "C");
+  setlocale(LC_CTYPE, ""); /* the other categories would only cost time */
   signal(SIGPIPE, SIG_IGN);
   g_log_set_writer_func(write_log, NULL, NULL);
   gboolean ok = parse_line(argc, argv, &invocation, &error);
