@@ -143,14 +143,24 @@ list_all(void)
   list_flags(NULL, command_globals);
 }
 
+static gboolean
+takes_next_word(const char *word)
+{
+  const Flag *flag = word[1] == '-' ? flag_find(command_globals, word + 2) : flag_find_letter(command_globals, word[1]);
+  return flag && !flag_is_switch(flag) && (word[1] == '-' || !word[2]);
+}
+
 /* The command that the finished words name; `ret_prefix` is the group when only that is known. */
 static const Command *
 command_of_words(char **words, char **ret_prefix)
 {
   g_autofree char *name = NULL;
   for (; *words; words++) {
-    if (**words == '-')
+    if (**words == '-') {
+      if (takes_next_word(*words) && words[1])
+        words++;
       continue;
+    }
     g_autofree char *longer = name ? g_strdup_printf("%s %s", name, *words) : g_strdup(*words);
     const Command *found = command_find(longer);
     if (found)

@@ -63,7 +63,7 @@ const Command command_table[] = {
   { .name = "bricks list", .query = "bricks", .run = cmd_query_run, .show = render_bricks,
     .summary = "List the bricks that can be found, and which are in use" },
   { .name = "bricks info", .query = "bricks-info", .operand = "name", .operand_required = TRUE, .run = cmd_query_run,
-    .show = render_value, .summary = "Show one brick: what it is, where it comes from, its options" },
+    .show = render_brick, .summary = "Show one brick: what it is, where it comes from, its options" },
   { .name = "audit show", .query = "audit", .flags = limit_flags, .run = cmd_query_run, .show = render_audit,
     .summary = "Show who did what, on which evidence, and how it ended" },
   { .name = "audit verify", .query = "audit-verify", .run = cmd_query_run, .show = render_audit_verdict,

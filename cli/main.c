@@ -1,7 +1,9 @@
 /* azlin: reads the command line, runs the command, gives its exit code. */
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "parse.h"
 #include "render.h"
@@ -53,11 +55,19 @@ run(const Invocation *invocation)
   return invocation->command->run(invocation);
 }
 
+/* Whoever read it has seen enough, as with "| head". */
+static gboolean
+reader_left(void)
+{
+  struct pollfd out = { .fd = STDOUT_FILENO };
+  return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
 /* What was printed must have arrived: a full disk is not success. */
 static int
 close_output(int exit_code)
 {
-  if (!fflush(stdout) && !ferror(stdout))
+  if ((!fflush(stdout) && !ferror(stdout)) || reader_left())
     return exit_code;
   fprintf(stderr, "azlin: the output could not be written\n");
   return exit_code ? exit_code : 1;

@@ -23,6 +23,29 @@ render_bricks(const Invocation *invocation, Client *client, GVariant *result)
   render_records(invocation->terminal, result, "bricks", headers, keys);
 }
 
+void
+render_brick(const Invocation *invocation, Client *client, GVariant *result)
+{
+  static const char *const headers[] = { "Option", "Type", "Default", "From", "To", "What it is", NULL };
+  static const char *const keys[] = { "name", "type", "default", "min", "max", "help", NULL };
+  static const char *const facts[] = { "kind", "name", "state", "summary", "version", "license", "file", NULL };
+  Terminal *t = invocation->terminal;
+  g_autoptr(GVariant) bricks = g_variant_lookup_value(result, "bricks", NULL);
+  g_autoptr(GVariant) brick = bricks ? render_child(bricks, 0) : NULL;
+  if (!brick)
+    return;
+  for (guint i = 0; facts[i]; i++) {
+    const char *value = "";
+    g_variant_lookup(brick, facts[i], "&s", &value);
+    terminal_line(t, INK_PLAIN, "%-8s  %s", facts[i], value);
+  }
+  g_autoptr(GVariant) options = g_variant_lookup_value(brick, "options", NULL);
+  if (!options || !g_variant_n_children(options))
+    return;
+  fputc('\n', t->out);
+  render_records(t, brick, "options", headers, keys);
+}
+
 static void
 print_event(Terminal *t, GVariant *event)
 {
@@ -48,10 +71,9 @@ render_audit(const Invocation *invocation, Client *client, GVariant *result)
   g_autoptr(GVariant) events = g_variant_lookup_value(result, "events", NULL);
   gsize n = events ? g_variant_n_children(events) : 0;
   for (gsize i = 0; i < n; i++) {
-    g_autoptr(GVariant) child = g_variant_get_child_value(events, i);
-    g_autoptr(GVariant) event
-        = g_variant_is_of_type(child, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(child) : g_variant_ref(child);
-    print_event(t, event);
+    g_autoptr(GVariant) event = render_child(events, i);
+    if (event)
+      print_event(t, event);
   }
   if (!n)
     terminal_line(t, INK_PLAIN, "The audit log is empty.");

@@ -136,9 +136,9 @@ render_regions(const Invocation *invocation, Client *client, GVariant *result)
   g_autoptr(GPtrArray) held = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref);
   g_autoptr(Table) table = table_new(headers);
   for (gsize i = 0; i < n; i++) {
-    g_autoptr(GVariant) child = g_variant_get_child_value(regions, i);
-    GVariant *dict
-        = g_variant_is_of_type(child, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(child) : g_variant_ref(child);
+    GVariant *dict = render_child(regions, i);
+    if (!dict)
+      continue;
     g_ptr_array_add(held, dict);
     Line line = read_line(dict);
     g_array_append_val(lines, line);

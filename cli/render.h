@@ -37,13 +37,15 @@ void table_print(Table *table, Terminal *terminal);
 /* ---- results ---- */
 /* One value on one line: lists joined by commas, records as key=value. Not cleaned. */
 char *render_plain(GVariant *value);
+/* The record (a{sv}) at `index` of a list, owned; NULL when it is none. */
+GVariant *render_child(GVariant *list, gsize index);
 /* The records of result[list] as a table: one column per key. */
 void
 render_records(Terminal *t, GVariant *result, const char *list, const char *const *headers, const char *const *keys);
 void render_regions(const Invocation *invocation, Client *client, GVariant *result);
-void render_value(const Invocation *invocation, Client *client, GVariant *result);
 void render_config(const Invocation *invocation, Client *client, GVariant *result);
 void render_bricks(const Invocation *invocation, Client *client, GVariant *result);
+void render_brick(const Invocation *invocation, Client *client, GVariant *result);
 void render_audit(const Invocation *invocation, Client *client, GVariant *result);
 void render_audit_verdict(const Invocation *invocation, Client *client, GVariant *result);
 /* "azlin: sentence" and the next steps on stderr; `error` is an ErrorResult (a{sv}). */
