@@ -174,8 +174,10 @@ on_stored(AzlinOp *op, gpointer data)
   }
   collect(mend, mend->undo, vms, n);
   mend->left = mend->todo->len;
-  if (mend->left == 0)
+  if (mend->left == 0) {
     put_next(mend);
+    return;
+  }
   for (guint i = 0; i < mend->todo->len; i++) {
     Look *look = g_new0(Look, 1);
     *look = (Look){ .mend = mend, .vm = g_ptr_array_index(mend->todo, i) };
