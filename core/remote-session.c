@@ -34,7 +34,7 @@ struct _Session {
   char *key; /* user@host:port and pin: what must agree for a session to be shared */
   AzlinVm *vm;
   AzSshConn *conn;
-  gboolean ready, used;
+  gboolean ready, used, lost;
   GPtrArray *waiting, *running; /* of Task */
   AzTimer *timer;               /* until it is ready: the deadline; without tasks: the idle time */
   AzSshStep step;
@@ -188,6 +188,7 @@ on_finished(const AzSshExit *how, gpointer data)
   task->session = NULL;
   g_ptr_array_remove_fast(session->running, task);
   session->used = TRUE;
+  session->lost = how->lost;
   /* before the task: its op's end may start another command here */
   if (how->ended) {
     start_waiting(session);
@@ -275,7 +276,7 @@ session_for(AzPool *pool, const AzlinVm *vm)
   }
   for (guint i = 0; i < same->len; i++) {
     Session *session = g_ptr_array_index(same, i);
-    if (session->waiting->len + session->running->len < MAX_COMMANDS)
+    if (!session->lost && session->waiting->len + session->running->len < MAX_COMMANDS)
       return session;
   }
   return session_new(pool, vm, same, key);

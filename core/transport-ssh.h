@@ -45,6 +45,7 @@ typedef struct {
 typedef struct {
   gboolean started; /* the server had accepted the command: it may have run */
   gboolean ended;   /* an exit status is known; FALSE = the session was lost or the channel refused */
+  gboolean lost;    /* the connection went; its own event follows */
   int status;       /* exit code; 128 + n when a signal ended it */
   const char *detail;
 } AzSshExit;
@@ -69,5 +70,6 @@ typedef struct {
   /* Ends it at once and silently: no callback of it or of its commands comes any more. */
   void (*close)(AzSshConn *conn);
   AzSshCommand *(*exec)(AzSshConn *conn, const AzSshExec *request); /* only after LOGIN ended OK; several at once */
-  void (*cancel)(AzSshCommand *command); /* sends TERM, closes the channel; finished() does not come */
+  /* Sends TERM (sshd passes it on except in sessions of root) and closes the channel; finished() does not come. */
+  void (*cancel)(AzSshCommand *command);
 } AzTransportSsh;

@@ -112,7 +112,7 @@ void
 channel_lost(AzSshCommand *command, const char *detail)
 {
   g_autofree char *text = g_strdup_printf("the connection was lost: %s", detail != NULL ? detail : "no reason given");
-  AzSshExit how = { .started = command->state == COMMAND_RUNNING, .detail = text };
+  AzSshExit how = { .started = command->state == COMMAND_RUNNING, .lost = TRUE, .detail = text };
   command->channel = NULL; /* went with the session */
   if (!command->over) {
     command->over = TRUE;
