@@ -114,6 +114,7 @@ on_kill(gpointer data)
   Child *child = data;
   kill(-child->pid, SIGKILL);
   g_clear_pointer(&child->timer, g_source_unref);
+  maybe_end(child);
   return G_SOURCE_REMOVE;
 }
 
@@ -143,7 +144,10 @@ on_child_exit(GPid pid, int wait_status, gpointer data)
   Child *child = data;
   child->exited = TRUE;
   child->status = WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
-  start_timer(child, DRAIN_MS, on_drain_over);
+  if (child->op != NULL)
+    start_timer(child, DRAIN_MS, on_drain_over);
+  else if (child->timer != NULL && kill(-pid, 0) == 0)
+    return; /* stopped, but somebody of its group has not gone yet: on_kill() sees to it */
   maybe_end(child);
 }
 
