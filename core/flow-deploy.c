@@ -5,8 +5,6 @@
 #include "regions.h"
 #include <string.h>
 
-#define DEFAULT_SIZE "Standard_B2s"
-#define DEFAULT_IMAGE "Ubuntu2204"
 #define LOCK_TTL_S 60
 
 const char *
@@ -97,7 +95,7 @@ check_key(GVariant *args, GError **error)
 }
 
 static gboolean
-deploy_check(AzEngine *engine, GVariant *args, GError **error)
+check_args(AzEngine *engine, GVariant *args, GError **error)
 {
   g_autofree const char **words = NULL;
   guint32 number = 1;
@@ -119,6 +117,14 @@ deploy_check(AzEngine *engine, GVariant *args, GError **error)
     return usage(error, "regions list cannot be empty");
   g_auto(GStrv) regions = az_region_resolve_list(az_engine_config(engine), words, error);
   return regions && check_primary(engine, args, regions, error);
+}
+
+/* A brick that cannot be loaded is a fault of the configuration, not of each region; found before anything is made. */
+static gboolean
+deploy_check(AzEngine *engine, GVariant *args, GError **error)
+{
+  return check_args(engine, args, error) && az_engine_lookup(engine, AZLIN_KIND_PROVIDER, NULL, NULL, error) != NULL
+         && az_engine_lookup(engine, AZLIN_KIND_DEPLOYER, NULL, NULL, error) != NULL;
 }
 
 /* ---- planning ---- */
@@ -148,20 +154,21 @@ tags_for(const char *region)
 static AzDeployTarget *
 target_new(AzDeploy *deploy, const char *home_id, const char *region)
 {
+  AzConfig *config = az_engine_config(deploy->engine);
   AzDeployTarget *target = g_new0(AzDeployTarget, 1);
   target->deploy = deploy;
   target->region = g_strdup(region);
   target->vm_name = name_for(deploy, home_id, region);
-  target->resource_group = az_names_resource_group(region);
+  target->resource_group = az_names_resource_group(deploy->engine, region);
   target->attempts = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref);
   target->spec = (AzlinVmSpec){
     .size = sizeof target->spec,
     .region = target->region,
     .vm_name = target->vm_name,
     .resource_group = target->resource_group,
-    .vm_size = az_deploy_arg(deploy, "vm-size", DEFAULT_SIZE),
-    .image = az_deploy_arg(deploy, "image", DEFAULT_IMAGE),
-    .ssh_user = az_config_string(az_engine_config(deploy->engine), "ssh", "user"),
+    .vm_size = az_deploy_arg(deploy, "vm-size", az_config_string(config, "defaults", "vm-size")),
+    .image = az_deploy_arg(deploy, "image", az_config_string(config, "defaults", "image")),
+    .ssh_user = az_config_string(config, "ssh", "user"),
     .ssh_public_key = deploy->public_key,
     .tags = tags_for(region),
   };
@@ -282,8 +289,8 @@ on_lease(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data)
 static const AzFlag flags[] = {
   { "regions", 'r', "as", "REGION,...", "regions or aliases to deploy to" },
   { "primary", 0, "s", "REGION", "which of them is primary (default: the first, when none stands yet)" },
-  { "vm-size", 0, "s", "SIZE", "machine size in all regions (default: " DEFAULT_SIZE ")" },
-  { "image", 0, "s", "IMAGE", "image of the machines (default: " DEFAULT_IMAGE ")" },
+  { "vm-size", 0, "s", "SIZE", "machine size in all regions (default: [defaults] vm-size)" },
+  { "image", 0, "s", "IMAGE", "image of the machines (default: [defaults] image)" },
   { "vm-name", 0, "s", "NAME", "name of the machine; with several regions the region is appended" },
   { "ssh-key", 0, "s", "FILE", "public key to admit (default: azlin's own)" },
   { "sync-after", 0, "b", NULL, "copy the primary's home to the other regions afterwards" },

@@ -7,7 +7,6 @@
 
 #define ID_BYTES 16
 #define ID_TEXT (2 * ID_BYTES)
-#define RESOURCE_GROUP_BASE "azlin-vms"
 
 static gboolean
 id_is_good(const char *text, gsize length)
@@ -70,9 +69,10 @@ az_names_vm(const char *home_id, const char *region)
 }
 
 char *
-az_names_resource_group(const char *region)
+az_names_resource_group(AzEngine *engine, const char *region)
 {
-  return g_strdup_printf(RESOURCE_GROUP_BASE "-%s", region);
+  const char *base = az_config_string(az_engine_config(engine), "defaults", "resource-group");
+  return g_strdup_printf("%s-%s", base, region);
 }
 
 #define MAX_KEY_FILE 65536

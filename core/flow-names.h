@@ -6,6 +6,7 @@
 char *az_names_home_id(AzEngine *engine, gboolean make, GError **error);
 /* "azlin-<region>-<short id>": the same for this home and region every time, so that a re-run finds the machine. */
 char *az_names_vm(const char *home_id, const char *region);
-char *az_names_resource_group(const char *region); /* "azlin-vms-<region>" */
+/* [defaults] resource-group and the region: "azlin-vms-<region>". */
+char *az_names_resource_group(AzEngine *engine, const char *region);
 /* The first line of a public key file, or of FILE.pub for a private key; USAGE when it cannot be read or is none. */
 gboolean az_names_public_key(const char *path, char **ret_line, GError **error);

@@ -155,7 +155,7 @@ record_from_args(AzJob *job, const AzStored *stored, const char *region)
   AzConfig *config = az_engine_config(az_job_engine(job));
   const AzlinVm *known = az_stored_find(stored, region);
   const char *name = az_job_arg_string(job, "vm-name"), *user = az_job_arg_string(job, "ssh-user");
-  g_autofree char *group = az_names_resource_group(region);
+  g_autofree char *group = az_names_resource_group(az_job_engine(job), region);
   AzlinVm *vm = az_vm_new(region, name ? name : known ? known->vm_name : region);
   az_vm_set(&vm->public_ip, az_job_arg_string(job, "public-ip"));
   az_vm_set(&vm->resource_group, group);

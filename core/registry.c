@@ -106,8 +106,9 @@ find_plugin(AzRegistry *registry, AzlinKind kind, const char *name, const AzlinB
     if (*ret_brick != NULL)
       return plugin;
   }
-  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG,
-              "no %s brick named '%s' is installed; 'azlin bricks list' shows what is", az_kind_to_string(kind), name);
+  g_autofree char *there = az_loader_find(own, error);
+  if (there != NULL)
+    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "plugin %s brings no brick %s", there, own);
   return NULL;
 }
 
