@@ -210,16 +210,6 @@ client_usage_error(const char *format, ...)
   return g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_USAGE, valid);
 }
 
-void
-client_error_add_step(GError *error, const char *format, ...)
-{
-  va_list list;
-  va_start(list, format);
-  g_autofree char *step = g_strdup_vprintf(format, list);
-  va_end(list);
-  az_error_add_step(error, "%s", step);
-}
-
 char *
 client_json(GVariant *value, int indent)
 {

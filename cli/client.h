@@ -49,8 +49,6 @@ GVariant *client_result(ClientJob *job); /* borrowed */
 GVariant *client_error_result(const GError *error);
 int client_error_exit_code(const GError *error);
 GError *client_usage_error(const char *format, ...) G_GNUC_PRINTF(1, 2);
-/* One more suggested next step. */
-void client_error_add_step(GError *error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* `indent` 0 = one line. */
 char *client_json(GVariant *value, int indent);
 G_END_DECLS

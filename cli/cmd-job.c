@@ -218,8 +218,9 @@ cmd_job_perform(const Invocation *invocation, Client *client, GVariant **ret_res
 }
 
 int
-cmd_job_show(const Invocation *invocation, Client *client, GVariant *result, int exit_code)
+cmd_job_show(const Invocation *invocation, Client *client, GVariant *plain, int exit_code)
 {
+  g_autoptr(GVariant) result = render_with_help(invocation, plain, exit_code);
   g_autoptr(GVariant) failure = g_variant_lookup_value(result, "error", G_VARIANT_TYPE_VARDICT);
   if (invocation->output != OUTPUT_TABLE)
     render_document(invocation, result, exit_code);

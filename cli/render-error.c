@@ -32,23 +32,42 @@ render_error(const Invocation *invocation, GVariant *error)
     print_details(error);
 }
 
-/* Bad usage ends with where to read on; the engine cannot know how its caller names the command. */
-static GError *
-with_help(const Invocation *invocation, const GError *error)
+static GVariant *
+add_help_step(const Invocation *invocation, GVariant *error)
 {
   const char *name = invocation->command ? invocation->command->name : invocation->group;
-  GError *copy = g_error_copy(error);
-  if (client_error_exit_code(error) == 64)
-    client_error_add_step(copy, "See azlin %s%s--help", name ? name : "", name ? " " : "");
-  return copy;
+  g_autofree char *step = g_strdup_printf("See azlin %s%s--help", name ? name : "", name ? " " : "");
+  g_autofree const char **steps = NULL;
+  g_autoptr(GPtrArray) all = g_ptr_array_new();
+  GVariantDict dict;
+  g_variant_lookup(error, "resolution_steps", "^a&s", &steps);
+  for (guint i = 0; steps && steps[i]; i++)
+    g_ptr_array_add(all, (gpointer) (guintptr) steps[i]);
+  g_ptr_array_add(all, step);
+  g_variant_dict_init(&dict, error);
+  g_variant_dict_insert_value(&dict, "resolution_steps",
+                              g_variant_new_strv((const char *const *) all->pdata, (gssize) all->len));
+  return g_variant_dict_end(&dict);
+}
+
+GVariant *
+render_with_help(const Invocation *invocation, GVariant *result, int exit_code)
+{
+  g_autoptr(GVariant) error = g_variant_lookup_value(result, "error", G_VARIANT_TYPE_VARDICT);
+  if (exit_code != 64 || !error)
+    return g_variant_ref(result);
+  GVariantDict dict;
+  g_variant_dict_init(&dict, result);
+  g_variant_dict_insert_value(&dict, "error", add_help_step(invocation, error));
+  return g_variant_ref_sink(g_variant_dict_end(&dict));
 }
 
 int
 render_gerror(const Invocation *invocation, const GError *error)
 {
   int exit_code = client_error_exit_code(error);
-  g_autoptr(GError) helpful = with_help(invocation, error);
-  g_autoptr(GVariant) result = g_variant_ref_sink(client_error_result(helpful));
+  g_autoptr(GVariant) plain = g_variant_ref_sink(client_error_result(error));
+  g_autoptr(GVariant) result = render_with_help(invocation, plain, exit_code);
   g_autoptr(GVariant) inner = g_variant_lookup_value(result, "error", G_VARIANT_TYPE_VARDICT);
   if (invocation->output == OUTPUT_TABLE)
     render_error(invocation, inner);

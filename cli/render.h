@@ -50,6 +50,9 @@ void render_audit(const Invocation *invocation, Client *client, GVariant *result
 void render_audit_verdict(const Invocation *invocation, Client *client, GVariant *result);
 /* "azlin: sentence" and the next steps on stderr; `error` is an ErrorResult (a{sv}). */
 void render_error(const Invocation *invocation, GVariant *error);
+/* `result`, owned; where it is an error of usage, with the step that says where to read on. The engine cannot know how
+ * its caller names the command. */
+GVariant *render_with_help(const Invocation *invocation, GVariant *result, int exit_code);
 /* The error before there was a result, in the format that was asked for; returns its exit code. */
 int render_gerror(const Invocation *invocation, const GError *error);
 /* One JSON document, or one event line, on stdout. */

@@ -48,7 +48,7 @@ def refused(home, *args, says=(), code=64):
     for text in [says] if isinstance(says, str) else says:
         assert text.lower() in r.err.lower(), "%r lacks %r" % (r.err, text)
     assert fingerprint(home.path) == before, "azlin %s changed the home folder" % " ".join(args)
-    as_json = home.run(*args, "-o", "json")
+    as_json = home.run("-o", "json", *args)
     error = as_json.json()["error"]
     assert as_json.code == code and error["error_message"] and error["resolution_steps"], as_json
     assert fingerprint(home.path) == before
@@ -89,7 +89,6 @@ def test_source_is_target():
         refused(h, "sync", "--source", "eastus", "--dest", "eastus", says="same")
         refused(h, "sync", "--dest", "eastus", says="same")
         refused(h, "failover", "--to", "eastus", "--from", "eastus", "--yes", says="same")
-        refused(h, "failover", "--from", "westus2", "--to", "us", "--yes")
 
 
 def test_paths():
