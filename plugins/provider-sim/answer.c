@@ -7,7 +7,8 @@
 typedef struct {
   Sim *sim;
   AzlinOp *op;
-  char *outcome, *detail; /* of a probe, or what is in the way of a command */
+  char *outcome, *detail; /* of a probe */
+  GError *error;          /* what is in the way of a command or a witness */
   char *out;
   int status;
   void (*on_line)(const char *line, gpointer data);
@@ -20,6 +21,7 @@ answer_free(Answer *answer)
   g_free(answer->outcome);
   g_free(answer->detail);
   g_free(answer->out);
+  g_clear_error(&answer->error);
   g_free(answer);
 }
 
@@ -114,8 +116,7 @@ trouble_told(AzlinOp *op, gpointer data)
   const AzlinHostApi *api = answer->sim->host->api;
   AzlinOp *parent = answer->op;
   const GError *cut = api->op_error(op);
-  GError *error
-      = cut != NULL ? g_error_copy(cut) : g_error_new(AZLIN_ERROR, error_of(answer->outcome), "%s", answer->detail);
+  GError *error = cut != NULL ? g_error_copy(cut) : g_steal_pointer(&answer->error);
   answer_free(answer);
   api->op_fail(parent, error);
 }
@@ -142,8 +143,7 @@ sim_probe(gpointer self, const AzlinVm *suspect, const AzlinVm *from, AzlinOp *o
   error = from != NULL ? witness_trouble(sim, from, &seconds) : NULL;
   if (error != NULL) {
     Answer *answer = answer_new(sim, op);
-    answer->outcome = g_strdup("timeout");
-    answer->detail = g_strdup(error->message);
+    answer->error = g_steal_pointer(&error);
     sim_sleep(sim, op, seconds, trouble_told, answer);
     return;
   }
@@ -251,7 +251,6 @@ sim_exec(gpointer self, const AzlinVm *vm, const AzlinExec *request, AzlinOp *op
     sim_sleep(sim, op, seconds, ran, answer);
     return;
   }
-  answer->outcome = g_strdup(outcome);
-  answer->detail = g_strdup_printf("%s: %s", found->name, detail_of(outcome));
+  answer->error = g_error_new(AZLIN_ERROR, error_of(outcome), "%s: %s", found->name, detail_of(outcome));
   sim_sleep(sim, op, seconds, trouble_told, answer);
 }

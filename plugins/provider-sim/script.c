@@ -4,7 +4,7 @@
 
 #define MAX_SCRIPT (1024 * 1024)
 #define MAX_LINE 4096
-#define MAX_RULES 20000
+#define MAX_RULES 5000
 #define MAX_SECONDS 1e8
 
 typedef struct {

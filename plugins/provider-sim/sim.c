@@ -138,6 +138,8 @@ static void
 sim_free(gpointer self)
 {
   Sim *sim = self;
+  if (sim->world != NULL)
+    world_pass(sim->world, sim_now(sim));
   world_close(sim->world);
   g_clear_pointer(&sim->rules, g_ptr_array_unref);
   g_free(sim);

@@ -60,9 +60,10 @@ done(AzlinOp *op, gpointer data)
     drive->status = az_op_reply(op)->status;
   } else if (az_op_vm(op) != NULL)
     print(describe(az_op_vm(op)));
-  else if (az_op_variant(op) != NULL)
-    g_print("%s\n", g_variant_print(az_op_variant(op), FALSE));
-  else
+  else if (az_op_variant(op) != NULL) {
+    g_autofree char *text = g_variant_print(az_op_variant(op), FALSE);
+    g_print("%s\n", text);
+  } else
     print_all(op);
   g_main_loop_quit(drive->loop);
 }
@@ -117,6 +118,14 @@ run_exec(Drive *drive, const AzlinVm *vm, AzlinOp *op)
 }
 
 static void
+probe(Drive *drive, const AzlinVm *vm, AzlinOp *op)
+{
+  char **words = drive->words;
+  AzlinVm from = { .size = sizeof from, .vm_name = words[2], .region = words[2] != NULL ? words[3] : NULL };
+  drive->provider->vm_probe(drive->self, vm, words[2] != NULL ? &from : NULL, op);
+}
+
+static void
 start(Drive *drive, AzlinOp *op)
 {
   char **words = drive->words;
@@ -133,6 +142,8 @@ start(Drive *drive, AzlinOp *op)
     drive->provider->vm_restart(drive->self, &vm, op);
   else if (strcmp(words[0], "exec") == 0)
     run_exec(drive, &vm, op);
+  else if (strcmp(words[0], "probe") == 0)
+    probe(drive, &vm, op);
   else {
     vm.id = words[2];
     if (strcmp(words[0], "delete") == 0)
@@ -154,7 +165,8 @@ print_journal(AzEngine *engine)
 }
 
 /* drive HOME PROVIDER create NAME REGION USER KEY | get NAME [ID] | power NAME STATE | restart NAME | delete NAME [ID]
- * | list | exec NAME ARGV... | recover BRICK WHAT NAME [STATE] | journal; the configuration is $AZLIN_CONFIG. */
+ * | list | exec NAME ARGV... | probe NAME [WITNESS REGION] | recover BRICK WHAT NAME [STATE] | journal; the
+ * configuration is $AZLIN_CONFIG. */
 int
 main(int argc, char **argv)
 {
@@ -174,7 +186,10 @@ main(int argc, char **argv)
   drive.loop = g_main_loop_new(NULL, FALSE);
   drive.words = argv + 3;
   start(&drive, az_op_new_root(az_engine_clock(engine), argv[3], 0, NULL, done, &drive));
+  gint64 began = az_clock_monotonic(az_engine_clock(engine));
   g_main_loop_run(drive.loop);
+  if (g_getenv("DRIVE_TIME") != NULL)
+    g_printerr("took %.3f\n", (double) (az_clock_monotonic(az_engine_clock(engine)) - began) / G_USEC_PER_SEC);
   g_main_loop_unref(drive.loop);
   return drive.status;
 }
