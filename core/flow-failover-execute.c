@@ -95,8 +95,9 @@ on_restarted(AzlinOp *op, gpointer data)
                  az_op_error(op)->message);
   az_job_message(abort->run->job, "hint", NULL, "To try again: azlin recover");
   az_flow_entry_interrupted(abort->run->engine, abort->run->entry);
-  az_failover_audit(abort->run, "aborted, source still off", abort->error);
-  az_job_fail(abort->run->job, abort->error);
+  g_autoptr(GError) error = g_steal_pointer(&abort->error);
+  az_failover_audit(abort->run, "aborted, source still off", error);
+  az_job_finish(abort->run->job, az_error_exit_code(error), az_failover_result(abort->run, FALSE, error));
 }
 
 void

@@ -3,16 +3,17 @@
 #include "flow-failover.h"
 #include "health.h"
 
-#define CHECK_MS 10000 /* one health check, as the specification bounds it */
+#define CHECK_MS 12000 /* one check: ten seconds, and a moment to say that they are over */
 #define EARLY_MS 1000  /* a source silent for this long is suspect: the witnesses need not wait for its timeout */
 
 typedef struct {
   AzFailover *run;
   const AzlinVm *vm; /* of run->stored */
   gint64 start;
+  gboolean first; /* of the look at all regions that comes before any judgement */
 } Probe;
 
-static void end_of_round(AzFailover *run);
+static void judge(AzFailover *run);
 static void ask_witnesses(AzFailover *run);
 
 static gint64
@@ -80,8 +81,8 @@ answered(AzFailover *run)
 {
   run->pending--;
   ask_witnesses(run);
-  if (run->pending == 0)
-    end_of_round(run);
+  if (run->first_look == 0)
+    judge(run);
 }
 
 static void
@@ -92,6 +93,7 @@ on_health(AzlinOp *op, gpointer data)
 
   if (az_op_cancelled(run->root))
     return;
+  run->first_look -= probe->first;
   AzHealthCopy *copy = health_of_op(op, probe->vm);
   const AzlinHealth *health = az_health_copy_get(copy);
   if (probe->vm == run->source) {
@@ -100,7 +102,7 @@ on_health(AzlinOp *op, gpointer data)
     az_sight_note(sight_of(run, "here"), az_sight_of_health(health), probe->start, monotonic(run));
   } else {
     if (az_sight_of_health(health) == AZ_SIGHT_ALIVE)
-      run->contact = TRUE;
+      run->last_contact = monotonic(run);
     g_ptr_array_add(run->others, copy);
   }
   answered(run);
@@ -128,15 +130,16 @@ on_witness(AzlinOp *op, gpointer data)
 
   if (az_op_cancelled(run->root))
     return;
+  AzSightOutcome outcome = AZ_SIGHT_NOTHING;
   if (az_op_error(op) == NULL && az_op_variant(op) != NULL) {
-    AzSight *sight = sight_of(run, probe->vm->region);
-    AzSightOutcome outcome = az_sight_of_evidence(az_op_variant(op));
-    az_sight_note(sight, outcome, probe->start, monotonic(run));
+    outcome = az_sight_of_evidence(az_op_variant(op));
     keep_answer(run, probe->vm->region, az_op_variant(op));
-    if (outcome != AZ_SIGHT_NOTHING) {
-      sight->seen.self_check_ok = TRUE; /* it answered us over SSH: its host and its network work */
-      run->contact = TRUE;
-    }
+  }
+  AzSight *sight = sight_of(run, probe->vm->region);
+  az_sight_note(sight, outcome, probe->start, monotonic(run));
+  if (outcome != AZ_SIGHT_NOTHING) {
+    sight->seen.self_check_ok = TRUE; /* it answered us over SSH: its host and its network work */
+    run->last_contact = monotonic(run);
   }
   answered(run);
 }
@@ -144,10 +147,12 @@ on_witness(AzlinOp *op, gpointer data)
 /* ---- questions ---- */
 
 static void
-ask_health(AzFailover *run, const AzlinVm *vm)
+ask_health(AzFailover *run, const AzlinVm *vm, gboolean first)
 {
   Probe *probe = probe_new(run, vm);
 
+  probe->first = first;
+  run->first_look += first;
   az_health_check(run->engine, vm, az_op_new(run->root, "health", CHECK_MS, on_health, probe));
 }
 
@@ -184,16 +189,22 @@ ask_new_witnesses(AzFailover *run, gboolean was_up)
   }
 }
 
+static gboolean
+is_suspect(AzFailover *run)
+{
+  return run->source_health != NULL ? !az_health_copy_get(run->source_health)->healthy : run->early;
+}
+
 static void
 ask_witnesses(AzFailover *run)
 {
-  gboolean suspect = run->source_health != NULL ? !az_health_copy_get(run->source_health)->healthy : run->early;
-
-  if (run->rounds > 0 || !suspect)
+  if (run->all_asked || !is_suspect(run))
     return;
   ask_new_witnesses(run, TRUE);
-  if (run->pending == 0)
-    ask_new_witnesses(run, FALSE);
+  if (run->first_look > 0)
+    return;
+  ask_new_witnesses(run, FALSE);
+  run->all_asked = TRUE;
 }
 
 static void
@@ -204,62 +215,34 @@ on_early(AzlinOp *op, gpointer data)
   if (az_op_cancelled(run->root))
     return;
   run->early = TRUE;
-  if (run->rounds == 0 && run->pending > 0)
-    ask_witnesses(run);
+  ask_witnesses(run);
 }
 
-/* ---- judging ---- */
+/* ---- rounds ---- */
 
-static AzlinMode
-configured_mode(AzFailover *run)
+static void on_tick(AzlinOp *op, gpointer data);
+
+static void
+tick_later(AzFailover *run, double seconds)
 {
-  AzConfig *config = az_engine_config(run->engine);
-  g_autofree char *group = g_strconcat("failover.", az_config_string(config, "bricks", "failover"), NULL);
-  g_autoptr(GVariant) value = az_config_get(config, group, "mode");
-  const char *mode = "";
-
-  if (value != NULL && g_variant_is_of_type(value, G_VARIANT_TYPE_STRING))
-    mode = g_variant_get_string(value, NULL);
-  if (g_str_equal(mode, "auto"))
-    return AZLIN_MODE_AUTO;
-  return g_str_equal(mode, "manual") ? AZLIN_MODE_MANUAL : AZLIN_MODE_HYBRID;
+  run->ticking = TRUE;
+  az_op_new(run->root, "next-round", (guint32) (MAX(seconds, 0.05) * 1000), on_tick, run); /* ends by its deadline */
 }
 
-void
-az_failover_decision_clear(AzlinDecision *decision)
+/* Probes start on the beat, answered or not: waiting for each timeout would stretch seven probes beyond a minute. */
+static void
+on_tick(AzlinOp *op, gpointer data)
 {
-  for (guint i = 0; decision->weights != NULL && i < decision->weights->len; i++)
-    az_vm_set(&g_array_index(decision->weights, AzlinWeight, i).what, NULL);
-  g_clear_pointer(&decision->weights, g_array_unref);
-  g_clear_pointer(&decision->ranking, g_ptr_array_unref);
-  g_clear_pointer(&decision->reason, g_free);
-  g_clear_pointer(&decision->what_would_change, g_free);
-  *decision = (AzlinDecision){ .size = sizeof *decision };
-}
+  AzFailover *run = data;
 
-static gboolean
-decide(AzFailover *run, GError **error)
-{
-  gpointer self = NULL;
-  const AzlinFailover *brick = az_engine_lookup(run->engine, AZLIN_KIND_FAILOVER, NULL, &self, error);
-  g_autofree const AzlinHealth **others = g_new0(const AzlinHealth *, run->others->len + 1);
-  g_autofree const AzlinVantage **vantages = g_new0(const AzlinVantage *, run->sights->len + 1);
-
-  if (brick == NULL)
-    return FALSE;
-  for (guint i = 0; i < run->others->len; i++)
-    others[i] = az_health_copy_get(g_ptr_array_index(run->others, i));
-  for (guint i = 0; i < run->sights->len; i++)
-    vantages[i] = &g_array_index(run->sights, AzSight, i).seen;
-  AzlinDecisionInput input = { .size = sizeof input,
-                               .source = az_health_copy_get(run->source_health),
-                               .others = others,
-                               .vantages = vantages,
-                               .mode = configured_mode(run),
-                               .now = az_clock_now(az_engine_clock(run->engine)) };
-  az_failover_decision_clear(&run->decision);
-  brick->decide(self, &input, &run->decision);
-  return TRUE;
+  run->ticking = FALSE;
+  if (az_op_cancelled(run->root) || run->closing || !is_suspect(run))
+    return;
+  run->rounds++;
+  ask_health(run, run->source, FALSE);
+  for (guint i = 1; i < run->sights->len; i++)
+    ask_witness(run, az_stored_find(run->stored, g_array_index(run->sights, AzSight, i).seen.vantage));
+  tick_later(run, run->decision.wait_seconds > 0 ? run->decision.wait_seconds : az_failover_interval(run));
 }
 
 static void
@@ -282,55 +265,59 @@ store_sights(AzFailover *run)
   az_flow_keep_sightings(run->engine, verdicts);
 }
 
-static void
-next_round(AzlinOp *op, gpointer data)
+/* In the round that ends: a machine that was reached speaks for our own network, but not for long. */
+static gboolean
+reached_others(AzFailover *run)
 {
-  AzFailover *run = data;
+  double seconds = (double) (monotonic(run) - run->last_contact) / G_USEC_PER_SEC;
 
-  if (az_op_cancelled(run->root))
-    return;
-  run->round_start = monotonic(run);
-  run->contact = FALSE;
-  run->pending++; /* holds the round open until all questions are out */
-  ask_health(run, run->source);
-  for (guint i = 1; i < run->sights->len; i++) {
-    const AzlinVm *witness = az_stored_find(run->stored, g_array_index(run->sights, AzSight, i).seen.vantage);
-    if (witness != NULL)
-      ask_witness(run, witness);
-  }
-  answered(run);
+  return run->last_contact > 0 && seconds <= az_failover_interval(run) + CHECK_MS / 1000.0;
 }
 
+/* A vantage that has been asked and has not said anything yet: to judge without it would be to judge too early. */
+static gboolean
+is_somebody_unheard(AzFailover *run)
+{
+  for (guint i = 0; i < run->sights->len; i++) {
+    const AzSight *sight = &g_array_index(run->sights, AzSight, i);
+    if (!sight->seen.fresh_success && sight->seen.dark_probes == 0 && sight->missed == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Each answer is judged at once; a verdict waits for the probes that are still out, since one of them may see life. */
 static void
-end_of_round(AzFailover *run)
+judge(AzFailover *run)
 {
   GError *error = NULL;
 
-  sight_of(run, "here")->seen.self_check_ok = run->contact;
-  run->rounds++;
-  if (!decide(run, &error)) {
+  if (is_somebody_unheard(run))
+    return;
+  sight_of(run, "here")->seen.self_check_ok = reached_others(run);
+  if (!az_failover_decide(run, &error)) {
     az_job_fail(run->job, error);
     return;
   }
-  if (!run->keep_looking || !run->decision.more_evidence_helps) {
-    store_sights(run);
-    run->gathered(run);
+  run->closing = !run->keep_looking || !run->decision.more_evidence_helps;
+  if (!run->closing && !run->ticking)
+    tick_later(run, run->decision.wait_seconds);
+  if (!run->closing)
+    az_job_progress(run->job, run->rounds, 0, run->decision.reason);
+  if (!run->closing || run->pending > 0)
     return;
-  }
-  az_job_progress(run->job, run->rounds, 0, run->decision.reason);
-  double since = (double) (monotonic(run) - run->round_start) / G_USEC_PER_SEC;
-  double wait_s = MAX(run->decision.wait_seconds - since, 0.05);
-  az_op_new(run->root, "next-round", (guint32) (wait_s * 1000), next_round, run); /* ends by its deadline */
+  store_sights(run);
+  run->gathered(run);
 }
 
 void
 az_failover_gather(AzFailover *run)
 {
-  run->round_start = monotonic(run);
+  run->rounds = 1;
   sight_of(run, "here");
   az_op_new(run->root, "early", EARLY_MS, on_early, run); /* ends by its deadline */
-  run->pending++;
   for (guint i = 0; i < run->stored->vms->len; i++)
-    ask_health(run, g_ptr_array_index(run->stored->vms, i));
-  answered(run);
+    ask_health(run, g_ptr_array_index(run->stored->vms, i), TRUE);
+  if (run->keep_looking)
+    tick_later(run, az_failover_interval(run));
 }

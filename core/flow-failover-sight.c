@@ -1,25 +1,42 @@
 /* What one vantage has seen of the suspect: rows of dark probes, counted from what each probe came back with. */
 #include "flow-failover.h"
 
+#define LOST_AFTER 2 /* questions in a row without an answer: what the vantage saw before is old by then */
+
+static void
+forget_row(AzSight *sight)
+{
+  sight->seen.refused = FALSE;
+  sight->seen.dark_probes = 0;
+  sight->seen.dark_seconds = 0;
+}
+
 void
 az_sight_note(AzSight *sight, AzSightOutcome outcome, gint64 start, gint64 end)
 {
-  if (outcome == AZ_SIGHT_NOTHING)
-    return;
-  if (outcome == AZ_SIGHT_ALIVE) {
-    sight->seen.fresh_success = TRUE;
-    sight->seen.refused = FALSE;
-    sight->seen.dark_probes = 0;
-    sight->seen.dark_seconds = 0;
+  if (outcome == AZ_SIGHT_NOTHING) {
+    if (++sight->missed >= LOST_AFTER)
+      forget_row(sight);
     return;
   }
+  sight->missed = 0;
+  if (outcome == AZ_SIGHT_ALIVE) {
+    sight->last_alive = MAX(sight->last_alive, start);
+    sight->seen.fresh_success = TRUE;
+    forget_row(sight);
+    return;
+  }
+  /* Probes overlap: one that began before the machine was seen alive is out of date. */
+  if (start < sight->last_alive)
+    return;
   if (sight->seen.dark_probes == 0)
     sight->first_dark = start;
   sight->seen.fresh_success = FALSE;
   sight->seen.refused = outcome == AZ_SIGHT_REFUSED;
   sight->seen.dark_probes++;
   /* A refusal shows the instant it came; a timeout shows all of the time that it waited. */
-  sight->seen.dark_seconds = (double) ((sight->seen.refused ? start : end) - sight->first_dark) / G_USEC_PER_SEC;
+  gint64 until = sight->seen.refused ? start : end;
+  sight->seen.dark_seconds = (double) (until - sight->first_dark) / G_USEC_PER_SEC;
 }
 
 static AzSightOutcome

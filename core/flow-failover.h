@@ -17,8 +17,11 @@ typedef enum { AZ_SIGHT_NOTHING, AZ_SIGHT_ALIVE, AZ_SIGHT_DARK, AZ_SIGHT_REFUSED
 typedef struct {
   AzlinVantage seen;
   gint64 first_dark; /* monotonic start of the first dark probe of the present row */
+  gint64 last_alive; /* of the last probe that saw life */
+  guint missed;      /* questions in a row that it did not answer */
 } AzSight;
-/* Adds one probe that ran from `start` to `end` (monotonic). NOTHING leaves all as it was: no answer is no evidence. */
+/* Adds one probe that ran from `start` to `end` (monotonic). NOTHING: no answer is no evidence, and two in
+ * a row end what was seen before. */
 void az_sight_note(AzSight *sight, AzSightOutcome outcome, gint64 start, gint64 end);
 AzSightOutcome az_sight_of_health(const AzlinHealth *health);
 AzSightOutcome az_sight_of_evidence(GVariant *evidence); /* a{sv} as az_health_ask_witness() gives it */
@@ -41,12 +44,13 @@ struct _AzFailover {
   /* what was seen (flow-failover-gather.c) */
   gboolean keep_looking; /* further rounds while they help */
   AzHealthCopy *source_health;
-  GPtrArray *others;  /* of AzHealthCopy */
-  GArray *sights;     /* of AzSight; the first is "here" */
-  GPtrArray *answers; /* of GVariant a{sv}: the last evidence of each witness */
-  guint pending, rounds;
-  gboolean early, contact; /* witnesses may be asked already; another machine was reached in this round */
-  gint64 round_start;
+  GPtrArray *others;                 /* of AzHealthCopy */
+  GArray *sights;                    /* of AzSight; the first is "here" */
+  GPtrArray *answers;                /* of GVariant a{sv}: the last evidence of each witness */
+  guint rounds, pending, first_look; /* rounds begun; probes out; of these, health of all regions at the beginning */
+  gboolean early;                    /* the source is silent for long enough to ask witnesses */
+  gboolean all_asked, ticking, closing;
+  gint64 last_contact; /* when another machine was reached */
   void (*gathered)(AzFailover *run);
   AzlinDecision decision;
 
@@ -63,6 +67,9 @@ struct _AzFailover {
  * and calls run->gathered. */
 void az_failover_gather(AzFailover *run);
 const AzlinHealth *az_failover_health_of(AzFailover *run, const char *region); /* of another region; NULL = none */
+/* Asks the failover brick; run->decision holds the answer. */
+gboolean az_failover_decide(AzFailover *run, GError **error);
+double az_failover_interval(AzFailover *run); /* seconds between probes of a suspect */
 void az_failover_decision_clear(AzlinDecision *decision);
 
 /* The journaled machine: from the lock to the audit record; ends the job. */

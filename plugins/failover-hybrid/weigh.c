@@ -79,7 +79,8 @@ weigh_counting(const Hybrid *self, const AzlinVantage *vantage, HybridSum *sum)
   if (settled)
     sum->settled++;
   else
-    sum->wait_s = MAX(sum->wait_s, CLAMP(missing, 1.0, (double) self->interval_s));
+    /* Where only the number of probes is missing, hurrying would make one look out of many. */
+    sum->wait_s = MAX(sum->wait_s, missing > 0 ? CLAMP(missing, 1.0, (double) self->interval_s) : self->interval_s);
 }
 
 static void
