@@ -134,7 +134,7 @@ typedef struct {
   AzlinVm *source, *target;
   char *key, *folder;
   gint64 expires;
-  guint64 intent;
+  GError *error; /* why the key could not be taken back */
   AzlinOp *op;
 } Recovery;
 
@@ -143,32 +143,53 @@ recovery_free(Recovery *recovery)
 {
   g_clear_pointer(&recovery->source, az_vm_free);
   g_clear_pointer(&recovery->target, az_vm_free);
+  g_clear_error(&recovery->error);
   g_free(recovery->key);
   g_free(recovery->folder);
   g_free(recovery);
 }
 
 static void
-recovered(Recovery *recovery, const GError *why_not)
+recovered(Recovery *recovery, const char *said)
 {
-  GError *error = NULL;
-  AzJournal *journal = az_engine_journal(recovery->engine, &error);
-  if (why_not != NULL)
-    az_op_fail(recovery->op, g_error_copy(why_not));
-  else if (journal == NULL || !az_journal_done(journal, recovery->intent, &error))
-    az_op_fail(recovery->op, error);
+  if (said == NULL)
+    az_op_fail(recovery->op, g_steal_pointer(&recovery->error));
   else
-    az_op_finish(recovery->op);
+    az_op_finish_variant(recovery->op, g_variant_new_string(said));
   recovery_free(recovery);
 }
 
 static void
+on_source_asked(AzlinOp *op, gpointer data)
+{
+  gboolean gone = g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND);
+  recovered(data, gone ? "the machine that held the key is gone" : NULL);
+}
+
+static void
+on_target_asked(AzlinOp *op, gpointer data)
+{
+  Recovery *recovery = data;
+  if (g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND))
+    recovered(recovery, "the machine that admitted the key is gone");
+  else
+    az_flow_vm_get(recovery->engine, recovery->op, recovery->source, 0, on_source_asked, recovery);
+}
+
+/* What has expired, or lost one of its two machines, admits nobody: it must not keep the record open for ever. */
+static void
 on_recover_revoked(AzlinOp *op, gpointer data)
 {
   Recovery *recovery = data;
-  gboolean expired = az_clock_now(az_engine_clock(recovery->engine)) > recovery->expires;
-  /* what has expired admits nobody: a machine that never comes back must not keep the record open for ever */
-  recovered(recovery, expired ? NULL : az_op_error(op));
+  if (az_op_error(op) == NULL) {
+    recovered(recovery, "the key was taken back");
+    return;
+  }
+  recovery->error = g_error_copy(az_op_error(op));
+  if (az_clock_now(az_engine_clock(recovery->engine)) > recovery->expires)
+    recovered(recovery, "the key has expired");
+  else
+    az_flow_vm_get(recovery->engine, recovery->op, recovery->target, 0, on_target_asked, recovery);
 }
 
 static void
@@ -190,7 +211,7 @@ void
 az_sync_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op)
 {
   Recovery *recovery = g_new0(Recovery, 1);
-  *recovery = (Recovery){ .engine = engine, .intent = entry->id, .op = op, .expires = G_MAXINT64 };
+  *recovery = (Recovery){ .engine = engine, .op = op, .expires = G_MAXINT64 };
   g_variant_lookup(entry->undo, "key", "s", &recovery->key);
   g_variant_lookup(entry->undo, "folder", "s", &recovery->folder);
   g_variant_lookup(entry->undo, "expires", "x", &recovery->expires);

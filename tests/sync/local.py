@@ -1,0 +1,449 @@
+"""azlin sync between real machines of provider-local: real sshd, rsync and rrsync, trees compared byte by byte."""
+import json, os, random, shutil, signal, stat, subprocess, threading, time
+import e2e
+
+REGIONS = ("eastus", "westus2", "westeurope")
+ROUNDS = int(os.environ.get("AZLIN_SYNC_KILLS", "20"))
+cloud = None
+
+
+class Cloud(e2e.Home):
+    """Three machines that all tests of this file share; every test has a folder of its own on them."""
+
+    def __init__(self):
+        super().__init__("[bricks]\nprovider=local\n")
+        self.ok("deploy", "--regions", ",".join(REGIONS), "--primary", "eastus")
+        self.folders = {}
+        for region in self.ok("regions", "list", "-o", "json").json()["regions"]:
+            root = os.path.join(self.path, "bricks", "provider-local", region["vm_name"], "root")
+            self.folders[region["region"]] = os.path.join(root, "home", "azureuser")
+
+    def at(self, region, *names):
+        return os.path.join(self.folders[region], *names)
+
+    def sync(self, *args, **kw):
+        return self.run("sync", "-o", "json", *args, **kw)
+
+
+def need():
+    global cloud
+    for tool in ("bwrap", "rsync", "rrsync", "ssh-keygen"):
+        if not shutil.which(tool):
+            raise e2e.Skip("%s is missing" % tool)
+    if cloud is None:
+        cloud = Cloud()
+    return cloud
+
+
+def put(path, content=b"x", mode=0o644):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(content)
+    os.chmod(path, mode)
+
+
+def tree(root):
+    """Everything below root: name -> type, mode, content or link target, seconds of the time."""
+    found = {}
+    for folder, folders, files in os.walk(os.fsencode(root)):
+        for name in folders + files:
+            path = os.path.join(folder, name)
+            s = os.lstat(path)
+            key = os.path.relpath(path, os.fsencode(root))
+            if stat.S_ISLNK(s.st_mode):
+                found[key] = ("l", os.readlink(path))
+            elif stat.S_ISDIR(s.st_mode):
+                found[key] = ("d", stat.S_IMODE(s.st_mode))
+            elif stat.S_ISREG(s.st_mode):
+                with open(path, "rb") as f:
+                    found[key] = ("f", stat.S_IMODE(s.st_mode), int(s.st_mtime), f.read())
+    return found
+
+
+def same(a, b):
+    left, right = tree(a), tree(b)
+    for key in sorted(set(left) | set(right)):
+        assert left.get(key) == right.get(key), "%r: %r, %r" % (key, str(left.get(key))[:80], str(right.get(key))[:80])
+
+
+def no_keys(home):
+    """No job key on any machine, nothing open in the journal."""
+    for region in REGIONS:
+        with open(home.at(region, ".ssh", "authorized_keys")) as f:
+            assert "azlin-job" not in f.read(), "a job key is left on " + region
+        jobs = home.at(region, ".local", "state", "azlin", "jobs")
+        assert not os.path.isdir(jobs) or not os.listdir(jobs), "a private key is left on " + region
+        left = [n for n in os.listdir(home.at(region, ".ssh")) if n.startswith("authorized_keys.")]
+        assert not left, left
+
+
+def result(reply, code=0):
+    assert reply.code == code, "expected exit %d: %r" % (code, reply)
+    return reply.json()["results"]
+
+
+HOSTILE = [b"a b", b"new\nline", b";rm -rf x", b"$(id)", b"`id`", b"-rf", b"--", b"bad\xff\xfe", b"'q\"", b"back\\slash",
+           b"*", b"\\#012", b"#", b"!", b"\x1b[31m", b".hidden", b"azlin:*deleting   x"]
+
+
+def make_hostile(root):
+    os.makedirs(root, exist_ok=True)
+    raw = os.fsencode(root)
+    for i, name in enumerate(HOSTILE):
+        put(os.path.join(raw, name), b"content %d" % i, (0o644, 0o600, 0o755, 0o444)[i % 4])
+        put(os.path.join(raw, b"d " + name, name), name)
+    os.symlink(b"to \n nowhere", os.path.join(raw, b"dangling"))
+    os.symlink(b"a b", os.path.join(raw, b"link\n"))
+    os.symlink(b"/etc", os.path.join(raw, b"outside"))
+    os.makedirs(os.path.join(raw, b"empty", b"deeper"))
+    os.chmod(os.path.join(raw, b"empty"), 0o750)
+    put(os.path.join(raw, b"zero"), b"")
+    os.link(os.path.join(raw, b"zero"), os.path.join(raw, b"hard"))
+
+
+def test_hostile_tree_is_byte_identical():
+    home = need()
+    make_hostile(home.at("eastus", "hostile"))
+    one, = result(home.sync("--source", "eastus", "--dest", "westus2", "--paths", "/home/azureuser/hostile"))
+    same(home.at("eastus", "hostile"), home.at("westus2", "hostile"))
+    assert one["strategy_used"] == "rsync" and one["verified"] is True and one["errors"] == []
+    assert one["success_rate"] == 1.0 and one["files_synced"] >= len(HOSTILE) * 2
+    assert one["source_region"] == "eastus" and one["target_region"] == "westus2"
+    assert one["bytes_transferred"] > 0 and one["duration_seconds"] > 0
+    assert os.stat(home.at("westus2", "hostile", "zero")).st_nlink == 2
+    again, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/hostile"))
+    assert again["files_synced"] == 0 and again["verified"] is True
+    no_keys(home)
+    assert not os.path.exists(home.at("westus2", "hostile", ".azlin-partial"))
+
+
+def test_default_path_is_the_home_without_keys():
+    home = need()
+    put(home.at("eastus", "default", "note"), b"hello")
+    put(home.at("eastus", ".ssh", "id_secret"), b"SECRET", 0o600)
+    put(home.at("eastus", ".local", "state", "azlin", "epoch"), b"7")
+    put(home.at("eastus", ".local", "state", "other"), b"goes")
+    before = open(home.at("westeurope", ".ssh", "authorized_keys")).read()
+    one, = result(home.sync("--dest", "westeurope"))
+    assert one["paths"] == ["/home/azureuser"] and one["verified"] is True
+    assert open(home.at("westeurope", "default", "note")).read() == "hello"
+    assert os.path.exists(home.at("westeurope", ".local", "state", "other"))
+    assert not os.path.exists(home.at("westeurope", ".ssh", "id_secret"))
+    assert not os.path.exists(home.at("westeurope", ".local", "state", "azlin", "epoch"))
+    assert open(home.at("westeurope", ".ssh", "authorized_keys")).read() == before
+    os.unlink(home.at("eastus", ".ssh", "id_secret"))
+    for path in ("/home/azureuser/.ssh", "/home/azureuser/.local/state/azlin"):
+        refused, = result(home.sync("--dest", "westus2", "--paths", path), 2)
+        assert "never copied" in refused["errors"][0], refused
+    os.symlink(".ssh", home.at("eastus", "by-another-name"))
+    refused, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/by-another-name"), 2)
+    assert "never copied" in refused["errors"][0], refused
+    os.unlink(home.at("eastus", "by-another-name"))
+
+
+def test_all_regions_at_once():
+    home = need()
+    put(home.at("eastus", "all", "f"), b"to all")
+    found = result(home.sync("--all", "--paths", "/home/azureuser/all"))
+    assert sorted(r["target_region"] for r in found) == ["westeurope", "westus2"], found
+    for region in ("westus2", "westeurope"):
+        same(home.at("eastus", "all"), home.at(region, "all"))
+    no_keys(home)
+
+
+def test_one_file_and_a_path_that_is_missing_at_the_target():
+    home = need()
+    put(home.at("eastus", "single", "deep", "one file"), b"content", 0o640)
+    put(home.at("eastus", "single", "deep", "other"), b"stays here")
+    one, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/single/deep/one file"))
+    assert one["verified"] is True and one["files_synced"] == 1, one
+    assert os.listdir(home.at("westus2", "single", "deep")) == ["one file"]
+    assert stat.S_IMODE(os.stat(home.at("westus2", "single", "deep", "one file")).st_mode) == 0o640
+
+
+def test_multiple_paths_partial_failure():
+    home = need()
+    put(home.at("eastus", "many", "good", "f"), b"1")
+    put(home.at("eastus", "many", "blocked", "f"), b"2")
+    put(home.at("westus2", "many", "blocked"), b"a file where a folder must be")
+    paths = ",".join("/home/azureuser/many/" + n for n in ("missing", "blocked", "good"))
+    one, = result(home.sync("--dest", "westus2", "--paths", paths), 1)
+    assert one["success_rate"] == 0.0 and one["verified"] is False
+    assert "does not exist on eastus" in one["errors"][0] and "blocked" in one["errors"][1], one
+    same(home.at("eastus", "many", "good"), home.at("westus2", "many", "good"))
+    assert open(home.at("westus2", "many", "blocked")).read().startswith("a file")
+    none, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/many/missing"), 2)
+    assert none["files_synced"] == 0
+    no_keys(home)
+
+
+def test_unreadable_file_is_a_partial_failure():
+    home = need()
+    put(home.at("eastus", "unreadable", "fine"), b"1")
+    put(home.at("eastus", "unreadable", "secret"), b"2", 0o000)
+    if os.access(home.at("eastus", "unreadable", "secret"), os.R_OK):
+        raise e2e.Skip("the machines' user is root here and reads everything")
+    one, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/unreadable"), 1)
+    assert "could not be transferred" in one["errors"][0], one
+    assert any("Permission denied" in e for e in one["errors"]), one
+    assert os.path.exists(home.at("westus2", "unreadable", "fine"))
+    no_keys(home)
+
+
+def test_immutable_target_is_a_partial_failure():
+    home = need()
+    put(home.at("eastus", "frozen", "f"), b"new")
+    put(home.at("westus2", "frozen", "locked", "old"), b"old")
+    put(home.at("eastus", "frozen", "locked", "f"), b"cannot get there")
+    locked = home.at("westus2", "frozen", "locked")
+    if subprocess.run(["chattr", "+i", locked], stderr=subprocess.DEVNULL).returncode != 0:
+        raise e2e.Skip("this file system or user cannot make a folder immutable")
+    try:
+        one, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/frozen"), 1)
+    finally:
+        subprocess.run(["chattr", "-i", locked], check=True)
+    assert "could not be transferred" in one["errors"][0] and one["success_rate"] == 0.0, one
+    assert any("not permitted" in e or "Permission denied" in e for e in one["errors"]), one
+    assert open(home.at("westus2", "frozen", "f")).read() == "new"
+    no_keys(home)
+
+
+def test_equal_size_and_time_do_not_hide_other_content():
+    home = need()
+    path = home.at("eastus", "quick", "f")
+    put(path, b"aaaa")
+    result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/quick"))
+    times = os.stat(path)
+    put(path, b"bbbb")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    one, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/quick"))
+    assert one["verified"] is True
+    assert open(home.at("westus2", "quick", "f")).read() == "bbbb"
+
+
+def test_a_source_that_changes_meanwhile_is_never_a_success():
+    home = need()
+    path = home.at("eastus", "busy", "f")
+    put(path, b"start")
+    put(home.at("eastus", "busy", "calm"), b"calm")
+    over = threading.Event()
+
+    def write():
+        n = 0
+        while not over.wait(0.002):
+            n += 1
+            with open(path, "r+b") as f:
+                f.write(b"%05d" % (n % 100000))
+            os.utime(path, (1700000000, 1700000000))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        one, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/busy"), 1)
+    finally:
+        over.set()
+        writer.join()
+    assert one["verified"] is False and one["success_rate"] == 0.0
+    assert any(e.startswith("CHANGED /home/azureuser/busy/f") for e in one["errors"]), one
+    assert open(home.at("westus2", "busy", "calm")).read() == "calm"
+    no_keys(home)
+
+
+def test_dry_run_lists_and_changes_nothing():
+    home = need()
+    put(home.at("eastus", "dry", "new\nfile"), b"1")
+    put(home.at("eastus", "dry", "changed"), b"new content")
+    put(home.at("westus2", "dry", "changed"), b"old")
+    put(home.at("westus2", "dry", "extra"), b"stays")
+    before = tree(home.at("westus2", "dry"))
+    one, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/dry", "--dry-run", "--delete"))
+    assert tree(home.at("westus2", "dry")) == before
+    items = "\n".join(one["items"])
+    assert "*deleting   extra" in items and "changed" in items and "new\\#012file" in items, items
+    assert one["files_synced"] == 0 and one["dry_run"] is True and one["verified"] is False
+    plain, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/dry", "--dry-run"))
+    assert not any("deleting" in item for item in plain["items"]), plain
+    put(home.at("eastus", "dry-only-here", "f"))
+    missing, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/dry-only-here", "--dry-run"))
+    assert any(item.endswith(" f") for item in missing["items"]), missing
+    assert not os.path.exists(home.at("westus2", "dry-only-here"))
+    shown = home.ok("sync", "--dest", "westus2", "--paths", "/home/azureuser/dry", "--dry-run")
+    assert "nothing was changed" in shown.out and "changed" in shown.out, shown
+    no_keys(home)
+
+
+def fill(folder, count, first=0):
+    for i in range(first, count):
+        put(os.path.join(folder, "f%d" % i), b"%d" % i)
+
+
+def test_delete_is_guarded():
+    home = need()
+    here, there = home.at("eastus", "guard"), home.at("westus2", "guard")
+    path = ("--dest", "westus2", "--paths", "/home/azureuser/guard")
+    fill(here, 4)
+    result(home.sync(*path))
+    fill(there, 8, 4)
+    before = tree(there)
+    result(home.sync(*path))
+    assert tree(there) == before, "without --delete nothing goes"
+    result(home.sync(*path, "--delete"))
+    same(here, there)  # 4 of 8 is not more than half
+    fill(there, 9, 4)
+    before = tree(there)
+    asked = home.sync(*path, "--delete")
+    assert asked.code == 2 and asked.json()["error"]["error_type"] == "Declined", asked
+    assert "5 of 9 files" in asked.err, asked
+    assert tree(there) == before
+    put(os.path.join(here, "new"), b"new")
+    assert home.sync(*path, "--delete").code == 2
+    assert tree(there) == before, "a declined run must copy nothing"
+    one, = result(home.sync(*path, "--delete", "--yes"))
+    assert one["files_deleted"] == 5, one
+    same(here, there)
+    put(os.path.join(there, "extra"), b"x")
+    assert home.sync(*path, "--delete", "--max-delete", "0").code == 2
+    result(home.sync(*path, "--delete", "--max-delete", "1"))
+    same(here, there)
+    no_keys(home)
+
+
+def test_delete_refuses_an_empty_or_missing_source():
+    home = need()
+    there = home.at("westus2", "wiped")
+    fill(there, 3)
+    before = tree(there)
+    path = ("--dest", "westus2", "--paths", "/home/azureuser/wiped", "--delete", "--yes")
+    missing, = result(home.sync(*path), 2)
+    assert "does not exist" in missing["errors"][0], missing
+    os.makedirs(home.at("eastus", "wiped", "only", "folders"))
+    empty, = result(home.sync(*path), 2)
+    assert "is empty on eastus" in empty["errors"][0], empty
+    put(home.at("eastus", "wiped", "f.log"), b"left out")
+    result(home.sync(*path, "--exclude", "*.log"), 2)
+    assert tree(there) == before
+
+
+def test_excluded_files_stay_out_and_stay_there():
+    home = need()
+    here, there = home.at("eastus", "exclude"), home.at("westus2", "exclude")
+    for name in ("a.log", "keep", "cache/x", "src/cache/y", "src/keep"):
+        put(os.path.join(here, name))
+    put(os.path.join(there, "old.log"), b"excluded from deletion, too")
+    args = ("--dest", "westus2", "--paths", "/home/azureuser/exclude", "--exclude", "*.log,/cache/", "--delete", "--yes")
+    one, = result(home.sync(*args))
+    assert one["verified"] is True
+    assert sorted(tree(there)) == [b"keep", b"old.log", b"src", b"src/cache", b"src/cache/y", b"src/keep"]
+
+
+def test_bwlimit_limits():
+    home = need()
+    put(home.at("eastus", "slow", "f"), os.urandom(1 << 20))
+    slow, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/slow", "--bwlimit", "400"))
+    assert slow["duration_seconds"] > 1.5, slow
+    same(home.at("eastus", "slow"), home.at("westus2", "slow"))
+
+
+def test_progress_is_reported():
+    home = need()
+    put(home.at("eastus", "progress", "f"), os.urandom(3 << 20))
+    reply = home.ok("sync", "--dest", "westus2", "--paths", "/home/azureuser/progress", "--bwlimit", "2000", "-o", "jsonl")
+    events = [json.loads(line) for line in reply.out.splitlines()]
+    moving = [e for e in events if e.get("event") == "progress"]
+    assert moving and moving[-1]["done"] <= moving[-1]["total"] == 3 << 20, moving
+    assert any("ETA" in e["text"] for e in moving), moving
+
+
+def test_strategies():
+    home = need()
+    put(home.at("eastus", "strategy", "f"))
+    path = ("--dest", "westus2", "--paths", "/home/azureuser/strategy")
+    for name in ("rsync", "auto"):
+        one, = result(home.sync(*path, "--strategy", name))
+        assert one["strategy_used"] == "rsync"
+    wrong = home.sync(*path, "--strategy", "rsnyc")
+    assert wrong.code == 64 and "did you mean 'rsync'?" in wrong.json()["error"]["error_message"], wrong
+
+
+def test_bad_usage_changes_nothing():
+    home = need()
+    before = tree(home.at("westus2"))
+    for words, says in (
+            (("--source", "westus2", "--dest", "westus2"), "source and target regions cannot be the same"),
+            (("--dest", "eastus"), "source and target regions cannot be the same"),
+            ((), "no target is named"),
+            (("--dest", "westus2", "--all"), "exclude each other"),
+            (("--dest", "westus3"), "does not exist"),
+            (("--dest", "westus2", "--paths", "relative"), "relative"),
+            (("--dest", "westus2", "--paths", "/home/../etc"), ".."),
+            (("--dest", "westus2", "--paths", "/home/a\nb"), ""),
+            (("--dest", "westus2", "--paths", ""), "empty"),
+            (("--dest", "westus2", "--paths", "/etc"), "/etc"),
+            (("--dest", "westus2", "--paths", "/home/azureuser/x,/home/azureuser/x"), "twice"),
+            (("--dest", "westus2", "--bwlimit", "0"), "positive"),
+            (("--dest", "westus2", "--max-delete", "3"), "--delete"),
+            (("--dest", "westus2", "--exclude", "a[[:x:]]"), "exclude pattern")):
+        reply = home.sync(*words)
+        assert reply.code == 64, "%r: %r" % (words, reply)
+        assert says in reply.json()["error"]["error_message"], reply
+    assert tree(home.at("westus2")) == before
+    no_keys(home)
+
+
+def test_screen_follows_the_sample():
+    home = need()
+    put(home.at("eastus", "screen", "f"), b"12345")
+    shown = home.ok("sync", "--dest", "westus2", "--paths", "/home/azureuser/screen").out
+    for line in ("► Estimating transfer size...", "✓ Total: 1 files, 5B", "► Choosing sync strategy...", "✓ Strategy: RSYNC",
+                 "► Syncing eastus → westus2...", "✓ Sync complete in ", "  Files synced: 1", "  Data transferred: 5B",
+                 "  Success rate: 100%", "To verify: azlin ssh --region westus2"):
+        assert line in shown, "%s is missing:\n%s" % (line, shown)
+
+
+def test_interrupt_takes_the_key_back():
+    home = need()
+    put(home.at("eastus", "interrupt", "f"), os.urandom(4 << 20))
+    p = home.popen("sync", "--dest", "westus2", "--paths", "/home/azureuser/interrupt", "--bwlimit", "500")
+    jobs = home.at("eastus", ".local", "state", "azlin", "jobs")
+    end = time.monotonic() + 20
+    while not (os.path.isdir(jobs) and os.listdir(jobs)) and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(random.random() * 0.5)
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=60)
+    assert p.returncode == 130, p.returncode
+    no_keys(home)
+
+
+def test_sigkill_at_random_instants():
+    home = need()
+    here, there = home.at("eastus", "killed"), home.at("westus2", "killed")
+    rng = random.Random(20)
+    put(os.path.join(here, "big"), os.urandom(2 << 20))
+    fill(here, 50)
+    args = ("sync", "--dest", "westus2", "--paths", "/home/azureuser/killed", "--yes", "--delete")
+    began = time.monotonic()
+    home.ok(*args)
+    whole = time.monotonic() - began
+    for i in range(ROUNDS):
+        put(os.path.join(here, "big"), os.urandom(2 << 20))
+        p = home.popen(*args)
+        time.sleep(rng.random() * whole)
+        p.kill()
+        p.communicate(timeout=30)
+        home.ok("recover", "--yes")
+        no_keys(home)
+        assert json.load(open(os.path.join(home.path, "config.json")))
+    home.ok(*args)
+    same(here, there)
+    no_keys(home)
+    left = [n for n in os.listdir(home.path) if ".tmp" in n or n.endswith("~")]
+    assert not left, left
+
+
+def test_zz_clean_up():
+    if cloud is not None:
+        cloud.close()
+
+
+e2e.main(globals())
