@@ -6,7 +6,7 @@
 
 #define GIVE_UP_US (30 * G_USEC_PER_SEC)
 #define MAX_WAIT_MS 16
-#define TORN_TRIES 3 /* an editor that is just saving shows half a file */
+#define TORN_TRIES 3 /* a hand's editor that is just saving shows half a file */
 #define TORN_WAIT_MS 50
 
 typedef struct {
@@ -124,7 +124,7 @@ locked(Work *work)
   GError *hopeless = NULL;
   store_remove_leftovers(store);
   StoreState state = store_load(store, &document, &error);
-  if (state == STORE_DAMAGED && work->torn++ < TORN_TRIES) {
+  if (state == STORE_DAMAGED && work->torn++ < TORN_TRIES && store_is_being_saved(store)) {
     wait_a_little(work, TORN_WAIT_MS);
     return;
   }

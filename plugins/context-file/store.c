@@ -160,6 +160,13 @@ store_load(Store *store, Document **ret_document, GError **error)
   return state;
 }
 
+gboolean
+store_is_being_saved(Store *store)
+{
+  struct stat st;
+  return stat(store->path, &st) == 0 && ABS(g_get_real_time() / G_USEC_PER_SEC - st.st_mtim.tv_sec) <= 1;
+}
+
 /* ---- writing ---- */
 
 typedef struct {

@@ -19,6 +19,8 @@ void store_clear(Store *store);
 gboolean store_lock(Store *store, int *ret_fd, GError **error);
 /* The newest state; an empty one when there is none yet. Needs no lock. */
 StoreState store_load(Store *store, Document **ret_document, GError **error);
+/* config.json changed within the last second: damage may be an editor's half-written file. */
+gboolean store_is_being_saved(Store *store);
 /* Under the lock: keeps the damaged file, puts the last good generation in its place and says so. */
 Document *store_restore(Store *store, const char *why, GError **error);
 /* Under the lock: durable when it returns TRUE, untouched when FALSE. */

@@ -45,4 +45,5 @@ AzlinVm *context_get(BrickHost *host, const char *region);
 char *home_file(BrickHost *host, const char *name);
 char *home_read(BrickHost *host, const char *name); /* fails the test if it cannot */
 void home_write(BrickHost *host, const char *name, const char *text);
+void home_write_bytes(BrickHost *host, const char *name, const char *bytes, gsize length);
 gboolean home_has(BrickHost *host, const char *name);

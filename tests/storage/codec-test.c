@@ -259,12 +259,8 @@ static void
 health_round_trip(void)
 {
   AzlinVm vm = { .size = sizeof vm, .region = "eastus", .vm_name = "vm-1" };
-  AzlinEvidence tcp = { .size = sizeof tcp,
-                        .vantage = "here",
-                        .probe = "tcp",
-                        .outcome = "refused",
-                        .ms = 1.5,
-                        .at = NOON };
+  AzlinEvidence tcp
+      = { .size = sizeof tcp, .vantage = "here", .probe = "tcp", .outcome = "refused", .ms = 1.5, .at = NOON };
   const AzlinEvidence *const evidence[] = { &tcp, NULL };
   AzlinHealth health = { .size = sizeof health,
                          .vm = &vm,
