@@ -1,5 +1,6 @@
 /* Makes a machine in steps that a second run can go on from: record, host key, user key, start. */
 #include "create.h"
+#include "keys.h"
 #include "layout.h"
 #include "place.h"
 #include "power.h"
@@ -70,7 +71,7 @@ static void
 admit_and_start(Create *create)
 {
   GError *error = NULL;
-  if (!layout_admit_key(create->machine, create->public_key, &error)) {
+  if (!keys_admit_key(create->machine, create->public_key, &error)) {
     create_fail(create, error);
     return;
   }
@@ -89,7 +90,7 @@ key_made(AzlinOp *op, gpointer data)
     g_autofree char *said = local_said(reply);
     error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "ssh-keygen cannot make a host key for machine %s: %s",
                         create->machine->name, said);
-  } else if (layout_read_host_key(create->machine, &error))
+  } else if (keys_read_host_key(create->machine, &error))
     machine_save(create->machine, &error);
   if (error != NULL)
     create_fail(create, error);
@@ -100,7 +101,7 @@ key_made(AzlinOp *op, gpointer data)
 static void
 make_host_key(Create *create)
 {
-  g_autofree char *path = layout_host_key_path(create->machine);
+  g_autofree char *path = keys_host_key_path(create->machine);
   g_autofree char *keygen = local_find_program(create->local, "ssh-keygen");
   const char *argv[] = { keygen, "-q", "-t", "ed25519", "-N", "", "-C", create->machine->name, "-f", path, NULL };
   AzlinExec request = { .size = sizeof request, .argv = argv };
@@ -127,7 +128,7 @@ prepare(Create *create, GError **error)
   Machine *machine = create->machine;
   if (machine->address == NULL && !place_choose(create->local, machine, error))
     return FALSE;
-  return machine_save(machine, error) && layout_make(machine, error);
+  return machine_save(machine, error) && (machine->complete || layout_make(machine, error));
 }
 
 static void

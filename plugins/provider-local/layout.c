@@ -14,11 +14,13 @@ static const struct {
   const char *path;
   int mode;
 } FOLDERS[] = {
-  { "etc", 0700 },          { "ssh", 0700 },          { "root", 0755 },           { "root/etc", 0755 },
-  { "root/usr", 0755 },     { "root/dev", 0755 },     { "root/proc", 0755 },      { "root/home", 0755 },
-  { "root/root", 0700 },    { "root/tmp", 01777 },    { "root/run", 0755 },       { "root/run/sshd", 0755 },
-  { "root/srv", 0755 },     { "root/opt", 0755 },     { "root/mnt", 0755 },       { "root/var", 0755 },
-  { "root/var/lib", 0755 }, { "root/var/log", 0755 }, { "root/var/cache", 0755 }, { "root/var/tmp", 01777 },
+  { "etc", 0700 },           { "ssh", 0700 },          { "root", 0755 },
+  { "root/etc", 0755 },      { "root/usr", 0755 },     { "root/dev", 0755 },
+  { "root/proc", 0755 },     { "root/home", 0755 },    { "root/root", 0700 },
+  { "root/tmp", 01777 },     { "root/run", 0755 },     { "root/srv", 0755 },
+  { "root/opt", 0755 },      { "root/mnt", 0755 },     { "root/var", 0755 },
+  { "root/var/lib", 0755 },  { "root/var/log", 0755 }, { "root/var/cache", 0755 },
+  { "root/var/tmp", 01777 },
 };
 
 static gboolean
@@ -136,48 +138,6 @@ layout_configure(Machine *machine, GError **error)
          && write_file(machine, "ssh/sshd_config", config, 0600, error);
 }
 
-gboolean
-layout_admit_key(Machine *machine, const char *public_key, GError **error)
-{
-  g_autofree char *below = g_strdup_printf("root/home/%s/.ssh/authorized_keys", machine->ssh_user);
-  g_autofree char *path = machine_path(machine, below);
-  g_autofree char *old = NULL;
-  /* The file is the machine's: it may have made a link of it that leads out of its tree. */
-  if (g_file_test(path, G_FILE_TEST_IS_SYMLINK) && unlink(path) != 0)
-    return fail_errno(machine, below, error);
-  if (!g_file_get_contents(path, &old, NULL, NULL))
-    old = g_strdup("");
-  g_auto(GStrv) lines = g_strsplit(old, "\n", 0);
-  if (g_strv_contains((const char *const *) lines, public_key))
-    return TRUE;
-  gboolean ended = old[0] == '\0' || g_str_has_suffix(old, "\n");
-  g_autofree char *text = g_strconcat(old, ended ? "" : "\n", public_key, "\n", NULL);
-  return write_file(machine, below, text, 0600, error);
-}
-
-char *
-layout_host_key_path(Machine *machine)
-{
-  return machine_path(machine, "ssh/ssh_host_ed25519_key");
-}
-
-gboolean
-layout_read_host_key(Machine *machine, GError **error)
-{
-  g_autofree char *path = machine_path(machine, "ssh/ssh_host_ed25519_key.pub");
-  g_autofree char *text = NULL;
-  if (!g_file_get_contents(path, &text, NULL, error))
-    return FALSE;
-  g_auto(GStrv) words = g_strsplit(g_strstrip(text), " ", 3);
-  if (g_strv_length(words) < 2 || strcmp(words[0], "ssh-ed25519") != 0) {
-    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_STORAGE, "the host key of machine %s is none", machine->name);
-    return FALSE;
-  }
-  g_free(machine->host_key);
-  machine->host_key = g_strjoin(" ", words[0], words[1], NULL);
-  return TRUE;
-}
-
 static void
 add(GPtrArray *argv, ...)
 {
@@ -236,11 +196,13 @@ layout_command(Local *local, Machine *machine, gboolean check_only)
   add_mask(argv, local);
   add_own_files(argv, machine);
   add(argv, "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/dev/shm", NULL);
+  /* As on any machine, what stands in /run ends with it, and sshd finds its folder whatever became of the tree. */
+  add(argv, "--perms", "0755", "--tmpfs", "/run", "--perms", "0755", "--dir", "/run/sshd", NULL);
   add(argv, "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--hostname", machine->name, NULL);
   add(argv, "--clearenv", "--setenv", "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL);
   add(argv, "--chdir", "/", "--as-pid-1", sshd, check_only ? "-t" : "-D", NULL);
   if (!check_only)
-    add(argv, "-E", "/var/log/sshd.log", NULL);
+    add(argv, "-E", "/run/sshd.log", NULL);
   g_ptr_array_add(argv, NULL);
   return (char **) g_ptr_array_free(argv, FALSE);
 }

@@ -144,7 +144,7 @@ prepare(Change *change, GError **error)
   }
   /* Saved before the process exists: a record with an old number would call the new process dead. */
   machine->pid = 0;
-  return layout_make(machine, error) && layout_configure(machine, error) && machine_save(machine, error);
+  return layout_configure(machine, error) && machine_save(machine, error);
 }
 
 void

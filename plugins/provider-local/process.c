@@ -72,16 +72,34 @@ all_pids(void)
   return pids;
 }
 
+static gboolean
+is_live_child(int pid, int outer)
+{
+  Stat stat;
+  return read_stat(pid, &stat) && stat.parent == outer && stat.state != 'Z' && stat.state != 'X';
+}
+
+int
+process_child_by_scan(int outer)
+{
+  g_autoptr(GArray) pids = all_pids();
+  for (guint i = 0; i < pids->len; i++)
+    if (is_live_child(g_array_index(pids, int, i), outer))
+      return g_array_index(pids, int, i);
+  return 0;
+}
+
 int
 process_child_of(int outer)
 {
-  g_autoptr(GArray) pids = all_pids();
-  for (guint i = 0; i < pids->len; i++) {
-    int pid = g_array_index(pids, int, i);
-    Stat stat;
-    if (read_stat(pid, &stat) && stat.parent == outer && stat.state != 'Z' && stat.state != 'X')
-      return pid;
-  }
+  g_autofree char *path = g_strdup_printf("/proc/%d/task/%d/children", outer, outer);
+  g_autofree char *text = NULL;
+  if (!g_file_get_contents(path, &text, NULL, NULL))
+    return process_alive(outer) ? process_child_by_scan(outer) : 0;
+  g_auto(GStrv) pids = g_strsplit(text, " ", 0);
+  for (gsize i = 0; pids[i] != NULL; i++)
+    if (atoi(pids[i]) > 0 && is_live_child(atoi(pids[i]), outer))
+      return atoi(pids[i]);
   return 0;
 }
 

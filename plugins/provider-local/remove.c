@@ -7,12 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct {
+typedef struct _Remove Remove;
+struct _Remove {
   Local *local;
   Machine *machine;
   AzlinOp *op;
   char *trash;
-} Remove;
+  gboolean opened;
+  void (*after)(Remove *self); /* once the trash is empty */
+};
 
 static void
 remove_end(Remove *self, GError *error)
@@ -36,18 +39,42 @@ trash_path(Local *local, const char *name)
   return g_build_filename(local->host->api->state_dir(local->host), hidden, NULL);
 }
 
+static void remove_trash(Remove *self);
+
+static void
+opened_up(AzlinOp *op, gpointer data)
+{
+  remove_trash(data);
+}
+
+/* A plain user cannot empty folders that a machine made read-only; they are opened up then, once. */
+static void
+open_up(Remove *self)
+{
+  const char *argv[] = { "chmod", "-R", "u+rwX", "--", self->trash, NULL };
+  AzlinExec request = { .size = sizeof request, .argv = argv };
+  AzlinOp *child = self->local->host->api->op_new(self->op, "open the folders", 0, opened_up, self);
+  self->opened = TRUE;
+  self->local->host->api->exec(self->local->host, &request, child);
+}
+
 static void
 tree_removed(AzlinOp *op, gpointer data)
 {
   Remove *self = data;
   const AzlinHostApi *api = self->local->host->api;
-  GError *error = NULL;
-  if (api->op_error(op) != NULL)
-    error = g_error_copy(api->op_error(op));
-  else if (api->op_reply(op)->status != 0)
-    error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_STORAGE, "machine %s is off, but part of its files is left in %s",
-                        self->machine->name, self->trash);
-  remove_end(self, error);
+  const GError *cut = api->op_error(op);
+  gboolean left = cut == NULL && api->op_reply(op)->status != 0;
+  if (left && !self->opened)
+    open_up(self);
+  else if (cut != NULL)
+    remove_end(self, g_error_copy(cut));
+  else if (left)
+    remove_end(self,
+               g_error_new(AZLIN_ERROR, AZLIN_ERROR_STORAGE, "machine %s is off, but part of its files is left in %s",
+                           self->machine->name, self->trash));
+  else
+    self->after(self);
 }
 
 static void
@@ -70,16 +97,20 @@ move_away(Machine *machine, const char *trash, GError **error)
 }
 
 static void
-trash_emptied(AzlinOp *op, gpointer data)
+all_removed(Remove *self)
 {
-  Remove *self = data;
+  remove_end(self, NULL);
+}
+
+static void
+trash_is_free(Remove *self)
+{
   GError *error = NULL;
-  if (self->local->host->api->op_error(op) != NULL)
-    error = g_error_copy(self->local->host->api->op_error(op));
-  if (error != NULL || !move_away(self->machine, self->trash, &error))
-    remove_end(self, error);
-  else
+  self->after = all_removed;
+  if (move_away(self->machine, self->trash, &error))
     remove_trash(self);
+  else
+    remove_end(self, error);
 }
 
 static void
@@ -91,18 +122,12 @@ stopped(AzlinOp *op, gpointer data)
     remove_end(self, g_error_copy(error));
     return;
   }
-  if (!g_file_test(self->trash, G_FILE_TEST_IS_DIR)) {
-    GError *failed = NULL;
-    if (move_away(self->machine, self->trash, &failed))
-      remove_trash(self);
-    else
-      remove_end(self, failed);
-    return;
-  }
-  const char *argv[] = { "rm", "-rf", "--", self->trash, NULL };
-  AzlinExec request = { .size = sizeof request, .argv = argv };
-  AzlinOp *child = self->local->host->api->op_new(self->op, "remove old files", 0, trash_emptied, self);
-  self->local->host->api->exec(self->local->host, &request, child);
+  /* What an earlier, interrupted removal has left is in the way of the new name. */
+  self->after = trash_is_free;
+  if (g_file_test(self->trash, G_FILE_TEST_IS_DIR))
+    remove_trash(self);
+  else
+    trash_is_free(self);
 }
 
 void

@@ -323,6 +323,20 @@ def test_address_range_is_checked_and_kept():
         assert vm["public_ip"].startswith("127.99.7.") and 1234 <= vm["ssh_port"] < 11234, vm
 
 
+def test_links_out_of_the_tree_are_not_followed():
+    with Cloud() as cloud:
+        vm = cloud.create("sly")
+        outside = os.path.join(cloud.root, "outside")
+        os.mkdir(outside)
+        cloud.ssh(vm, "mv ~/.ssh ~/keys && ln -s %s ~/.ssh; rm -rf /var /run/sshd; ln -s %s /var" % (outside, outside))
+        cloud.ok("power", "sly", "stopped")
+        assert cloud.ok("power", "sly", "running")["power"] == "running"
+        assert "~/.ssh" in cloud.fails(*cloud.create_words("sly"))
+        assert os.listdir(outside) == []
+        cloud.ok("delete", "sly")
+        assert os.path.isdir(outside)
+
+
 def test_locked_machine():
     import fcntl
     with Cloud() as cloud:
@@ -396,7 +410,7 @@ def test_plain_user():
         vm = cloud.create("plain")
         assert cloud.ssh(vm, "id -u; id -un; echo ~").split() == [str(uid), "azureuser", "/home/azureuser"]
         assert "/dev/pts/" in cloud.ssh(vm, "-tt", "tty")
-        cloud.ssh(vm, "echo kept > data; echo top > /top")
+        cloud.ssh(vm, "echo kept > data; echo top > /top; mkdir -p ro/x && touch ro/x/f && chmod -R a-w ro")
         assert cloud.ok("power", "plain", "stopped")["stop_cause"] == "requested"
         cloud.ok("power", "plain", "running")
         assert cloud.ssh(vm, "cat data /top").split() == ["kept", "top"]
