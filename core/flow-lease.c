@@ -76,13 +76,27 @@ renew_later(AzLease *lease)
   lease->timer = az_clock_after(az_engine_clock(lease->engine), lease->ttl_s * 1000 / 3, renew, lease);
 }
 
+/* What kept us from the lock; a coordinator that is silent or makes no sense cannot be had, whatever its reason. */
+static GError *
+no_lock(AzlinOp *op)
+{
+  const GError *error = az_op_error(op);
+  if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT))
+    return g_error_new(AZLIN_ERROR, AZLIN_ERROR_LOCKED, "The coordinator did not answer (%s)", error->message);
+  if (error)
+    return g_error_copy(error);
+  if (!az_op_variant(op) || !g_variant_is_of_type(az_op_variant(op), G_VARIANT_TYPE_UINT64))
+    return g_error_new(AZLIN_ERROR, AZLIN_ERROR_LOCKED, "The coordinator gave no token for the lock");
+  return NULL;
+}
+
 static void
 acquired(AzlinOp *op, gpointer data)
 {
   AzLease *lease = data;
-  const GError *error = az_op_error(op);
+  GError *error = no_lock(op);
   if (error) {
-    az_job_fail(lease->job, g_error_copy(error));
+    az_job_fail(lease->job, error);
     lease_free(lease);
     return;
   }
