@@ -107,7 +107,7 @@ print_foot(Terminal *t, const GArray *lines)
   else
     terminal_line(t, INK_WARN, "Primary: none. Choose one: azlin regions set-primary REGION\n");
   terminal_line(t, INK_PLAIN, "To check health: azlin regions health");
-  if (target)
+  if (primary && target)
     terminal_line(t, INK_PLAIN, "To failover: azlin failover --to %s", target->region);
 }
 
