@@ -36,6 +36,10 @@ append_line(GString *text, Region *region)
     g_string_append_len(text, region->text, (gssize) region->length);
     return;
   }
+  if (g_str_equal(json_object_iter_key(json_object_iter(region->json)), "region")) {
+    json_dump_callback(region->json, append_chunk, text, 0);
+    return;
+  }
   json_auto_t *ordered = json_object();
   json_object_set(ordered, "region", json_object_get(region->json, "region"));
   json_object_foreach(region->json, key, value) json_object_set(ordered, key, value);

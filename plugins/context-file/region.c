@@ -1,33 +1,45 @@
 /* One region's record between its JSON object and AzlinVm: a table over AZLIN_VM_FIELDS. */
 #include "region.h"
-#include <stdio.h>
 #include <string.h>
 
 #define DEFAULT_PORT 22
 #define DEFAULT_STATUS "unknown"
 #define MAX_PORT 65535
+#define JULIAN_1970 719163 /* day number of 1970-01-01 in GDate */
 
 /* ---- times ---- */
+
+static int
+digits(const char *text, guint n)
+{
+  int value = 0;
+  for (guint i = 0; i < n; i++) {
+    if (!g_ascii_isdigit(text[i]))
+      return -1;
+    value = value * 10 + (text[i] - '0');
+  }
+  return value;
+}
 
 /* azlin's own form, "2025-12-01T10:00:00Z", without the cost of a general parser per record. */
 static gboolean
 read_plain_time(const char *text, gint64 *ret_usec)
 {
-  int year, month, day, hour, minute, second, used = 0;
-  if (strlen(text) != strlen("2025-12-01T10:00:00Z") || text[19] != 'Z')
+  static const char form[] = "....-..-..T..:..:..Z";
+  for (guint i = 0; i < sizeof form; i++)
+    if (form[i] != '.' && text[i] != form[i])
+      return FALSE;
+    else if (text[i] == '\0' && form[i] != '\0')
+      return FALSE;
+  int year = digits(text, 4), month = digits(text + 5, 2), day = digits(text + 8, 2);
+  int hour = digits(text + 11, 2), minute = digits(text + 14, 2), second = digits(text + 17, 2);
+  if (year < 1970 || month < 1 || day < 1 || hour < 0 || minute < 0 || second < 0 || hour > 23 || minute > 59
+      || second > 59 || !g_date_valid_dmy((GDateDay) day, (GDateMonth) month, (GDateYear) year))
     return FALSE;
-  if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2dZ%n", &year, &month, &day, &hour, &minute, &second, &used) != 6
-      || used != 20)
-    return FALSE;
-  if (!g_date_valid_dmy((GDateDay) day, (GDateMonth) month, (GDateYear) year) || hour > 23 || minute > 59
-      || second > 59)
-    return FALSE;
-  GDate date, epoch;
+  GDate date;
   g_date_clear(&date, 1);
-  g_date_clear(&epoch, 1);
   g_date_set_dmy(&date, (GDateDay) day, (GDateMonth) month, (GDateYear) year);
-  g_date_set_dmy(&epoch, 1, G_DATE_JANUARY, 1970);
-  gint64 days = g_date_days_between(&epoch, &date);
+  gint64 days = (gint64) g_date_get_julian(&date) - JULIAN_1970;
   *ret_usec = (((days * 24 + hour) * 60 + minute) * 60 + second) * G_USEC_PER_SEC;
   return TRUE;
 }
