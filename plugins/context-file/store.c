@@ -111,8 +111,10 @@ parse_file(Store *store, const char *path, Document **ret_document, GError **err
     return state;
   gsize length = (gsize) st.st_size;
   gint64 mtime = (gint64) st.st_mtim.tv_sec * G_USEC_PER_SEC + st.st_mtim.tv_nsec / 1000;
-  gboolean untouched = seal_names_time(text, length, mtime) && seal_check(text, length) != SEAL_FITS;
+  gboolean untouched = seal_names_time(text, length, mtime);
   DocumentState parsed = document_parse(text, length, &document, &problem);
+  if (document != NULL && document->seal == SEAL_FITS)
+    untouched = FALSE;
   if (parsed == DOCUMENT_REFUSED && !untouched)
     return fail_config(error, STORE_FAILED, path, problem);
   if (parsed != DOCUMENT_FINE)
