@@ -1,21 +1,48 @@
 /* A failover that a crash cut off: what was committed is finished, what was not is undone. */
 #include "flow-failover.h"
 
+#define LOCK_TTL_S 120
+#define LOCK_MS 10000
 #define UNDO_MS 60000
 #define NOTE_MS 10000
 
 typedef struct {
   AzEngine *engine;
   AzlinOp *op;
-  guint64 epoch, epoch_now;
+  guint64 epoch, epoch_now, token; /* token 0: the lock is not held */
   char *from, *to, *primary;
   gboolean ran, power_asked, deallocate;
   AzlinVm *source, *target; /* as stored now; NULL = gone */
 } Recovery;
 
+static const AzlinCoordinator *
+coordinator(Recovery *recovery, gpointer *ret_self, GError **error)
+{
+  return az_engine_lookup(recovery->engine, AZLIN_KIND_COORDINATOR, NULL, ret_self, error);
+}
+
+static void
+on_released(AzlinOp *op, gpointer data)
+{
+  if (az_op_error(op) != NULL)
+    g_info("lock not released, it runs out by itself: %s", az_op_error(op)->message);
+}
+
+static void
+release(Recovery *recovery)
+{
+  gpointer self = NULL;
+  const AzlinCoordinator *brick = coordinator(recovery, &self, NULL);
+
+  if (brick != NULL && recovery->token != 0)
+    brick->release(self, "failover", recovery->token,
+                   az_op_new_root(az_engine_clock(recovery->engine), "release", LOCK_MS, NULL, on_released, NULL));
+}
+
 static void
 recovery_free(Recovery *recovery)
 {
+  release(recovery);
   g_free(recovery->from);
   g_free(recovery->to);
   g_free(recovery->primary);
@@ -150,18 +177,32 @@ on_list(AzlinOp *op, gpointer data)
     context->info(self, az_op_new(recovery->op, "info", 0, on_info, recovery));
 }
 
+static void
+on_locked(AzlinOp *op, gpointer data)
+{
+  Recovery *recovery = data;
+  gpointer self = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (az_op_error(op) != NULL) {
+    fail(recovery, az_op_error(op));
+    return;
+  }
+  recovery->token = g_variant_get_uint64(az_op_variant(op));
+  const AzlinContext *context = az_engine_lookup(recovery->engine, AZLIN_KIND_CONTEXT, NULL, &self, &error);
+  if (context == NULL)
+    fail(recovery, error);
+  else
+    context->list(self, az_op_new(recovery->op, "list", 0, on_list, recovery));
+}
+
 void
 az_failover_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op)
 {
   gpointer self = NULL;
-  GError *error = NULL;
-  const AzlinContext *context = az_engine_lookup(engine, AZLIN_KIND_CONTEXT, NULL, &self, &error);
-
-  if (context == NULL) {
-    az_op_fail(op, error);
-    return;
-  }
+  g_autoptr(GError) error = NULL;
   Recovery *recovery = g_new0(Recovery, 1);
+
   *recovery = (Recovery){ .engine = engine, .op = op };
   if (!g_variant_lookup(entry->undo, "from", "s", &recovery->from)
       || !g_variant_lookup(entry->undo, "to", "s", &recovery->to)
@@ -174,5 +215,9 @@ az_failover_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op)
   g_variant_lookup(entry->undo, "ran", "b", &recovery->ran);
   g_variant_lookup(entry->undo, "power-asked", "b", &recovery->power_asked);
   g_variant_lookup(entry->undo, "deallocate", "b", &recovery->deallocate);
-  context->list(self, az_op_new(op, "list", 0, on_list, recovery));
+  const AzlinCoordinator *brick = coordinator(recovery, &self, &error);
+  if (brick == NULL)
+    fail(recovery, error);
+  else
+    brick->acquire(self, "failover", LOCK_TTL_S, az_op_new(op, "lock", LOCK_MS, on_locked, recovery));
 }

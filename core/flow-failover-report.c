@@ -9,6 +9,13 @@ source_health(AzFailover *run)
   return run->source_health != NULL ? az_health_copy_get(run->source_health) : NULL;
 }
 
+/* Rounded down: certainty is never claimed. */
+static double
+percent(double confidence)
+{
+  return (double) (int) (confidence * 1000) / 10;
+}
+
 /* ---- screens ---- */
 
 static const char *
@@ -52,7 +59,7 @@ az_failover_say_target(AzFailover *run)
     az_job_message(run->job, "ok", NULL, "Target region healthy");
   if (!source_health(run)->healthy)
     az_job_message(run->job, run->decision.should_auto_failover ? "ok" : "warn", NULL,
-                   "Auto-failover confidence: %.1f%%", run->decision.confidence * 100);
+                   "Auto-failover confidence: %.1f%%", percent(run->decision.confidence));
 }
 
 static void
@@ -103,7 +110,8 @@ az_failover_say_explanation(AzFailover *run)
     const AzlinWeight *weight = &g_array_index(decision->weights, AzlinWeight, i);
     az_job_message(run->job, "detail", NULL, "%+6.2f  %s", weight->weight, weight->what);
   }
-  az_job_message(run->job, "detail", NULL, "Confidence that the machine is lost: %.2f%%", decision->confidence * 100);
+  az_job_message(run->job, "detail", NULL, "Confidence that the machine is lost: %.1f%%",
+                 percent(decision->confidence));
   az_job_message(run->job, "step", NULL, "Targets, best first...");
   for (guint i = 0; decision->ranking != NULL && i < decision->ranking->len; i++)
     az_job_message(run->job, "detail", NULL, "%s", (const char *) g_ptr_array_index(decision->ranking, i));

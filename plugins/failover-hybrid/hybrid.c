@@ -1,6 +1,7 @@
 /* failover-hybrid: the pure judgement whether a primary is lost: automatic when the evidence is clear, manual
  * otherwise. */
 #include "hybrid.h"
+#include <math.h>
 
 /* A verdict: its sentence and what would change it; both owned by the decision that takes them. */
 G_GNUC_PRINTF(2, 3)
@@ -13,6 +14,13 @@ say(char **slot, const char *format, ...)
   g_free(*slot);
   *slot = g_strdup_vprintf(format, arguments);
   va_end(arguments);
+}
+
+/* Rounded down: certainty is never claimed. */
+static double
+percent(double confidence)
+{
+  return floor(confidence * 1000) / 10;
 }
 
 static const char *
@@ -112,7 +120,8 @@ judge_sum(const Hybrid *self, AzlinMode mode, const HybridSum *sum, AzlinDecisio
     g_autofree char *span = g_strdup_printf(" for %u s", sum->dark_seconds);
     say(&out->reason, "%s from %u of %u vantages%s, confidence %.1f %% (needed: %.1f %%)",
         sum->power == HYBRID_POWER_ENDED ? "the machine ended by itself and is dark" : failure_words(out->failure),
-        sum->settled, sum->counting, sum->dark_seconds > 0 ? span : "", out->confidence * 100, self->threshold * 100);
+        sum->settled, sum->counting, sum->dark_seconds > 0 ? span : "", percent(out->confidence),
+        self->threshold * 100);
     say(&out->what_would_change, "one vantage that sees the machine alive");
     return;
   }
@@ -123,7 +132,7 @@ judge_sum(const Hybrid *self, AzlinMode mode, const HybridSum *sum, AzlinDecisio
         failure_words(out->failure), sum->counting, sum->settled, sum->counting);
   else
     say(&out->reason, "%s from %u vantages, but confidence is %.1f %% where %.1f %% is needed",
-        failure_words(out->failure), sum->counting, out->confidence * 100, self->threshold * 100);
+        failure_words(out->failure), sum->counting, percent(out->confidence), self->threshold * 100);
   if (out->more_evidence_helps)
     say(&out->what_would_change, "darkness of %u probes in a row, at least %u s, in each of them", self->fall,
         self->fall * self->interval_s);

@@ -9,8 +9,11 @@ typedef struct {
   const char *reason; /* substring */
 } Golden;
 
-/* The seed's fixed figures (net >= .90, ssh >= .85 from one look, degraded .50 to .70) and "auto forces even a stopped
- * machine" are superseded by computed confidence; stopped < .60 and unknown < .50 still hold and stand below. */
+/* Acceptance cases of the seed that computed confidence supersedes: failover_decision_auto_high_confidence (.95 from
+ * one look), failover_decision_manual_low_confidence (.40), confidence_network (>= .90 from one look), confidence_ssh
+ * (>= .85 from one look), confidence_degraded (.50 to .70), auto_mode_forces_auto_failover (even for a stopped
+ * machine). With full evidence network and SSH failures reach the seed's figures; stopped < .60 and unknown < .50 hold.
+ * The other cases stand in the table of verdicts, each in all three modes. */
 static const Golden confidences[] = {
   { { .name = "one probe fails",
       .failure = AZLIN_FAILURE_NETWORK_UNREACHABLE,

@@ -138,6 +138,19 @@ def test_one_vantage_is_never_automatic():
         assert fleet.primary() == "eastus"
 
 
+def test_hanging_sshd_is_switched_behind_a_fence():
+    """The machine is on and accepts connections, but its sshd says nothing: settled darkness, then power off."""
+    quick = CONFIG + "[failover.hybrid]\nfall=4\nprimary-interval=1\n"
+    with Fleet("eastus", "westus2", config=quick) as fleet:
+        pid = fleet.pid("eastus")
+        os.kill(pid, signal.SIGSTOP)
+        r, result = fleet.failover("--auto")
+        assert r.code == 0 and result["fence"] == "confirmed" and fleet.primary() == "westus2", r
+        assert result["decision"]["failure_type"] == "ssh_connection_failed", r
+        assert result["duration_seconds"] >= 4, r
+        assert gone(pid), "the fence left the old machine running"
+
+
 def test_both_dead_is_not_safe():
     with Fleet("eastus", "westus2") as fleet:
         fleet.kill("eastus")
