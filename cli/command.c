@@ -5,7 +5,7 @@
 
 #include "render.h"
 
-static const char *const hidden_in_new[] = { "primary", "max-concurrent", "sync-after", NULL };
+static const char *const hidden_in_new[] = { "primary", "max-concurrent", "sync-after", "resume", NULL };
 
 static const Flag origin_flags[] = {
   { .name = "origin", .type = "b", .help = "show where each value comes from" },

@@ -6,12 +6,10 @@
 static void
 print_details(GVariant *error)
 {
-  const char *type = "", *details = "";
-  g_variant_lookup(error, "error_type", "&s", &type);
+  const char *details = "";
   g_variant_lookup(error, "log_details", "&s", &details);
-  g_autofree char *shown_type = text_clean_line(type);
   g_autofree char *shown = text_clean_line(details);
-  fprintf(stderr, "  Details: %s: %s\n", shown_type, shown);
+  fprintf(stderr, "  Details: %s\n", shown);
 }
 
 void

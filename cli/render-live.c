@@ -82,7 +82,7 @@ live_bar(guint64 done, guint64 total, const char *text, double seconds)
   if (*harmless)
     g_string_append_printf(line, " %s", harmless);
   if (done && done < total && seconds >= 1 && !strstr(harmless, "ETA")) {
-    g_autofree char *left = text_duration(seconds / (double) done * (double) (total - done));
+    g_autofree char *left = text_clock(seconds / (double) done * (double) (total - done));
     g_string_append_printf(line, " ETA: %s", left);
   }
   return g_string_free(g_steal_pointer(&line), FALSE);
@@ -118,7 +118,7 @@ static void
 draw_region(Live *live, LiveRegion *region, int width)
 {
   g_autofree char *name = text_pad(region->name, width);
-  g_autofree char *elapsed = text_duration(seconds_since(live, region->since));
+  g_autofree char *elapsed = text_clock(seconds_since(live, region->since));
   g_autofree char *line = g_strdup_printf("  %s %s  %s  %s", spinner(live), name, elapsed, region->text);
   draw_line(live, INK_STEP, line);
 }
@@ -222,8 +222,7 @@ live_progress(Live *live, guint64 done, guint64 total, const char *text)
   live->text = g_strdup(text);
   if (done >= total)
     live->progress_since = 0;
-  keep_ticking(live);
-  redraw(live);
+  keep_ticking(live); /* progress comes far oftener than an eye can follow: the next tick draws it */
 }
 
 void

@@ -200,6 +200,12 @@ text_duration(double seconds)
 }
 
 char *
+text_clock(double seconds)
+{
+  return seconds < 1 ? g_strdup("0s") : text_duration((double) (guint64) seconds);
+}
+
+char *
 text_bytes(guint64 bytes)
 {
   static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };

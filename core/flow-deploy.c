@@ -299,7 +299,6 @@ static const AzFlag flags[] = {
   { "accept-new", 0, "b", NULL, "trust a host key seen first when no other channel gives it" },
   { "dry-run", 0, "b", NULL, "print the plan and change nothing" },
   { "resume", 0, "b", NULL, "go on with a deploy that was interrupted" },
-  { "yes", 'y', "b", NULL, "ask nothing" },
   { 0 },
 };
 

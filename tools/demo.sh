@@ -25,7 +25,7 @@ field() { # one field of one region out of `regions list -o json`
 print(next(r[sys.argv[2]] for r in json.load(sys.stdin)["regions"] if r["region"] == sys.argv[1]))' "$1" "$2"
 }
 started=$SECONDS
-run deploy -r us,eu,asia --yes
+run deploy -r us,eu,asia
 run regions list
 run regions health
 run ssh -- "mkdir -p project && echo 'the answer is 42' > project/answer && hostname"

@@ -50,12 +50,12 @@ def test_elapsed_time_moves_and_narrow_lines_do_not_wrap():
     with e2e.Home(LOCAL) as h:
         slow = os.path.join(h.root, "slow-bwrap")
         with open(slow, "w") as f:
-            f.write("#!/bin/sh\nsleep 1.2\nexec %s \"$@\"\n" % shutil.which("bwrap"))
+            f.write("#!/bin/sh\nsleep 2.2\nexec %s \"$@\"\n" % shutil.which("bwrap"))
         os.chmod(slow, 0o755)
         h.write_config(LOCAL + "[provider.local]\nbwrap=%s\n" % slow)
         s = at_terminal(h, "deploy", "-r", "southeastasia", columns=40)
         assert s.finish() == 0, s.raw
-        shown = set(re.findall(r"southeastasia  ([0-9.]+m?s)", s.raw))
+        shown = set(re.findall(r"southeastasia  ([0-9]+s)", s.raw))
         assert len(shown) >= 3, "the clock of the region stood still: %r" % shown
         for line in re.split("\r?\n", s.raw):
             live = re.sub("\x1b\\[[0-9;]*[A-Za-z]|\r", "", line)

@@ -72,7 +72,7 @@ def test_unknown_flags():
 def test_values():
     with e2e.Home() as h:
         refused(h, "deploy", "--regions", says="--regions needs a value")
-        refused(h, "deploy", "--regions", "--yes", says="--regions needs a value")
+        refused(h, "deploy", "--regions", "--resume", says="--regions needs a value")
         refused(h, "deploy", "-r", "us", "--max-concurrent", "-1", says="--max-concurrent needs a whole number")
         refused(h, "deploy", "-r", "us", "--max-concurrent", "ten", says="--max-concurrent needs a whole number")
         refused(h, "deploy", "-r", "us", "--timeout", "99999999999", says="--timeout needs a whole number")
