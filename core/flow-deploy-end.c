@@ -3,9 +3,6 @@
 #include "error.h"
 #include "flow-deploy.h"
 #include "flow-sync.h"
-#include "health.h"
-
-#define MAX_WITNESSES 3
 
 static AzDeployTarget *
 target_at(AzDeploy *deploy, guint i)
@@ -185,35 +182,6 @@ on_status_kept(AzlinOp *op, gpointer data)
 }
 
 static void
-on_witness(AzlinOp *op, gpointer data)
-{
-  AzDeploy *deploy = data;
-  const char *vantage = NULL, *outcome = NULL;
-  GVariant *evidence = az_op_variant(op);
-  if (evidence && g_variant_lookup(evidence, "vantage", "&s", &vantage)
-      && g_variant_lookup(evidence, "outcome", "&s", &outcome))
-    g_hash_table_insert(deploy->verdicts, g_strdup_printf("%s>%s", vantage, deploy->stored->primary),
-                        GINT_TO_POINTER(g_str_equal(outcome, "ok")));
-  verdicts_in(deploy);
-}
-
-static void
-ask_witnesses(AzDeploy *deploy)
-{
-  const AzlinVm *primary = az_stored_primary(deploy->stored);
-  guint asked = 0;
-  for (guint i = 0; primary && i < deploy->targets->len && asked < MAX_WITNESSES; i++) {
-    const AzDeployTarget *target = target_at(deploy, i);
-    if (target->error || g_str_equal(target->region, primary->region) || g_strcmp0(target->vm->status, "ok") != 0)
-      continue;
-    asked++;
-    deploy->pending++;
-    az_health_ask_witness(deploy->engine, target->vm, primary,
-                          az_op_new(deploy->root, "witness", 0, on_witness, deploy));
-  }
-}
-
-static void
 keep_status(AzDeploy *deploy)
 {
   g_autofree const AzlinVm **vms = g_new0(const AzlinVm *, deploy->targets->len + 1);
@@ -234,7 +202,6 @@ on_final_state(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   az_flow_primary_files(job, stored, before->primary);
   deploy->pending = 1;
   keep_status(deploy);
-  ask_witnesses(deploy);
   verdicts_in(deploy);
 }
 

@@ -57,14 +57,28 @@ region_status(AzDeployTarget *target, const char *status)
   az_job_region(target->deploy->job, target->region, g_variant_dict_end(&facts));
 }
 
-static void
-region_over(AzDeployTarget *target)
+void
+az_deploy_region_over(AzDeployTarget *target)
 {
-  target->seconds = az_flow_seconds_since(target->deploy->engine, target->started);
+  AzDeploy *deploy = target->deploy;
+  target->over = TRUE;
+  target->seconds = az_flow_seconds_since(deploy->engine, target->started);
   if (target->error)
-    az_flow_say_error(target->deploy->job, target->region, target->error);
+    az_flow_say_error(deploy->job, target->region, target->error);
   region_status(target, target->error ? "failed" : "success");
-  maybe_end(target->deploy);
+  deploy->over++;
+  if (target->error && g_str_equal(target->region, deploy->wanted_primary))
+    az_deploy_primary_settled(deploy, AZ_PRIMARY_NONE);
+  maybe_end(deploy);
+}
+
+/* The primary can be looked at from elsewhere once it is claimed and was looked at from here. */
+static void
+settle_primary(AzDeployTarget *target)
+{
+  AzDeploy *deploy = target->deploy;
+  if (target->checked && deploy->claimed)
+    az_deploy_primary_settled(deploy, AZ_PRIMARY_READY);
 }
 
 static void
@@ -72,10 +86,10 @@ on_health(AzlinOp *op, gpointer data)
 {
   AzDeployTarget *target = data;
   AzDeploy *deploy = target->deploy;
-  deploy->checking--;
   if (az_op_cancelled(deploy->root))
     return;
   gboolean healthy = az_flow_note_health(deploy->engine, target->vm, az_op_variant(op));
+  target->checked = TRUE;
   g_hash_table_insert(deploy->verdicts, g_strdup_printf("here>%s", target->region), GINT_TO_POINTER(healthy));
   if (healthy && az_flow_pin_trusted(deploy->engine, target->vm)) {
     az_job_message(deploy->job, "warn", target->region, "Its host key was trusted as first seen, and is pinned now");
@@ -93,7 +107,8 @@ on_health(AzlinOp *op, gpointer data)
     az_job_message(deploy->job, "warn", target->region, "The machine stands but is not healthy yet: %s",
                    detail ? detail : "no check was possible");
   }
-  region_over(target);
+  settle_primary(target);
+  az_deploy_ask(target);
 }
 
 static void
@@ -102,6 +117,12 @@ on_claimed(AzlinOp *op, gpointer data)
   AzDeploy *deploy = data;
   deploy->claiming = FALSE;
   deploy->claimed = az_op_error(op) == NULL;
+  if (az_op_cancelled(deploy->root))
+    return;
+  if (deploy->claimed)
+    settle_primary(find_target(deploy, deploy->wanted_primary));
+  else
+    az_deploy_primary_settled(deploy, AZ_PRIMARY_NONE);
   maybe_end(deploy);
 }
 
@@ -136,17 +157,17 @@ on_put(AzlinOp *op, gpointer data)
   put_next(deploy);
   if (az_op_error(op)) {
     target->error = g_error_copy(az_op_error(op));
-    region_over(target);
+    az_deploy_region_over(target);
     return;
   }
   if (target->repinned) {
-    region_over(target);
+    settle_primary(target);
+    az_deploy_ask(target);
     return;
   }
   target->in_context = TRUE;
   journal_region(target, "success");
   claim_if_wanted(target);
-  deploy->checking++;
   az_flow_health(deploy->engine, deploy->root, target->vm, on_health, target);
 }
 
@@ -217,7 +238,7 @@ on_region(AzlinOp *op, const char *region, const AzlinVm *vm, const GError *erro
     target->error = error ? g_error_copy(error)
                           : g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "the deployer gave no machine for %s", region);
     journal_region(target, "failed");
-    region_over(target);
+    az_deploy_region_over(target);
     return;
   }
   g_autofree char *took = az_flow_duration(target->seconds);
@@ -234,9 +255,10 @@ on_region(AzlinOp *op, const char *region, const AzlinVm *vm, const GError *erro
 static void
 maybe_end(AzDeploy *deploy)
 {
-  if (!deploy->deployer_ended || deploy->putting || deploy->checking || deploy->claiming
-      || !g_queue_is_empty(&deploy->puts) || az_op_cancelled(deploy->root))
+  if (deploy->ending || !deploy->deployer_ended || deploy->over < deploy->targets->len || deploy->claiming
+      || az_op_cancelled(deploy->root))
     return;
+  deploy->ending = TRUE;
   az_deploy_end(deploy);
 }
 
@@ -247,6 +269,7 @@ on_deployed(AzlinOp *op, gpointer data)
   const GError *error = az_op_error(op);
   if (az_op_cancelled(deploy->root))
     return;
+  deploy->deployer_ended = TRUE;
   for (guint i = 0; i < deploy->targets->len; i++) {
     AzDeployTarget *target = g_ptr_array_index(deploy->targets, i);
     if (target->ended)
@@ -254,9 +277,8 @@ on_deployed(AzlinOp *op, gpointer data)
     target->ended = TRUE;
     target->error = error ? g_error_copy(error)
                           : g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "the deployer left %s out", target->region);
-    region_over(target);
+    az_deploy_region_over(target);
   }
-  deploy->deployer_ended = TRUE;
   maybe_end(deploy);
 }
 
@@ -304,6 +326,9 @@ az_deploy_run(AzDeploy *deploy)
   }
   if (az_deploy_arg_bool(deploy, "accept-new"))
     az_remote_set_accept_new(az_engine_remote(deploy->engine), TRUE);
+  gboolean stays = *deploy->stored->primary
+                   && (!deploy->primary_given || g_str_equal(deploy->stored->primary, deploy->wanted_primary));
+  deploy->primary = stays ? AZ_PRIMARY_READY : AZ_PRIMARY_PENDING;
   az_op_on_cancel(deploy->root, on_interrupted, deploy);
   az_job_set_sink(deploy->job, &sink);
   az_job_message(deploy->job, "step", NULL, "Deploying to %u region%s in parallel...", deploy->targets->len,

@@ -9,6 +9,12 @@
 
 typedef struct _AzDeploy AzDeploy;
 
+typedef enum {
+  AZ_PRIMARY_PENDING, /* the wanted machine is not up yet */
+  AZ_PRIMARY_READY,   /* it stands: others can be asked what they see of it */
+  AZ_PRIMARY_NONE     /* it will not come */
+} AzDeployPrimary;
+
 typedef struct { /* one region */
   AzDeploy *deploy;
   AzlinVmSpec spec; /* borrows the strings below */
@@ -19,6 +25,7 @@ typedef struct { /* one region */
   gint64 started;
   double seconds;
   gboolean ended, in_context;
+  gboolean checked, waiting, over;
   gboolean repinned; /* in the queue once more, for a host key that was trusted as first seen */
 } AzDeployTarget;
 
@@ -38,13 +45,19 @@ struct _AzDeploy {
   gint64 started;
   GQueue puts; /* of AzDeployTarget, waiting for their turn */
   AzDeployTarget *putting;
-  guint checking; /* health checks under way */
-  gboolean deployer_ended, claiming, claimed;
+  AzDeployPrimary primary;
+  guint asked, over; /* witnesses asked; regions that have ended */
+  gboolean deployer_ended, claiming, claimed, ending;
   GHashTable *verdicts; /* "vantage>region" -> gboolean up */
   guint pending;        /* steps of the end that run side by side */
   GPtrArray *synced;    /* of GVariant v; NULL without --sync-after */
   gboolean sync_failed;
 };
+
+/* flow-deploy-witness.c: what this region sees of the primary, once both stand; ends in az_deploy_region_over(). */
+void az_deploy_ask(AzDeployTarget *target);
+void az_deploy_primary_settled(AzDeploy *deploy, AzDeployPrimary state);
+void az_deploy_region_over(AzDeployTarget *target);
 
 void az_deploy_run(AzDeploy *deploy); /* flow-deploy-run.c: from the journal intent to the last region's result */
 GVariant *az_deploy_result(AzDeploy *deploy); /* the JSON document; floating */

@@ -10,5 +10,6 @@
 void az_sync_run(AzJob *job, AzEngine *engine, const AzlinVm *source, const AzlinVm *target, const char *const *paths,
                  AzlinOp *op);
 
-/* After a crash: takes back the key of the journal entry (owner "flow-sync") on both machines; the caller closes the entry. */
+/* After a crash: takes back the key of the journal entry (owner "flow-sync") on both machines; the caller closes the
+ * entry. */
 void az_sync_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op);

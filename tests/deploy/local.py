@@ -54,7 +54,8 @@ def test_three_machines_at_once():
         slowest = max(s["duration_seconds"] for s in doc["successful"])
         print("# slowest region %.2f s, all %.2f s (%.0f %%), process %.2f s"
               % (slowest, doc["total_duration_seconds"], 100 * doc["total_duration_seconds"] / slowest, wall))
-        assert doc["total_duration_seconds"] < sum(s["duration_seconds"] for s in doc["successful"]), doc
+        # these machines come up in tenths of a second, so a fixed part is allowed for under sanitizers and load
+        assert doc["total_duration_seconds"] <= 1.1 * slowest + 0.3, doc
         listed = regions(home)
         assert [r["region"] for r in listed["regions"]] == ["eastus", "southeastasia", "westeurope"], listed
         for r in listed["regions"]:
