@@ -86,19 +86,40 @@ fake_host_key(Sim *sim, const char *name, const char *id)
   return g_strconcat("ssh-ed25519 ", text, NULL);
 }
 
+static gboolean
+has_address(GPtrArray *machines, const char *address)
+{
+  for (guint i = 0; i < machines->len; i++)
+    if (strcmp(((const SimVm *) g_ptr_array_index(machines, i))->address, address) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* 198.18.0.0/15 is set aside for benchmarks: no simulated address can belong to anybody. */
+static char *
+new_address(Sim *sim, const AzlinVmSpec *spec)
+{
+  g_autoptr(GPtrArray) machines = world_machines(sim->world);
+  char *address = NULL;
+  for (guint32 attempt = 0; attempt < 100 && (address == NULL || has_address(machines, address)); attempt++) {
+    guint32 number = (guint32) (script_chance(0, spec->vm_name, spec->region, attempt) * (1 << 17));
+    g_free(address);
+    address = g_strdup_printf("198.%u.%u.%u", 18 + (number >> 16), number >> 8 & 255, number & 255);
+  }
+  return address;
+}
+
 static SimVm *
 new_machine(Sim *sim, const AzlinVmSpec *spec)
 {
   SimVm *vm = g_new0(SimVm, 1);
-  guint32 number = (guint32) (script_chance(0, spec->vm_name, spec->region, 0) * (1 << 17));
   vm->name = g_strdup(spec->vm_name);
   vm->region = g_strdup(spec->region);
   vm->resource_group = g_strdup(spec->resource_group != NULL ? spec->resource_group : "");
   vm->ssh_user = g_strdup(spec->ssh_user != NULL ? spec->ssh_user : "azureuser");
   vm->id = g_uuid_string_random();
   vm->host_key = fake_host_key(sim, vm->name, vm->id);
-  /* 198.18.0.0/15 is set aside for benchmarks: no simulated address can belong to anybody. */
-  vm->address = g_strdup_printf("198.%u.%u.%u", 18 + (number >> 16), number >> 8 & 255, number & 255);
+  vm->address = new_address(sim, spec);
   vm->port = 22;
   vm->created_at = sim->host->api->now(sim->host);
   vm->power = AZLIN_POWER_RUNNING;
@@ -226,6 +247,12 @@ sim_get(gpointer self, const AzlinVm *vm, AzlinOp *op)
   await_fate(action, &fate, got);
 }
 
+static int
+by_name(gconstpointer a, gconstpointer b)
+{
+  return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
 void
 sim_list(gpointer self, AzlinOp *op)
 {
@@ -240,6 +267,7 @@ sim_list(gpointer self, AzlinOp *op)
   g_autoptr(GPtrArray) machines = world_machines(sim->world);
   for (guint i = 0; i < machines->len; i++)
     g_ptr_array_add(names, g_strdup(((const SimVm *) g_ptr_array_index(machines, i))->name));
+  g_ptr_array_sort(names, by_name);
   g_autoptr(GPtrArray) vms = g_ptr_array_new_with_free_func((GDestroyNotify) api->vm_free);
   for (guint i = 0; i < names->len; i++) {
     AzlinVm named = { .size = sizeof named, .vm_name = g_ptr_array_index(names, i) };

@@ -294,12 +294,6 @@ world_find(World *world, const char *name)
   return g_hash_table_lookup(world->machines, name);
 }
 
-static int
-by_name(gconstpointer a, gconstpointer b)
-{
-  return strcmp((*(const SimVm *const *) a)->name, (*(const SimVm *const *) b)->name);
-}
-
 GPtrArray *
 world_machines(World *world)
 {
@@ -309,7 +303,6 @@ world_machines(World *world)
   g_hash_table_iter_init(&iter, world->machines);
   while (g_hash_table_iter_next(&iter, NULL, &vm))
     g_ptr_array_add(machines, vm);
-  g_ptr_array_sort(machines, by_name);
   return machines;
 }
 

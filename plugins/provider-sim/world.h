@@ -24,7 +24,7 @@ gboolean world_refresh(World *world, GError **error);
 /* Microseconds that have passed in this world before this process looked at it. */
 gint64 world_elapsed(World *world);
 SimVm *world_find(World *world, const char *name); /* borrowed until the next change or refresh */
-GPtrArray *world_machines(World *world);           /* of SimVm, by name, borrowed; free the array */
+GPtrArray *world_machines(World *world);           /* of SimVm, in no order, borrowed; free the array */
 guint32 world_used(World *world, const char *key); /* how often world_use() was called */
 
 /* Changes are on disk, as far as the kernel is concerned, when these return: they survive the death of azlin at any

@@ -67,8 +67,7 @@ test_round_trip(Fixture *fixture, gconstpointer unused)
   g_assert_cmpuint(world_used(world, "other"), ==, 0);
   g_autoptr(GPtrArray) machines = world_machines(world);
   g_assert_cmpuint(machines->len, ==, 2);
-  const SimVm *vm = g_ptr_array_index(machines, 0);
-  g_assert_cmpstr(vm->name, ==, "a");
+  const SimVm *vm = world_find(world, "a");
   g_assert_cmpstr(vm->id, ==, "id\nwith a line");
   g_assert_cmpint(vm->cause, ==, AZLIN_STOP_ENDED);
   g_assert_true(vm->silent);
