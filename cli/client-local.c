@@ -200,6 +200,12 @@ client_error_exit_code(const GError *error)
 }
 
 GError *
+client_failure(const char *message)
+{
+  return g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_FAILED, message);
+}
+
+GError *
 client_usage_error(const char *format, ...)
 {
   va_list list;

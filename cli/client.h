@@ -48,6 +48,7 @@ GVariant *client_result(ClientJob *job); /* borrowed */
 /* {"error": ErrorResult}, floating. */
 GVariant *client_error_result(const GError *error);
 int client_error_exit_code(const GError *error);
+GError *client_failure(const char *message);
 GError *client_usage_error(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* `indent` 0 = one line. */
 char *client_json(GVariant *value, int indent);

@@ -166,9 +166,13 @@ on_finished(gpointer data)
 static void
 say_what_stands(const Run *run)
 {
-  gboolean deploy = !g_strcmp0(run->inv->command->kind, "deploy");
-  fprintf(stderr, "azlin: interrupted; the journal says what stands. Go on with: %sazlin recover\n",
-          deploy ? "azlin deploy --resume, or clear up with: " : "");
+  static const char *const readers[] = { "regions-list", "regions-health", "vm-status", "ssh-target", NULL };
+  const char *kind = run->inv->command->kind;
+  if (g_strv_contains(readers, kind))
+    return;
+  fprintf(stderr, "azlin: the journal says what stands. %s\n",
+          !strcmp(kind, "deploy") ? "Go on with: azlin deploy --resume. Clear up with: azlin recover"
+                                  : "Finish or undo it with: azlin recover");
 }
 
 /* ---- the whole run ---- */

@@ -41,7 +41,7 @@ cmd_ssh_run(const Invocation *invocation)
   g_autoptr(GPtrArray) argv = build_argv(result, invocation->rest);
   signal(SIGPIPE, SIG_DFL);
   execvp(argv->pdata[0], (char **) argv->pdata);
-  g_autoptr(GError) failed = client_usage_error("ssh cannot be started: %s", g_strerror(errno));
-  render_gerror(invocation, failed);
-  return 1;
+  g_autofree char *why = g_strdup_printf("ssh cannot be started: %s", g_strerror(errno));
+  g_autoptr(GError) failed = client_failure(why);
+  return render_gerror(invocation, failed);
 }

@@ -46,6 +46,9 @@ run(const Invocation *invocation)
     return 0;
   }
   if (!invocation->command) {
+    g_autoptr(GError) error = client_usage_error("a command is missing");
+    if (invocation->output != OUTPUT_TABLE)
+      return render_gerror(invocation, error);
     if (invocation->group)
       help_group(invocation->group, stderr);
     else

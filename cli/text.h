@@ -21,7 +21,7 @@ char *text_pad(const char *text, int width);
 char *text_shorten(const char *text, int width);
 
 char *text_duration(double seconds);        /* "45ms", "18s", "3m 12s", "2h 05m" */
-char *text_clock(double seconds);            /* the same in whole seconds: it does not flicker */
+char *text_clock(double seconds);           /* the same in whole seconds: it does not flicker */
 char *text_bytes(guint64 bytes);            /* "342MB", decimal units as the functional specification shows them */
 char *text_ago(gint64 then, gint64 now);    /* microseconds; "just now", "2m ago", "never" for 0 */
 char *text_bar(double fraction, int width); /* "████░░" */

@@ -287,9 +287,6 @@ on_interrupted(gpointer data)
 {
   AzDeploy *deploy = data;
   az_flow_entry_interrupted(deploy->engine, deploy->intent);
-  az_job_message(deploy->job, "warn", NULL, "Interrupted; what was made stands in the journal");
-  az_job_message(deploy->job, "hint", NULL, "To go on: azlin deploy --resume");
-  az_job_message(deploy->job, "hint", NULL, "To clean up: azlin recover");
 }
 
 static gboolean

@@ -237,6 +237,34 @@ def test_interrupt_cancels_and_says_how_to_go_on():
             assert r.code == 0 and "eastus" in h.ok("list").out, r
 
 
+def test_second_interrupt_leaves_at_once():
+    need_local()
+    with slow_home() as h:
+        p = h.popen("deploy", "-r", "eastus")
+        while not os.path.exists(os.path.join(h.root, "begun")):
+            assert p.poll() is None, p.communicate()
+            os.sched_yield()
+        p.send_signal(signal.SIGSTOP)
+        p.send_signal(signal.SIGINT)
+        p.send_signal(signal.SIGTERM)
+        p.send_signal(signal.SIGCONT)
+        out, err = p.communicate(timeout=60)
+        assert p.returncode == 130 and "the journal says" not in err, (out, err)
+
+
+def test_ssh_is_interactive_and_passes_signals_and_status():
+    need_local()
+    with e2e.Home(LOCAL) as h:
+        h.ok("deploy", "-r", "eastus")
+        s = at_terminal(h, "ssh")
+        s.wait_for(r"[$#] ")
+        s.type("echo $((6 * 7)); exit 3\n")
+        assert s.finish() == 3 and "42" in s.raw, s.raw
+        assert h.run("ssh", "--", "kill -9 $$").code == 255
+        s = at_terminal(h, "ssh", env={"PATH": "/nonexistent"})
+        assert s.finish() == 1 and "ssh cannot be started" in s.raw, s.raw
+
+
 def test_interrupt_at_a_question():
     need_local()
     with e2e.Home(LOCAL) as h:

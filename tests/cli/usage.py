@@ -95,7 +95,7 @@ def test_words():
 
 def test_errors_in_json():
     with e2e.Home() as h:
-        for args in (["-o", "json", "frob"], ["frob", "--output=json"], ["deploy", "--nope", "-ojson"]):
+        for args in (["-o", "json"], ["vm", "-o", "json"], ["-o", "json", "frob"], ["frob", "--output=json"], ["deploy", "--nope", "-ojson"]):
             r = h.run(*args)
             error = r.json()["error"]
             assert r.code == 64 and r.err == "", r
