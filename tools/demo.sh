@@ -17,7 +17,11 @@ clean_up() {
 trap clean_up EXIT
 
 run() {
-  printf '\n$ azlin %s\n' "$*"
+  printf '\n$ azlin'
+  for word; do
+    case $word in *[!a-zA-Z0-9/,._-]*) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac
+  done
+  printf '\n'
   "$azlin" "$@"
 }
 field() { # one field of one region out of `regions list -o json`
