@@ -251,6 +251,8 @@ az_journal_close(AzJournal *journal)
 {
   if (journal == NULL)
     return;
+  journal->shorten_at = SHORTEN_BYTES;
+  shorten(journal);
   az_logfile_close(journal->file);
   g_free(journal);
 }

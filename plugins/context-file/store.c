@@ -143,6 +143,9 @@ adopt_edit(Store *store, Document *document)
     return;
   }
   document->epoch = MAX(document->epoch, good->epoch + 1);
+  if (store->told)
+    return;
+  store->told = TRUE;
   api->log(store->host, G_LOG_LEVEL_WARNING, "%s was edited by hand: the primary is now %s, azlin had stored %s",
            store->path, *now != '\0' ? now : "none", *before != '\0' ? before : "none");
 }
@@ -235,10 +238,11 @@ keep_previous(Store *store, GError **error)
 static gboolean
 replace(Store *store, NewFile *file, NewFile *good, gboolean keep, GError **error)
 {
-  if (!make_durable(file, error) || !make_durable(good, error) || (keep && !keep_previous(store, error)))
+  if (!make_durable(file, error) || (keep && !keep_previous(store, error)))
     return FALSE;
   if (rename(file->fresh, store->path) != 0)
     return storage_fail(error, "replace", store->path);
+  /* The copy may reach the disk later: a power cut that costs it leaves config.json, and its seal tells. */
   if (rename(good->fresh, store->good) != 0)
     store->host->api->log(store->host, G_LOG_LEVEL_WARNING, "cannot replace %s: %s", store->good, g_strerror(errno));
   return storage_sync_folder(store->folder, error);
@@ -264,6 +268,7 @@ save(Store *store, Document *document, gboolean keep, GError **error)
 gboolean
 store_save(Store *store, Document *document, GError **error)
 {
+  store->told = FALSE;
   return save(store, document, TRUE, error);
 }
 

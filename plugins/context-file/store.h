@@ -5,6 +5,7 @@
 typedef struct {
   AzlinHost *host;
   char *folder, *path, *good, *previous, *lock;
+  gboolean told; /* that a hand moved the primary: once is enough */
 } Store;
 
 typedef enum {

@@ -335,6 +335,47 @@ journal_shortens_only_when_all_is_done(Fixture *fixture, gconstpointer data)
   az_journal_close(next);
 }
 
+static void
+ignore_message(const char *domain, GLogLevelFlags level, const char *text, gpointer data)
+{
+}
+
+/* Any damage in one place: no crash, a warning, and at most the lines it touches and the one after are lost. */
+static void
+journal_random_damage(Fixture *fixture, gconstpointer data)
+{
+  AzJournal *first = az_journal_open(fixture->path, NULL);
+  for (guint i = 0; i < 10; i++)
+    intend(first, "a", "{'name': <'vm'>}");
+  az_journal_close(first);
+  g_autofree char *original = read_text(fixture->path);
+  g_log_set_always_fatal(G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
+  guint handler = g_log_set_handler("azlin", G_LOG_LEVEL_WARNING, ignore_message, NULL);
+  for (guint i = 0; i < 500; i++) {
+    g_autoptr(GString) text = g_string_new(original);
+    gsize at = (gsize) g_test_rand_int_range(0, (gint32) text->len);
+    gboolean cut = g_test_rand_int_range(0, 4) == 0;
+    guint whole = 0;
+    text->str[at] = (char) g_test_rand_int_range(0, 256);
+    if (cut)
+      g_string_truncate(text, at);
+    for (const char *c = original; c < original + at; c++)
+      whole += *c == '\n' ? 1 : 0;
+    g_assert_cmpint(truncate(fixture->path, 0), ==, 0);
+    add_bytes(fixture->path, text->str, text->len);
+    AzJournal *journal = az_journal_open(fixture->path, NULL);
+    g_autoptr(GPtrArray) open = az_journal_open_entries(journal, NULL);
+    g_assert_cmpuint(open->len, >=, cut ? whole : 7);
+    guint64 id = intend(journal, "b", "@a{sv} {}");
+    g_autoptr(GPtrArray) more = az_journal_open_entries(journal, NULL);
+    g_assert_cmpuint(more->len, ==, open->len + 1);
+    g_assert_cmpuint(((AzJournalEntry *) g_ptr_array_index(more, open->len))->id, ==, id);
+    az_journal_close(journal);
+  }
+  g_log_remove_handler("azlin", handler);
+  g_log_set_always_fatal(G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING);
+}
+
 /* ---- audit ---- */
 
 static void
@@ -523,6 +564,7 @@ main(int argc, char **argv)
   ADD(journal_knows_dead_owners);
   ADD(journal_pid_reuse_is_not_alive);
   ADD(journal_shortens_only_when_all_is_done);
+  ADD(journal_random_damage);
   ADD(audit_shows_what_was_written);
   ADD(audit_flip_is_detected);
   ADD(audit_flipped_hash_is_detected);
