@@ -226,7 +226,8 @@ static void
 tick_later(AzFailover *run, double seconds)
 {
   run->ticking = TRUE;
-  az_op_new(run->root, "next-round", (guint32) (MAX(seconds, 0.05) * 1000), on_tick, run); /* ends by its deadline */
+  run->next_tick = monotonic(run) + (gint64) (seconds * G_USEC_PER_SEC);
+  az_op_new(run->root, "next-round", (guint32) (seconds * 1000) + 1, on_tick, run); /* ends by its deadline */
 }
 
 /* Probes start on the beat, answered or not: waiting for each timeout would stretch seven probes beyond a minute. */
@@ -235,8 +236,10 @@ on_tick(AzlinOp *op, gpointer data)
 {
   AzFailover *run = data;
 
+  if (az_op_cancelled(run->root) || monotonic(run) < run->next_tick)
+    return; /* the beat was moved forward meanwhile, and has struck */
   run->ticking = FALSE;
-  if (az_op_cancelled(run->root) || run->closing || !is_suspect(run))
+  if (run->closing || !is_suspect(run))
     return;
   run->rounds++;
   ask_health(run, run->source, FALSE);
@@ -300,7 +303,8 @@ judge(AzFailover *run)
     return;
   }
   run->closing = !run->keep_looking || !run->decision.more_evidence_helps;
-  if (!run->closing && !run->ticking)
+  gint64 wanted = monotonic(run) + (gint64) (run->decision.wait_seconds * G_USEC_PER_SEC);
+  if (!run->closing && (!run->ticking || (run->pending == 0 && wanted < run->next_tick)))
     tick_later(run, run->decision.wait_seconds);
   if (!run->closing)
     az_job_progress(run->job, run->rounds, 0, run->decision.reason);

@@ -50,6 +50,7 @@ struct _AzFailover {
   guint rounds, pending, first_look; /* rounds begun; probes out; of these, health of all regions at the beginning */
   gboolean early;                    /* the source is silent for long enough to ask witnesses */
   gboolean all_asked, ticking, closing;
+  gint64 next_tick;    /* when the next round begins */
   gint64 last_contact; /* when another machine was reached */
   void (*gathered)(AzFailover *run);
   AzlinDecision decision;

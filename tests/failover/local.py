@@ -150,6 +150,25 @@ def test_hanging_sshd_is_switched_behind_a_fence():
         assert gone(pid), "the fence left the old machine running"
 
 
+def test_machines_that_nobody_can_power_off():
+    """Registered machines: without a fence a verdict on SSH alone does not act; a person may, and it is on record."""
+    with Fleet("eastus", "westus2") as fleet:
+        rows = fleet.state()["regions"]
+        quick = "[failover.hybrid]\nfall=4\nprimary-interval=1\n[ssh]\nkey-file=%s/keys/id_ed25519\n" % fleet.path
+        with e2e.Home(CONFIG.replace("local", "static") + quick) as home:
+            for row in rows:
+                home.ok("regions", "add", "--region", row["region"], "--vm-name", row["vm_name"], "--public-ip", row["public_ip"],
+                        "--ssh-port", str(row["ssh_port"]), "--ssh-user", row["ssh_user"], "--host-key", row["host_key"])
+            home.ok("regions", "health")
+            fleet.kill("eastus")
+            r = home.run("failover", "--auto", "-o", "json")
+            assert r.code == 1 and r.json()["fence"] == "unconfirmed", r
+            assert r.json()["decision"]["should_auto_failover"], r
+            r = home.run("failover", "--to", "westus2", "--yes", "-o", "json")
+            assert r.code == 0 and r.json()["fence"] == "unconfirmed" and r.json()["success"], r
+            assert home.ok("regions", "list", "-o", "json").json()["primary"] == "westus2"
+
+
 def test_both_dead_is_not_safe():
     with Fleet("eastus", "westus2") as fleet:
         fleet.kill("eastus")

@@ -153,6 +153,19 @@ def test_second_run_does_nothing():
             assert r.code == 0 and result["epoch"] == 2, (args, r)
 
 
+def test_two_at_once_switch_one_after_the_other_or_not_at_all():
+    with Cloud() as cloud:
+        for i in range(5):
+            before = cloud.ok("regions", "list", "-o", "json").json()
+            targets = [row["region"] for row in before["regions"] if not row["is_primary"]]
+            runs = [cloud.popen("failover", "--to", target, "--yes") for target in targets]
+            codes = [p.wait(timeout=60) for p in runs if p.communicate(timeout=60)]
+            assert set(codes) <= {0, 4, 5} and 0 in codes, codes
+            after = cloud.ok("regions", "list", "-o", "json").json()
+            assert after["epoch"] == before["epoch"] + codes.count(0), (codes, before["epoch"], after["epoch"])
+            assert cloud.primary() in targets + [before["primary"]]
+
+
 def test_check_only_says_how_it_would_go():
     with Cloud() as cloud:
         assert cloud.failover("--check-only")[0].code == 0
