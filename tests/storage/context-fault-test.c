@@ -22,6 +22,16 @@ static struct {
   int with;
 } fault;
 
+static GString *story; /* what the brick did to the disk, while somebody wants to know */
+
+static void
+tell(const char *what, const char *path)
+{
+  g_autofree char *name = g_path_get_basename(path);
+  if (story != NULL)
+    g_string_append_printf(story, "%s %s\n", what, g_str_has_prefix(name, "home-") ? "folder" : name);
+}
+
 static gboolean
 fails_now(Call call)
 {
@@ -42,10 +52,29 @@ fails_now(Call call)
   }
 WRAP(CALL_OPEN, open64, (const char *path, int flags, mode_t mode), (path, flags, mode), int)
 WRAP(CALL_WRITE, write, (int fd, const void *bytes, size_t length), (fd, bytes, length), ssize_t)
-WRAP(CALL_FSYNC, fsync, (int fd), (fd), int)
-WRAP(CALL_RENAME, rename, (const char *from, const char *to), (from, to), int)
 WRAP(CALL_LINK, link, (const char *from, const char *to), (from, to), int)
 WRAP(CALL_FUTIMENS, futimens, (int fd, const struct timespec *times), (fd, times), int)
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+
+int
+__wrap_fsync(int fd)
+{
+  g_autofree char *link_path = g_strdup_printf("/proc/self/fd/%d", fd);
+  g_autofree char *path = g_file_read_link(link_path, NULL);
+  tell("sync", path);
+  return fails_now(CALL_FSYNC) ? -1 : __real_fsync(fd);
+}
+
+int
+__wrap_rename(const char *from, const char *to)
+{
+  tell("rename to", to);
+  return fails_now(CALL_RENAME) ? -1 : __real_rename(from, to);
+}
 
 /* A close that fails has closed all the same. */
 int __real_close(int fd);
@@ -126,6 +155,22 @@ each_call_fails(gconstpointer data)
   g_assert_cmpuint(places, >, 0);
 }
 
+/* What a power cut needs: the new bytes before their name, the name before the answer. */
+static void
+order_on_the_disk(void)
+{
+  BrickHost *host = make_state();
+  story = g_string_new(NULL);
+  g_auto(Reply) reply = context_set_primary(host, "eastus", "westus2", 1);
+  g_assert_no_error(reply.error);
+  g_assert_cmpstr(story->str, ==,
+                  "sync config.json.new\nrename to config.json.1\nrename to config.json\nrename to config.json.good\n"
+                  "sync folder\n");
+  g_string_free(g_steal_pointer(&story), TRUE);
+  brick_host_remove_home(host);
+  brick_host_free(host);
+}
+
 /* ---- a full disk, for real ---- */
 
 static void
@@ -194,6 +239,7 @@ main(int argc, char **argv)
     g_autofree char *path = g_strconcat("/context/each-fails/", call_names[call], NULL);
     g_test_add_data_func(path, GUINT_TO_POINTER(call), each_call_fails);
   }
+  g_test_add_func("/context/order-on-the-disk", order_on_the_disk);
   g_test_add_func("/context/full-disk", full_disk);
   return g_test_run();
 }
