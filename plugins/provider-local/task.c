@@ -91,10 +91,11 @@ run_switch(Task *task, gboolean restart)
   GError *error = NULL;
   const AzlinHostApi *api = task->local->host->api;
   gboolean on = task->want == AZLIN_POWER_RUNNING;
-  /* The request stands on disk before the process ends: an intended stop must never look like an outage. */
-  if (!on)
-    task->machine->intent = task->want;
-  if (!on && !machine_save(task->machine, &error)) {
+  /* The request stands on disk before the process ends: an intended stop must never look like an outage,
+   * not even the short one of a restart. */
+  if (restart || !on)
+    task->machine->intent = on ? AZLIN_POWER_STOPPED : task->want;
+  if ((restart || !on) && !machine_save(task->machine, &error)) {
     task_end(task, error);
     return;
   }
@@ -189,6 +190,10 @@ begin_delete(Local *local, Machine *machine, gboolean announced, AzlinOp *op)
     task_end(task, g_steal_pointer(&error));
     return;
   }
+  /* Who looks at the machine while it goes must see a request, not an outage. */
+  machine->intent = AZLIN_POWER_STOPPED;
+  if (machine->id != NULL)
+    machine_save(machine, NULL);
   task->machine = NULL;
   remove_machine(local, machine, local->host->api->op_new(op, "delete", 0, deleted, task));
 }

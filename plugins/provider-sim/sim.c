@@ -20,6 +20,11 @@ read_rules(Sim *sim, GError **error)
     g_autofree char *text = NULL;
     g_autoptr(GError) inner = NULL;
     gsize length = 0;
+    /* A device or pipe would be read for ever. */
+    if (!g_file_test(path, G_FILE_TEST_IS_REGULAR)) {
+      g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "[provider.sim] script: %s is not a file", path);
+      return FALSE;
+    }
     if (!g_file_get_contents(path, &text, &length, &inner)) {
       g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "[provider.sim] script: %s", inner->message);
       return FALSE;

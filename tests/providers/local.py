@@ -231,6 +231,18 @@ def test_machines_are_isolated():
         assert [vm["power"] for vm in listed] == ["running", "running"]
 
 
+def test_restart_never_looks_like_an_outage():
+    with Cloud() as cloud:
+        cloud.create("again")
+        p, seen = cloud.popen("restart", "again"), set()
+        while p.poll() is None:
+            now = cloud.ok("get", "again")
+            seen.add((now["power"], now["stop_cause"]))
+        p.communicate()
+        assert p.returncode == 0 and ("stopped", "ended") not in seen, seen
+        assert cloud.ok("get", "again")["power"] == "running"
+
+
 def test_namesake_is_not_touched():
     with Cloud() as cloud:
         old = cloud.create("twin")
@@ -348,6 +360,18 @@ def test_locked_machine():
         assert cloud.ok("get", "lock")["power"] == "running"
         os.close(fd)
         cloud.ok("delete", "lock")
+
+
+def test_two_creations_at_once():
+    with Cloud() as cloud:
+        both = [cloud.popen(*cloud.create_words("race")) for _ in range(4)]
+        ends = [(p.communicate(timeout=60)[1], p.returncode) for p in both]
+        assert all(code == 0 or err.startswith("17 ") for err, code in ends), ends
+        assert any(code == 0 for _, code in ends), ends
+        vm = cloud.create("race")
+        assert cloud.ssh(vm, "echo one") == "one"
+        assert len([t for t in cloud.traces("race") if t.startswith("process")]) == 1, cloud.traces("race")
+        assert cloud.journal() == []
 
 
 def test_corrupt_record_can_be_deleted():
