@@ -78,10 +78,14 @@ live_bar(guint64 done, guint64 total, const char *text, double seconds)
   g_autofree char *bar = text_bar(fraction, BAR_WIDTH);
   g_autofree char *harmless = text_clean_line(text);
   g_autoptr(GString) line = g_string_new(NULL);
+  char *eta = strstr(harmless, "ETA:"); /* one stream's own; the bar is about all of them */
+  if (eta)
+    *eta = '\0';
+  g_strchomp(harmless);
   g_string_printf(line, "[%s] %d%%", bar, (int) (fraction * 100));
   if (*harmless)
     g_string_append_printf(line, " %s", harmless);
-  if (done && done < total && seconds >= 1 && !strstr(harmless, "ETA")) {
+  if (done && done < total && seconds >= 1) {
     g_autofree char *left = text_clock(seconds / (double) done * (double) (total - done));
     g_string_append_printf(line, " ETA: %s", left);
   }

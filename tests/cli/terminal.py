@@ -63,6 +63,18 @@ def test_elapsed_time_moves_and_narrow_lines_do_not_wrap():
                 assert len(live) <= 39, live
 
 
+def test_sync_shows_a_bar():
+    need_local()
+    with e2e.Home(LOCAL) as h:
+        h.ok("deploy", "-r", "eastus,westus2")
+        h.ok("ssh", "--", "head -c 8000000 /dev/urandom >big")
+        s = at_terminal(h, "sync", "--all", "--bwlimit", "2500")
+        assert s.finish() == 0, s.raw
+        assert re.search(r"\[█+░+\] \d+% \(.*MB/8.0MB\) ETA: \d+s", s.raw), s.raw
+        text = s.glass().text()
+        assert "█" not in text and "  ✓ Sync complete in" in region_block(text, "westus2"), text
+
+
 def test_not_a_terminal_means_plain_lines():
     need_local()
     with e2e.Home(LOCAL) as h:
