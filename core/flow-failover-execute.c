@@ -239,7 +239,6 @@ bring_data(AzFailover *run)
   gboolean reachable = health->healthy || health->failure == AZLIN_FAILURE_PERFORMANCE_DEGRADED;
 
   if (az_job_arg_bool(run->job, "sync") && reachable) {
-    az_job_message(run->job, "step", NULL, "Syncing data of %s", run->source->region);
     az_sync_run(run->job, run->engine, run->source, run->target, NULL, az_op_new(run->root, "sync", 0, on_synced, run));
     return;
   }

@@ -123,21 +123,33 @@ az_failover_say_explanation(AzFailover *run)
 
 /* ---- the age of the target's data ---- */
 
+static gboolean
+names_region(GVariant *list, const char *region)
+{
+  for (gsize i = 0; list != NULL && i < g_variant_n_children(list); i++) {
+    g_autoptr(GVariant) child = g_variant_get_child_value(list, i);
+    g_autoptr(GVariant) name
+        = g_variant_is_of_type(child, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(child) : g_variant_ref(child);
+    if (g_variant_is_of_type(name, G_VARIANT_TYPE_STRING) && g_str_equal(g_variant_get_string(name, NULL), region))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* When this audit record tells of a verified sync from the source to the target; 0 = it does not. */
 static gint64
 good_sync_at(AzFailover *run, GVariant *record)
 {
-  const char *what = NULL, *time = NULL, *target = NULL;
-  gboolean verified = FALSE;
-  g_autoptr(GVariant) facts = NULL;
+  const char *what = NULL, *time = NULL, *source = NULL;
 
   if (!g_variant_lookup(record, "what", "&s", &what) || !g_str_equal(what, "sync")
       || !g_variant_lookup(record, "time", "&s", &time))
     return 0;
-  facts = g_variant_lookup_value(record, "facts", G_VARIANT_TYPE_VARDICT);
-  if (facts == NULL || !g_variant_lookup(facts, "target_region", "&s", &target)
-      || !g_str_equal(target, run->target->region))
+  g_autoptr(GVariant) facts = g_variant_lookup_value(record, "facts", G_VARIANT_TYPE_VARDICT);
+  if (facts == NULL || !g_variant_lookup(facts, "source", "&s", &source) || !g_str_equal(source, run->source->region))
     return 0;
-  return g_variant_lookup(facts, "verified", "b", &verified) && verified ? az_time_from_string(time) : 0;
+  g_autoptr(GVariant) targets = g_variant_lookup_value(facts, "verified_targets", G_VARIANT_TYPE_ARRAY);
+  return names_region(targets, run->target->region) ? az_time_from_string(time) : 0;
 }
 
 static gint64

@@ -127,14 +127,18 @@ audit(Run *run, int code)
 {
   GVariantDict facts;
   guint64 files = 0, deleted = 0;
+  g_auto(GVariantBuilder) verified = G_VARIANT_BUILDER_INIT(G_VARIANT_TYPE_STRING_ARRAY);
   for (guint i = 0; i < run->pairs->len; i++) {
     AzSyncPair *pair = g_ptr_array_index(run->pairs, i);
     files += pair->files;
     deleted += pair->deleted;
+    if (pair->errors->len == 0 && pair->done_paths == run->sync->paths->len)
+      g_variant_builder_add(&verified, "s", pair->target->region);
   }
   g_variant_dict_init(&facts, NULL);
   g_variant_dict_insert(&facts, "source", "s", run->sync->source->region);
   g_variant_dict_insert(&facts, "targets", "u", run->pairs->len);
+  g_variant_dict_insert_value(&facts, "verified_targets", g_variant_builder_end(&verified));
   g_variant_dict_insert(&facts, "files_synced", "t", files);
   g_variant_dict_insert(&facts, "files_deleted", "t", deleted);
   g_variant_dict_insert(&facts, "outcome", "s", code == 0 ? "done" : code == 1 ? "partial" : "failed");

@@ -1,6 +1,8 @@
 /* A machine of another region is asked whether it sees the suspect: one ssh-keyscan, the key compared with the pin. */
 #include "health.h"
 
+#include "evidence.h"
+
 #include <string.h>
 
 /* ssh-keyscan -T takes whole seconds, and so does the clock around it: an answer that took about as long was none. */
@@ -23,27 +25,14 @@ static const char scan_script[]
       "echo \"azlin: took $((b - a)) s\"\n";
 
 static void
-add_string(GVariantBuilder *builder, const char *key, const char *value)
-{
-  g_autofree char *valid = value != NULL ? g_utf8_make_valid(value, -1) : NULL;
-  g_variant_builder_add(builder, "{sv}", key, az_variant_str(valid));
-}
-
-static void
 answer(Question *question, const char *outcome, const char *detail)
 {
-  GVariantBuilder one;
   AzClock *clock = az_engine_clock(question->engine);
-  g_autofree char *at = az_time_to_string(az_clock_now(clock));
   double ms = (double) (az_clock_monotonic(clock) - question->began) / 1000.0;
-  g_variant_builder_init(&one, G_VARIANT_TYPE_VARDICT);
-  add_string(&one, "vantage", question->witness->region);
-  add_string(&one, "probe", "ssh");
-  add_string(&one, "outcome", outcome);
-  g_variant_builder_add(&one, "{sv}", "ms", g_variant_new_double(ms));
-  add_string(&one, "detail", detail);
-  add_string(&one, "at", at);
-  az_op_finish_variant(question->op, g_variant_builder_end(&one));
+  g_autoptr(GPtrArray) list = az_evidence_list();
+  AzlinEvidence *seen = az_evidence_new(question->witness->region, "ssh", outcome, detail, ms, az_clock_now(clock));
+  g_ptr_array_add(list, seen);
+  az_op_finish_variant(question->op, az_evidence_to_variant(seen));
   az_vm_free(question->witness);
   az_vm_free(question->suspect);
   g_free(question);

@@ -1,6 +1,8 @@
 /* Health of one machine: power state and the SSH probe side by side, each with its own deadline, then the verdict. */
 #include "health.h"
 
+#include "evidence.h"
+
 #include <string.h>
 
 typedef struct {
@@ -8,39 +10,17 @@ typedef struct {
   AzlinVm *vm; /* as stored; power and cause as soon as they are known */
   AzlinOp *op;
   guint pending;
-  gint64 began;             /* monotonic */
-  GVariantBuilder evidence; /* aa{sv} */
-  char *host_key;           /* trusted first by this very check */
+  gboolean by_ssh;     /* not by the provider's own vm_probe */
+  gint64 began;        /* monotonic */
+  GPtrArray *evidence; /* of AzlinEvidence */
 } Check;
-
-static void
-add_string(GVariantBuilder *builder, const char *key, const char *value)
-{
-  g_variant_builder_add(builder, "{sv}", key, az_variant_str(value));
-}
-
-static GVariant *
-evidence_new(AzClock *clock, const char *vantage, const char *probe, const char *outcome, const char *detail,
-             gint64 began)
-{
-  GVariantBuilder one;
-  g_autofree char *at = az_time_to_string(az_clock_now(clock));
-  double ms = (double) (az_clock_monotonic(clock) - began) / 1000.0;
-  g_variant_builder_init(&one, G_VARIANT_TYPE_VARDICT);
-  add_string(&one, "vantage", vantage);
-  add_string(&one, "probe", probe);
-  add_string(&one, "outcome", outcome);
-  g_variant_builder_add(&one, "{sv}", "ms", g_variant_new_double(ms));
-  add_string(&one, "detail", detail);
-  add_string(&one, "at", at);
-  return g_variant_builder_end(&one);
-}
 
 static void
 add_evidence(Check *check, const char *probe, const char *outcome, const char *detail)
 {
   AzClock *clock = az_engine_clock(check->engine);
-  g_variant_builder_add_value(&check->evidence, evidence_new(clock, "here", probe, outcome, detail, check->began));
+  double ms = (double) (az_clock_monotonic(clock) - check->began) / 1000.0;
+  g_ptr_array_add(check->evidence, az_evidence_new("here", probe, outcome, detail, ms, az_clock_now(clock)));
 }
 
 static double
@@ -67,13 +47,9 @@ with_host_key(GVariant *health, const char *host_key)
 static GVariant *
 judge(Check *check)
 {
-  GVariantBuilder seen;
   g_autofree char *detail = NULL;
-  g_variant_builder_init(&seen, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add(&seen, "{sv}", "evidence", g_variant_builder_end(&check->evidence));
-  g_autoptr(GVariant) all = g_variant_ref_sink(g_variant_builder_end(&seen));
-  g_autoptr(AzHealthCopy) copy = az_health_from_variant(all, check->vm);
-  const AzlinEvidence *const *evidence = az_health_copy_get(copy)->evidence;
+  g_ptr_array_add(check->evidence, NULL);
+  const AzlinEvidence *const *evidence = (const AzlinEvidence *const *) check->evidence->pdata;
   double slow_ms = az_config_double(az_engine_config(check->engine), "health", "slow-ms");
   AzlinHealth health = { .size = sizeof health, .vm = check->vm, .evidence = evidence };
   health.failure = az_health_verdict(evidence, check->vm->power, check->vm->stop_cause, slow_ms, &detail);
@@ -81,7 +57,10 @@ judge(Check *check)
   health.response_time_ms = login_ms(evidence);
   health.detail = detail;
   GVariant *value = az_health_to_variant(&health);
-  return check->host_key != NULL ? with_host_key(value, check->host_key) : value;
+  gboolean pinned = check->vm->host_key != NULL && *check->vm->host_key != '\0';
+  const char *trusted
+      = pinned || !check->by_ssh ? NULL : az_remote_trusted_key(az_engine_remote(check->engine), check->vm);
+  return trusted != NULL ? with_host_key(value, trusted) : value;
 }
 
 static void
@@ -91,9 +70,8 @@ one_done(Check *check)
     return;
   if (!az_op_cancelled(check->op))
     az_op_finish_variant(check->op, judge(check));
-  g_variant_builder_clear(&check->evidence);
+  g_ptr_array_unref(check->evidence);
   az_vm_free(check->vm);
-  g_free(check->host_key);
   g_free(check);
 }
 
@@ -116,29 +94,12 @@ on_power(AzlinOp *op, gpointer data)
 }
 
 static void
-take_records(Check *check, GVariant *records)
-{
-  GVariantIter iter;
-  GVariant *one;
-  g_variant_iter_init(&iter, records);
-  while ((one = g_variant_iter_next_value(&iter)) != NULL) {
-    g_variant_builder_add_value(&check->evidence, one);
-    if (check->host_key == NULL)
-      g_variant_lookup(one, "host_key", "s", &check->host_key);
-    g_variant_unref(one);
-  }
-}
-
-static void
 on_probe(AzlinOp *op, gpointer data)
 {
   Check *check = data;
   const GError *error = az_op_error(op);
-  GVariant *records = az_op_variant(op);
-  if (error == NULL && records != NULL && g_variant_is_of_type(records, G_VARIANT_TYPE("aa{sv}")))
-    take_records(check, records);
-  else
-    add_evidence(check, "tcp", "error", error != NULL ? error->message : "the probe gave no answer");
+  if (error != NULL)
+    add_evidence(check, "tcp", "error", error->message);
   one_done(check);
 }
 
@@ -188,7 +149,9 @@ start_probe(Check *check, const AzlinProvider *provider, gpointer self)
     provider->vm_probe(self, check->vm, NULL, az_op_new(check->op, "probe", total, on_vm_probe, check));
     return;
   }
-  az_remote_probe(az_engine_remote(engine), check->vm, &limits, az_op_new(check->op, "probe", 0, on_probe, check));
+  check->by_ssh = TRUE;
+  az_remote_probe(az_engine_remote(engine), check->vm, &limits, check->evidence,
+                  az_op_new(check->op, "probe", 0, on_probe, check));
 }
 
 void
@@ -204,7 +167,7 @@ az_health_check(AzEngine *engine, const AzlinVm *vm, AzlinOp *op)
   check->vm->power = AZLIN_POWER_UNKNOWN; /* what the record says of it is old */
   check->vm->stop_cause = AZLIN_STOP_UNKNOWN;
   check->began = az_clock_monotonic(az_engine_clock(engine));
-  g_variant_builder_init(&check->evidence, G_VARIANT_TYPE("aa{sv}"));
+  check->evidence = az_evidence_list();
   AzlinOp *power = az_op_new(op, "power state", limit_ms(engine, "power-timeout"), on_power, check);
   if (provider != NULL)
     provider->vm_get(self, check->vm, power);

@@ -1,6 +1,7 @@
 /* One probe of one machine: TCP, SSH with the pinned key, login with an echo; each step has a deadline of its own. */
 #include "remote-private.h"
 
+#include "evidence.h"
 #include "record.h"
 
 #include <string.h>
@@ -23,8 +24,7 @@ typedef struct _Probe {
   AzSshConn *conn;
   char nonce[17];
   GString *echo;
-  char *trusted; /* the key that was accepted first in this probe */
-  GVariantBuilder records;
+  GPtrArray *evidence; /* the caller's */
 } Probe;
 
 static void start(Probe *probe);
@@ -57,29 +57,14 @@ outcome_name(AzSshOutcome outcome)
 }
 
 static void
-add_string(GVariantBuilder *record, const char *key, const char *value)
-{
-  g_autofree char *valid = value != NULL ? g_utf8_make_valid(value, -1) : NULL;
-  g_variant_builder_add(record, "{sv}", key, az_variant_str(valid));
-}
-
-static void
 record(Probe *probe, AzSshOutcome outcome, const char *detail)
 {
-  GVariantBuilder one;
   AzClock *clock = probe->remote->clock;
   double ms = (double) (az_clock_monotonic(clock) - probe->step_began) / 1000.0;
-  g_variant_builder_init(&one, G_VARIANT_TYPE_VARDICT);
-  add_string(&one, "vantage", "here");
-  add_string(&one, "probe", step_names[probe->step]);
-  add_string(&one, "outcome", outcome_name(outcome));
-  g_variant_builder_add(&one, "{sv}", "ms", g_variant_new_double(ms));
-  add_string(&one, "detail", detail);
-  g_autofree char *at = az_time_to_string(az_clock_now(clock));
-  add_string(&one, "at", at);
-  if (probe->step == AZ_SSH_KEX && probe->trusted != NULL)
-    add_string(&one, "host_key", probe->trusted);
-  g_variant_builder_add_value(&probe->records, g_variant_builder_end(&one));
+  const char *step = step_names[probe->step];
+  if (probe->op != NULL) /* else nobody may own the list any more */
+    g_ptr_array_add(probe->evidence,
+                    az_evidence_new("here", step, outcome_name(outcome), detail, ms, az_clock_now(clock)));
 }
 
 static void
@@ -102,20 +87,17 @@ probe_free(Probe *probe)
   else
     g_queue_remove(&remote->probes_waiting, probe);
   az_clock_release(remote->clock);
-  g_variant_builder_clear(&probe->records);
   g_string_free(probe->echo, TRUE);
   az_vm_free(probe->vm);
-  g_free(probe->trusted);
   g_free(probe);
 }
 
-/* The answer: all steps that ran. */
 static void
 finish(Probe *probe)
 {
   AzRemote *remote = probe->remote;
   if (probe->op != NULL)
-    az_op_finish_variant(probe->op, g_variant_builder_end(&probe->records));
+    az_op_finish(probe->op);
   probe_free(probe);
   start_next(remote);
 }
@@ -183,10 +165,7 @@ static gboolean
 on_trust(const char *host_key, gpointer data)
 {
   Probe *probe = data;
-  if (!az_remote_trust(probe->remote, probe->vm, host_key))
-    return FALSE;
-  probe->trusted = g_strdup(host_key);
-  return TRUE;
+  return az_remote_trust(probe->remote, probe->vm, host_key);
 }
 
 static void
@@ -247,7 +226,7 @@ max_probes(void)
 }
 
 void
-az_remote_probe(AzRemote *remote, const AzlinVm *vm, const AzProbeLimits *limits, AzlinOp *op)
+az_remote_probe(AzRemote *remote, const AzlinVm *vm, const AzProbeLimits *limits, GPtrArray *evidence, AzlinOp *op)
 {
   g_autoptr(GError) error = NULL;
   if (az_op_cancelled(op))
@@ -261,10 +240,9 @@ az_remote_probe(AzRemote *remote, const AzlinVm *vm, const AzProbeLimits *limits
     return;
   }
   Probe *probe = g_new0(Probe, 1);
-  *probe = (Probe){ .remote = remote, .vm = az_vm_dup(vm), .op = op, .limits = *limits };
+  *probe = (Probe){ .remote = remote, .vm = az_vm_dup(vm), .op = op, .limits = *limits, .evidence = evidence };
   probe->echo = g_string_new(NULL);
   g_snprintf(probe->nonce, sizeof probe->nonce, "%08x%08x", g_random_int(), g_random_int());
-  g_variant_builder_init(&probe->records, G_VARIANT_TYPE("aa{sv}"));
   az_clock_hold(remote->clock);
   az_op_on_cancel(op, on_cancel, probe);
   if (remote->probes_running < max_probes())

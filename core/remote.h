@@ -23,14 +23,14 @@ az_remote_ensure_key(AzRemote *remote, char **ret_private_path, char **ret_publi
 /* Runs request->argv on request->vm; op_reply. Errors: NETWORK, SSH, AUTH, HOST_KEY, TIMED_OUT. */
 void az_remote_exec(AzRemote *remote, const AzlinExec *request, AzlinOp *op);
 
-/* The probe of one machine, each step with a deadline of its own; finishes with variant aa{sv}: one evidence record
- * (vantage, probe, outcome, ms, detail, at) per step that ran: tcp, ssh (banner + kex + pinned key; host_key s where a
- * key was trusted first), login (auth + echo nonce). A fresh connection each time; a failed probe is a result, not an
- * error. */
+/* The probe of one machine, each step with a deadline of its own; appends one AzlinEvidence (evidence.h) per step that
+ * ran to `evidence`, which must live until `op` has ended: tcp, ssh (banner + kex + pinned key), login (auth + echo
+ * nonce). A fresh connection each time; a failed probe is a result, not an error. */
 typedef struct {
   guint32 tcp_ms, ssh_ms, login_ms;
 } AzProbeLimits;
-void az_remote_probe(AzRemote *remote, const AzlinVm *vm, const AzProbeLimits *limits, AzlinOp *op);
+void
+az_remote_probe(AzRemote *remote, const AzlinVm *vm, const AzProbeLimits *limits, GPtrArray *evidence, AzlinOp *op);
 
 /* A per-job key: made on `from` (the private half never leaves it), admitted on `to` for rrsync -wo `dir` alone until
  * `ttl_s` from now. Variant a{sv}: id s, identity_file s, known_hosts_file s (paths on `from`), user s, host s, port u.

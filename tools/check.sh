@@ -5,5 +5,5 @@ build=$1; shift
 umask 022
 meson test -C "$build" --no-rebuild --print-errorlogs --num-processes "$(($(nproc) + 1))" "$@"
 status=$?
-python3 "$(dirname "$0")/check-summary.py" "$build/meson-logs/testlog.junit.xml" || status=1
+python3 "$(dirname "$0")/check-summary.py" "$build/meson-logs" || status=1
 exit $status

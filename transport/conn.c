@@ -167,8 +167,8 @@ make_session(AzSshConn *conn)
   /* a ProxyCommand in somebody's ssh_config is code; and known_hosts would be read at each connect */
   ssh_options_set(conn->session, SSH_OPTIONS_PROCESS_CONFIG, &no);
   set_string(conn->session, SSH_OPTIONS_SSH_DIR, "/dev/null");
-  set_string(conn->session, SSH_OPTIONS_KNOWNHOSTS, "/dev/null");
-  set_string(conn->session, SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null");
+  set_string(conn->session, SSH_OPTIONS_KNOWNHOSTS, "/dev/null/none"); /* cheaper than an empty file */
+  set_string(conn->session, SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null/none");
   set_string(conn->session, SSH_OPTIONS_HOST, conn->host);
   set_string(conn->session, SSH_OPTIONS_USER, conn->user);
   set_string(conn->session, SSH_OPTIONS_KEY_EXCHANGE, kex);

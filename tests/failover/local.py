@@ -1,7 +1,8 @@
 """Failover for real: machines of provider-local are killed, stopped and switched; ssh then enters the new primary."""
-import glob, json, os, re, shutil, signal, time
+import fcntl, glob, json, os, re, shutil, signal, struct, time
 import e2e
 
+F_OFD_SETLK = 37  # of Linux; python 3.11 does not name it
 CONFIG = """[bricks]
 provider=local
 [health]
@@ -191,6 +192,39 @@ def test_planned_switch_and_explanation():
         assert all(row["last_health_check"] for row in rows.values()), rows
         events = fleet.ok("audit", "show", "-o", "json").out
         assert '"failover"' in events and '"switched"' in events, events
+
+
+def test_data_goes_first_where_it_can():
+    with Fleet("eastus", "westus2") as fleet:
+        fleet.ok("ssh", "--", "echo precious > data")
+        r = fleet.run("failover", "--to", "westus2", "--sync", "--yes")
+        assert r.code == 0, r
+        assert fleet.ok("ssh", "--", "cat data").out == "precious\n"
+        fleet.ok("sync", "--dest", "eastus")
+        r = fleet.run("failover", "--to", "eastus", "--yes")
+        assert r.code == 0 and "Last verified sync to eastus: " in r.out, r
+        fleet.kill("eastus")
+        r, result = fleet.failover("--auto", "--sync")
+        assert r.code == 0 and result["sync"] is None and "cannot be read" in r.err, r
+
+
+def test_one_switch_at_a_time():
+    with Fleet("eastus", "westus2") as fleet:
+        lock = os.path.join(fleet.path, "bricks/coordinator-file/failover.lock")
+        os.makedirs(os.path.dirname(lock), mode=0o700, exist_ok=True)
+        with open(os.open(lock, os.O_RDWR | os.O_CREAT, 0o600), "r+") as held:
+            fcntl.fcntl(held, F_OFD_SETLK, struct.pack("hhlli4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+            r = fleet.run("failover", "--to", "westus2", "--yes")
+            assert r.code == 4 and fleet.primary() == "eastus", r
+        assert fleet.run("failover", "--to", "westus2", "--yes").code == 0
+
+
+def test_a_planned_switch_leaves_the_witnesses_informed():
+    with Fleet("eastus", "westus2", "westeurope") as fleet:
+        fleet.ok("failover", "--to", "westus2", "--yes")
+        fleet.kill("westus2")
+        r, result = fleet.failover("--auto")
+        assert r.code == 0 and result["source_region"] == "westus2", r
 
 
 def test_wrong_words():
