@@ -222,6 +222,12 @@ drop(NewFile *file)
   g_free(file->fresh);
 }
 
+static gboolean
+no_links(int reason)
+{
+  return reason == EPERM || reason == EOPNOTSUPP || reason == ENOSYS || reason == EMLINK;
+}
+
 /* The generation that is about to be replaced keeps its inode under another name. */
 static gboolean
 keep_previous(Store *store, GError **error)
@@ -229,7 +235,7 @@ keep_previous(Store *store, GError **error)
   g_autofree char *fresh = g_strconcat(store->previous, NEW, NULL);
   unlink(fresh);
   if (link(store->path, fresh) != 0)
-    return errno == ENOENT || errno == EPERM ? TRUE : storage_fail(error, "link", fresh);
+    return errno == ENOENT || no_links(errno) ? TRUE : storage_fail(error, "link", fresh);
   gboolean ok = rename(fresh, store->previous) == 0 || storage_fail(error, "replace", store->previous);
   unlink(fresh);
   return ok;
@@ -274,7 +280,8 @@ store_save(Store *store, Document *document, GError **error)
 
 /* ---- restoring ---- */
 
-/* A second name for the damaged file, so that there is no instant without a config.json. */
+/* A second name for the damaged file, so that there is no instant without a config.json. Where the file system knows no
+ * second names it moves: killed here, the next call finds it gone and restores it as well. */
 static char *
 keep_damaged(Store *store)
 {
@@ -282,9 +289,13 @@ keep_damaged(Store *store)
     char *copy = g_strdup_printf("%s.corrupt-%u", store->path, n);
     if (link(store->path, copy) == 0)
       return copy;
+    if (no_links(errno) && access(copy, F_OK) != 0 && rename(store->path, copy) == 0)
+      return copy;
     int saved = errno;
+    gboolean taken = access(copy, F_OK) == 0;
     g_free(copy);
-    if (saved != EEXIST)
+    errno = saved;
+    if (!taken)
       break;
   }
   return NULL;

@@ -1,10 +1,9 @@
 /* Each file call of a change fails once, at each place: an error to the caller, a readable state, nothing half done. */
 #include "brick-host.h"
+#include "small-disk.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -171,36 +170,40 @@ order_on_the_disk(void)
   brick_host_free(host);
 }
 
-/* ---- a full disk, for real ---- */
-
+/* A file system that knows no second names: no generation before is kept, all else is as ever. */
 static void
-fill_disk(const char *home)
+no_hard_links(void)
 {
-  g_autofree char *path = g_build_filename(home, "ballast", NULL);
-  char block[4096] = { 0 };
-  int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
-  while (write(fd, block, sizeof block) > 0)
-    continue;
-  while (write(fd, block, 1) > 0)
-    continue;
-  close(fd);
+  BrickHost *host = make_state();
+  arm(CALL_LINK, 0, EPERM);
+  g_auto(Reply) moved = context_set_primary(host, "eastus", "westus2", 1);
+  g_assert_no_error(moved.error);
+  g_assert_true(fault.fired);
+  home_write(host, "config.json", "{");
+  arm(CALL_LINK, 0, EPERM);
+  g_autofree char *primary = context_primary(host);
+  g_assert_true(fault.fired);
+  g_assert_cmpstr(primary, ==, "westus2");
+  g_autofree char *bad = home_read(host, "config.json.corrupt-1");
+  g_assert_cmpstr(bad, ==, "{");
+  brick_host_remove_home(host);
+  brick_host_free(host);
 }
+
+/* ---- a full disk, for real ---- */
 
 /* 0 = right, 77 = mounting is forbidden, else what went wrong. */
 static int
 try_full_disk(const char *mountpoint)
 {
-  int flags = geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER;
-  if (unshare(flags) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
-    return 77;
-  if (mount("tmpfs", mountpoint, "tmpfs", 0, "size=128k,mode=0700") != 0)
+  if (!small_disk_mount(mountpoint, "128k"))
     return 77;
   BrickHost *host = brick_host_new(&azlin_plugin_v1, mountpoint);
   g_auto(Reply) one = context_add(host, "eastus", "1.1.1.1", TRUE);
   g_auto(Reply) two = context_add(host, "westus2", "2.2.2.2", FALSE);
   if (one.error != NULL || two.error != NULL)
     return 2;
-  fill_disk(mountpoint);
+  small_disk_fill(mountpoint);
   g_auto(Reply) full = context_set_primary(host, "eastus", "westus2", 1);
   if (!g_error_matches(full.error, AZLIN_ERROR, AZLIN_ERROR_STORAGE) || strstr(full.error->message, "No space") == NULL)
     return 3;
@@ -240,6 +243,7 @@ main(int argc, char **argv)
     g_test_add_data_func(path, GUINT_TO_POINTER(call), each_call_fails);
   }
   g_test_add_func("/context/order-on-the-disk", order_on_the_disk);
+  g_test_add_func("/context/no-hard-links", no_hard_links);
   g_test_add_func("/context/full-disk", full_disk);
   return g_test_run();
 }

@@ -1,11 +1,10 @@
 /* Journal and audit log when the disk fails or is full: no intent is taken for durable that is not. */
 #include "audit.h"
 #include "journal.h"
+#include "small-disk.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -109,25 +108,11 @@ half_a_write_is_taken_back(void)
 
 /* ---- a full disk, for real ---- */
 
-static void
-fill_disk(const char *folder)
-{
-  g_autofree char *path = g_build_filename(folder, "ballast", NULL);
-  char block[4096] = { 0 };
-  int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
-  while (write(fd, block, sizeof block) > 0)
-    continue;
-  close(fd);
-}
-
 /* 0 = right, 77 = mounting is forbidden, else what went wrong. */
 static int
 try_full_disk(const char *folder)
 {
-  int flags = geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER;
-  if (unshare(flags) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
-    return 77;
-  if (mount("tmpfs", folder, "tmpfs", 0, "size=256k,mode=0700") != 0)
+  if (!small_disk_mount(folder, "256k"))
     return 77;
   g_autofree char *path = g_build_filename(folder, "journal.log", NULL);
   g_autoptr(GError) error = NULL;
@@ -135,7 +120,7 @@ try_full_disk(const char *folder)
   AzJournal *journal = az_journal_open(path, NULL);
   if (!az_journal_intent(journal, "a", "b", NULL, &id, NULL))
     return 2;
-  fill_disk(folder);
+  small_disk_fill(folder);
   /* What closes an intent fits into the space set aside; what opens one is refused before anything is done. */
   if (!az_journal_done(journal, id, NULL))
     return 3;
