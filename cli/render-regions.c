@@ -101,10 +101,12 @@ print_foot(Terminal *t, const GArray *lines)
     else if (!target || (!is_ok(target) && is_ok(line)))
       target = line;
   }
-  terminal_line(t, INK_PLAIN, "\n%s", total);
-  if (primary)
-    terminal_line(t, INK_PLAIN, "Primary: %s (%s)\n", primary->region, *primary->public_ip ? primary->public_ip : "-");
-  else
+  g_autofree char *harmless = text_clean_line(total);
+  terminal_line(t, INK_PLAIN, "\n%s", harmless);
+  if (primary) {
+    g_autofree char *where = text_clean_line(primary->public_ip);
+    terminal_line(t, INK_PLAIN, "Primary: %s (%s)\n", primary->region, *where ? where : "-");
+  } else
     terminal_line(t, INK_WARN, "Primary: none. Choose one: azlin regions set-primary REGION\n");
   terminal_line(t, INK_PLAIN, "To check health: azlin regions health");
   if (primary && target)
@@ -126,7 +128,6 @@ render_regions(const Invocation *invocation, Client *client, GVariant *result)
   static const char *const headers[] = { "Region", "VM Name", "Public IP", "Status", "Primary", "Last Check", NULL };
   Terminal *t = invocation->terminal;
   g_autoptr(GVariant) regions = g_variant_lookup_value(result, "regions", NULL);
-  g_autoptr(GVariantIter) iter = NULL;
   gsize n = regions ? g_variant_n_children(regions) : 0;
   if (!n) {
     print_beginning(t);
