@@ -33,7 +33,7 @@ run deploy -r us,eu,asia
 run regions list
 run regions health
 run ssh -- "mkdir -p project && echo 'the answer is 42' > project/answer && hostname"
-run sync --all --paths /home/azureuser/project --yes
+run sync --all --paths /home/azureuser/project
 
 vm=$(field eastus vm_name)
 pid=$(sed -n 's/^pid=//p' "$AZLIN_HOME/bricks/provider-local/$vm/"*.ini)
