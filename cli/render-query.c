@@ -46,6 +46,24 @@ render_brick(const Invocation *invocation, Client *client, GVariant *result)
   render_records(t, brick, "options", headers, keys);
 }
 
+/* The facts that fit on a line; lists (evidence, weights) are for -o json. Owned. */
+static char *
+short_facts(GVariant *facts)
+{
+  g_autoptr(GString) line = g_string_new(NULL);
+  GVariantIter iter;
+  const char *key;
+  GVariant *value;
+  g_variant_iter_init(&iter, facts);
+  while (g_variant_iter_loop(&iter, "{&sv}", &key, &value)) {
+    if (!g_variant_type_is_basic(g_variant_get_type(value)))
+      continue;
+    g_autofree char *told = render_plain(value);
+    g_string_append_printf(line, "%s%s=%s", line->len ? ", " : "", key, told);
+  }
+  return g_string_free(g_steal_pointer(&line), FALSE);
+}
+
 static void
 print_event(Terminal *t, GVariant *event)
 {
@@ -56,7 +74,7 @@ print_event(Terminal *t, GVariant *event)
   g_variant_lookup(event, "host", "&s", &host);
   g_variant_lookup(event, "uid", "u", &uid);
   g_autoptr(GVariant) facts = g_variant_lookup_value(event, "facts", NULL);
-  g_autofree char *told = facts ? render_plain(facts) : g_strdup("");
+  g_autofree char *told = facts ? short_facts(facts) : g_strdup("");
   g_autofree char *line = g_strdup_printf("%s  %s  (uid %u on %s)", time, what, uid, host);
   g_autofree char *harmless = text_clean_line(line);
   g_autofree char *rest = text_clean_line(told);

@@ -1,5 +1,6 @@
 /* The word that somebody probably meant: edit distance with transpositions, bounded in length. */
 #include "nearest.h"
+
 #include <glib.h>
 #include <string.h>
 
@@ -31,6 +32,22 @@ distance(const char *a, gsize a_length, const char *b, gsize b_length)
   return last[b_length];
 }
 
+/* The only candidate that the word begins: "hea" means "health", however many letters are missing. */
+static const char *
+completed(const char *word, gsize length, const char *const *candidates)
+{
+  const char *only = NULL;
+
+  for (; *candidates != NULL; candidates++) {
+    if (g_ascii_strncasecmp(*candidates, word, length) != 0)
+      continue;
+    if (only != NULL)
+      return NULL;
+    only = *candidates;
+  }
+  return only;
+}
+
 const char *
 az_nearest(const char *word, const char *const *candidates)
 {
@@ -40,6 +57,9 @@ az_nearest(const char *word, const char *const *candidates)
 
   if (length == 0 || length > LONGEST || candidates == NULL)
     return NULL;
+  nearest = length >= 3 ? completed(word, length, candidates) : NULL;
+  if (nearest != NULL)
+    return nearest;
   for (; *candidates != NULL; candidates++) {
     gsize other = strnlen(*candidates, LONGEST + 1);
     gsize gap = other > length ? other - length : length - other;

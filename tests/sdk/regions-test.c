@@ -212,6 +212,7 @@ test_nearest(void)
   g_assert_cmpstr(az_nearest("sycn", words), ==, "sync");
   g_assert_cmpstr(az_nearest("synk", words), ==, "sync");
   g_assert_cmpstr(az_nearest("estus", words), ==, "eastus");
+  g_assert_cmpstr(az_nearest("prov", words), ==, "provider");
   g_assert_null(az_nearest("xy", words));
   g_assert_null(az_nearest("elephant", words));
   g_assert_null(az_nearest("", words));
