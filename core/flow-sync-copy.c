@@ -29,7 +29,7 @@ path_over(AzSyncPair *pair, Outcome outcome)
   pair->done_paths += outcome == PATH_DONE ? 1 : 0;
   pair->partial_paths += outcome == PATH_PARTIAL ? 1 : 0;
   if (pair->grant != NULL)
-    az_sync_grant_close(pair->grant, on_closed, pair);
+    az_sync_grant_close(pair->grant, az_op_cancelled(pair->op), on_closed, pair);
   else
     on_closed(pair);
 }

@@ -14,20 +14,45 @@ struct _AzSyncGrant {
   AzlinVm *target;
   char *id, *folder;
   guint64 intent;
+  gboolean running;
   void (*done)(gpointer data);
   gpointer data;
 };
 
-/* An interrupted transfer leaves the folder for partial files; forced rrsync makes it even when nothing is interrupted.
- * Only an empty one goes in normal operation: what lies in it lets the next run resume. */
-static const char sweep_script[]
-    = "cd -- \"$1\" 2>/dev/null || exit 0; [ -d .azlin-partial ] || exit 0\n"
-      "[ \"$2\" = 1 ] && rm -rf -- .azlin-partial || rmdir -- .azlin-partial 2>/dev/null; exit 0\n";
+/* On the source, $1 the key: ends what still runs with it. The id is looked for in the command line, since a number
+ * left from before a reboot may be another process now. */
+static const char stop_script[]
+    = "dir=$HOME/.local/state/azlin/jobs/$1; pid=$(cat -- \"$dir/pid\" 2>/dev/null) || exit 0\n"
+      "case $pid in ''|*[!0-9]*) exit 0;; esac\n"
+      "n=0; while [ $n -lt 50 ] && grep -q -- \"$1\" \"/proc/$pid/cmdline\" 2>/dev/null; do\n"
+      "kill \"$pid\" 2>/dev/null; sleep 0.1; n=$((n + 1)); done; exit 0\n";
+
+typedef enum { SWEEP_AFTER_END, SWEEP_AFTER_STOP, SWEEP_ALL } Sweep;
+
+/* On the target, $1 the folder, $2 a Sweep. An interrupted transfer leaves what it had in .azlin-partial, and forced
+ * rrsync makes that folder even when nothing is interrupted. Only an empty one goes, for the next run to resume from
+ * it; SWEEP_ALL takes all of it. A receiver whose sender has just ended is still about to put its file there. */
+static const char sweep_script[] = "cd -- \"$1\" 2>/dev/null || exit 0; here=$(pwd -P)\n"
+                                   "if [ \"$2\" != 0 ]; then n=0; while [ $n -lt 30 ]; do busy=\n"
+                                   "for p in $(grep -l -e rsync /proc/[0-9]*/comm 2>/dev/null); do "
+                                   "[ \"$(readlink \"${p%/comm}/cwd\" 2>/dev/null)\" = \"$here\" ] && busy=1; done\n"
+                                   "[ -n \"$busy\" ] || break; sleep 0.1; n=$((n + 1)); done; fi\n"
+                                   "[ \"$2\" != 2 ] || rm -rf -- .azlin-partial\n"
+                                   "[ ! -d .azlin-partial ] || rmdir -- .azlin-partial 2>/dev/null; exit 0\n";
 
 static void
-sweep(AzEngine *engine, const AzlinVm *vm, const char *folder, gboolean all, AzlinOp *op)
+stop(AzEngine *engine, const AzlinVm *vm, const char *key, AzlinOp *op)
 {
-  const char *argv[] = { "sh", "-c", sweep_script, "sh", folder, all ? "1" : "0", NULL };
+  const char *argv[] = { "sh", "-c", stop_script, "sh", key, NULL };
+  AzlinExec request = { .size = sizeof request, .vm = vm, .argv = argv };
+  az_engine_exec(engine, &request, op);
+}
+
+static void
+sweep(AzEngine *engine, const AzlinVm *vm, const char *folder, Sweep how, AzlinOp *op)
+{
+  const char *modes[] = { [SWEEP_AFTER_END] = "0", [SWEEP_AFTER_STOP] = "1", [SWEEP_ALL] = "2" };
+  const char *argv[] = { "sh", "-c", sweep_script, "sh", folder, modes[how], NULL };
   AzlinExec request = { .size = sizeof request, .vm = vm, .argv = argv };
   az_engine_exec(engine, &request, op);
 }
@@ -119,12 +144,25 @@ on_swept(AzlinOp *op, gpointer data)
   az_remote_revoke(az_engine_remote(grant->sync->engine), grant->sync->source, grant->target, grant->id, revoke);
 }
 
-void
-az_sync_grant_close(AzSyncGrant *grant, void (*done)(gpointer data), gpointer data)
+static void
+on_stopped(AzlinOp *op, gpointer data)
 {
+  AzSyncGrant *grant = data;
+  sweep(grant->sync->engine, grant->target, grant->folder, grant->running ? SWEEP_AFTER_STOP : SWEEP_AFTER_END,
+        cleanup_op(grant, "sweep", SWEEP_MS, on_swept));
+}
+
+void
+az_sync_grant_close(AzSyncGrant *grant, gboolean running, void (*done)(gpointer data), gpointer data)
+{
+  grant->running = running;
   grant->done = done;
   grant->data = data;
-  sweep(grant->sync->engine, grant->target, grant->folder, FALSE, cleanup_op(grant, "sweep", SWEEP_MS, on_swept));
+  AzlinOp *op = cleanup_op(grant, "stop", SWEEP_MS, on_stopped);
+  if (running)
+    stop(grant->sync->engine, grant->sync->source, grant->id, op);
+  else
+    az_op_finish(op);
 }
 
 /* ---- after a crash ---- */
@@ -200,6 +238,14 @@ on_recover_swept(AzlinOp *op, gpointer data)
                    az_op_new(recovery->op, "revoke", REVOKE_MS, on_recover_revoked, recovery));
 }
 
+static void
+on_recover_stopped(AzlinOp *op, gpointer data)
+{
+  Recovery *recovery = data;
+  sweep(recovery->engine, recovery->target, recovery->folder, SWEEP_ALL,
+        az_op_new(recovery->op, "sweep", SWEEP_MS, on_recover_swept, recovery));
+}
+
 static AzlinVm *
 vm_of(GVariant *undo, const char *name)
 {
@@ -223,5 +269,5 @@ az_sync_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op)
     recovery_free(recovery);
     return;
   }
-  sweep(engine, recovery->target, recovery->folder, TRUE, az_op_new(op, "sweep", SWEEP_MS, on_recover_swept, recovery));
+  stop(engine, recovery->source, recovery->key, az_op_new(op, "stop", SWEEP_MS, on_recover_stopped, recovery));
 }

@@ -20,7 +20,7 @@ path_over(AzSyncPair *pair, const GError *error)
   if (error != NULL && !az_op_cancelled(pair->op))
     az_sync_pair_error(pair, error);
   if (pair->grant != NULL)
-    az_sync_grant_close(pair->grant, on_closed, pair);
+    az_sync_grant_close(pair->grant, az_op_cancelled(pair->op), on_closed, pair);
   else
     on_closed(pair);
 }

@@ -63,8 +63,9 @@ typedef struct _AzSyncGrant AzSyncGrant;
 /* Journals the intent, then asks for a key from source to `target` for `folder`; `op` gets the grant's variant. NULL:
  * nothing was done and `op` has failed. */
 AzSyncGrant *az_sync_grant_open(AzSync *sync, const AzlinVm *target, const char *folder, AzlinOp *op);
-/* Takes the key back on both ends, also when the job is being cancelled, closes the intent, then runs `done`. */
-void az_sync_grant_close(AzSyncGrant *grant, void (*done)(gpointer data), gpointer data);
+/* Takes the key back on both ends, also when the job is being cancelled, closes the intent, then runs `done`.
+ * `running`: a transfer may still be at work with it and is ended first. */
+void az_sync_grant_close(AzSyncGrant *grant, gboolean running, void (*done)(gpointer data), gpointer data);
 
 /* ---- flow-sync-check.c ---- */
 

@@ -2,6 +2,16 @@
 #include "rsync.h"
 #include <string.h>
 
+/* $1: the key; the rest is the command. rsync would go on alone when azlin is killed or cancels: it must not outlive
+ * its key, nor the session that started it. Beside the key stands its process id for whoever takes the key back. */
+static const char with_its_key[]
+    = "dir=${1%/*}; shift; exec 3<&0\n"
+      "\"$@\" <&3 3<&- & job=$!\n"
+      "echo \"$job\" > \"$dir/pid\"\n"
+      "{ while kill -0 \"$job\" && kill -0 \"$PPID\" && [ -e \"$dir/pid\" ]; do sleep 0.5; done; kill \"$job\"; } "
+      "</dev/null >/dev/null 2>&1 3<&- & watch=$!\n"
+      "wait \"$job\"; status=$?; kill \"$watch\" 2>/dev/null; exit \"$status\"\n";
+
 static void
 add(GPtrArray *argv, const char *word)
 {
@@ -93,12 +103,24 @@ source_argument(const AzlinSyncJob *job)
   return g_str_has_suffix(folder, "/") ? g_strdup(folder) : g_strconcat(folder, "/", NULL);
 }
 
+static void
+add_guard(GPtrArray *argv, GVariant *grant)
+{
+  const char *identity = "";
+  if (grant == NULL || !g_variant_lookup(grant, "identity_file", "&s", &identity))
+    return;
+  const char *const words[] = { "sh", "-c", with_its_key, "sh", identity };
+  for (guint i = 0; i < G_N_ELEMENTS(words); i++)
+    add(argv, words[i]);
+}
+
 GPtrArray *
 rsync_command(const AzlinSyncJob *job, const RsyncOptions *options, GError **error)
 {
   static const char *const fixed[] = { "env", "LC_ALL=C", "rsync", "-aH", "--no-D", "--filter=- .azlin-partial/" };
   g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
   g_autofree char *destination = g_strdup("/nonexistent/azlin/");
+  add_guard(argv, job->grant);
   for (guint i = 0; i < G_N_ELEMENTS(fixed); i++)
     add(argv, fixed[i]);
   add_reporting(argv, job);

@@ -77,6 +77,27 @@ def no_keys(home):
         assert not left, left
 
 
+def transfers():
+    """Processes that still carry a job key in their command line."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % pid, "rb") as f:
+                line = f.read()
+        except OSError:
+            continue
+        if b"azlin-sync-" in line and b"id_ed25519" in line and b"rsync" in line:
+            found.append(line)
+    return found
+
+
+def until(condition, what, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "not within %d s: %s" % (seconds, what)
+        time.sleep(0.01)
+
+
 def result(reply, code=0):
     assert reply.code == code, "expected exit %d: %r" % (code, reply)
     return reply.json()["results"]
@@ -400,19 +421,85 @@ def test_screen_follows_the_sample():
         assert line in shown, "%s is missing:\n%s" % (line, shown)
 
 
-def test_interrupt_takes_the_key_back():
+def start_slow(home, name):
+    """A sync that takes eight seconds, stopped in its middle by the caller."""
+    put(home.at("eastus", name, "f"), os.urandom(4 << 20))
+    p = home.popen("sync", "--dest", "westus2", "--paths", "/home/azureuser/" + name, "--bwlimit", "500")
+    until(transfers, "the transfer runs")
+    time.sleep(random.random())
+    return p
+
+
+def test_interrupt_ends_the_transfer_and_takes_the_key_back():
     home = need()
-    put(home.at("eastus", "interrupt", "f"), os.urandom(4 << 20))
-    p = home.popen("sync", "--dest", "westus2", "--paths", "/home/azureuser/interrupt", "--bwlimit", "500")
-    jobs = home.at("eastus", ".local", "state", "azlin", "jobs")
-    end = time.monotonic() + 20
-    while not (os.path.isdir(jobs) and os.listdir(jobs)) and time.monotonic() < end:
-        time.sleep(0.01)
-    time.sleep(random.random() * 0.5)
+    p = start_slow(home, "interrupt")
     p.send_signal(signal.SIGINT)
     p.communicate(timeout=60)
     assert p.returncode == 130, p.returncode
+    assert not transfers(), "rsync outlives an interrupted azlin"
     no_keys(home)
+
+
+def test_a_killed_azlin_leaves_no_transfer_running():
+    home = need()
+    p = start_slow(home, "orphan")
+    p.kill()
+    p.communicate(timeout=60)
+    until(lambda: not transfers(), "rsync has ended without azlin", 5)
+    home.ok("recover", "--yes")
+    no_keys(home)
+
+
+def test_recover_ends_a_transfer_at_once():
+    home = need()
+    p = start_slow(home, "orphan2")
+    p.kill()
+    p.communicate(timeout=60)
+    home.ok("recover", "--yes")
+    assert not transfers(), "rsync outlives recover"
+    no_keys(home)
+    assert not os.path.exists(home.at("westus2", "orphan2", ".azlin-partial"))
+
+
+def test_an_interrupted_transfer_resumes_and_shows_no_torn_file():
+    home = need()
+    for i in range(20):
+        put(home.at("eastus", "resume", "a%d" % i))
+    p = start_slow(home, "resume")
+    until(lambda: os.path.exists(home.at("westus2", "resume", "a9")), "small files are there")
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=60)
+    assert not os.path.exists(home.at("westus2", "resume", "f")), "a torn file is visible"
+    one, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/resume"))
+    assert one["files_synced"] < 21, "what was complete was copied again: %r" % one
+    same(home.at("eastus", "resume"), home.at("westus2", "resume"))
+    assert not os.path.exists(home.at("westus2", "resume", ".azlin-partial"))
+
+
+def test_a_target_that_dies_keeps_the_record_until_it_is_back():
+    home = need()
+    p = start_slow(home, "died")
+    home.ok("vm", "stop", "--region", "westus2", "--yes")
+    out, err = p.communicate(timeout=100)
+    assert p.returncode == 2, (p.returncode, out, err)
+    assert "azlin recover" in out and "/home/azureuser/died" in out, (out, err)
+    home.ok("vm", "start", "--region", "westus2")
+    home.ok("recover", "--yes")
+    no_keys(home)
+
+
+def test_one_dead_region_does_not_stop_the_others():
+    home = need()
+    put(home.at("eastus", "some", "f"), b"1")
+    home.ok("vm", "stop", "--region", "westeurope", "--yes")
+    try:
+        dead, alive = result(home.sync("--all", "--paths", "/home/azureuser/some"), 1)
+    finally:
+        home.ok("vm", "start", "--region", "westeurope")
+    assert dead["target_region"] == "westeurope" and dead["errors"] and dead["success_rate"] == 0.0
+    assert alive["target_region"] == "westus2" and alive["verified"] is True
+    no_source = home.sync("--source", "westeurope", "--dest", "westus2", "--paths", "/home/azureuser/nothing-there")
+    assert no_source.code == 2, no_source
 
 
 def test_sigkill_at_random_instants():
@@ -442,7 +529,7 @@ def test_sigkill_at_random_instants():
 
 
 def test_zz_clean_up():
-    if cloud is not None:
+    if cloud is not None and not os.environ.get("AZLIN_KEEP"):
         cloud.close()
 
 

@@ -56,7 +56,8 @@ test_command_of_a_folder(void)
   AzlinSyncJob job = job_for("/home/azureuser/my project");
   g_autoptr(GVariant) grant = job.grant = grant_for("127.0.0.2", "/home/u/key");
   g_autofree char *plain = command_line(&job);
-  g_assert_true(g_str_has_prefix(plain, "env\nLC_ALL=C\nrsync\n"));
+  g_assert_true(g_str_has_prefix(plain, "sh\n-c\n"));
+  g_assert_nonnull(strstr(plain, "\nsh\n/home/u/key\nenv\nLC_ALL=C\nrsync\n"));
   g_assert_true(g_str_has_suffix(plain, "\n--\n/home/azureuser/my project/\nazureuser@127.0.0.2:./"));
   g_assert_nonnull(strstr(plain, "ssh -F none -p 2222 -i /home/u/key "));
   g_assert_nonnull(strstr(plain, "StrictHostKeyChecking=yes"));
@@ -121,6 +122,7 @@ test_command_refuses_a_crooked_grant(void)
   g_assert_null(rsync_command(&job, &options, NULL));
   job.dry_run = TRUE;
   g_autofree char *onto_nothing = command_line(&job);
+  g_assert_true(g_str_has_prefix(onto_nothing, "env\nLC_ALL=C\nrsync\n"));
   g_assert_true(g_str_has_suffix(onto_nothing, "\n/nonexistent/azlin/"));
 }
 
