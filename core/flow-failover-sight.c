@@ -55,6 +55,7 @@ AzSightOutcome
 az_sight_of_health(const AzlinHealth *health)
 {
   AzSightOutcome tcp = AZ_SIGHT_NOTHING, ssh = AZ_SIGHT_NOTHING;
+  gboolean ssh_ran = FALSE;
 
   if (health->failure == AZLIN_FAILURE_HOST_KEY_CHANGED)
     return AZ_SIGHT_NOTHING; /* something answers, but it is not our machine that is seen alive */
@@ -64,13 +65,15 @@ az_sight_of_health(const AzlinHealth *health)
   for (const AzlinEvidence *const *evidence = health->evidence; evidence != NULL && *evidence != NULL; evidence++) {
     if (g_strcmp0((*evidence)->probe, "tcp") == 0)
       tcp = outcome_of((*evidence)->outcome);
-    if (g_strcmp0((*evidence)->probe, "ssh") == 0)
-      ssh = outcome_of((*evidence)->outcome);
+    if (g_strcmp0((*evidence)->probe, "ssh") != 0)
+      continue;
+    ssh_ran = TRUE;
+    ssh = outcome_of((*evidence)->outcome);
   }
-  /* An open port without the pinned key behind it is no life: only the key exchange proves our sshd. */
-  if (ssh != AZ_SIGHT_NOTHING)
+  /* An open port proves nothing yet: only the key exchange shows whether our sshd is behind it. */
+  if (ssh_ran || tcp == AZ_SIGHT_ALIVE)
     return ssh;
-  return tcp == AZ_SIGHT_ALIVE ? AZ_SIGHT_DARK : tcp;
+  return tcp;
 }
 
 AzSightOutcome

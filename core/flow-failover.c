@@ -102,15 +102,17 @@ ask(AzFailover *run)
   az_job_ask(run->job, question, on_answer, run);
 }
 
-/* The best target of the ranking, whatever its health: that it is unhealthy too is then the answer. */
+/* The best allowed target of the ranking, whatever its health: that it is unhealthy too is then the answer. */
 static const AzlinVm *
 best_target(AzFailover *run)
 {
-  if (run->decision.ranking == NULL || run->decision.ranking->len == 0)
-    return NULL;
-  const char *line = g_ptr_array_index(run->decision.ranking, 0);
-  g_autofree char *region = g_strndup(line, strcspn(line, ":"));
-  return az_stored_find(run->stored, region);
+  for (guint i = 0; run->decision.ranking != NULL && i < run->decision.ranking->len; i++) {
+    const char *line = g_ptr_array_index(run->decision.ranking, i);
+    g_autofree char *region = g_strndup(line, strcspn(line, ":"));
+    if (az_config_allowed_region(az_engine_config(run->engine), region) != NULL)
+      return az_stored_find(run->stored, region);
+  }
+  return NULL;
 }
 
 static void
@@ -163,7 +165,13 @@ find_regions(AzFailover *run, GError **error)
   if (to == NULL)
     return TRUE;
   run->target = az_stored_require(run->stored, run->engine, to, error);
-  return run->target != NULL;
+  if (run->target == NULL)
+    return FALSE;
+  if (az_config_allowed_region(az_engine_config(run->engine), run->target->region) != NULL)
+    return TRUE;
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_POLICY,
+              "%s is not among [policy] allowed-regions; it cannot become primary", run->target->region);
+  return FALSE;
 }
 
 static gboolean

@@ -105,9 +105,10 @@ typedef struct { /* one machine of one region; the stored record */
 typedef struct { /* how one probe of one vantage ended */
   gsize size;
   const char *vantage; /* "here", or the region whose machine was asked */
-  const char *probe;   /* "power", "tcp", "ssh", "login" */
+  const char *probe;   /* "power", "tcp", "ssh", "login", "platform" (what the provider says of its own hardware) */
   const char *outcome; /* "ok", "refused", "timeout", "unreachable", "closed", "auth_failed", "host_key_changed",
-                          "host_key_unknown" (none is pinned), "running", "stopped", "deallocated", "error" */
+                          "host_key_unknown" (none is pinned), "running", "stopped", "deallocated",
+                          "unavailable" (of "platform"), "error" */
   const char *detail;  /* one sentence for people, or NULL */
   double ms;           /* duration, milliseconds */
   gint64 at;

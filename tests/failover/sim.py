@@ -144,6 +144,17 @@ def test_auto_chooses_the_healthy_target():
         assert r.code in (0, 3), r
 
 
+def test_policy_bounds_the_targets():
+    with Cloud() as cloud:
+        cloud.faults("machine eastus kill")
+        with open(cloud.config, "a") as f:
+            f.write("[policy]\nallowed-regions=eastus;westeurope\n")
+        r = cloud.run("failover", "--to", "westus2", "--yes")
+        assert r.code == 3 and "allowed-regions" in r.err and cloud.primary() == "eastus", r
+        r, result = cloud.failover("--auto")
+        assert r.code == 0 and result["target_region"] == "westeurope", r
+
+
 def test_second_run_does_nothing():
     with Cloud() as cloud:
         cloud.faults("machine eastus kill")
