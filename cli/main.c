@@ -83,7 +83,7 @@ main(int argc, char **argv)
   Invocation invocation;
   Terminal terminal;
 
-  setlocale(LC_CTYPE, ""); /* the other categories would only cost time */
+  setlocale(LC_CTYPE, "");               /* the other categories would only cost time */
   setvbuf(stderr, NULL, _IOLBF, BUFSIZ); /* unbuffered, each piece of a line is a system call */
   signal(SIGPIPE, SIG_IGN);
   g_log_set_writer_func(write_log, NULL, NULL);
