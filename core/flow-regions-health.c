@@ -11,7 +11,7 @@ typedef struct { /* one machine */
   Health *all;
   AzlinVm *vm; /* the record, status and last check filled in */
   GVariant *result;
-  gboolean healthy;
+  gboolean healthy, asked; /* asked: as a witness about the primary */
 } Check;
 
 struct _Health {
@@ -22,7 +22,8 @@ struct _Health {
   GPtrArray *checks; /* of Check, in the order of the list */
   GHashTable *verdicts;
   GPtrArray *witnessed; /* of GVariant a{sv}: evidence about the primary from elsewhere */
-  guint left, pending;
+  guint left;
+  guint pending; /* what still runs before the end; the checks together count as one */
 };
 
 static void
@@ -126,6 +127,19 @@ result_of(const Health *all, guint healthy)
 }
 
 static void
+say_witnesses(const Health *all)
+{
+  for (guint i = 0; i < all->witnessed->len; i++) {
+    const char *vantage = "", *outcome = "";
+    GVariant *evidence = g_ptr_array_index(all->witnessed, i);
+    g_variant_lookup(evidence, "vantage", "&s", &vantage);
+    g_variant_lookup(evidence, "outcome", "&s", &outcome);
+    az_job_message(all->job, "detail", NULL, "Seen from %s, the primary %s: %s", vantage, all->stored->primary,
+                   outcome);
+  }
+}
+
+static void
 step_done(Health *all)
 {
   guint healthy = 0, total = all->checks->len;
@@ -134,6 +148,7 @@ step_done(Health *all)
   for (guint i = 0; i < total; i++)
     healthy += check_at(all, i)->healthy;
   az_flow_keep_sightings(all->engine, all->verdicts);
+  say_witnesses(all);
   az_job_message(all->job, healthy == total ? "ok" : "warn", NULL, "Health Summary: %u/%u regions healthy (%.1f%%)",
                  healthy, total, 100.0 * healthy / total);
   az_job_finish(all->job, healthy == total ? 0 : 1, result_of(all, healthy));
@@ -159,23 +174,25 @@ on_witness(AzlinOp *op, gpointer data)
     g_hash_table_insert(all->verdicts, g_strdup_printf("%s>%s", vantage, all->stored->primary),
                         GINT_TO_POINTER(g_str_equal(outcome, "ok")));
     g_ptr_array_add(all->witnessed, g_variant_ref(evidence));
-    az_job_message(all->job, "detail", NULL, "Seen from %s, the primary %s: %s", vantage, all->stored->primary,
-                   outcome);
   }
   step_done(all);
 }
 
-/* What others see of the primary: a failover needs to know whether they ever could reach it. */
+/* What others see of the primary: a failover needs to know whether they ever could reach it. The first in the list that
+ * are healthy are asked; while machines are still being checked, only those whose turn it is whatever the rest say. */
 static void
 ask_witnesses(Health *all)
 {
   const AzlinVm *primary = az_stored_primary(all->stored);
   guint asked = 0;
   for (guint i = 0; primary && i < all->checks->len && asked < MAX_WITNESSES; i++) {
-    const Check *check = check_at(all, i);
-    if (!check->healthy || g_str_equal(check->vm->region, primary->region))
+    Check *check = g_ptr_array_index(all->checks, i);
+    if (g_str_equal(check->vm->region, primary->region) || (all->left == 0 && !check->healthy))
       continue;
     asked++;
+    if (!check->healthy || check->asked)
+      continue;
+    check->asked = TRUE;
     all->pending++;
     az_health_ask_witness(all->engine, check->vm, primary, az_op_new(all->root, "witness", 0, on_witness, all));
   }
@@ -187,9 +204,8 @@ all_checked(Health *all)
   g_autofree const AzlinVm **vms = g_new0(const AzlinVm *, all->checks->len + 1);
   for (guint i = 0; i < all->checks->len; i++)
     vms[i] = check_at(all, i)->vm;
-  all->pending = 2;
+  all->pending++;
   az_flow_put_status(all->engine, all->root, vms, all->checks->len, on_kept, all);
-  ask_witnesses(all);
   step_done(all);
 }
 
@@ -219,7 +235,9 @@ on_checked(AzlinOp *op, gpointer data)
   check->result = az_op_variant(op) ? g_variant_ref(az_op_variant(op)) : no_result(check, az_op_error(op));
   g_hash_table_insert(all->verdicts, g_strdup_printf("here>%s", check->vm->region), GINT_TO_POINTER(check->healthy));
   say_check(check);
-  if (--all->left == 0)
+  all->left--;
+  ask_witnesses(all);
+  if (all->left == 0)
     all_checked(all);
 }
 
@@ -227,7 +245,7 @@ static void
 health_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 {
   Health *all = g_new0(Health, 1);
-  *all = (Health){ .job = job, .engine = az_job_engine(job), .root = root, .stored = stored };
+  *all = (Health){ .job = job, .engine = az_job_engine(job), .root = root, .stored = stored, .pending = 1 };
   all->checks = g_ptr_array_new_with_free_func(check_free);
   all->witnessed = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref);
   all->verdicts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
