@@ -1,107 +1,7 @@
 """azlin sync between real machines of provider-local: real sshd, rsync and rrsync, trees compared byte by byte."""
-import json, os, random, shutil, signal, stat, subprocess, threading, time
+import json, os, stat, subprocess, threading
 import e2e
-
-REGIONS = ("eastus", "westus2", "westeurope")
-ROUNDS = int(os.environ.get("AZLIN_SYNC_KILLS", "20"))
-cloud = None
-
-
-class Cloud(e2e.Home):
-    """Three machines that all tests of this file share; every test has a folder of its own on them."""
-
-    def __init__(self):
-        super().__init__("[bricks]\nprovider=local\n")
-        self.ok("deploy", "--regions", ",".join(REGIONS), "--primary", "eastus")
-        self.folders = {}
-        for region in self.ok("regions", "list", "-o", "json").json()["regions"]:
-            root = os.path.join(self.path, "bricks", "provider-local", region["vm_name"], "root")
-            self.folders[region["region"]] = os.path.join(root, "home", "azureuser")
-
-    def at(self, region, *names):
-        return os.path.join(self.folders[region], *names)
-
-    def sync(self, *args, **kw):
-        return self.run("sync", "-o", "json", *args, **kw)
-
-
-def need():
-    global cloud
-    for tool in ("bwrap", "rsync", "rrsync", "ssh-keygen"):
-        if not shutil.which(tool):
-            raise e2e.Skip("%s is missing" % tool)
-    if cloud is None:
-        cloud = Cloud()
-    return cloud
-
-
-def put(path, content=b"x", mode=0o644):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(content)
-    os.chmod(path, mode)
-
-
-def tree(root):
-    """Everything below root: name -> type, mode, content or link target, seconds of the time."""
-    found = {}
-    for folder, folders, files in os.walk(os.fsencode(root)):
-        for name in folders + files:
-            path = os.path.join(folder, name)
-            s = os.lstat(path)
-            key = os.path.relpath(path, os.fsencode(root))
-            if stat.S_ISLNK(s.st_mode):
-                found[key] = ("l", os.readlink(path))
-            elif stat.S_ISDIR(s.st_mode):
-                found[key] = ("d", stat.S_IMODE(s.st_mode))
-            elif stat.S_ISREG(s.st_mode):
-                with open(path, "rb") as f:
-                    found[key] = ("f", stat.S_IMODE(s.st_mode), int(s.st_mtime), f.read())
-    return found
-
-
-def same(a, b):
-    left, right = tree(a), tree(b)
-    for key in sorted(set(left) | set(right)):
-        assert left.get(key) == right.get(key), "%r: %r, %r" % (key, str(left.get(key))[:80], str(right.get(key))[:80])
-
-
-def no_keys(home):
-    """No job key on any machine, nothing open in the journal."""
-    for region in REGIONS:
-        with open(home.at(region, ".ssh", "authorized_keys")) as f:
-            assert "azlin-job" not in f.read(), "a job key is left on " + region
-        jobs = home.at(region, ".local", "state", "azlin", "jobs")
-        assert not os.path.isdir(jobs) or not os.listdir(jobs), "a private key is left on " + region
-        left = [n for n in os.listdir(home.at(region, ".ssh")) if n.startswith("authorized_keys.")]
-        assert not left, left
-
-
-def transfers():
-    """Processes that still carry a job key in their command line."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/cmdline" % pid, "rb") as f:
-                line = f.read()
-        except OSError:
-            continue
-        if b"azlin-sync-" in line and b"id_ed25519" in line and b"rsync" in line:
-            found.append(line)
-    return found
-
-
-def until(condition, what, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "not within %d s: %s" % (seconds, what)
-        time.sleep(0.01)
-
-
-def result(reply, code=0):
-    assert reply.code == code, "expected exit %d: %r" % (code, reply)
-    return reply.json()["results"]
-
+from machines import clean_up, fill, need, no_keys, put, result, same, tree
 
 HOSTILE = [b"a b", b"new\nline", b";rm -rf x", b"$(id)", b"`id`", b"-rf", b"--", b"bad\xff\xfe", b"'q\"", b"back\\slash",
            b"*", b"\\#012", b"#", b"!", b"\x1b[31m", b".hidden", b"azlin:*deleting   x"]
@@ -293,11 +193,6 @@ def test_dry_run_lists_and_changes_nothing():
     no_keys(home)
 
 
-def fill(folder, count, first=0):
-    for i in range(first, count):
-        put(os.path.join(folder, "f%d" % i), b"%d" % i)
-
-
 def test_delete_is_guarded():
     home = need()
     here, there = home.at("eastus", "guard"), home.at("westus2", "guard")
@@ -421,116 +316,8 @@ def test_screen_follows_the_sample():
         assert line in shown, "%s is missing:\n%s" % (line, shown)
 
 
-def start_slow(home, name):
-    """A sync that takes eight seconds, stopped in its middle by the caller."""
-    put(home.at("eastus", name, "f"), os.urandom(4 << 20))
-    p = home.popen("sync", "--dest", "westus2", "--paths", "/home/azureuser/" + name, "--bwlimit", "500")
-    until(transfers, "the transfer runs")
-    time.sleep(random.random())
-    return p
-
-
-def test_interrupt_ends_the_transfer_and_takes_the_key_back():
-    home = need()
-    p = start_slow(home, "interrupt")
-    p.send_signal(signal.SIGINT)
-    p.communicate(timeout=60)
-    assert p.returncode == 130, p.returncode
-    assert not transfers(), "rsync outlives an interrupted azlin"
-    no_keys(home)
-
-
-def test_a_killed_azlin_leaves_no_transfer_running():
-    home = need()
-    p = start_slow(home, "orphan")
-    p.kill()
-    p.communicate(timeout=60)
-    until(lambda: not transfers(), "rsync has ended without azlin", 5)
-    home.ok("recover", "--yes")
-    no_keys(home)
-
-
-def test_recover_ends_a_transfer_at_once():
-    home = need()
-    p = start_slow(home, "orphan2")
-    p.kill()
-    p.communicate(timeout=60)
-    home.ok("recover", "--yes")
-    assert not transfers(), "rsync outlives recover"
-    no_keys(home)
-    assert not os.path.exists(home.at("westus2", "orphan2", ".azlin-partial"))
-
-
-def test_an_interrupted_transfer_resumes_and_shows_no_torn_file():
-    home = need()
-    for i in range(20):
-        put(home.at("eastus", "resume", "a%d" % i))
-    p = start_slow(home, "resume")
-    until(lambda: os.path.exists(home.at("westus2", "resume", "a9")), "small files are there")
-    p.send_signal(signal.SIGINT)
-    p.communicate(timeout=60)
-    assert not os.path.exists(home.at("westus2", "resume", "f")), "a torn file is visible"
-    one, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/resume"))
-    assert one["files_synced"] < 21, "what was complete was copied again: %r" % one
-    same(home.at("eastus", "resume"), home.at("westus2", "resume"))
-    assert not os.path.exists(home.at("westus2", "resume", ".azlin-partial"))
-
-
-def test_a_target_that_dies_keeps_the_record_until_it_is_back():
-    home = need()
-    p = start_slow(home, "died")
-    home.ok("vm", "stop", "--region", "westus2", "--yes")
-    out, err = p.communicate(timeout=100)
-    assert p.returncode == 2, (p.returncode, out, err)
-    assert "azlin recover" in out and "/home/azureuser/died" in out, (out, err)
-    home.ok("vm", "start", "--region", "westus2")
-    home.ok("recover", "--yes")
-    no_keys(home)
-
-
-def test_one_dead_region_does_not_stop_the_others():
-    home = need()
-    put(home.at("eastus", "some", "f"), b"1")
-    home.ok("vm", "stop", "--region", "westeurope", "--yes")
-    try:
-        dead, alive = result(home.sync("--all", "--paths", "/home/azureuser/some"), 1)
-    finally:
-        home.ok("vm", "start", "--region", "westeurope")
-    assert dead["target_region"] == "westeurope" and dead["errors"] and dead["success_rate"] == 0.0
-    assert alive["target_region"] == "westus2" and alive["verified"] is True
-    no_source = home.sync("--source", "westeurope", "--dest", "westus2", "--paths", "/home/azureuser/nothing-there")
-    assert no_source.code == 2, no_source
-
-
-def test_sigkill_at_random_instants():
-    home = need()
-    here, there = home.at("eastus", "killed"), home.at("westus2", "killed")
-    rng = random.Random(20)
-    put(os.path.join(here, "big"), os.urandom(2 << 20))
-    fill(here, 50)
-    args = ("sync", "--dest", "westus2", "--paths", "/home/azureuser/killed", "--yes", "--delete")
-    began = time.monotonic()
-    home.ok(*args)
-    whole = time.monotonic() - began
-    for i in range(ROUNDS):
-        put(os.path.join(here, "big"), os.urandom(2 << 20))
-        p = home.popen(*args)
-        time.sleep(rng.random() * whole)
-        p.kill()
-        p.communicate(timeout=30)
-        home.ok("recover", "--yes")
-        no_keys(home)
-        assert json.load(open(os.path.join(home.path, "config.json")))
-    home.ok(*args)
-    same(here, there)
-    no_keys(home)
-    left = [n for n in os.listdir(home.path) if ".tmp" in n or n.endswith("~")]
-    assert not left, left
-
-
 def test_zz_clean_up():
-    if cloud is not None and not os.environ.get("AZLIN_KEEP"):
-        cloud.close()
+    clean_up()
 
 
 e2e.main(globals())

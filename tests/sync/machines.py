@@ -1,0 +1,113 @@
+"""What the end-to-end tests of sync share: three machines of provider-local, trees, keys and transfers looked for."""
+import os, shutil, stat, time
+import e2e
+
+REGIONS = ("eastus", "westus2", "westeurope")
+cloud = None
+
+
+class Cloud(e2e.Home):
+    """Three machines that all tests of this file share; every test has a folder of its own on them."""
+
+    def __init__(self):
+        super().__init__("[bricks]\nprovider=local\n")
+        self.ok("deploy", "--regions", ",".join(REGIONS), "--primary", "eastus")
+        self.folders, self.addresses = {}, {}
+        for region in self.ok("regions", "list", "-o", "json").json()["regions"]:
+            root = os.path.join(self.path, "bricks", "provider-local", region["vm_name"], "root")
+            self.folders[region["region"]] = os.path.join(root, "home", "azureuser")
+            self.addresses[region["region"]] = region["public_ip"]
+
+    def at(self, region, *names):
+        return os.path.join(self.folders[region], *names)
+
+    def sync(self, *args, **kw):
+        return self.run("sync", "-o", "json", *args, **kw)
+
+
+def need():
+    global cloud
+    for tool in ("bwrap", "rsync", "rrsync", "ssh-keygen"):
+        if not shutil.which(tool):
+            raise e2e.Skip("%s is missing" % tool)
+    if cloud is None:
+        cloud = Cloud()
+    return cloud
+
+
+def put(path, content=b"x", mode=0o644):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(content)
+    os.chmod(path, mode)
+
+
+def tree(root):
+    """Everything below root: name -> type, mode, content or link target, seconds of the time."""
+    found = {}
+    for folder, folders, files in os.walk(os.fsencode(root)):
+        for name in folders + files:
+            path = os.path.join(folder, name)
+            s = os.lstat(path)
+            key = os.path.relpath(path, os.fsencode(root))
+            if stat.S_ISLNK(s.st_mode):
+                found[key] = ("l", os.readlink(path))
+            elif stat.S_ISDIR(s.st_mode):
+                found[key] = ("d", stat.S_IMODE(s.st_mode))
+            elif stat.S_ISREG(s.st_mode):
+                with open(path, "rb") as f:
+                    found[key] = ("f", stat.S_IMODE(s.st_mode), int(s.st_mtime), f.read())
+    return found
+
+
+def same(a, b):
+    left, right = tree(a), tree(b)
+    for key in sorted(set(left) | set(right)):
+        assert left.get(key) == right.get(key), "%r: %r, %r" % (key, str(left.get(key))[:80], str(right.get(key))[:80])
+
+
+def no_keys(home):
+    """No job key on any machine, nothing open in the journal."""
+    for region in REGIONS:
+        with open(home.at(region, ".ssh", "authorized_keys")) as f:
+            assert "azlin-job" not in f.read(), "a job key is left on " + region
+        jobs = home.at(region, ".local", "state", "azlin", "jobs")
+        assert not os.path.isdir(jobs) or not os.listdir(jobs), "a private key is left on " + region
+        left = [n for n in os.listdir(home.at(region, ".ssh")) if n.startswith("authorized_keys.")]
+        assert not left, left
+
+
+def transfers(home, target="westus2"):
+    """Processes of rsync that send to this machine, and their ssh; other clouds may be at work beside."""
+    found, address = [], home.addresses[target].encode()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % pid, "rb") as f:
+                line = f.read()
+        except OSError:
+            continue
+        if line.split(b"\0")[0] in (b"rsync", b"ssh") and address in line:
+            found.append(line)
+    return found
+
+
+def until(condition, what, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "not within %d s: %s" % (seconds, what)
+        time.sleep(0.01)
+
+
+def result(reply, code=0):
+    assert reply.code == code, "expected exit %d: %r" % (code, reply)
+    return reply.json()["results"]
+
+
+def fill(folder, count, first=0):
+    for i in range(first, count):
+        put(os.path.join(folder, "f%d" % i), b"%d" % i)
+
+
+def clean_up():
+    if cloud is not None:
+        cloud.close()
