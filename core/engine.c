@@ -151,7 +151,7 @@ az_engine_exec(AzEngine *engine, const AzlinExec *request, AzlinOp *op)
   if (provider == NULL)
     az_op_fail(op, g_steal_pointer(&error));
   else if (provider->vm_exec != NULL)
-    provider->vm_exec(self, request->vm, request, op);
+    provider->vm_exec(self, request->vm, request, az_op_expect(op, AZ_OP_REPLY));
   else
     az_remote_exec(az_engine_remote(engine), request, op);
 }

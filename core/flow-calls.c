@@ -2,6 +2,8 @@
 #include "flow-support.h"
 #include "health.h"
 
+#define LIST_MS 300000 /* a listing asks a whole cloud, page by page */
+
 static const AzlinContext *
 context_for(AzEngine *engine, AzlinOp *op, gpointer *ret_self)
 {
@@ -33,7 +35,7 @@ void
 az_flow_list(AzEngine *engine, AzlinOp *parent, AzlinDone done, gpointer data)
 {
   gpointer self = NULL;
-  AzlinOp *op = az_op_new(parent, "list", 0, done, data);
+  AzlinOp *op = az_op_expect(az_op_new(parent, "list", AZ_CONTEXT_MS, done, data), AZ_OP_VMS);
   const AzlinContext *context = context_for(engine, op, &self);
   if (context)
     context->list(self, op);
@@ -43,7 +45,7 @@ void
 az_flow_put(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data)
 {
   gpointer self = NULL;
-  AzlinOp *op = az_op_new(parent, "put", 0, done, data);
+  AzlinOp *op = az_op_new(parent, "put", AZ_CONTEXT_MS, done, data);
   const AzlinContext *context = context_for(engine, op, &self);
   if (context)
     context->put(self, vm, op);
@@ -53,7 +55,7 @@ void
 az_flow_put_status(AzEngine *engine, AzlinOp *parent, const AzlinVm *const *vms, gsize n, AzlinDone done, gpointer data)
 {
   gpointer self = NULL;
-  AzlinOp *op = az_op_new(parent, "put-status", 0, done, data);
+  AzlinOp *op = az_op_new(parent, "put-status", AZ_CONTEXT_MS, done, data);
   const AzlinContext *context = context_for(engine, op, &self);
   if (!context)
     return;
@@ -67,7 +69,7 @@ void
 az_flow_forget(AzEngine *engine, AzlinOp *parent, const char *region, AzlinDone done, gpointer data)
 {
   gpointer self = NULL;
-  AzlinOp *op = az_op_new(parent, "forget", 0, done, data);
+  AzlinOp *op = az_op_new(parent, "forget", AZ_CONTEXT_MS, done, data);
   const AzlinContext *context = context_for(engine, op, &self);
   if (context)
     context->forget(self, region, op);
@@ -78,7 +80,7 @@ az_flow_set_primary(AzEngine *engine, AzlinOp *parent, const char *from, const c
                     gpointer data)
 {
   gpointer self = NULL;
-  AzlinOp *op = az_op_new(parent, "set-primary", 0, done, data);
+  AzlinOp *op = az_op_expect(az_op_new(parent, "set-primary", AZ_CONTEXT_MS, done, data), "t");
   const AzlinContext *context = context_for(engine, op, &self);
   if (context)
     context->set_primary(self, from, to, epoch, op);
@@ -88,7 +90,7 @@ void
 az_flow_vm_get(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done, gpointer data)
 {
   gpointer self = NULL;
-  AzlinOp *op = az_op_new(parent, "vm-get", timeout_ms, done, data);
+  AzlinOp *op = az_op_expect(az_op_new(parent, "vm-get", timeout_ms, done, data), AZ_OP_VM);
   const AzlinProvider *provider = provider_for(engine, vm, op, &self);
   if (!provider)
     return;
@@ -103,7 +105,7 @@ az_flow_vm_power(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinPowe
                  AzlinDone done, gpointer data)
 {
   gpointer self = NULL;
-  AzlinOp *op = az_op_new(parent, "vm-power", timeout_ms, done, data);
+  AzlinOp *op = az_op_expect(az_op_new(parent, "vm-power", timeout_ms, done, data), AZ_OP_VM);
   const AzlinProvider *provider = provider_for(engine, vm, op, &self);
   if (!provider)
     return;
@@ -118,7 +120,7 @@ az_flow_vm_reboot(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 
                   gpointer data)
 {
   gpointer self = NULL;
-  AzlinOp *op = az_op_new(parent, "vm-restart", timeout_ms, done, data);
+  AzlinOp *op = az_op_expect(az_op_new(parent, "vm-restart", timeout_ms, done, data), AZ_OP_VM);
   const AzlinProvider *provider = provider_for(engine, vm, op, &self);
   if (!provider)
     return;
@@ -148,7 +150,7 @@ az_flow_vm_list(AzEngine *engine, AzlinOp *parent, const char *provider_name, Az
 {
   gpointer self = NULL;
   GError *error = NULL;
-  AzlinOp *op = az_op_new(parent, "vm-list", 0, done, data);
+  AzlinOp *op = az_op_expect(az_op_new(parent, "vm-list", LIST_MS, done, data), AZ_OP_VMS);
   const AzlinProvider *provider = az_engine_lookup(engine, AZLIN_KIND_PROVIDER, provider_name, &self, &error);
   if (!provider)
     az_op_fail(op, error);

@@ -310,6 +310,15 @@ write_intent(AzDeploy *deploy, GError **error)
   return deploy->resumed == 0 || az_journal_done(journal, deploy->resumed, error);
 }
 
+/* A deployer has its regions' deadlines, one round after the other, and a little to sum up; then the engine goes on. */
+static guint32
+deploy_ms(const AzlinDeployPlan *plan, guint regions)
+{
+  guint64 rounds = (regions + plan->max_concurrent - 1) / plan->max_concurrent;
+  guint64 ms = (rounds * plan->region_timeout_s + 30) * 1000;
+  return (guint32) MIN(ms, G_MAXUINT32);
+}
+
 void
 az_deploy_run(AzDeploy *deploy)
 {
@@ -336,5 +345,6 @@ az_deploy_run(AzDeploy *deploy)
     .max_concurrent = az_deploy_arg_uint(deploy, "max-concurrent", AZ_DEPLOY_MAX_CONCURRENT),
     .region_timeout_s = az_deploy_arg_uint(deploy, "timeout", AZ_DEPLOY_TIMEOUT_S),
   };
-  deployer->deploy(self, &plan, az_op_new(deploy->root, "deploy", 0, on_deployed, deploy));
+  guint32 limit = deploy_ms(&plan, deploy->targets->len);
+  deployer->deploy(self, &plan, az_op_new(deploy->root, "deploy", limit, on_deployed, deploy));
 }

@@ -174,7 +174,7 @@ on_list(AzlinOp *op, gpointer data)
   if (context == NULL)
     fail(recovery, error);
   else
-    context->info(self, az_op_new(recovery->op, "info", 0, on_info, recovery));
+    context->info(self, az_op_expect(az_op_new(recovery->op, "info", AZ_CONTEXT_MS, on_info, recovery), "a{sv}"));
 }
 
 static void
@@ -193,7 +193,7 @@ on_locked(AzlinOp *op, gpointer data)
   if (context == NULL)
     fail(recovery, error);
   else
-    context->list(self, az_op_new(recovery->op, "list", 0, on_list, recovery));
+    context->list(self, az_op_expect(az_op_new(recovery->op, "list", AZ_CONTEXT_MS, on_list, recovery), AZ_OP_VMS));
 }
 
 void

@@ -74,7 +74,7 @@ on_list(AzlinOp *op, gpointer data)
     read_failed(read, error);
     return;
   }
-  context->info(self, az_op_new(read->root, "info", 0, on_info, read));
+  context->info(self, az_op_expect(az_op_new(read->root, "info", AZ_CONTEXT_MS, on_info, read), "a{sv}"));
 }
 
 void
@@ -91,7 +91,7 @@ az_stored_read(AzJob *job, AzlinOp *root, void (*ready)(AzJob *job, AzlinOp *roo
   Read *read = g_new0(Read, 1);
   *read = (Read){ .job = job, .root = root, .stored = g_rc_box_new0(AzStored), .ready = ready, .data = data };
   read->stored->vms = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
-  context->list(self, az_op_new(root, "list", 0, on_list, read));
+  context->list(self, az_op_expect(az_op_new(root, "list", AZ_CONTEXT_MS, on_list, read), AZ_OP_VMS));
 }
 
 const AzlinVm *

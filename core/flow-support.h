@@ -3,6 +3,9 @@
 #include "flow.h"
 #include "record.h"
 
+/* A context that never answers must not hold the program: its records are local or small. */
+#define AZ_CONTEXT_MS 60000
+
 /* ---- what is stored, read once ---- */
 
 typedef struct _AzStored { /* counted with g_rc_box: copy the pointer with g_rc_box_acquire() */

@@ -187,7 +187,8 @@ transfer(AzSyncPair *pair)
   job.only = pair->redo;
   job.checksum = pair->healing;
   job.delete_extra = job.delete_extra && !pair->healing;
-  sync->brick->transfer(sync->brick_self, &job, az_op_new(pair->op, pair->target->region, 0, on_transferred, pair));
+  sync->brick->transfer(sync->brick_self, &job,
+                        az_op_expect(az_op_new(pair->op, pair->target->region, 0, on_transferred, pair), "a{sv}"));
 }
 
 static void

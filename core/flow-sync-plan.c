@@ -74,7 +74,8 @@ dry_run(AzSyncPair *pair)
   job.dry_run = TRUE;
   job.delete_extra = sync->delete_extra && job.grant != NULL;
   job.max_delete = 0;
-  sync->brick->transfer(sync->brick_self, &job, az_op_new(pair->op, pair->target->region, 0, on_planned, pair));
+  sync->brick->transfer(sync->brick_self, &job,
+                        az_op_expect(az_op_new(pair->op, pair->target->region, 0, on_planned, pair), "a{sv}"));
 }
 
 static void

@@ -25,7 +25,8 @@ struct _AzlinOp {
   AzlinDone done;
   gpointer data;
   OpState state;
-  GArray *hooks; /* of CancelHook */
+  const char *expected; /* static */
+  GArray *hooks;        /* of CancelHook */
   GError *error;
   AzlinVm *vm;
   GPtrArray *vms; /* of AzlinVm, NULL-terminated */
@@ -111,6 +112,29 @@ cut_children(AzlinOp *op, const GError *error)
   }
 }
 
+static gboolean
+is_record(const AzlinVm *vm)
+{
+  return vm != NULL && vm->region != NULL && *vm->region != '\0' && vm->vm_name != NULL && *vm->vm_name != '\0';
+}
+
+static gboolean
+meets_expectation(const AzlinOp *op)
+{
+  if (op->expected == NULL)
+    return TRUE;
+  if (g_str_equal(op->expected, AZ_OP_REPLY))
+    return op->reply.out != NULL;
+  if (g_str_equal(op->expected, AZ_OP_VM))
+    return is_record(op->vm);
+  if (!g_str_equal(op->expected, AZ_OP_VMS))
+    return op->variant != NULL && g_variant_is_of_type(op->variant, G_VARIANT_TYPE(op->expected));
+  for (guint i = 0; op->vms != NULL && i < op->vms->len; i++)
+    if (!is_record(g_ptr_array_index(op->vms, i)))
+      return FALSE;
+  return op->vms != NULL;
+}
+
 /* Takes `error`; NULL = success with whatever results were stored. */
 static void
 end_op(AzlinOp *op, OpState how, GError *error)
@@ -124,6 +148,9 @@ end_op(AzlinOp *op, OpState how, GError *error)
     g_clear_error(&error);
     return;
   }
+  if (how == FINISHED && error == NULL && !meets_expectation(op))
+    error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "%s: the brick answered with something else than it must",
+                        op->label);
   op->state = how;
   op->error = error;
   az_timer_cancel(g_steal_pointer(&op->timer));
@@ -184,6 +211,13 @@ az_op_new(AzlinOp *parent, const char *label, guint32 timeout_ms, AzlinDone done
   return op;
 }
 
+AzlinOp *
+az_op_expect(AzlinOp *op, const char *what)
+{
+  op->expected = what;
+  return op;
+}
+
 void
 az_op_finish(AzlinOp *op)
 {
@@ -193,6 +227,10 @@ az_op_finish(AzlinOp *op)
 void
 az_op_finish_vm(AzlinOp *op, const AzlinVm *vm)
 {
+  if (vm == NULL) {
+    az_op_fail_new(op, AZLIN_ERROR_FAILED, "%s: the brick gave no machine", op->label);
+    return;
+  }
   if (op->state == ACTIVE)
     op->vm = az_vm_dup(vm);
   end_op(op, FINISHED, NULL);
@@ -203,8 +241,9 @@ az_op_finish_vms(AzlinOp *op, const AzlinVm *const *vms, gsize n)
 {
   if (op->state == ACTIVE) {
     op->vms = g_ptr_array_new_full(n + 1, (GDestroyNotify) az_vm_free);
-    for (gsize i = 0; i < n; i++)
-      g_ptr_array_add(op->vms, az_vm_dup(vms[i]));
+    for (gsize i = 0; vms != NULL && i < n; i++)
+      if (vms[i] != NULL)
+        g_ptr_array_add(op->vms, az_vm_dup(vms[i]));
   }
   end_op(op, FINISHED, NULL);
 }
@@ -240,6 +279,11 @@ az_op_fail(AzlinOp *op, GError *error)
 {
   if (error == NULL)
     error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "%s failed and gave no reason", op->label);
+  if (!g_utf8_validate(error->message, -1,
+                       NULL)) { /* what a brick passes on may be any bytes; JSON and D-Bus take text */
+    g_autofree char *bytes = error->message;
+    error->message = g_utf8_make_valid(bytes, -1);
+  }
   end_op(op, FINISHED, error);
 }
 

@@ -19,6 +19,15 @@ AzlinOp *az_op_new_root(AzClock *clock, const char *label, guint32 timeout_ms, c
  * exactly once, also then; a brick that finishes it later is ignored. `timeout_ms` 0 = only the parent's deadline. */
 AzlinOp *az_op_new(AzlinOp *parent, const char *label, guint32 timeout_ms, AzlinDone done, gpointer data);
 
+/* What a brick must answer with: AZ_OP_REPLY, AZ_OP_VM, AZ_OP_VMS (records with region and vm_name) or the type of a
+ * GVariant ("t", "a{sv}"). Finished with anything else, the op fails instead: `done` reads what it expects, or an
+ * error. Returns `op`.
+ */
+AzlinOp *az_op_expect(AzlinOp *op, const char *what);
+#define AZ_OP_VM "(vm)"
+#define AZ_OP_VMS "(vms)"
+#define AZ_OP_REPLY "(reply)"
+
 void az_op_finish(AzlinOp *op);
 void az_op_finish_vm(AzlinOp *op, const AzlinVm *vm);
 void az_op_finish_vms(AzlinOp *op, const AzlinVm *const *vms, gsize n);
