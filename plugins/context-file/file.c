@@ -2,11 +2,11 @@
 #include "store.h"
 #include "region.h"
 #include <string.h>
-#include <unistd.h>
 
 #define GIVE_UP_US (30 * G_USEC_PER_SEC)
 #define MAX_WAIT_MS 16
-#define TORN_TRIES 3 /* a hand's editor that is just saving shows half a file */
+#define NEXT_WAIT_MS 2 /* the next turn is ours */
+#define TORN_TRIES 3   /* a hand's editor that is just saving shows half a file */
 #define TORN_WAIT_MS 50
 
 typedef struct {
@@ -27,6 +27,7 @@ struct _Work {
   GPtrArray *vms; /* of AzlinVm */
   char *from, *to;
   guint64 epoch;
+  StoreLock lock;
   gint64 started, slept;
   guint32 wait_ms;
   guint tries, torn;
@@ -35,6 +36,7 @@ struct _Work {
 static void
 work_free(Work *work)
 {
+  store_unlock(&work->lock);
   if (work->vms != NULL)
     g_ptr_array_unref(work->vms);
   g_free(work->from);
@@ -84,7 +86,7 @@ wait_for_lock(Work *work)
     return;
   }
   /* Random, so that many waiters do not come back together; short at first, as a change takes a millisecond. */
-  guint32 longest = MIN(MAX_WAIT_MS, 2u << MIN(work->tries, 8u));
+  guint32 longest = work->lock.queued ? NEXT_WAIT_MS : MIN(MAX_WAIT_MS, 2u << MIN(work->tries, 8u));
   work->tries++;
   wait_a_little(work, (guint32) g_random_int_range(1, (gint32) longest + 1));
 }
@@ -125,6 +127,7 @@ locked(Work *work)
   store_remove_leftovers(store);
   StoreState state = store_load(store, &document, &error);
   if (state == STORE_DAMAGED && work->torn++ < TORN_TRIES && store_is_being_saved(store)) {
+    store_unlock(&work->lock);
     wait_a_little(work, TORN_WAIT_MS);
     return;
   }
@@ -141,17 +144,13 @@ attempt(Work *work)
 {
   const AzlinHostApi *api = work->file->host->api;
   GError *error = NULL;
-  int lock = -1;
   if (api->op_cancelled(work->op)) {
     fail(work, g_error_new(AZLIN_ERROR, AZLIN_ERROR_CANCELLED, "cancelled before the state was changed"));
     return;
   }
-  if (store_lock(&work->file->store, &lock, &error)) {
+  if (store_lock(&work->file->store, &work->lock, &error))
     locked(work);
-    close(lock);
-    return;
-  }
-  if (error != NULL)
+  else if (error != NULL)
     fail(work, error);
   else
     wait_for_lock(work);
@@ -173,11 +172,8 @@ read_only(Work *work)
     fail(work, g_steal_pointer(&error));
     return;
   }
-  int lock = -1;
-  if (store_has_leftovers(store) && store_lock(store, &lock, NULL)) {
+  if (store_has_leftovers(store) && store_lock(store, &work->lock, NULL))
     store_remove_leftovers(store);
-    close(lock);
-  }
   apply(work, document);
 }
 
@@ -189,6 +185,7 @@ new_work(gpointer self, AzlinOp *op, Change change, void (*finish)(Work *, Docum
   work->op = op;
   work->change = change;
   work->finish = finish;
+  work->lock.fd = -1;
   work->started = g_get_monotonic_time();
   return work;
 }

@@ -34,23 +34,47 @@ store_clear(Store *store)
   g_free(store->lock);
 }
 
-gboolean
-store_lock(Store *store, int *ret_fd, GError **error)
+/* Two bytes of one file. Who wants to change something takes the place at the head of the queue first, then the state;
+ * so a process that changes one thing after another cannot keep the others out. */
+enum { STATE_BYTE, QUEUE_BYTE };
+
+static gboolean
+take_byte(Store *store, int fd, off_t byte, GError **error)
 {
-  struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-  if (g_mkdir_with_parents(store->folder, 0700) != 0)
-    return storage_fail(error, "make", store->folder);
-  int fd = open(store->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0)
-    return storage_fail(error, "open", store->lock);
-  if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
-    *ret_fd = fd;
+  struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+  if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
     return TRUE;
-  }
   if (errno != EAGAIN && errno != EACCES && errno != EINTR)
     storage_fail(error, "lock", store->lock);
-  close(fd);
   return FALSE;
+}
+
+gboolean
+store_lock(Store *store, StoreLock *lock, GError **error)
+{
+  struct flock leave = { .l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = QUEUE_BYTE, .l_len = 1 };
+  if (g_mkdir_with_parents(store->folder, 0700) != 0)
+    return storage_fail(error, "make", store->folder);
+  if (lock->fd < 0)
+    lock->fd = open(store->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (lock->fd < 0)
+    return storage_fail(error, "open", store->lock);
+  if (!lock->queued)
+    lock->queued = take_byte(store, lock->fd, QUEUE_BYTE, error);
+  if (!lock->queued || !take_byte(store, lock->fd, STATE_BYTE, error))
+    return FALSE;
+  fcntl(lock->fd, F_OFD_SETLK, &leave);
+  lock->queued = FALSE;
+  return TRUE;
+}
+
+void
+store_unlock(StoreLock *lock)
+{
+  if (lock->fd >= 0)
+    close(lock->fd);
+  lock->fd = -1;
+  lock->queued = FALSE;
 }
 
 /* ---- reading ---- */
