@@ -216,7 +216,7 @@ def test_recover_yes():
     with e2e.Home(LOCAL) as h:
         slow = os.path.join(h.root, "slow-bwrap")
         with open(slow, "w") as f:
-            f.write("#!/bin/sh\ntouch %s/begun\nexec sleep 60\n" % h.root)
+            f.write("#!/bin/sh\ntouch %s/begun\nwhile [ -d %s ]; do sleep 0.2; done\n" % (h.root, h.root))
         os.chmod(slow, 0o755)
         h.write_config(LOCAL + "[provider.local]\nbwrap=%s\n" % slow)
         p = h.popen("deploy", "-r", "eastus")

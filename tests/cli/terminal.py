@@ -227,8 +227,8 @@ def slow_home():
     home = e2e.Home(LOCAL)
     slow = os.path.join(home.root, "slow-bwrap")
     with open(slow, "w") as f:
-        f.write("#!/bin/sh\n[ -e %s/go ] || { touch %s/begun; sleep 600; }\nexec %s \"$@\"\n"
-                % (home.root, home.root, shutil.which("bwrap")))
+        f.write("#!/bin/sh\ntouch %s/begun\nwhile [ ! -e %s/go ]; do [ -d %s ] || exit 1; sleep 0.2; done\nexec %s \"$@\"\n"
+                % (home.root, home.root, home.root, shutil.which("bwrap")))
     os.chmod(slow, 0o755)
     home.write_config(LOCAL + "[provider.local]\nbwrap=%s\n" % slow)
     return home
