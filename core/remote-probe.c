@@ -157,7 +157,7 @@ ask_echo(Probe *probe)
 {
   const char *const argv[] = { "echo", probe->nonce, NULL };
   g_autofree char *text = az_remote_quote(argv);
-  AzSshExec exec = { .command = text, .output = on_echo, .finished = on_echo_over, .data = probe };
+  AzSshExec exec = { .command = text, .no_eof = TRUE, .output = on_echo, .finished = on_echo_over, .data = probe };
   probe->remote->ssh->exec(probe->conn, &exec);
 }
 

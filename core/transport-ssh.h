@@ -53,6 +53,7 @@ typedef struct {
 typedef struct {
   const char *command; /* for the remote user's shell */
   GBytes *input;       /* standard input or NULL */
+  gboolean no_eof;     /* leave standard input open: saves a packet for a command that never reads it */
   void (*output)(gboolean is_stderr, const char *bytes, gsize length, gpointer data);
   void (*finished)(const AzSshExit *exit, gpointer data); /* once; the command is gone after it */
   gpointer data;

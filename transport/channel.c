@@ -20,7 +20,7 @@ struct _AzSshCommand {
   char *text;
   GBytes *input;
   gsize written;
-  gboolean eof_sent;
+  gboolean eof_sent; /* or not to be sent */
   gboolean has_status;
   int status;
   void (*output)(gboolean is_stderr, const char *bytes, gsize length, gpointer data);
@@ -230,6 +230,7 @@ channel_exec(AzSshConn *conn, const AzSshExec *request)
     .text = g_strdup(request->command),
     .input = request->input != NULL ? g_bytes_ref(request->input) : NULL,
     .output = request->output,
+    .eof_sent = request->no_eof,
     .finished = request->finished,
     .data = request->data,
   };
