@@ -3,6 +3,7 @@
 
 typedef struct {
   AzEngine *engine;
+  char *home;
   gboolean finished;
   const char *at; /* message at which `act` runs once */
   void (*act)(gpointer data);
@@ -69,8 +70,9 @@ setup(Fixture *fixture, gconstpointer unused)
 {
   g_autofree char *root = g_strdup(g_getenv("AZLIN_TEST_DIR"));
   g_assert_cmpint(g_mkdir_with_parents(root, 0700), ==, 0);
-  g_autofree char *home = g_build_filename(root, "race-XXXXXX", NULL);
+  char *home = g_build_filename(root, "race-XXXXXX", NULL);
   g_assert_nonnull(g_mkdtemp_full(home, 0700));
+  fixture->home = home;
   g_autofree char *config = g_build_filename(home, "azlin.conf", NULL);
   g_autoptr(GError) error = NULL;
   g_file_set_contents_full(config, "[bricks]\nprovider=sim\n", -1, G_FILE_SET_CONTENTS_NONE, 0600, &error);
@@ -84,7 +86,12 @@ setup(Fixture *fixture, gconstpointer unused)
 static void
 teardown(Fixture *fixture, gconstpointer unused)
 {
+  const char *argv[] = { "rm", "-rf", "--", fixture->home, NULL };
+
   az_engine_free(fixture->engine);
+  g_assert_true(
+      g_spawn_sync(NULL, (char **) (guintptr) argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
+  g_free(fixture->home);
 }
 
 static void
