@@ -11,8 +11,8 @@
 #define HASH AZ_LOGFILE_HASH
 #define TAIL_BYTES (1 << 20)
 #define MAX_COPIES 1000
-#define LOCK_TRIES 2000
-#define LOCK_PAUSE_US 2000
+#define LOCK_TRIES 5000
+#define LOCK_PAUSE_US 1000
 
 struct _AzLogfile {
   char *path;
@@ -125,12 +125,21 @@ is_current(AzLogfile *file)
   return ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
 }
 
+/* Two bytes: the head of the queue and the file itself, so that one who writes without pause keeps nobody out. */
+enum { FILE_BYTE, QUEUE_BYTE };
+
 static gboolean
-try_lock(AzLogfile *file, GError **error)
+set_byte(AzLogfile *file, off_t byte, short type)
 {
-  struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+  struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+  return fcntl(file->fd, F_OFD_SETLK, &lock) == 0;
+}
+
+static gboolean
+take_byte(AzLogfile *file, off_t byte, GError **error)
+{
   for (guint i = 0; i < LOCK_TRIES; i++) {
-    if (fcntl(file->fd, F_OFD_SETLK, &lock) == 0)
+    if (set_byte(file, byte, F_WRLCK))
       return TRUE;
     if (errno != EAGAIN && errno != EACCES && errno != EINTR) {
       set_errno(error, "lock", file->path);
@@ -141,6 +150,16 @@ try_lock(AzLogfile *file, GError **error)
   }
   g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_LOCKED, "%s stays locked by another process", file->path);
   return FALSE;
+}
+
+static gboolean
+try_lock(AzLogfile *file, GError **error)
+{
+  if (!take_byte(file, QUEUE_BYTE, error))
+    return FALSE;
+  gboolean ok = take_byte(file, FILE_BYTE, error);
+  set_byte(file, QUEUE_BYTE, F_UNLCK);
+  return ok;
 }
 
 gboolean
@@ -170,11 +189,8 @@ az_logfile_lock(AzLogfile *file, GError **error)
 void
 az_logfile_unlock(AzLogfile *file)
 {
-  struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
-  if (file->locks == 0 || --file->locks > 0)
-    return;
-  if (file->fd >= 0)
-    fcntl(file->fd, F_OFD_SETLK, &lock);
+  if (file->locks > 0 && --file->locks == 0 && file->fd >= 0)
+    set_byte(file, FILE_BYTE, F_UNLCK);
 }
 
 guint64
@@ -448,7 +464,7 @@ az_logfile_reset(AzLogfile *file, GError **error)
   /* A new file, not a truncated one: other processes notice by its inode that what they remember is gone. */
   unlink(fresh);
   int fd = open(fresh, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+  struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = FILE_BYTE, .l_len = 1 };
   gboolean ok = fd >= 0 && fcntl(fd, F_OFD_SETLK, &lock) == 0 && rename(fresh, file->path) == 0;
   if (!ok)
     set_errno(error, "replace", file->path);

@@ -16,14 +16,17 @@ typedef enum {
 
 void store_init(Store *store, AzlinHost *host);
 void store_clear(Store *store);
+
 typedef struct {
   int fd;          /* -1 before the first try */
   gboolean queued; /* the next turn is ours */
 } StoreLock;
+
 /* FALSE without an error: another process holds it; try again with the same lock, which may hold the place in the
  * queue. Ends with store_unlock(), whether it was had or not. */
 gboolean store_lock(Store *store, StoreLock *lock, GError **error);
 void store_unlock(StoreLock *lock);
+
 /* The newest state; an empty one when there is none yet. Needs no lock. */
 StoreState store_load(Store *store, Document **ret_document, GError **error);
 /* config.json changed within the last second: damage may be an editor's half-written file. */
