@@ -51,6 +51,22 @@ az_flow_put(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done
     context->put(self, vm, op);
 }
 
+gsize
+az_flow_put_some(AzEngine *engine, AzlinOp *parent, const AzlinVm *const *vms, gsize n, AzlinDone done, gpointer data)
+{
+  gpointer self = NULL;
+  AzlinOp *op = az_op_new(parent, "put", 0, done, data);
+  const AzlinContext *context = context_for(engine, op, &self);
+  if (!context)
+    return n;
+  if (n > 1 && context->put_all) {
+    context->put_all(self, vms, n, op);
+    return n;
+  }
+  context->put(self, vms[0], op);
+  return 1;
+}
+
 void
 az_flow_put_status(AzEngine *engine, AzlinOp *parent, const AzlinVm *const *vms, gsize n, AzlinDone done, gpointer data)
 {

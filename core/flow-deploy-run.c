@@ -18,17 +18,20 @@ find_target(AzDeploy *deploy, const char *region)
 }
 
 static void
-journal_region(AzDeployTarget *target, const char *outcome)
+journal_facts(AzDeploy *deploy, GVariant *facts)
 {
   g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = g_variant_ref_sink(facts);
+  AzJournal *journal = az_engine_journal(deploy->engine, &error);
+  if (!journal || !az_journal_update(journal, deploy->intent, value, &error))
+    az_job_message(deploy->job, "warn", NULL, "The journal cannot be written: %s", error->message);
+}
+
+static void
+journal_region(GVariantDict *facts, const AzDeployTarget *target, const char *outcome)
+{
   g_autofree char *key = g_strdup_printf("region:%s", target->region);
-  AzJournal *journal = az_engine_journal(target->deploy->engine, &error);
-  GVariantDict facts;
-  g_variant_dict_init(&facts, NULL);
-  g_variant_dict_insert(&facts, key, "s", outcome);
-  g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_dict_end(&facts));
-  if (!journal || !az_journal_update(journal, target->deploy->intent, value, &error))
-    az_job_message(target->deploy->job, "warn", target->region, "The journal cannot be written: %s", error->message);
+  g_variant_dict_insert(facts, key, "s", outcome);
 }
 
 /* ---- one region ---- */
@@ -146,17 +149,12 @@ claim_if_wanted(AzDeployTarget *target)
   az_deploy_claim_primary(deploy, target->region, on_claimed);
 }
 
+/* Its record is durable, or will not be. */
 static void
-on_put(AzlinOp *op, gpointer data)
+stored(AzDeployTarget *target, const GError *error)
 {
-  AzDeployTarget *target = data;
-  AzDeploy *deploy = target->deploy;
-  deploy->putting = NULL;
-  if (az_op_cancelled(deploy->root))
-    return;
-  put_next(deploy);
-  if (az_op_error(op)) {
-    target->error = g_error_copy(az_op_error(op));
+  if (error) {
+    target->error = g_error_copy(error);
     az_deploy_region_over(target);
     return;
   }
@@ -166,20 +164,43 @@ on_put(AzlinOp *op, gpointer data)
     return;
   }
   target->in_context = TRUE;
-  journal_region(target, "success");
   claim_if_wanted(target);
-  az_flow_health(deploy->engine, deploy->root, target->vm, on_health, target);
+  az_flow_health(target->deploy->engine, target->deploy->root, target->vm, on_health, target);
 }
 
-/* One write after the other: every record is durable in the order of the results, and no region waits for it to start.
- */
+static void
+on_put(AzlinOp *op, gpointer data)
+{
+  AzDeploy *deploy = data;
+  g_autoptr(GPtrArray) written = g_steal_pointer(&deploy->putting);
+  if (az_op_cancelled(deploy->root))
+    return;
+  put_next(deploy);
+  for (guint i = 0; i < written->len; i++)
+    stored(g_ptr_array_index(written, i), az_op_error(op));
+}
+
+/* The first result is written at once; those that come meanwhile share the next write, so that many regions at the
+ * same moment do not wait for a disk each. */
 static void
 put_next(AzDeploy *deploy)
 {
-  if (deploy->putting || g_queue_is_empty(&deploy->puts))
+  guint n = g_queue_get_length(&deploy->puts), i = 0;
+  GVariantDict facts;
+  if (deploy->putting || n == 0)
     return;
-  deploy->putting = g_queue_pop_head(&deploy->puts);
-  az_flow_put(deploy->engine, deploy->root, deploy->putting->vm, on_put, deploy->putting);
+  g_autofree const AzlinVm **vms = g_new0(const AzlinVm *, n + 1);
+  g_variant_dict_init(&facts, NULL);
+  for (GList *link = deploy->puts.head; link; link = link->next) {
+    const AzDeployTarget *target = link->data;
+    vms[i++] = target->vm;
+    journal_region(&facts, target, "created");
+  }
+  journal_facts(deploy, g_variant_dict_end(&facts));
+  deploy->putting = g_ptr_array_new();
+  gsize taken = az_flow_put_some(deploy->engine, deploy->root, vms, n, on_put, deploy);
+  while (taken-- > 0)
+    g_ptr_array_add(deploy->putting, g_queue_pop_head(&deploy->puts));
 }
 
 static AzlinVm *
@@ -237,13 +258,15 @@ on_region(AzlinOp *op, const char *region, const AzlinVm *vm, const GError *erro
   if (!vm) {
     target->error = error ? g_error_copy(error)
                           : g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "the deployer gave no machine for %s", region);
-    journal_region(target, "failed");
+    GVariantDict facts;
+    g_variant_dict_init(&facts, NULL);
+    journal_region(&facts, target, "failed");
+    journal_facts(deploy, g_variant_dict_end(&facts));
     az_deploy_region_over(target);
     return;
   }
   g_autofree char *took = az_flow_duration(target->seconds);
   target->vm = complete(target, vm);
-  journal_region(target, "created");
   az_job_message(deploy->job, "ok", region, "VM created in %s", took);
   az_job_message(deploy->job, "ok", region, "Public IP: %s", target->vm->public_ip ? target->vm->public_ip : "none");
   g_queue_push_tail(&deploy->puts, target);

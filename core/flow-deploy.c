@@ -53,6 +53,7 @@ deploy_free(gpointer data)
   g_clear_pointer(&deploy->stored, az_stored_unref);
   g_clear_pointer(&deploy->targets, g_ptr_array_unref);
   g_clear_pointer(&deploy->synced, g_ptr_array_unref);
+  g_clear_pointer(&deploy->putting, g_ptr_array_unref);
   g_hash_table_unref(deploy->verdicts);
   g_queue_clear(&deploy->puts);
   g_strfreev(deploy->regions);

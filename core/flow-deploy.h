@@ -43,8 +43,8 @@ struct _AzDeploy {
   char *public_key;
   guint64 intent, resumed; /* 0 = none; `resumed`: the intent of the run that this one takes over */
   gint64 started;
-  GQueue puts; /* of AzDeployTarget, waiting for their turn */
-  AzDeployTarget *putting;
+  GQueue puts;        /* of AzDeployTarget, waiting for their turn */
+  GPtrArray *putting; /* of AzDeployTarget, in the write that is under way; NULL = none */
   AzDeployPrimary primary;
   guint asked, over; /* witnesses asked; regions that have ended */
   gboolean deployer_ended, claiming, claimed, ending;

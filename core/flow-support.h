@@ -32,6 +32,9 @@ const AzlinVm *az_stored_require(const AzStored *stored, AzEngine *engine, const
 
 void az_flow_list(AzEngine *engine, AzlinOp *parent, AzlinDone done, gpointer data); /* op_vms, as stored */
 void az_flow_put(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data);
+/* Puts as many of `vms`, from the first on, as this context takes in one write: returns how many. */
+gsize
+az_flow_put_some(AzEngine *engine, AzlinOp *parent, const AzlinVm *const *vms, gsize n, AzlinDone done, gpointer data);
 /* status and last_health_check of many machines in one write; regions that are gone meanwhile stay gone. */
 void az_flow_put_status(AzEngine *engine, AzlinOp *parent, const AzlinVm *const *vms, gsize n, AzlinDone done,
                         gpointer data);

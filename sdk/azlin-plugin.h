@@ -303,6 +303,7 @@ typedef struct { /* where region records live; every call is atomic and durable 
   /* status and last_health_check of all these in one write; a region that is gone, or has another vm_name now, is left
    * alone. NULL = this place does not keep them. */
   void (*put_status)(gpointer self, const AzlinVm *const *vms, gsize n, AzlinOp *);
+  void (*put_all)(gpointer self, const AzlinVm *const *vms, gsize n, AzlinOp *); /* put() of several in one write; or NULL */
 } AzlinContext;
 
 typedef struct { /* who may act: leases with a rising fence token */

@@ -258,10 +258,9 @@ file_info(gpointer self, AzlinOp *op)
 
 /* ---- put and put_status ---- */
 
-static gboolean
-change_put(Work *work, Document *document, gboolean *ret_changed, GError **error)
+static void
+put_one(Work *work, Document *document, const AzlinVm *vm, gboolean *ret_changed)
 {
-  const AzlinVm *vm = g_ptr_array_index(work->vms, 0);
   int index = document_find(document, vm->region);
   g_autofree char *primary = g_strdup(document_primary_name(document));
   if (index < 0) {
@@ -278,6 +277,13 @@ change_put(Work *work, Document *document, gboolean *ret_changed, GError **error
   if (becomes_primary)
     document->epoch++;
   *ret_changed = *ret_changed || !json_equal(before, json);
+}
+
+static gboolean
+change_put(Work *work, Document *document, gboolean *ret_changed, GError **error)
+{
+  for (guint i = 0; i < work->vms->len; i++)
+    put_one(work, document, g_ptr_array_index(work->vms, i), ret_changed);
   return TRUE;
 }
 
@@ -290,18 +296,36 @@ copy_vms(File *file, const AzlinVm *const *vms, gsize n)
   return copies;
 }
 
+static gboolean
+is_named(const AzlinVm *vm, GError **error)
+{
+  gboolean no_region = vm->region == NULL || *vm->region == '\0';
+  if (!no_region && vm->vm_name != NULL && *vm->vm_name != '\0')
+    return TRUE;
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "%s cannot be empty", no_region ? "region" : "vm_name");
+  return FALSE;
+}
+
 static void
-file_put(gpointer self, const AzlinVm *vm, AzlinOp *op)
+file_put_all(gpointer self, const AzlinVm *const *vms, gsize n, AzlinOp *op)
 {
   File *file = self;
-  if (vm->region == NULL || *vm->region == '\0' || vm->vm_name == NULL || *vm->vm_name == '\0') {
-    file->host->api->op_fail(op, g_error_new(AZLIN_ERROR, AZLIN_ERROR_USAGE, "%s cannot be empty",
-                                             vm->region == NULL || *vm->region == '\0' ? "region" : "vm_name"));
+  GError *error = NULL;
+  for (gsize i = 0; i < n; i++) {
+    if (is_named(vms[i], &error))
+      continue;
+    file->host->api->op_fail(op, error);
     return;
   }
   Work *work = new_work(self, op, change_put, finish_plain);
-  work->vms = copy_vms(file, &vm, 1);
+  work->vms = copy_vms(file, vms, n);
   attempt(work);
+}
+
+static void
+file_put(gpointer self, const AzlinVm *vm, AzlinOp *op)
+{
+  file_put_all(self, &vm, 1, op);
 }
 
 static gboolean
@@ -428,6 +452,7 @@ static const AzlinContext iface = {
   .set_primary = file_set_primary,
   .info = file_info,
   .put_status = file_put_status,
+  .put_all = file_put_all,
 };
 
 static const AzlinBrick brick = {
