@@ -267,7 +267,8 @@ on_region(AzlinOp *op, const char *region, const AzlinVm *vm, const GError *erro
   }
   g_autofree char *took = az_flow_duration(target->seconds);
   target->vm = complete(target, vm);
-  az_job_message(deploy->job, "ok", region, "VM created in %s", took);
+  az_job_message(deploy->job, "ok", region,
+                 az_stored_find(deploy->stored, region) ? "VM stands already (%s)" : "VM created in %s", took);
   az_job_message(deploy->job, "ok", region, "Public IP: %s", target->vm->public_ip ? target->vm->public_ip : "none");
   g_queue_push_tail(&deploy->puts, target);
   put_next(deploy);

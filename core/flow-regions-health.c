@@ -225,6 +225,26 @@ no_result(const Check *check, const GError *error)
 }
 
 static void
+one_less(Health *all)
+{
+  all->left--;
+  ask_witnesses(all);
+  if (all->left == 0)
+    all_checked(all);
+}
+
+static void
+on_pinned(AzlinOp *op, gpointer data)
+{
+  Health *all = data;
+  if (az_op_cancelled(all->root))
+    return;
+  if (az_op_error(op))
+    az_flow_say_error(all->job, NULL, az_op_error(op));
+  one_less(all);
+}
+
+static void
 on_checked(AzlinOp *op, gpointer data)
 {
   Check *check = data;
@@ -235,10 +255,13 @@ on_checked(AzlinOp *op, gpointer data)
   check->result = az_op_variant(op) ? g_variant_ref(az_op_variant(op)) : no_result(check, az_op_error(op));
   g_hash_table_insert(all->verdicts, g_strdup_printf("here>%s", check->vm->region), GINT_TO_POINTER(check->healthy));
   say_check(check);
-  all->left--;
-  ask_witnesses(all);
-  if (all->left == 0)
-    all_checked(all);
+  if (check->healthy && az_flow_pin_trusted(all->engine, check->vm)) {
+    az_job_message(all->job, "warn", NULL, "The host key of %s was trusted as first seen, and is pinned now",
+                   check->vm->region);
+    az_flow_put(all->engine, all->root, check->vm, on_pinned, all);
+    return;
+  }
+  one_less(all);
 }
 
 static void

@@ -183,6 +183,31 @@ put_status_of_several(Fixture *fixture, gconstpointer data)
 }
 
 static void
+put_all_in_one_write(Fixture *fixture, gconstpointer data)
+{
+  const AzlinContext *iface = fixture->host->brick->iface;
+  AzlinVm east = { .size = sizeof east, .region = "eastus", .vm_name = "vm-eastus", .public_ip = "9.9.9.9" };
+  AzlinVm west = { .size = sizeof west, .region = "westus2", .vm_name = "vm-westus2" };
+  AzlinVm nameless = { .size = sizeof nameless, .region = "uksouth", .vm_name = "" };
+  const AzlinVm *const good[] = { &west, &east };
+  const AzlinVm *const bad[] = { &west, &nameless };
+  add(fixture->host, "eastus", TRUE);
+  g_auto(Reply) refused = { 0 };
+  iface->put_all(fixture->host->self, bad, G_N_ELEMENTS(bad), reply_op(fixture->host, &refused, 0));
+  reply_wait(&refused);
+  g_assert_error(refused.error, AZLIN_ERROR, AZLIN_ERROR_USAGE);
+  expect_order(fixture->host, "eastus");
+  g_auto(Reply) reply = { 0 };
+  iface->put_all(fixture->host->self, good, G_N_ELEMENTS(good), reply_op(fixture->host, &reply, 0));
+  reply_wait(&reply);
+  g_assert_no_error(reply.error);
+  g_autoptr(AzlinVm) first = context_get(fixture->host, "eastus");
+  g_assert_cmpstr(first->public_ip, ==, "9.9.9.9");
+  expect_order(fixture->host, "eastus westus2");
+  expect_primary(fixture->host, "eastus");
+}
+
+static void
 remove_exists_and_nonexistent(Fixture *fixture, gconstpointer data)
 {
   add(fixture->host, "eastus", TRUE);
@@ -568,6 +593,7 @@ main(int argc, char **argv)
   ADD(add_empty_names);
   ADD(unchanged_put_writes_nothing);
   ADD(put_status_of_several);
+  ADD(put_all_in_one_write);
   ADD(remove_exists_and_nonexistent);
   ADD(remove_primary_leaves_none);
   ADD(first_region_is_primary_only_if_asked);
