@@ -168,9 +168,18 @@ take_result(AzSyncPair *pair, GVariant *result)
 }
 
 static void
+say_how_to_connect(AzSyncPair *pair)
+{
+  az_sync_say(pair->sync, "hint", pair->label, "Let %s reach port %u of %s (%s), then run the sync again",
+              pair->sync->source->region, pair->target->ssh_port, pair->target->public_ip, pair->target->region);
+}
+
+static void
 on_transferred(AzlinOp *op, gpointer data)
 {
   AzSyncPair *pair = data;
+  if (g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_SSH))
+    say_how_to_connect(pair);
   if (az_op_error(op) != NULL || az_op_variant(op) == NULL)
     path_failed(pair, az_op_error(op));
   else if (!take_result(pair, az_op_variant(op)))

@@ -84,8 +84,8 @@ reply_error(const Look *look, const AzlinReply *reply, const char *what)
 
 /* ---- counting ---- */
 
-static gboolean
-parse_count(const char *text, AzSyncPlace *place)
+gboolean
+az_sync_parse_count(const char *text, AzSyncPlace *place)
 {
   g_auto(GStrv) words = g_strsplit(text, " ", 4);
   return g_strv_length(words) == 3 && g_ascii_string_to_unsigned(words[0], 10, 0, G_MAXINT64, &place->files, NULL)
@@ -105,7 +105,7 @@ on_counted(AzlinOp *op, gpointer data)
   gsize length = 0;
   const char *bytes = g_bytes_get_data(reply->out, &length);
   g_autofree char *text = g_strndup(bytes != NULL ? bytes : "", length);
-  gboolean counted = reply->status == 0 && parse_count(g_strchomp(text), look->place);
+  gboolean counted = reply->status == 0 && az_sync_parse_count(g_strchomp(text), look->place);
   /* a folder holds at least itself: without it find did not run, whatever awk made of the silence */
   if (!counted || (look->place->base == NULL && look->place->entries == 0)) {
     look_fail(look, reply_error(look, reply, "its size cannot be measured"));

@@ -92,9 +92,6 @@ az_sync_pair_error(AzSyncPair *pair, const GError *error)
 {
   g_autofree char *text = az_error_message(error);
   az_sync_say(pair->sync, "fail", pair->label, "%s", text);
-  if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_SSH))
-    az_sync_say(pair->sync, "hint", pair->label, "Let %s reach port %u of %s (%s), then run the sync again",
-                pair->sync->source->region, pair->target->ssh_port, pair->target->public_ip, pair->target->region);
   g_ptr_array_add(pair->errors, g_steal_pointer(&text));
 }
 

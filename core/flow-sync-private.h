@@ -144,6 +144,8 @@ void az_sync_pair_summary(AzSyncPair *pair);
 
 /* ---- pure rules, for flow and tests ---- */
 
+/* "FILES BYTES ENTRIES" as the machine counted them; anything else is no answer, not zero. */
+gboolean az_sync_parse_count(const char *text, AzSyncPlace *place);
 /* Must a deletion of `deletes` of the target's `files` be confirmed? `max_delete` G_MAXUINT32 = no bound of its own. */
 gboolean az_sync_needs_answer(guint64 deletes, guint64 files, guint32 max_delete);
 /* Does it fit? `present` bytes stand on the target already. */
