@@ -32,6 +32,7 @@ store_clear(Store *store)
   g_free(store->good);
   g_free(store->previous);
   g_free(store->lock);
+  g_free(store->told);
 }
 
 /* Two bytes of one file. Who wants to change something takes the place at the head of the queue first, then the state;
@@ -167,9 +168,10 @@ adopt_edit(Store *store, Document *document)
     return;
   }
   document->epoch = MAX(document->epoch, good->epoch + 1);
-  if (store->told)
+  if (g_strcmp0(store->told, now) == 0)
     return;
-  store->told = TRUE;
+  g_free(store->told);
+  store->told = g_strdup(now);
   api->log(store->host, G_LOG_LEVEL_WARNING, "%s was edited by hand: the primary is now %s, azlin had stored %s",
            store->path, *now != '\0' ? now : "none", *before != '\0' ? before : "none");
 }
@@ -298,7 +300,7 @@ save(Store *store, Document *document, gboolean keep, GError **error)
 gboolean
 store_save(Store *store, Document *document, GError **error)
 {
-  store->told = FALSE;
+  g_clear_pointer(&store->told, g_free);
   return save(store, document, TRUE, error);
 }
 

@@ -5,7 +5,7 @@
 typedef struct {
   AzlinHost *host;
   char *folder, *path, *good, *previous, *lock;
-  gboolean told; /* that a hand moved the primary: once is enough */
+  char *told; /* the primary that a hand set and the user heard of: once is enough */
 } Store;
 
 typedef enum {
