@@ -32,7 +32,7 @@ def check_bricks():
     for path in files("plugins"):
         own = {os.path.basename(p) for p in files(os.path.dirname(path))}
         for _, name in includes(path):
-            if name in headers("core") | headers("cli") and name not in own:
+            if name in headers("core") | headers("flows") | headers("cli") and name not in own:
                 yield "%s includes %s: a brick knows azlin-plugin.h alone" % (path, name)
             if ".." in name:
                 yield "%s includes %s: nothing outside its folder" % (path, name)
@@ -41,12 +41,20 @@ def check_bricks():
 def check_core():
     for path in [*files("core"), *files("transport")]:
         for _, name in includes(path):
-            if name in (headers("cli") | headers("plugins")) - headers("core") - headers("transport") or ".." in name:
+            above = headers("cli") | headers("flows") | headers("plugins")
+            if name in above - headers("core") - headers("transport") or ".." in name:
                 yield "%s includes %s" % (path, name)
 
 
+def check_flows():
+    for path in files("flows"):
+        for _, name in includes(path):
+            if name in (headers("cli") | headers("plugins")) - headers("core") - headers("flows") or ".." in name:
+                yield "%s includes %s: a flow knows the engine, and bricks through it" % (path, name)
+
+
 def check_cli():
-    others = headers("core") | headers("plugins") | headers("sdk") | headers("transport")
+    others = headers("core") | headers("flows") | headers("plugins") | headers("sdk") | headers("transport")
     for path in files("cli"):
         for _, name in includes(path):
             if name in others - CLI_MAY.get(path, set()) - headers("cli"):
@@ -61,7 +69,7 @@ def check_template():
 
 
 def check_libraries():
-    for path in [p for top in ("core", "cli", "plugins", "transport", "sdk") for p in files(top)]:
+    for path in [p for top in ("core", "flows", "cli", "plugins", "transport", "sdk") for p in files(top)]:
         for _, name in includes(path):
             for prefix, may in SYSTEM_BANNED.items():
                 if name.startswith(prefix) and not path.startswith(tuple(may)):
@@ -69,7 +77,7 @@ def check_libraries():
 
 
 def main():
-    checks = [check_bricks, check_core, check_cli, check_template, check_libraries]
+    checks = [check_bricks, check_core, check_flows, check_cli, check_template, check_libraries]
     print("1..%d" % len(checks))
     failed = 0
     for number, check in enumerate(checks, 1):
