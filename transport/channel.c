@@ -13,7 +13,8 @@ typedef enum { COMMAND_OPENING, COMMAND_STARTING, COMMAND_RUNNING } CommandState
 struct _AzSshCommand {
   AzSshConn *conn; /* a reference */
   int refs;
-  gboolean over; /* finished or cancelled: nothing is called back any more */
+  gboolean over;   /* finished or cancelled: nothing is called back any more */
+  gboolean doomed; /* cancelled before the server said that it runs: it gets its signal as soon as it does */
   CommandState state;
   ssh_channel channel;
   struct ssh_channel_callbacks_struct callbacks;
@@ -97,7 +98,8 @@ finish(AzSshCommand *command, const AzSshExit *how)
     return;
   command->refs++;
   retire(command);
-  command->finished(how, command->data);
+  if (!command->doomed)
+    command->finished(how, command->data);
   command_unref(command);
 }
 
@@ -117,7 +119,8 @@ channel_lost(AzSshCommand *command, const char *detail)
   if (!command->over) {
     command->over = TRUE;
     conn_unref(command->conn);
-    command->finished(&how, command->data);
+    if (!command->doomed)
+      command->finished(&how, command->data);
   }
   command_unref(command); /* the list gave its reference to us */
 }
@@ -208,6 +211,16 @@ start(AzSshCommand *command)
 }
 
 void
+channel_drop(AzSshCommand *command)
+{
+  if (command->over)
+    return;
+  if (command->state == COMMAND_RUNNING && ssh_channel_is_open(command->channel))
+    ssh_channel_request_send_signal(command->channel, "TERM");
+  retire(command);
+}
+
+void
 channel_step(AzSshCommand *command)
 {
   command->refs++;
@@ -215,6 +228,8 @@ channel_step(AzSshCommand *command)
     open_channel(command);
   if (!command->over && command->state == COMMAND_STARTING)
     start(command);
+  if (command->doomed && command->state == COMMAND_RUNNING)
+    channel_drop(command);
   if (!command->over && command->state == COMMAND_RUNNING)
     run(command);
   command_unref(command);
@@ -248,9 +263,8 @@ channel_exec(AzSshConn *conn, const AzSshExec *request)
 void
 channel_cancel(AzSshCommand *command)
 {
-  if (command->over)
-    return;
-  if (command->state == COMMAND_RUNNING && ssh_channel_is_open(command->channel))
-    ssh_channel_request_send_signal(command->channel, "TERM");
-  retire(command);
+  if (!command->over && command->state == COMMAND_STARTING)
+    command->doomed = TRUE;
+  else
+    channel_drop(command);
 }

@@ -388,7 +388,7 @@ conn_close(AzSshConn *conn)
     return;
   conn->closed = TRUE;
   while (conn->commands->len > 0)
-    channel_cancel(g_ptr_array_index(conn->commands, conn->commands->len - 1));
+    channel_drop(g_ptr_array_index(conn->commands, conn->commands->len - 1));
   drop_session(conn);
   conn_unref(conn);
 }

@@ -43,7 +43,9 @@ void conn_unref(AzSshConn *conn);
 void conn_kick(AzSshConn *conn);
 
 AzSshCommand *channel_exec(AzSshConn *conn, const AzSshExec *request);
+/* The caller hears nothing more; the server is told to end the command, if need be as soon as it has begun it. */
 void channel_cancel(AzSshCommand *command);
+void channel_drop(AzSshCommand *command); /* the same, now: the connection goes */
 /* One step of a command as far as it goes without waiting. */
 void channel_step(AzSshCommand *command);
 /* The session is lost: the command ends with `detail`. */
