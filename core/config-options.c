@@ -25,8 +25,6 @@ static const AzlinOption bricks_options[] = {
 
 static const AzlinOption policy_options[] = {
   { "allowed-regions", "as", ALLOWED_REGIONS, NULL, NULL, "the regions that azlin may act in" },
-  { "allowed-fallback", "as", NULL, NULL, NULL,
-    "sets of regions, written a,b, inside which a lack of capacity may move a machine; empty: never" },
   { 0 },
 };
 
