@@ -1,6 +1,6 @@
 """`azlin regions health` over 1,000 machines that never answer or refuse: wall time against the deadline of one check.
 
-Half accept a connection and never say a word, half refuse. Exit 1 when the whole run takes more than 1.10 of the deadline.
+Half accept a connection and never say a word, half refuse. Goal: at most 1.10 of the deadline.
 Usage: health-silent.py [MACHINES [ROUNDS]]
 """
 import json, os, shutil, socket, statistics, subprocess, sys, tempfile, time
