@@ -208,7 +208,7 @@ loop_until_finished(Run *run, GError **error)
   return TRUE;
 }
 
-int
+static int
 cmd_job_perform(const Invocation *invocation, Client *client, GVariant **ret_result, GError **error)
 {
   Run run = { .inv = invocation, .client = client };
@@ -236,7 +236,8 @@ cmd_job_show(const Invocation *invocation, Client *client, GVariant *plain, int 
 }
 
 int
-cmd_job_run(const Invocation *invocation)
+cmd_job_run_then(const Invocation *invocation,
+                 int (*then)(const Invocation *invocation, Client *client, GVariant *result, int exit_code))
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) result = NULL;
@@ -246,5 +247,11 @@ cmd_job_run(const Invocation *invocation)
   int exit_code = cmd_job_perform(invocation, client, &result, &error);
   if (!result)
     return render_gerror(invocation, error);
-  return cmd_job_show(invocation, client, result, exit_code);
+  return then(invocation, client, result, exit_code);
+}
+
+int
+cmd_job_run(const Invocation *invocation)
+{
+  return cmd_job_run_then(invocation, cmd_job_show);
 }

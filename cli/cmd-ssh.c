@@ -24,17 +24,9 @@ build_argv(GVariant *target, char **words)
   return argv;
 }
 
-int
-cmd_ssh_run(const Invocation *invocation)
+static int
+become_ssh(const Invocation *invocation, Client *client, GVariant *result, int exit_code)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) result = NULL;
-  g_autoptr(Client) client = client_new(invocation->config, invocation->home, &error);
-  if (!client)
-    return render_gerror(invocation, error);
-  int exit_code = cmd_job_perform(invocation, client, &result, &error);
-  if (!result)
-    return render_gerror(invocation, error);
   if (exit_code || invocation->output != OUTPUT_TABLE)
     return cmd_job_show(invocation, client, result, exit_code);
 
@@ -44,4 +36,10 @@ cmd_ssh_run(const Invocation *invocation)
   g_autofree char *why = g_strdup_printf("ssh cannot be started: %s", g_strerror(errno));
   g_autoptr(GError) failed = client_failure(why);
   return render_gerror(invocation, failed);
+}
+
+int
+cmd_ssh_run(const Invocation *invocation)
+{
+  return cmd_job_run_then(invocation, become_ssh);
 }

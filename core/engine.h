@@ -10,7 +10,7 @@ typedef struct {
   const char *name;     /* long flag name, and key in the a{sv} */
   char letter;          /* short flag or 0 */
   const char *type;     /* GVariant type: "b", "s", "as" (comma separated on the command line), "u", "d" */
-  const char *argument; /* placeholder in help; NULL for "b" */
+  const char *argument; /* how help calls the value, "REGION"; NULL for "b" */
   const char *help;
 } AzFlag;
 

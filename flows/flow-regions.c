@@ -105,8 +105,9 @@ on_candidate_health(AzlinOp *op, gpointer data)
                       on_switched, job);
 }
 
-static void
-set_primary_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
+/* Takes over `stored`. NULL: the region that was named does not exist, and the job has ended. */
+static Switch *
+switch_new(AzJob *job, AzStored *stored)
 {
   Switch *change = g_new0(Switch, 1);
   GError *error = NULL;
@@ -114,10 +115,18 @@ set_primary_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   change->old = g_strdup(stored->primary);
   az_job_set_data(job, change, switch_free);
   change->vm = az_stored_require(stored, az_job_engine(job), az_job_arg_string(job, "region"), &error);
-  if (!change->vm) {
-    az_job_fail(job, error);
+  if (change->vm)
+    return change;
+  az_job_fail(job, error);
+  return NULL;
+}
+
+static void
+set_primary_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
+{
+  Switch *change = switch_new(job, stored);
+  if (!change)
     return;
-  }
   if (g_str_equal(change->vm->region, stored->primary)) {
     az_job_message(job, "ok", NULL, "%s is primary already", change->vm->region);
     primary_finish(job, change->vm->region, stored->epoch, FALSE);
@@ -219,16 +228,9 @@ on_remove_answer(AzJob *job, gboolean yes, gpointer data)
 static void
 remove_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 {
-  Switch *change = g_new0(Switch, 1);
-  GError *error = NULL;
-  change->stored = stored;
-  change->old = g_strdup(stored->primary);
-  az_job_set_data(job, change, switch_free);
-  change->vm = az_stored_require(stored, az_job_engine(job), az_job_arg_string(job, "region"), &error);
-  if (!change->vm) {
-    az_job_fail(job, error);
+  Switch *change = switch_new(job, stored);
+  if (!change)
     return;
-  }
   if (!az_job_arg_bool(job, "remove-vm")) {
     az_flow_forget(az_job_engine(job), root, change->vm->region, on_forgotten, job);
     return;
