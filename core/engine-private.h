@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "config.h"
 #include "engine.h"
+#include "http.h"
 #include "journal.h"
 #include "op.h"
 #include "paths.h"
@@ -13,6 +14,7 @@ AzConfig *az_engine_config(AzEngine *engine);
 AzPaths *az_engine_paths(AzEngine *engine);
 AzClock *az_engine_clock(AzEngine *engine);
 AzRemote *az_engine_remote(AzEngine *engine);                   /* made on first use */
+AzHttp *az_engine_http(AzEngine *engine);                       /* made on first use */
 AzJournal *az_engine_journal(AzEngine *engine, GError **error); /* opened on first use */
 AzAudit *az_engine_audit(AzEngine *engine, GError **error);     /* opened on first use */
 struct _AzRegistry *az_engine_registry(AzEngine *engine);

@@ -14,6 +14,7 @@ struct _AzEngine {
   AzClock *clock;
   gboolean choosing_clock;
   AzRemote *remote;
+  AzHttp *http;
   AzJournal *journal;
   AzAudit *audit;
   AzRegistry *registry;
@@ -42,6 +43,7 @@ az_engine_free(AzEngine *engine)
   g_ptr_array_unref(engine->jobs);
   az_registry_free(engine->registry);
   g_clear_pointer(&engine->remote, az_remote_free);
+  g_clear_pointer(&engine->http, az_http_free);
   g_clear_pointer(&engine->journal, az_journal_close);
   g_clear_pointer(&engine->audit, az_audit_close);
   az_clock_free(engine->clock);
@@ -123,6 +125,14 @@ az_engine_remote(AzEngine *engine)
     engine->remote = az_remote_new(az_engine_clock(engine), engine->config, engine->paths, audit);
   }
   return engine->remote;
+}
+
+AzHttp *
+az_engine_http(AzEngine *engine)
+{
+  if (engine->http == NULL)
+    engine->http = az_http_new(az_engine_clock(engine), engine->config);
+  return engine->http;
 }
 
 gconstpointer

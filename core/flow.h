@@ -8,6 +8,7 @@ typedef struct _AzFlow {
   gboolean (*check)(AzEngine *engine, GVariant *args, GError **error);
   /* Starts the work under `root`; ends with az_job_finish() or az_job_fail(). */
   void (*run)(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root);
+  AzOpPriority priority; /* of its requests to a cloud; 0 = AZ_PRIORITY_LIST */
 } AzFlow;
 
 /* Every flow that exists: flows.c lists them. */

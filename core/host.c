@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "health.h"
+#include "http.h"
 #include "record.h"
 #include "registry.h"
 
@@ -141,6 +142,20 @@ host_journal_done(AzlinHost *host, guint64 id)
     g_warning("the journal entry %" G_GUINT64_FORMAT " stays open: %s", id, error->message);
 }
 
+static gboolean
+host_journal_update(AzlinHost *host, guint64 id, GVariant *facts, GError **error)
+{
+  g_autoptr(GVariant) sunk = g_variant_ref_sink(facts);
+  AzJournal *journal = az_engine_journal(((Host *) host)->engine, error);
+  return journal != NULL && az_journal_update(journal, id, sunk, error);
+}
+
+static void
+host_http(AzlinHost *host, const AzlinHttp *request, AzlinOp *op)
+{
+  az_http_send(az_engine_http(((Host *) host)->engine), request, op);
+}
+
 static const AzlinHostApi api = {
   .size = sizeof(AzlinHostApi),
   .log = host_log,
@@ -176,6 +191,11 @@ static const AzlinHostApi api = {
   .journal_intent = host_journal_intent,
   .journal_done = host_journal_done,
   .op_finish_reply = az_op_finish_reply,
+  .http = host_http,
+  .op_http = az_op_http,
+  .journal_update = host_journal_update,
+  .op_new_detached = az_op_new_detached,
+  .error_add_step = az_error_add_step,
 };
 
 const AzlinHostApi *

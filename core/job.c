@@ -135,6 +135,12 @@ on_region(AzlinOp *op, const char *region, const AzlinVm *vm, const GError *erro
     job->sink.region(op, region, vm, error, job->sink.data);
 }
 
+static AzlinOp *
+on_detached(const char *label, guint32 timeout_ms, AzlinDone done, gpointer done_data, gpointer data)
+{
+  return az_job_cleanup_op(data, label, timeout_ms, done, done_data);
+}
+
 AzJob *
 az_job_new(AzEngine *engine, const AzFlow *flow, GVariant *args, const AzJobWatch *watch, GError **error)
 {
@@ -153,11 +159,15 @@ az_job_new(AzEngine *engine, const AzFlow *flow, GVariant *args, const AzJobWatc
 void
 az_job_run(AzJob *job)
 {
-  const AzOpSink sink
-      = { .progress = on_progress, .region_started = on_region_started, .region = on_region, .data = job };
+  const AzOpSink sink = { .progress = on_progress,
+                          .region_started = on_region_started,
+                          .region = on_region,
+                          .detached = on_detached,
+                          .data = job };
   g_return_if_fail(job->state == AZ_JOB_CREATED);
   job->state = AZ_JOB_RUNNING;
   job->root = az_op_new_root(az_engine_clock(job->engine), job->flow->kind.kind, 0, &sink, root_done, job);
+  az_op_set_priority(job->root, job->flow->priority);
   job->flow->run(job, job->engine, job->args, job->root);
 }
 
@@ -279,7 +289,8 @@ az_job_cleanup_op(AzJob *job, const char *label, guint32 timeout_ms, AzlinDone d
   Cleanup *cleanup = g_new(Cleanup, 1);
   *cleanup = (Cleanup){ job, done, data };
   job->cleanups++;
-  return az_op_new_root(az_engine_clock(job->engine), label, timeout_ms, NULL, cleanup_done, cleanup);
+  const AzOpSink sink = { .detached = on_detached, .data = job };
+  return az_op_new_root(az_engine_clock(job->engine), label, timeout_ms, &sink, cleanup_done, cleanup);
 }
 
 AzlinOp *

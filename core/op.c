@@ -32,12 +32,22 @@ struct _AzlinOp {
   GPtrArray *vms; /* of AzlinVm, NULL-terminated */
   GVariant *variant;
   AzlinReply reply;
+  AzlinHttpReply *http;
+  AzOpPriority priority;
 };
 
 static GQueue tombstones = G_QUEUE_INIT;
 static guint late_finishes;
 
 static void end_op(AzlinOp *op, OpState how, GError *error);
+
+static void
+http_reply_free(AzlinHttpReply *reply)
+{
+  g_strfreev((char **) (gpointer) reply->headers);
+  g_clear_pointer(&reply->body, g_bytes_unref);
+  g_free(reply);
+}
 
 static void
 clear_results(AzlinOp *op)
@@ -48,6 +58,7 @@ clear_results(AzlinOp *op)
   g_clear_pointer(&op->variant, g_variant_unref);
   g_clear_pointer(&op->reply.out, g_bytes_unref);
   g_clear_pointer(&op->reply.err, g_bytes_unref);
+  g_clear_pointer(&op->http, http_reply_free);
   g_clear_pointer(&op->hooks, g_array_unref);
   g_clear_pointer(&op->children, g_ptr_array_unref);
 }
@@ -203,6 +214,7 @@ az_op_new(AzlinOp *parent, const char *label, guint32 timeout_ms, AzlinDone done
     return op;
   }
   op->parent = parent;
+  op->priority = parent->priority;
   if (parent->children == NULL)
     parent->children = g_ptr_array_new();
   g_ptr_array_add(parent->children, op);
@@ -271,6 +283,18 @@ az_op_finish_reply(AzlinOp *op, int status, int pid, GBytes *out, GBytes *err)
 {
   if (op->state == ACTIVE)
     store_reply(op, status, pid, out, err);
+  end_op(op, FINISHED, NULL);
+}
+
+void
+az_op_finish_http(AzlinOp *op, int status, char **headers, GBytes *body)
+{
+  if (op->state == ACTIVE) {
+    op->http = g_new0(AzlinHttpReply, 1);
+    *op->http = (AzlinHttpReply){ .size = sizeof *op->http, .status = status };
+    op->http->headers = (const char *const *) g_strdupv(headers);
+    op->http->body = body != NULL ? g_bytes_ref(body) : g_bytes_new_static("", 0);
+  }
   end_op(op, FINISHED, NULL);
 }
 
@@ -346,6 +370,24 @@ az_op_reply(AzlinOp *op)
   return op->reply.out != NULL ? &op->reply : NULL;
 }
 
+const AzlinHttpReply *
+az_op_http(AzlinOp *op)
+{
+  return op->http;
+}
+
+void
+az_op_set_priority(AzlinOp *op, AzOpPriority priority)
+{
+  op->priority = priority;
+}
+
+AzOpPriority
+az_op_priority(AzlinOp *op)
+{
+  return op->priority;
+}
+
 gboolean
 az_op_cancelled(AzlinOp *op)
 {
@@ -371,6 +413,18 @@ az_op_on_cancel(AzlinOp *op, void (*func)(gpointer), gpointer data)
   if (op->hooks == NULL)
     op->hooks = g_array_new(FALSE, FALSE, sizeof(CancelHook));
   g_array_append_val(op->hooks, hook);
+}
+
+AzlinOp *
+az_op_new_detached(AzlinOp *op, const char *label, guint32 timeout_ms, AzlinDone done, gpointer data)
+{
+  const AzlinOp *root = op;
+  while (root->parent != NULL)
+    root = root->parent;
+  AzlinOp *detached = root->sink.detached != NULL ? root->sink.detached(label, timeout_ms, done, data, root->sink.data)
+                                                  : az_op_new_root(op->clock, label, timeout_ms, NULL, done, data);
+  detached->priority = op->priority;
+  return detached;
 }
 
 /* The sink of the tree, or NULL when `op` has ended: what comes late must not reach a job that is over. */

@@ -8,6 +8,7 @@ typedef struct {
   void (*progress)(AzlinOp *op, guint64 done, guint64 total, const char *text, gpointer data);
   void (*region_started)(AzlinOp *op, const char *region, const char *text, gpointer data);
   void (*region)(AzlinOp *op, const char *region, const AzlinVm *vm, const GError *error, gpointer data);
+  AzlinOp *(*detached)(const char *label, guint32 timeout_ms, AzlinDone done, gpointer done_data, gpointer data);
   gpointer data;
 } AzOpSink;
 
@@ -18,6 +19,9 @@ AzlinOp *az_op_new_root(AzClock *clock, const char *label, guint32 timeout_ms, c
 /* A child: ends CANCELLED when its parent ends or is cancelled, TIMED_OUT at its own deadline. Its `done` always runs
  * exactly once, also then; a brick that finishes it later is ignored. `timeout_ms` 0 = only the parent's deadline. */
 AzlinOp *az_op_new(AzlinOp *parent, const char *label, guint32 timeout_ms, AzlinDone done, gpointer data);
+/* An op beside the tree of `op`: it goes on when that tree is cancelled or has ended, and whoever owns the tree waits
+ * for it. For undoing what was begun. `timeout_ms` must not be 0. Not after `done` of `op` has returned. */
+AzlinOp *az_op_new_detached(AzlinOp *op, const char *label, guint32 timeout_ms, AzlinDone done, gpointer data);
 
 /* What a brick must answer with: AZ_OP_REPLY, AZ_OP_VM, AZ_OP_VMS (records with region and vm_name) or the type of a
  * GVariant ("t", "a{sv}"). Finished with anything else, the op fails instead: `done` reads what it expects, or an
@@ -33,7 +37,8 @@ void az_op_finish_vm(AzlinOp *op, const AzlinVm *vm);
 void az_op_finish_vms(AzlinOp *op, const AzlinVm *const *vms, gsize n);
 void az_op_finish_variant(AzlinOp *op, GVariant *value);
 void az_op_finish_reply(AzlinOp *op, int status, int pid, GBytes *out, GBytes *err); /* takes no reference of its own */
-void az_op_fail(AzlinOp *op, GError *error);                                         /* takes `error` */
+void az_op_finish_http(AzlinOp *op, int status, char **headers, GBytes *body); /* headers: name, value, ...; copied */
+void az_op_fail(AzlinOp *op, GError *error);                                   /* takes `error` */
 void az_op_fail_new(AzlinOp *op, AzlinError code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* Copies result or error of `from` (inside its `done`) onto `to`. */
 void az_op_forward(AzlinOp *from, AzlinOp *to);
@@ -43,6 +48,12 @@ const AzlinVm *az_op_vm(AzlinOp *op);
 const AzlinVm *const *az_op_vms(AzlinOp *op, gsize *n);
 GVariant *az_op_variant(AzlinOp *op);
 const AzlinReply *az_op_reply(AzlinOp *op);
+const AzlinHttpReply *az_op_http(AzlinOp *op);
+
+/* Whose requests go first where a rate budget is short; children take over what their parent has when they are made. */
+typedef enum { AZ_PRIORITY_LIST, AZ_PRIORITY_DEPLOY, AZ_PRIORITY_FAILOVER } AzOpPriority;
+void az_op_set_priority(AzlinOp *op, AzOpPriority priority);
+AzOpPriority az_op_priority(AzlinOp *op);
 
 gboolean az_op_cancelled(AzlinOp *op); /* cancelled, timed out or finished: go on with nothing new */
 void az_op_cancel(AzlinOp *op, const char *why);

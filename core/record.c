@@ -51,6 +51,8 @@ az_vm_dup(const AzlinVm *vm)
 #undef COPY_TAGS
   if (*copy->host_key == '\0')
     az_vm_set(&copy->host_key, NULL);
+  copy->platform = g_strdup(copy->platform);
+  copy->platform_detail = g_strdup(copy->platform_detail);
   return copy;
 }
 
@@ -64,6 +66,8 @@ az_vm_free(AzlinVm *vm)
   AZLIN_VM_FIELDS(FREE_STRING, IGNORE, IGNORE, IGNORE, FREE_TAGS)
 #undef FREE_STRING
 #undef FREE_TAGS
+  drop_string(vm->platform);
+  drop_string(vm->platform_detail);
   g_free(vm);
 }
 

@@ -372,4 +372,5 @@ const AzFlow az_flow_deploy = {
   .kind = { .kind = "deploy", .help = "Deploy machines to several regions side by side", .flags = flags },
   .check = deploy_check,
   .run = deploy_start,
+  .priority = AZ_PRIORITY_DEPLOY,
 };

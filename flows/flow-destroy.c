@@ -246,4 +246,5 @@ static const AzFlag flags[] = {
 const AzFlow az_flow_destroy = {
   .kind = { .kind = "destroy", .help = "Delete every machine of this context that azlin made", .flags = flags },
   .run = destroy_run,
+  .priority = AZ_PRIORITY_DEPLOY,
 };

@@ -280,4 +280,5 @@ const AzFlow az_flow_failover = {
   .kind = { .kind = "failover", .help = "Move the primary to another region", .flags = flags },
   .check = failover_check,
   .run = failover_run,
+  .priority = AZ_PRIORITY_FAILOVER,
 };

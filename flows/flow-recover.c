@@ -270,4 +270,5 @@ static const AzFlag flags[] = {
 const AzFlow az_flow_recover = {
   .kind = { .kind = "recover", .help = "Finish or undo what an interrupted azlin left", .flags = flags },
   .run = recover_run,
+  .priority = AZ_PRIORITY_DEPLOY,
 };

@@ -14,7 +14,7 @@
 G_BEGIN_DECLS
 
 #define AZLIN_ABI_MAJOR 1u /* part of the symbol's name: another major is simply not found */
-#define AZLIN_ABI_MINOR 0u /* the engine takes plugins whose minor is at most its own */
+#define AZLIN_ABI_MINOR 1u /* the engine takes plugins whose minor is at most its own */
 
 typedef struct _AzlinHost AzlinHost; /* one brick's view of the engine */
 typedef struct _AzlinOp AzlinOp;     /* one running operation: deadline, cancel, progress, exactly one result */
@@ -81,6 +81,7 @@ typedef struct { /* what a provider is asked to make */
   const char *region, *vm_name, *resource_group, *vm_size, *image;
   const char *ssh_user, *ssh_public_key; /* one authorized_keys line without a newline */
   GVariant *tags;                        /* a{ss} or NULL */
+  const char *zone;                      /* availability zone, or NULL = wherever the region has room; since 1.1 */
 } AzlinVmSpec;
 
 typedef struct { /* one machine of one region; the stored record */
@@ -94,6 +95,10 @@ typedef struct { /* one machine of one region; the stored record */
   GVariant *tags;                       /* a{ss} or NULL */
   AzlinPower power;                     /* live fields, filled by the provider, never stored */
   AzlinStopCause stop_cause;
+  /* since 1.1, live too: what the platform says of the hardware under it ("available", "unavailable", NULL = it does
+   * not say), why, and when announced maintenance begins (0 = none is announced) */
+  const char *platform, *platform_detail;
+  gint64 maintenance_at;
 } AzlinVm;
 
 /* The stored fields of AzlinVm with their names in JSON: every codec (records.c, context-file) expands this one list. */
@@ -200,6 +205,34 @@ typedef struct {
   GBytes *out, *err;
 } AzlinReply;
 
+typedef struct { /* whose token a request carries, and the one place it may go to; since 1.1 */
+  gsize size;
+  const char *origin;       /* scheme, host and port that may see the token: "https://management.azure.com" */
+  const char *authority;    /* where service principals ask for it: "https://login.microsoftonline.com" */
+  const char *scope;        /* "https://management.azure.com/.default" */
+  const char *subscription; /* for a command-line login that knows several; or NULL */
+} AzlinIdentity;
+
+typedef struct { /* one HTTP request; the engine retries it by class, paces it and caps what comes back; since 1.1 */
+  gsize size;
+  const char *method;             /* "GET", ... */
+  const char *url;                /* absolute; http: for a loopback host alone */
+  const AzlinIdentity *identity;  /* NULL = no token; with one, a URL of another origin is refused unsent */
+  const char *const *headers;     /* name, value, ..., NULL; or NULL. Never Authorization */
+  GBytes *body;                   /* or NULL */
+  const char *content_type;       /* NULL = application/json when there is a body */
+  const char *account;            /* requests of one account share a rate budget; NULL = unpaced */
+  gboolean once;                  /* its effect may not come twice: never sent again after it may have arrived */
+  gsize max_body;                 /* cap on the decoded answer, bytes; 0 = 8 MiB; more is an error */
+} AzlinHttp;
+
+typedef struct {
+  gsize size;
+  int status;
+  const char *const *headers; /* lower-case name, value, ..., NULL */
+  GBytes *body;               /* decoded; a JSON one is valid UTF-8 and nests at most 64 deep, or the op has failed */
+} AzlinHttpReply;
+
 /* ---- what the engine gives ---- */
 
 typedef void (*AzlinDone)(AzlinOp *op, gpointer data);
@@ -250,6 +283,16 @@ typedef struct {
 
   /* for providers that answer vm_exec themselves; `out` and `err` stay the caller's */
   void (*op_finish_reply)(AzlinOp *, int status, int pid, GBytes *out, GBytes *err);
+
+  /* since 1.1 */
+  void (*http)(AzlinHost *, const AzlinHttp *, AzlinOp *); /* op_http; an answer is success whatever its status */
+  const AzlinHttpReply *(*op_http)(AzlinOp *);             /* valid in `done` */
+  /* adds facts to an open intent, durable before it returns; recover() sees the last value of each key */
+  gboolean (*journal_update)(AzlinHost *, guint64 id, GVariant *facts /* a{sv} */, GError **error);
+  /* an op beside the tree of `op`, for undoing what was begun: it goes on when that tree is cancelled or ends, and
+   * azlin waits for it; `timeout_ms` must not be 0 */
+  AzlinOp *(*op_new_detached)(AzlinOp *op, const char *label, guint32 timeout_ms, AzlinDone done, gpointer data);
+  void (*error_add_step)(GError *, const char *fmt, ...) G_GNUC_PRINTF(2, 3); /* a next step for people */
 } AzlinHostApi;
 struct _AzlinHost {
   const AzlinHostApi *api; /* private fields follow */
@@ -269,6 +312,15 @@ typedef struct { /* one cloud, one machine at a time, no policy */
   void (*vm_exec)(gpointer self, const AzlinVm *, const AzlinExec *, AzlinOp *);
   void (*vm_probe)(gpointer self, const AzlinVm *suspect, const AzlinVm *from /* NULL = here */, AzlinOp *); /* variant (ss): outcome, detail */
   gboolean virtual_time; /* the engine runs on a virtual clock while this provider is selected */
+  /* since 1.1, all optional */
+  /* merges `set` (a{ss}) into the machine's tags and takes `unset` (names, ends NULL, or NULL) away; others stay */
+  void (*vm_tag)(gpointer self, const AzlinVm *, GVariant *set, const char *const *unset, AzlinOp *);
+  /* before the first write: whether all these machines together fit. Variant aa{sv}, one per spec in their order:
+   * ok b; when not: code s ("SkuNotAvailable", ...), message s */
+  void (*preflight)(gpointer self, const AzlinVmSpec *const *specs /* ends NULL */, AzlinOp *);
+  /* where else a machine that found no room would fit, checked like a preflight, best first: other sizes, then zones,
+   * then `regions` (ends NULL). Variant aa{sv}: region s, vm_size s, zone s ("" = none), reason s */
+  void (*alternatives)(gpointer self, const AzlinVmSpec *, const char *const *regions, AzlinOp *);
 } AzlinProvider;
 
 typedef struct { /* fan-out policy; results leave through op_region() */

@@ -1,0 +1,52 @@
+/* One call of Azure Resource Manager: JSON out, JSON or a classified error back; long-running operations; paging. */
+#pragma once
+#include "azure.h"
+
+#define ARM_COMPUTE "2024-07-01"
+#define ARM_DISKS "2024-03-02"
+#define ARM_SKUS "2021-07-01"
+#define ARM_NETWORK "2024-01-01"
+#define ARM_RESOURCES "2024-07-01"
+#define ARM_SUBSCRIPTIONS "2022-12-01"
+
+typedef struct {
+  int status;                 /* HTTP status; 0 = no answer */
+  const json_t *body;         /* parsed; NULL = empty or no JSON */
+  const AzlinHttpReply *http; /* NULL = no answer */
+  const GError *error;        /* set when there was no answer, and for every status of 400 and above (404 too) */
+  const char *code;           /* ARM's own error code that says most ("AllocationFailed"), "" = none */
+} ArmReply;
+typedef void (*ArmDone)(const ArmReply *reply, gpointer data);
+
+typedef struct {
+  const char *method;
+  const char *path;               /* "/subscriptions/...": or a whole URL of the same origin (nextLink, polling) */
+  const char *version;            /* api-version; NULL = the path carries it */
+  json_t *body;                   /* stolen; NULL = none (POST and PUT then send an empty one) */
+  const char *const *headers;     /* name, value, ..., NULL; or NULL */
+  gboolean once;                  /* as AzlinHttp.once */
+} ArmCall;
+
+/* `done` runs once, from the main loop, also when `op` ends first. `op` is the parent of the request. */
+void arm_call(Azure *azure, AzlinOp *op, const ArmCall *call, ArmDone done, gpointer data);
+
+/* The call, and when it is accepted as a long-running operation, polling until it has ended: Azure-AsyncOperation before
+ * Location, each Retry-After honoured, terminal states, provisioningState. `reply` of `done` is the last answer: for PUT and
+ * PATCH the resource itself. `poll_url` (or NULL): is told the polling URL as soon as it is known, to be journalled. */
+typedef void (*ArmPollUrl)(const char *url, gpointer data);
+void arm_run(Azure *azure, AzlinOp *op, const ArmCall *call, ArmPollUrl poll_url, ArmDone done, gpointer data);
+/* Goes on with an operation whose polling URL a journal kept. `done` as above, without a final resource. */
+void arm_resume(Azure *azure, AzlinOp *op, const char *url, ArmDone done, gpointer data);
+/* All pages of a list: `done` once, body = an array of all `value` elements (at most 10,000, else an error). */
+void arm_list(Azure *azure, AzlinOp *op, const char *path, const char *version, ArmDone done, gpointer data);
+
+/* ---- pure ---- */
+
+/* The error of an answer: its class from the code chain and the message (arm-error.c), the message for people, steps.
+ * `ret_code` (or NULL): owned, the code that says most. */
+GError *arm_error(Azure *azure, int status, const json_t *body, char **ret_code);
+const char *arm_string(const json_t *object, const char *dotted_path, const char *fallback); /* borrowed */
+const char *arm_header(const AzlinHttpReply *reply, const char *lower_case_name);            /* NULL = none */
+gboolean arm_same_id(const char *a, const char *b); /* ids are compared without case */
+/* FALSE for names and ids that could not be ours: characters outside [A-Za-z0-9._()/-], "..", over 2 kB. */
+gboolean arm_id_is_sane(const char *id);
