@@ -20,19 +20,20 @@ typedef void (*ArmDone)(const ArmReply *reply, gpointer data);
 
 typedef struct {
   const char *method;
-  const char *path;               /* "/subscriptions/...": or a whole URL of the same origin (nextLink, polling) */
-  const char *version;            /* api-version; NULL = the path carries it */
-  json_t *body;                   /* stolen; NULL = none (POST and PUT then send an empty one) */
-  const char *const *headers;     /* name, value, ..., NULL; or NULL */
-  gboolean once;                  /* as AzlinHttp.once */
+  const char *path;           /* "/subscriptions/...": or a whole URL of the same origin (nextLink, polling) */
+  const char *version;        /* api-version; NULL = the path carries it */
+  json_t *body;               /* stolen; NULL = none (POST and PUT then send an empty one) */
+  const char *const *headers; /* name, value, ..., NULL; or NULL */
+  gboolean once;              /* as AzlinHttp.once */
 } ArmCall;
 
 /* `done` runs once, from the main loop, also when `op` ends first. `op` is the parent of the request. */
 void arm_call(Azure *azure, AzlinOp *op, const ArmCall *call, ArmDone done, gpointer data);
 
-/* The call, and when it is accepted as a long-running operation, polling until it has ended: Azure-AsyncOperation before
- * Location, each Retry-After honoured, terminal states, provisioningState. `reply` of `done` is the last answer: for PUT and
- * PATCH the resource itself. `poll_url` (or NULL): is told the polling URL as soon as it is known, to be journalled. */
+/* The call, and when it is accepted as a long-running operation, polling until it has ended: Azure-AsyncOperation
+ * before Location, each Retry-After honoured, terminal states, provisioningState. `reply` of `done` is the last answer:
+ * for PUT and PATCH the resource itself. `poll_url` (or NULL): is told the polling URL as soon as it is known, to be
+ * journalled. */
 typedef void (*ArmPollUrl)(const char *url, gpointer data);
 void arm_run(Azure *azure, AzlinOp *op, const ArmCall *call, ArmPollUrl poll_url, ArmDone done, gpointer data);
 /* Goes on with an operation whose polling URL a journal kept. `done` as above, without a final resource. */

@@ -13,7 +13,7 @@ typedef struct {
   char *scope;        /* "https://management.azure.com/.default" */
   char *subscription; /* NULL until azure_ready() has settled it */
   AzlinIdentity identity;
-  GPtrArray *waiting; /* of calls that wait for the subscription; NULL = nobody asks for it now */
+  GPtrArray *waiting;  /* of calls that wait for the subscription; NULL = nobody asks for it now */
   ArmCache *catalogue; /* SKUs and quotas read in this process (catalogue.c) */
 } Azure;
 
@@ -24,13 +24,14 @@ void azure_ready(Azure *azure, AzlinOp *op, AzureReady then, gpointer data);
 char *azure_option_string(Azure *azure, const char *name); /* owned */
 
 /* vtable functions, one file each: see the file of that name */
-void azure_vm_create(gpointer self, const AzlinVmSpec *spec, AzlinOp *op);               /* create.c */
-void azure_vm_get(gpointer self, const AzlinVm *vm, AzlinOp *op);                        /* get.c */
-void azure_vm_list(gpointer self, AzlinOp *op);                                          /* list.c */
-void azure_vm_power(gpointer self, const AzlinVm *vm, AzlinPower want, AzlinOp *op);     /* power.c */
-void azure_vm_restart(gpointer self, const AzlinVm *vm, AzlinOp *op);                    /* power.c */
-void azure_vm_delete(gpointer self, const AzlinVm *vm, AzlinOp *op);                     /* delete.c */
+void azure_vm_create(gpointer self, const AzlinVmSpec *spec, AzlinOp *op);           /* create.c */
+void azure_vm_get(gpointer self, const AzlinVm *vm, AzlinOp *op);                    /* get.c */
+void azure_vm_list(gpointer self, AzlinOp *op);                                      /* list.c */
+void azure_vm_power(gpointer self, const AzlinVm *vm, AzlinPower want, AzlinOp *op); /* power.c */
+void azure_vm_restart(gpointer self, const AzlinVm *vm, AzlinOp *op);                /* power.c */
+void azure_vm_delete(gpointer self, const AzlinVm *vm, AzlinOp *op);                 /* delete.c */
 void azure_vm_tag(gpointer self, const AzlinVm *vm, GVariant *set, const char *const *unset, AzlinOp *op); /* tag.c */
-void azure_preflight(gpointer self, const AzlinVmSpec *const *specs, AzlinOp *op);       /* preflight.c */
-void azure_alternatives(gpointer self, const AzlinVmSpec *spec, const char *const *regions, AzlinOp *op); /* preflight.c */
-void azure_recover(gpointer self, const char *what, GVariant *undo, AzlinOp *op);        /* recover.c */
+void azure_preflight(gpointer self, const AzlinVmSpec *const *specs, AzlinOp *op); /* preflight.c */
+void
+azure_alternatives(gpointer self, const AzlinVmSpec *spec, const char *const *regions, AzlinOp *op); /* preflight.c */
+void azure_recover(gpointer self, const char *what, GVariant *undo, AzlinOp *op);                    /* recover.c */
