@@ -239,8 +239,10 @@ static const AzFlag status_flags[] = {
   {                                                                                                                    \
     az_stored_read(job, root, vm_ready, GINT_TO_POINTER(act_id));                                                      \
   }                                                                                                                    \
-  const AzFlow az_flow_vm_##name                                                                                       \
-      = { .kind = { .kind = text, .help = help_text, .flags = flag_table }, .check = check_func, .run = run_##name };
+  const AzFlow az_flow_vm_##name = { .kind = { .kind = text, .help = help_text, .flags = flag_table },                 \
+                                     .check = check_func,                                                              \
+                                     .run = run_##name,                                                                \
+                                     .priority = AZ_PRIORITY_DEPLOY };
 
 VM_FLOW(status, "vm-status", ACT_STATUS, NULL, status_flags, "Show the power state of a machine")
 VM_FLOW(start, "vm-start", ACT_START, check_region, plain_flags, "Start a machine")
