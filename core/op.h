@@ -62,6 +62,7 @@ void az_op_progress(AzlinOp *op, guint64 done, guint64 total, const char *text);
 void az_op_region(AzlinOp *op, const char *region, const AzlinVm *vm, const GError *error);
 void az_op_region_started(AzlinOp *op, const char *region, const char *text);
 AzClock *az_op_clock(AzlinOp *op);
+gint64 az_op_deadline(AzlinOp *op); /* the first of its tree's that binds it, az_clock_monotonic(); 0 = none */
 const char *az_op_label(AzlinOp *op);
 
 /* Finishes that came late or twice since the start; for tests and `azlin --verbose`. */
