@@ -53,8 +53,9 @@ static void
 does_not_fit(AzDeployTarget *target)
 {
   const char *code = text_of(target->verdict, "code"), *message = text_of(target->verdict, "message");
+  const char *said = *message ? message : "the machine does not fit";
   target->error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_CAPACITY, "Capacity unavailable in %s: %s%s%s%s", target->region,
-                              *message ? message : "the machine does not fit", *code ? " (" : "", code, *code ? ")" : "");
+                              said, *code ? " (" : "", code, *code ? ")" : "");
   az_deploy_note_attempt(target, target->error->message);
   target->deploy->pending++;
   az_deploy_find_places(target, on_places);

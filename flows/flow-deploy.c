@@ -206,8 +206,7 @@ follow_move(AzDeployTarget *target)
   AzDeploy *deploy = target->deploy;
   const char *text = deploy->moved ? g_hash_table_lookup(deploy->moved, target->asked) : NULL;
   g_auto(GStrv) words = text ? g_strsplit(text, " ", 3) : NULL;
-  if (!words || g_strv_length(words) != 3
-      || !az_config_allowed_region(az_engine_config(deploy->engine), words[0]))
+  if (!words || g_strv_length(words) != 3 || !az_config_allowed_region(az_engine_config(deploy->engine), words[0]))
     return;
   az_deploy_use(target, az_deploy_spec(deploy, words[0], words[1], words[2], target->spec->image));
   target->moves = 1;

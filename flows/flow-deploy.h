@@ -18,8 +18,8 @@ typedef enum {
 
 typedef struct { /* one machine that is asked for */
   AzDeploy *deploy;
-  AzlinVmSpec *spec; /* what is tried now; earlier ones live on with the deploy */
-  const char *asked;       /* the region that it was asked for */
+  AzlinVmSpec *spec;                             /* what is tried now; earlier ones live on with the deploy */
+  const char *asked;                             /* the region that it was asked for */
   const char *region, *vm_name, *resource_group; /* of `spec` */
   AzlinVm *vm;                                   /* set once the machine stands */
   GError *error;
@@ -32,8 +32,8 @@ typedef struct { /* one machine that is asked for */
   GVariant *verdict; /* a{sv} of the preflight; NULL = none was given */
   GPtrArray *places; /* of GVariant a{sv}: where else it fits, best first; NULL = not asked yet */
   guint next_place, moves;
-  gboolean alone; /* it has left the plan of all and has a deployer's run of its own */
-  gboolean fresh; /* it has moved, and is not begun again yet */
+  gboolean alone;     /* it has left the plan of all and has a deployer's run of its own */
+  gboolean fresh;     /* it has moved, and is not begun again yet */
   gboolean held_back; /* it may not move, as [policy] allowed-fallback says */
 } AzDeployTarget;
 
@@ -51,7 +51,7 @@ struct _AzDeploy {
   GPtrArray *plans;   /* of GPtrArray of AzlinVmSpec, ends NULL: what deployers were given */
   GStringChunk *strings;
   char *public_key, *home_id;
-  GHashTable *moved; /* region asked for -> "REGION SIZE ZONE" of the run that this one takes over; NULL = none */
+  GHashTable *moved;       /* region asked for -> "REGION SIZE ZONE" of the run that this one takes over; NULL = none */
   guint64 intent, resumed; /* 0 = none; `resumed`: the intent of the run that this one takes over */
   gint64 started;
   GQueue puts;        /* of AzDeployTarget, waiting for their turn */
@@ -64,7 +64,7 @@ struct _AzDeploy {
   GHashTable *verdicts; /* "vantage>region" -> gboolean up */
   guint pending;        /* steps of preflight or end that run side by side */
   void (*after_preflight)(AzDeploy *deploy);
-  GPtrArray *synced;    /* of GVariant v; NULL without --sync-after */
+  GPtrArray *synced; /* of GVariant v; NULL without --sync-after */
   gboolean sync_failed;
 };
 
@@ -108,7 +108,7 @@ AzlinVmSpec *
 az_deploy_spec(AzDeploy *deploy, const char *region, const char *vm_size, const char *zone, const char *image);
 /* `target` is made so from now on; the wanted primary follows. */
 void az_deploy_use(AzDeployTarget *target, AzlinVmSpec *spec);
-void az_deploy_finish(AzDeploy *deploy); /* flow-deploy-end.c: summary and exit code */
+void az_deploy_finish(AzDeploy *deploy);      /* flow-deploy-end.c: summary and exit code */
 GVariant *az_deploy_result(AzDeploy *deploy); /* the JSON document; floating */
 void az_deploy_end(AzDeploy *deploy);         /* flow-deploy-end.c: primary, verdicts, files, sync, summary */
 /* Makes `to` the primary unless somebody else was faster; `done` runs under deploy->root. */

@@ -34,8 +34,8 @@ sim_preflight(gpointer self, const AzlinVmSpec *const *specs, AzlinOp *op)
     g_variant_dict_insert(&verdict, "ok", "b", code == NULL);
     if (code != NULL) {
       g_variant_dict_insert(&verdict, "code", "s", code);
-      g_variant_dict_insert_value(
-          &verdict, "message", g_variant_new_printf("%s has no room for %s", (*specs)->region, (*specs)->vm_size));
+      g_variant_dict_insert_value(&verdict, "message",
+                                  g_variant_new_printf("%s has no room for %s", (*specs)->region, (*specs)->vm_size));
     }
     g_variant_builder_add_value(&verdicts, g_variant_dict_end(&verdict));
   }

@@ -253,7 +253,7 @@ take_rule(Cursor *cursor, Rule *rule)
     if (strcmp(KINDS[rule->kind], kind) == 0)
       break;
   if (kind == NULL || KINDS[rule->kind] == NULL)
-    return bad(cursor, "\"%s\" is none of create, power, delete, get, machine, probe, exec, room", kind != NULL ? kind : "");
+    return bad(cursor, "\"%s\" is not the beginning of a rule", kind != NULL ? kind : "");
   const char *target = next_word(cursor, "a region or machine");
   if (target == NULL)
     return FALSE;
