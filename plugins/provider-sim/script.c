@@ -14,7 +14,7 @@ typedef struct {
   GError *error;
 } Cursor;
 
-static const char *const KINDS[] = { "create", "power", "delete", "get", "machine", "probe", "exec", NULL };
+static const char *const KINDS[] = { "create", "power", "delete", "get", "tag", "machine", "probe", "exec", NULL };
 
 static const struct {
   const char *name;
@@ -244,7 +244,7 @@ take_rule(Cursor *cursor, Rule *rule)
     if (strcmp(KINDS[rule->kind], kind) == 0)
       break;
   if (kind == NULL || KINDS[rule->kind] == NULL)
-    return bad(cursor, "\"%s\" is none of create, power, delete, get, machine, probe, exec", kind != NULL ? kind : "");
+    return bad(cursor, "\"%s\" is none of create, power, delete, get, tag, machine, probe, exec", kind != NULL ? kind : "");
   const char *target = next_word(cursor, "a region or machine");
   if (target == NULL)
     return FALSE;
