@@ -463,6 +463,22 @@ az_op_region_started(AzlinOp *op, const char *region, const char *text)
     sink->region_started(op, region, text, sink->data);
 }
 
+void
+az_op_warn(AzlinOp *op, const char *format, ...)
+{
+  va_list args;
+  const AzlinOp *root = op;
+  va_start(args, format);
+  g_autofree char *text = g_strdup_vprintf(format, args);
+  va_end(args);
+  while (root->parent != NULL)
+    root = root->parent;
+  if (root->sink.warning != NULL)
+    root->sink.warning(text, root->sink.data);
+  else
+    g_warning("%s", text);
+}
+
 AzClock *
 az_op_clock(AzlinOp *op)
 {
