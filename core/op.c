@@ -44,7 +44,7 @@ static void end_op(AzlinOp *op, OpState how, GError *error);
 static void
 http_reply_free(AzlinHttpReply *reply)
 {
-  g_strfreev((char **) (gpointer) reply->headers);
+  g_strfreev((char **) (guintptr) reply->headers);
   g_clear_pointer(&reply->body, g_bytes_unref);
   g_free(reply);
 }
