@@ -45,7 +45,7 @@ static void end_op(AzlinOp *op, OpState how, GError *error);
 static void
 http_reply_free(AzlinHttpReply *reply)
 {
-  g_strfreev((char **) (guintptr) reply->headers); /* by way of a number: the ABI's const is for readers */
+  g_strfreev((char **) (guintptr) reply->headers);
   g_clear_pointer(&reply->body, g_bytes_unref);
   g_free(reply);
 }
@@ -474,6 +474,22 @@ az_op_deadline(AzlinOp *op)
     if (op->deadline != 0 && (first == 0 || op->deadline < first))
       first = op->deadline;
   return first;
+}
+
+void
+az_op_warn(AzlinOp *op, const char *format, ...)
+{
+  va_list args;
+  const AzlinOp *root = op;
+  va_start(args, format);
+  g_autofree char *text = g_strdup_vprintf(format, args);
+  va_end(args);
+  while (root->parent != NULL)
+    root = root->parent;
+  if (root->sink.warning != NULL)
+    root->sink.warning(text, root->sink.data);
+  else
+    g_warning("%s", text);
 }
 
 AzClock *
