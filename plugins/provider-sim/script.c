@@ -244,7 +244,8 @@ take_rule(Cursor *cursor, Rule *rule)
     if (strcmp(KINDS[rule->kind], kind) == 0)
       break;
   if (kind == NULL || KINDS[rule->kind] == NULL)
-    return bad(cursor, "\"%s\" is none of create, power, delete, get, tag, machine, probe, exec", kind != NULL ? kind : "");
+    return bad(cursor, "\"%s\" is none of create, power, delete, get, tag, machine, probe, exec",
+               kind != NULL ? kind : "");
   const char *target = next_word(cursor, "a region or machine");
   if (target == NULL)
     return FALSE;
