@@ -2,6 +2,7 @@
 #include "flow-support.h"
 #include "health.h"
 
+#define PREFLIGHT_MS 90000
 #define LIST_MS 300000 /* a listing asks a whole cloud, page by page */
 
 static const AzlinProvider *
@@ -93,6 +94,38 @@ az_flow_vm_list(AzEngine *engine, AzlinOp *parent, const char *provider_name, Az
     provider->vm_list(self, op);
   else
     az_op_finish_vms(op, NULL, 0);
+}
+
+const AzlinProvider *
+az_flow_provider(AzEngine *engine, gpointer *ret_self)
+{
+  g_autoptr(GError) error = NULL;
+  return az_engine_lookup(engine, AZLIN_KIND_PROVIDER, NULL, ret_self, &error);
+}
+
+void
+az_flow_preflight(AzEngine *engine, AzlinOp *parent, const AzlinVmSpec *const *specs, AzlinDone done, gpointer data)
+{
+  gpointer self = NULL;
+  const AzlinProvider *provider = az_flow_provider(engine, &self);
+  AzlinOp *op = az_op_expect(az_op_new(parent, "preflight", PREFLIGHT_MS, done, data), "aa{sv}");
+  if (provider && provider->preflight)
+    provider->preflight(self, specs, op);
+  else
+    az_op_fail_new(op, AZLIN_ERROR_NOT_SUPPORTED, "The provider cannot tell what fits");
+}
+
+void
+az_flow_alternatives(AzEngine *engine, AzlinOp *parent, const AzlinVmSpec *spec, const char *const *regions,
+                     AzlinDone done, gpointer data)
+{
+  gpointer self = NULL;
+  const AzlinProvider *provider = az_flow_provider(engine, &self);
+  AzlinOp *op = az_op_expect(az_op_new(parent, "alternatives", PREFLIGHT_MS, done, data), "aa{sv}");
+  if (provider && provider->alternatives)
+    provider->alternatives(self, spec, regions, op);
+  else
+    az_op_fail_new(op, AZLIN_ERROR_NOT_SUPPORTED, "The provider knows no other places");
 }
 
 void

@@ -64,6 +64,13 @@ void az_flow_vm_erase(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guin
                       gpointer data);
 void az_flow_vm_list(AzEngine *engine, AzlinOp *parent, const char *provider /* NULL = selected */, AzlinDone done,
                      gpointer data);
+/* The selected provider's preflight of `specs` (ends NULL), op_variant aa{sv} with one verdict each; and the places
+ * where one machine would fit, op_variant aa{sv}, best first. Only where az_flow_provider() shows these slots. */
+const AzlinProvider *az_flow_provider(AzEngine *engine, gpointer *ret_self); /* the selected one, or NULL */
+void
+az_flow_preflight(AzEngine *engine, AzlinOp *parent, const AzlinVmSpec *const *specs, AzlinDone done, gpointer data);
+void az_flow_alternatives(AzEngine *engine, AzlinOp *parent, const AzlinVmSpec *spec, const char *const *regions,
+                          AzlinDone done, gpointer data);
 void az_flow_health(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data);
 
 /* Puts what a health check said (its variant, or NULL) into status and last_health_check of `vm`; TRUE = healthy. */

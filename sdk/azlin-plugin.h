@@ -171,6 +171,7 @@ typedef struct {
   gsize size;
   const AzlinVmSpec *const *specs; /* ends NULL; one per region; they live until the op has ended */
   guint32 max_concurrent, region_timeout_s;
+  gboolean no_capacity_retry; /* the engine goes elsewhere when a region has no room: waiting is not wanted; since 1.1 */
 } AzlinDeployPlan;
 
 typedef struct {
