@@ -197,7 +197,7 @@ capacity_region_add_usages(CapacityRegion *region, const json_t *usages)
     if (*name == '\0' || !json_is_integer(used) || !json_is_integer(limit) || region->usages->len >= MAX_USAGES)
       continue;
     CapacityUsage usage = { .name = g_string_chunk_insert_const(region->names, name),
-                            .used = json_integer_value(used),
+                            .used = MAX(0, json_integer_value(used)),
                             .limit = json_integer_value(limit) };
     g_array_append_val(region->usages, usage);
   }

@@ -128,8 +128,8 @@ typedef struct {
   Azure *azure;
   AzlinOp *op;
   Machine *machine;
-  char **regions; /* those that may be offered; in order of preference once that is known */
-  guint next, found;
+  char **regions;           /* those that may be offered; in order of preference once that is known */
+  guint next, found, added; /* regions read, regions with room, places altogether */
   GVariantBuilder places;
 } Search;
 
@@ -160,6 +160,7 @@ add_place(Search *search, const char *region, const char *vm_size, const char *z
   g_variant_dict_insert(&place, "zone", "s", zone);
   g_variant_dict_insert(&place, "reason", "s", reason);
   g_variant_builder_add_value(&search->places, g_variant_dict_end(&place));
+  search->added++;
 }
 
 static void
@@ -208,15 +209,16 @@ add_region(Search *search, const char *name)
   const CapacityRegion *region = catalogue_region(search->azure, name);
   const CapacityWish wish = { .vm_size = search->machine->vm_size, .image = search->machine->wish.image };
   const CapacitySize *like = wanted_size(search);
+  guint before = search->added;
   if (!region)
     return;
   CapacityVerdict verdict = capacity_fits(region, NULL, &wish);
   g_free(verdict.message);
-  search->found++;
   if (!verdict.code)
     add_place(search, name, wish.vm_size, "", "the same size in another region");
   else if (like)
     add_sizes(search, region, like, "", 1);
+  search->found += search->added > before;
 }
 
 static void
