@@ -14,7 +14,8 @@ typedef struct {
   GError *error;
 } Cursor;
 
-static const char *const KINDS[] = { "create", "power", "delete", "get", "machine", "probe", "exec", "room", NULL };
+static const char *const KINDS[]
+    = { "create", "power", "delete", "get", "tag", "machine", "probe", "exec", "room", NULL };
 
 static const struct {
   const char *name;

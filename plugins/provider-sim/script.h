@@ -7,6 +7,7 @@ typedef enum {
   RULE_POWER,
   RULE_DELETE,
   RULE_GET,
+  RULE_TAG,
   RULE_MACHINE,
   RULE_PROBE,
   RULE_EXEC,

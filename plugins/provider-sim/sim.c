@@ -130,6 +130,7 @@ static const AzlinProvider PROVIDER = {
   .vm_exec = sim_exec,
   .vm_probe = sim_probe,
   .virtual_time = TRUE,
+  .vm_tag = sim_tag,
   .preflight = sim_preflight,
   .alternatives = sim_alternatives,
 };

@@ -34,6 +34,8 @@ typedef struct {
 /* What the script holds for a call, and counts it. `seconds` = when it says nothing. */
 gboolean sim_fate(Sim *sim, RuleKind kind, const char *region, const char *vm_name, double seconds, Fate *ret_fate,
                   GError **error);
+/* The tags of a machine that is made: those asked for, and those by which azlin knows its own. */
+GVariant *sim_first_tags(GVariant *asked);
 void sim_sleep(Sim *sim, AzlinOp *op, double seconds, AzlinDone done, gpointer data);
 
 /* The slots; `self` is the Sim. */
@@ -45,6 +47,7 @@ void sim_restart(gpointer self, const AzlinVm *vm, AzlinOp *op);
 void sim_delete(gpointer self, const AzlinVm *vm, AzlinOp *op);
 void sim_preflight(gpointer self, const AzlinVmSpec *const *specs, AzlinOp *op);
 void sim_alternatives(gpointer self, const AzlinVmSpec *spec, const char *const *regions, AzlinOp *op);
+void sim_tag(gpointer self, const AzlinVm *vm, GVariant *set, const char *const *unset, AzlinOp *op);
 void sim_recover(gpointer self, const char *what, GVariant *undo, AzlinOp *op);
 void sim_probe(gpointer self, const AzlinVm *suspect, const AzlinVm *from, AzlinOp *op);
 void sim_exec(gpointer self, const AzlinVm *vm, const AzlinExec *request, AzlinOp *op);
