@@ -1,6 +1,6 @@
 /* One machine as it is now: its instance view, its address when that is not known, what the platform says of it. */
 #include "arm.h"
-#include "machine.h"
+#include "record.h"
 
 typedef struct {
   Azure *azure;
@@ -109,19 +109,19 @@ on_machine(const ArmReply *reply, gpointer data)
 {
   Get *get = data;
   const AzlinHostApi *api = get->azure->api;
-  g_auto(AzureMachine) machine = { 0 };
+  g_auto(AzureRecord) record = { 0 };
   if (reply->error != NULL) {
     fail(get, reply->error);
     return;
   }
-  if (!azure_machine_read(&machine, reply->body, get->known)) {
+  if (!azure_record_read(&record, reply->body, get->known)) {
     g_autoptr(GError) error
         = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "Azure answered with something that is not the machine %s",
                       get->names->vm_name);
     fail(get, error);
     return;
   }
-  AzlinVm *now = api->vm_dup(&machine.vm);
+  AzlinVm *now = api->vm_dup(&record.vm);
   const char *nic = azure_first_nic(reply->body);
   get->nic = arm_id_is_sane(nic) ? g_strdup(nic) : NULL;
   api->vm_free(get->known);

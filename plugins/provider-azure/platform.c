@@ -2,7 +2,7 @@
  * Its version is the general one of learn.microsoft.com/rest/api/resourcehealth/availability-statuses/get-by-resource.
  */
 #include "arm.h"
-#include "machine.h"
+#include "record.h"
 #include <string.h>
 
 #define RESOURCE_HEALTH "2025-05-01"

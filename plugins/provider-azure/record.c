@@ -1,5 +1,5 @@
 /* A machine's record out of the JSON of Azure: names, region, tags, power state, announced maintenance. */
-#include "machine.h"
+#include "record.h"
 #include "arm.h"
 #include <string.h>
 
@@ -65,32 +65,32 @@ created_at(const json_t *body)
 }
 
 gboolean
-azure_machine_read(AzureMachine *machine, const json_t *body, const AzlinVm *known)
+azure_record_read(AzureRecord *record, const json_t *body, const AzlinVm *known)
 {
-  *machine = (AzureMachine){ .vm = { .size = sizeof(AzlinVm), .ssh_port = SSH_PORT, .status = "unknown" } };
+  *record = (AzureRecord){ .vm = { .size = sizeof(AzlinVm), .ssh_port = SSH_PORT, .status = "unknown" } };
   if (known != NULL)
-    memcpy(&machine->vm, known, MIN(known->size, sizeof machine->vm));
-  AzlinVm *vm = &machine->vm;
+    memcpy(&record->vm, known, MIN(known->size, sizeof record->vm));
+  AzlinVm *vm = &record->vm;
   vm->size = sizeof *vm;
-  machine->names = azure_names_from_vm_id(arm_string(body, "id", NULL));
-  machine->region = arm_region_name(arm_string(body, "location", ""));
-  if (machine->names == NULL || *machine->region == '\0')
+  record->names = azure_names_from_vm_id(arm_string(body, "id", NULL));
+  record->region = arm_region_name(arm_string(body, "location", ""));
+  if (record->names == NULL || *record->region == '\0')
     return FALSE;
-  machine->group = group_as_written(machine->names, azure_first_nic(body));
-  machine->tags = tags_of(body);
-  vm->tags = machine->tags;
+  record->group = group_as_written(record->names, azure_first_nic(body));
+  record->tags = tags_of(body);
+  vm->tags = record->tags;
   vm->provider = "azure";
   if (known == NULL) {
-    vm->region = machine->region;
-    vm->vm_name = machine->names->vm_name;
-    vm->resource_group = machine->group;
+    vm->region = record->region;
+    vm->vm_name = record->names->vm_name;
+    vm->resource_group = record->group;
     vm->ssh_user = arm_string(body, "properties.osProfile.adminUsername", "");
   }
   if (vm->id == NULL || *vm->id == '\0')
-    vm->id = machine->names->vm;
+    vm->id = record->names->vm;
   if (vm->created_at == 0)
     vm->created_at = created_at(body);
-  azure_machine_read_status(machine, arm_member(body, "properties.instanceView"));
+  azure_record_read_status(machine, arm_member(body, "properties.instanceView"));
   return TRUE;
 }
 
@@ -107,11 +107,11 @@ power_of(const char *word)
 }
 
 void
-azure_machine_read_status(AzureMachine *machine, const json_t *instance_view)
+azure_record_read_status(AzureRecord *record, const json_t *instance_view)
 {
   static const char prefix[] = "PowerState/";
   const json_t *statuses = json_object_get(instance_view, "statuses");
-  AzlinVm *vm = &machine->vm;
+  AzlinVm *vm = &record->vm;
   gsize i;
   json_t *status;
   vm->power = AZLIN_POWER_UNKNOWN;
@@ -128,10 +128,10 @@ azure_machine_read_status(AzureMachine *machine, const json_t *instance_view)
 }
 
 void
-azure_machine_clear(AzureMachine *machine)
+azure_record_clear(AzureRecord *record)
 {
-  g_clear_pointer(&machine->names, azure_names_free);
-  g_clear_pointer(&machine->region, g_free);
-  g_clear_pointer(&machine->group, g_free);
-  g_clear_pointer(&machine->tags, g_variant_unref);
+  g_clear_pointer(&record->names, azure_names_free);
+  g_clear_pointer(&record->region, g_free);
+  g_clear_pointer(&record->group, g_free);
+  g_clear_pointer(&record->tags, g_variant_unref);
 }

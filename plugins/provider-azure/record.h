@@ -8,15 +8,15 @@ typedef struct {
   AzureNames *names;
   char *region, *group;
   GVariant *tags;
-} AzureMachine;
+} AzureRecord;
 
 /* From the body of a machine; what `known` (the stored record, or NULL) has beyond that stays. FALSE = `body` is no
  * machine, or one whose names cannot be azlin's. Clear it in either case. `body` and `known` must outlive it. */
-gboolean azure_machine_read(AzureMachine *machine, const json_t *body, const AzlinVm *known);
+gboolean azure_record_read(AzureRecord *record, const json_t *body, const AzlinVm *known);
 /* Power, cause and maintenance from an instance view (that of `body` has been read already). */
-void azure_machine_read_status(AzureMachine *machine, const json_t *instance_view);
-void azure_machine_clear(AzureMachine *machine);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AzureMachine, azure_machine_clear)
+void azure_record_read_status(AzureRecord *record, const json_t *instance_view);
+void azure_record_clear(AzureRecord *record);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AzureRecord, azure_record_clear)
 
 gboolean azure_is_managed(const json_t *body);   /* has azlin's tag */
 const char *azure_first_nic(const json_t *body); /* id of the primary interface of a machine, "" = none; borrowed */
@@ -46,5 +46,5 @@ typedef struct {
 typedef void (*AzureInventoryDone)(const AzureInventory *inventory, const GError *error, gpointer data);
 void azure_inventory(Azure *azure, AzlinOp *op, gboolean with_addresses, AzureInventoryDone done, gpointer data);
 /* The record of one machine of it. */
-gboolean azure_inventory_machine(const AzureInventory *inventory, const json_t *body, const AzlinVm *known,
-                                 AzureMachine *machine);
+gboolean azure_inventory_record(const AzureInventory *inventory, const json_t *body, const AzlinVm *known,
+                                 AzureRecord *record);
