@@ -1,7 +1,7 @@
 /* provider-azure: machines in Microsoft Azure, through Azure Resource Manager's REST API. */
 #include "azure.h"
 #include "arm.h"
-#include "names.h"
+#include "catalogue.h"
 #include <string.h>
 
 char *
@@ -83,12 +83,12 @@ origin_of(const char *url, const char *where, GError **error)
 }
 
 static gboolean
-check_word(Azure *azure, const char *name, const char *const *words, GError **error)
+check_word(Azure *azure, const char *name, const char *const words[4], GError **error)
 {
   g_autofree char *value = azure_option_string(azure, name);
   if (g_strv_contains(words, value))
     return TRUE;
-  g_autofree char *all = g_strjoinv(", ", (char **) (gpointer) words);
+  g_autofree char *all = g_strjoin(", ", words[0], words[1], words[2], NULL);
   g_autofree char *shown = arm_clean(value);
   g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "%s in [provider.azure] is '%s'; it is one of %s", name, shown,
               all);
@@ -143,6 +143,7 @@ azure_free(gpointer self)
   g_free(azure->authority);
   g_free(azure->scope);
   g_free(azure->subscription);
+  catalogue_free(azure->catalogue);
   g_free(azure);
 }
 

@@ -14,10 +14,12 @@ typedef struct {
   char *scope;        /* "https://management.azure.com/.default" */
   char *subscription; /* NULL until azure_ready() has settled it */
   AzlinIdentity identity;
-  GPtrArray *waiting;  /* of calls that wait for the subscription; NULL = nobody asks for it now */
-  AzureGets *gets;     /* machines asked for in this turn of the main loop (get.c) */
-  int has_health;      /* Microsoft.ResourceHealth is registered: -1 = not asked yet, 0, 1 (platform.c) */
-  ArmCache *catalogue; /* SKUs and quotas read in this process (catalogue.c) */
+  GPtrArray *waiting;                /* of calls that wait for the subscription; NULL = nobody asks for it now */
+  AzureGets *gets;                   /* machines asked for in this turn of the main loop (get.c) */
+  int has_health;                    /* Microsoft.ResourceHealth is registered: -1 = not asked yet (platform.c) */
+  ArmCache *catalogue;               /* SKUs and quotas read in this process (catalogue.c) */
+  gboolean said_open;                /* that SSH of new machines is open to everybody */
+  struct _AzureAdmission *admission; /* a round that lets machines in under way, or NULL (admission.c) */
 } Azure;
 
 /* Goes on in `then` once the subscription is settled: the option, else AZURE_SUBSCRIPTION_ID, else the only enabled one
