@@ -1,5 +1,5 @@
 /* A machine of fixed values for tests of what is made of it. */
-#include "create-machine.h"
+#include "create-blueprint.h"
 #include <string.h>
 
 static GHashTable *options;
@@ -59,16 +59,16 @@ test_spec(void)
                         .ssh_public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEexample azlin" };
 }
 
-AzureMachine *
-test_machine_new(Azure *azure, const AzlinVmSpec *spec)
+AzureBlueprint *
+test_blueprint_new(Azure *azure, const AzlinVmSpec *spec)
 {
   g_autoptr(GError) error = NULL;
-  AzureMachine *machine = azure_machine_new(azure, spec, &error);
+  AzureBlueprint *blueprint = azure_blueprint_new(azure, spec, &error);
   g_assert_no_error(error);
-  azure_machine_place(machine, TEST_SUBSCRIPTION);
-  g_free(machine->op);
-  machine->op = g_strdup(TEST_OP);
-  return machine;
+  azure_blueprint_place(blueprint, TEST_SUBSCRIPTION);
+  g_free(blueprint->op);
+  blueprint->op = g_strdup(TEST_OP);
+  return blueprint;
 }
 
 void
