@@ -11,9 +11,10 @@ test_direct(void)
   AzlinVmSpec spec = test_spec();
   test_option("vm-type", "'dev'");
   g_autoptr(AzureBlueprint) blueprint = test_blueprint_new(azure, &spec);
-  json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "group", azure_group_body(blueprint->region), "rules",
-                          azure_rules_body(blueprint), "network", azure_network_body(blueprint), "address",
-                          azure_address_body(blueprint), "nic", azure_nic_body(blueprint), "vm", azure_vm_body(blueprint));
+  json_t *all
+      = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "group", azure_group_body(blueprint->region), "rules",
+                  azure_rules_body(blueprint), "network", azure_network_body(blueprint), "address",
+                  azure_address_body(blueprint), "nic", azure_nic_body(blueprint), "vm", azure_vm_body(blueprint));
   test_assert_golden(all, "create-direct.json");
   test_azure_free(azure);
 }
