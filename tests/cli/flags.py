@@ -34,6 +34,9 @@ def rows():
         yield Row(command, "ssh-key", base, base + " --ssh-key KEYFILE", hides="Made the SSH key")
         yield Row(command, "timeout", base, base + " --timeout 60", shows="exit 2")
         yield Row(command, "dry-run", base, base + dry, shows="Nothing was changed", hides='"vm_name"')
+    full = SIM + "events=create westeurope fail capacity x3\n"
+    for command in ("deploy", "new"):
+        yield Row(command, "allow-fallback", command + " -r eu", command + " -r eu --allow-fallback", shows='exit 0', hides="exit 2", config=full)
     yield Row("deploy", "primary", "deploy -r us,eu", "deploy -r us,eu --primary eu", shows="Primary: westeurope")
     yield Row("deploy", "sync-after", DEPLOY, DEPLOY + " --sync-after", shows="Syncing eastus → westus2")
     yield Row("deploy", "max-concurrent", DEPLOY, DEPLOY + " --max-concurrent 1", shows="complete in 6m", hides="complete in 3m")
@@ -54,8 +57,9 @@ def rows():
               hides="exit 2", setup=three)
     yield Row("regions set-primary", "region", "regions set-primary", "regions set-primary --region westus2", shows="Primary region: westus2",
               setup=three)
-    yield Row("regions refresh", "rebuild", "regions refresh", "regions refresh --rebuild", shows="vm-westus2",
+    yield Row("regions refresh", "rebuild", "regions refresh", "regions refresh --rebuild", shows="vm-westus2 goes on record",
               setup=three + ["regions remove westus2"])
+    yield Row("regions refresh", "dry-run", "regions refresh", "regions refresh --dry-run", shows="Nothing was changed", setup=three)
 
     yield Row("vm status", "region", "vm status", "vm status --region westus2", shows="vm-westus2 in westus2 is running", setup=three)
     for verb, after in (("start", "running"), ("restart", "running"), ("stop", "stopped"), ("deallocate", "deallocated"),
