@@ -80,7 +80,9 @@ rule_admits(const json_t *rule, const char *const *addresses)
 {
   const json_t *list = json_object_get(json_object_get(rule, "properties"), "sourceAddressPrefixes");
   const char *single = arm_string(rule, "properties.sourceAddressPrefix", "");
-  gsize n = g_strv_length((char **) (gpointer) addresses);
+  gsize n = 0;
+  while (addresses[n])
+    n++;
   if (json_array_size(list) == 0)
     return n == 1 && g_str_equal(single, addresses[0]);
   if (json_array_size(list) != n)
@@ -159,7 +161,8 @@ put_rule(Round *round, const json_t *security_group)
   const ArmCall call = { .method = "PUT",
                          .path = path,
                          .version = ARM_NETWORK,
-                         .body = azure_machines_rule((const char *const *) round->addresses) };
+                         .body = azure_machines_rule((const char *const *) round->addresses),
+                         .no_final = TRUE };
   round->pending++;
   arm_run(round->azure, round->op, &call, NULL, on_rule, g_rc_box_acquire(round));
 }

@@ -53,12 +53,11 @@ void arm_list(Azure *azure, AzlinOp *op, const char *path, const char *version, 
  * `ret_code` (or NULL): owned, the code that says most. */
 GError *arm_error(Azure *azure, int status, const json_t *body, char **ret_code);
 /* The same with Azure's own number of the request, from the headers of `http` (or NULL), in the message. */
-GError *
-arm_error_of_reply(Azure *azure, int status, const json_t *body, const AzlinHttpReply *http, char **ret_code);
+GError *arm_error_of_reply(Azure *azure, int status, const json_t *body, const AzlinHttpReply *http, char **ret_code);
 /* An answer of that status and code says only that something else is in the way: for how long it is asked again, in
  * seconds; 0 = it is not. */
 int arm_busy_seconds(int status, const char *code);
-const json_t *arm_member(const json_t *object, const char *dotted_path);                      /* borrowed; NULL = none */
+const json_t *arm_member(const json_t *object, const char *dotted_path);                     /* borrowed; NULL = none */
 const char *arm_string(const json_t *object, const char *dotted_path, const char *fallback); /* borrowed */
 const char *arm_header(const AzlinHttpReply *reply, const char *lower_case_name);            /* NULL = none */
 gboolean arm_same_id(const char *a, const char *b); /* ids are compared without case */

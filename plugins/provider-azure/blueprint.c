@@ -136,11 +136,13 @@ azure_blueprint_new(Azure *azure, const AzlinVmSpec *spec, GError **error)
   return g_steal_pointer(&blueprint);
 }
 
-void
-azure_blueprint_place(AzureBlueprint *blueprint, const char *subscription)
+gboolean
+azure_blueprint_place(AzureBlueprint *blueprint, Azure *azure, GError **error)
 {
+  const AzlinVm vm = { .size = sizeof vm, .vm_name = blueprint->vm_name, .resource_group = blueprint->resource_group };
   g_clear_pointer(&blueprint->names, azure_names_free);
-  blueprint->names = azure_names_new(subscription, blueprint->resource_group, blueprint->vm_name);
+  blueprint->names = azure_names_of_vm(azure, &vm, error);
+  return blueprint->names != NULL;
 }
 
 void

@@ -3,8 +3,8 @@
 #pragma once
 #include "names.h"
 
-typedef struct {     /* all owned */
-  AzureNames *names; /* NULL until the subscription is known: azure_blueprint_place() */
+typedef struct {                                            /* all owned */
+  AzureNames *names;                                        /* NULL until azure_blueprint_place() */
   char *region, *vm_name, *resource_group, *vm_size, *zone; /* zone: NULL = none */
   char *user, *ssh_key, *vm_type;
   char *custom_data; /* base64, or NULL */
@@ -17,7 +17,8 @@ typedef struct {     /* all owned */
 
 /* Checks `spec` and the options of the brick: USAGE or CONFIG. */
 AzureBlueprint *azure_blueprint_new(Azure *azure, const AzlinVmSpec *spec, GError **error);
-void azure_blueprint_place(AzureBlueprint *blueprint, const char *subscription);
+/* Once the subscription is known. FALSE and USAGE: group or machine have a name that Azure does not take. */
+gboolean azure_blueprint_place(AzureBlueprint *blueprint, Azure *azure, GError **error);
 void azure_blueprint_free(AzureBlueprint *blueprint);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzureBlueprint, azure_blueprint_free)
 

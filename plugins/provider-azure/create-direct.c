@@ -12,10 +12,12 @@ static void look_at_vm(Creation *creation);
 static void
 put_piece(Creation *creation, AzurePiece piece, json_t *body, ArmDone done)
 {
+  /* only the address has something to tell when it stands */
   const ArmCall call = { .method = "PUT",
                          .path = azure_piece_id(creation->blueprint->names, piece),
                          .version = azure_piece_version(piece),
-                         .body = body };
+                         .body = body,
+                         .no_final = piece != AZURE_ADDRESS };
   arm_run(creation->azure, creation->op, &call, NULL, done, creation);
 }
 
@@ -93,7 +95,8 @@ put_vm(Creation *creation)
                          .version = ARM_COMPUTE,
                          .body = azure_vm_body(creation->blueprint),
                          .headers = creation->vm_stands ? NULL : only_if_absent,
-                         .once = TRUE };
+                         .once = TRUE,
+                         .no_final = TRUE };
   arm_run(creation->azure, creation->op, &call, creation_note_url, on_vm, creation);
 }
 

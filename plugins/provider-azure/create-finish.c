@@ -101,8 +101,7 @@ on_address(const ArmReply *reply, gpointer data)
 {
   Creation *creation = data;
   creation->address = g_strdup(arm_string(reply->body, "properties.ipAddress", NULL));
-  gboolean again = (!reply->error && !creation->address) || reply->status == 404;
-  if (again && !creation->cut && creation->tries < ADDRESS_LOOKS) {
+  if (!reply->error && !creation->address && !creation->cut && creation->tries < ADDRESS_LOOKS) {
     creation_later(creation, look_at_address);
     return;
   }
@@ -113,7 +112,8 @@ on_address(const ArmReply *reply, gpointer data)
 static void
 look_at_address(Creation *creation)
 {
-  const ArmCall call = { .method = "GET", .path = creation->blueprint->names->address, .version = ARM_NETWORK };
+  const ArmCall call
+      = { .method = "GET", .path = creation->blueprint->names->address, .version = ARM_NETWORK, .fresh = TRUE };
   arm_call(creation->azure, creation->op, &call, on_address, creation);
 }
 

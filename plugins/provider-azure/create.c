@@ -325,16 +325,13 @@ static void
 on_ready(Azure *azure, const GError *error, gpointer data)
 {
   Creation *creation = data;
-  if (error) {
-    creation_fail(creation, g_error_copy(error));
-    return;
-  }
-  azure_blueprint_place(creation->blueprint, azure->subscription);
-  if (creation->blueprint->names)
-    look_at_group(creation);
+  GError *wrong = error ? g_error_copy(error) : NULL;
+  if (!wrong)
+    azure_blueprint_place(creation->blueprint, azure, &wrong);
+  if (wrong)
+    creation_fail(creation, wrong);
   else
-    creation_fail(creation, g_error_new(AZLIN_ERROR, AZLIN_ERROR_USAGE, "Azure takes no group '%s' or machine '%s'",
-                                        creation->blueprint->resource_group, creation->blueprint->vm_name));
+    look_at_group(creation);
 }
 
 static void

@@ -90,7 +90,7 @@ azure_record_read(AzureRecord *record, const json_t *body, const AzlinVm *known)
     vm->id = record->names->vm;
   if (vm->created_at == 0)
     vm->created_at = created_at(body);
-  azure_record_read_status(machine, arm_member(body, "properties.instanceView"));
+  azure_record_read_status(record, arm_member(body, "properties.instanceView"));
   return TRUE;
 }
 

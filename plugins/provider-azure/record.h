@@ -46,5 +46,5 @@ typedef struct {
 typedef void (*AzureInventoryDone)(const AzureInventory *inventory, const GError *error, gpointer data);
 void azure_inventory(Azure *azure, AzlinOp *op, gboolean with_addresses, AzureInventoryDone done, gpointer data);
 /* The record of one machine of it. */
-gboolean azure_inventory_record(const AzureInventory *inventory, const json_t *body, const AzlinVm *known,
-                                 AzureRecord *record);
+gboolean
+azure_inventory_record(const AzureInventory *inventory, const json_t *body, const AzlinVm *known, AzureRecord *record);

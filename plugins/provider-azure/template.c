@@ -7,7 +7,7 @@
 
 /* A literal that begins with '[' would be read as an expression. */
 static json_t *
-escaped(const json_t *value)
+escaped(json_t *value)
 {
   if (json_is_string(value)) {
     const char *text = json_string_value(value);
@@ -25,7 +25,7 @@ escaped(const json_t *value)
   json_t *object = json_object();
   const char *key;
   json_t *member;
-  json_object_foreach((json_t *) (gpointer) value, key, member) json_object_set_new(object, key, escaped(member));
+  json_object_foreach(value, key, member) json_object_set_new(object, key, escaped(member));
   return object;
 }
 
