@@ -25,6 +25,8 @@ static const AzlinOption bricks_options[] = {
 
 static const AzlinOption policy_options[] = {
   { "allowed-regions", "as", ALLOWED_REGIONS, NULL, NULL, "the regions that azlin may act in" },
+  { "allowed-fallback", "as", NULL, NULL, NULL,
+    "sets of regions, each written a,b,c, inside which deploy --allow-fallback may move a machine; empty: never" },
   { 0 },
 };
 

@@ -24,6 +24,7 @@ struct _AzConfig {
   GPtrArray *groups;   /* of AzConfigValues, in the order declared */
   GHashTable *allowed; /* set of the allowed regions */
   GHashTable *aliases; /* name -> region */
+  GPtrArray *fallback; /* of char **: the sets of [policy] allowed-fallback */
   char *source;        /* the main file, or NULL = built-in */
 };
 

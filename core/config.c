@@ -22,6 +22,7 @@ config_new(void)
   config->groups = g_ptr_array_new_with_free_func(group_free);
   config->allowed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   config->aliases = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  config->fallback = g_ptr_array_new_with_free_func((GDestroyNotify) g_strfreev);
   return config;
 }
 
@@ -35,6 +36,7 @@ az_config_free(AzConfig *config)
   g_hash_table_unref(config->allowed);
   g_ptr_array_unref(config->groups);
   g_hash_table_unref(config->aliases);
+  g_ptr_array_unref(config->fallback);
   g_free(config->source);
   g_free(config);
 }
@@ -231,6 +233,46 @@ index_regions(AzConfig *config)
     g_hash_table_add(config->allowed, g_strdup(*region));
 }
 
+/* The regions of one set of [policy] allowed-fallback; CONFIG when one of them is not allowed at all. */
+static char **
+fallback_set(AzConfig *config, const char *text, GError **error)
+{
+  const char *origin = az_config_origin(config, "policy", "allowed-fallback");
+  g_auto(GStrv) words = g_strsplit(text, ",", -1);
+  g_autoptr(GStrvBuilder) set = g_strv_builder_new();
+
+  for (char **word = words; *word != NULL; word++) {
+    const char *name = g_strstrip(*word);
+    const char *region = az_config_allowed_region(config, az_config_alias(config, name));
+    if (!is_name(name)) {
+      bad_name(config, "policy", "allowed-fallback", name, error);
+      return NULL;
+    }
+    if (region == NULL) {
+      g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG,
+                  "%s: allowed-fallback in [policy]: '%s' is not among the allowed-regions",
+                  origin != NULL ? origin : "built-in", name);
+      return NULL;
+    }
+    g_strv_builder_add(set, region);
+  }
+  return g_strv_builder_end(set);
+}
+
+static gboolean
+take_fallback(AzConfig *config, GError **error)
+{
+  g_auto(GStrv) sets = az_config_strv(config, "policy", "allowed-fallback");
+
+  for (char **text = sets; *text != NULL; text++) {
+    char **set = fallback_set(config, *text, error);
+    if (set == NULL)
+      return FALSE;
+    g_ptr_array_add(config->fallback, set);
+  }
+  return TRUE;
+}
+
 AzConfig *
 az_config_load(const char *path, GError **error)
 {
@@ -240,6 +282,8 @@ az_config_load(const char *path, GError **error)
       || !declare_aliases(config, error))
     return NULL;
   index_regions(config);
+  if (!take_fallback(config, error))
+    return NULL;
   return g_steal_pointer(&config);
 }
 
@@ -330,4 +374,21 @@ const char *
 az_config_allowed_region(AzConfig *config, const char *region)
 {
   return g_hash_table_lookup(config->allowed, region);
+}
+
+char **
+az_config_fallback_regions(AzConfig *config, const char *region)
+{
+  g_autoptr(GPtrArray) found = g_ptr_array_new();
+
+  for (guint i = 0; i < config->fallback->len; i++) {
+    char **set = g_ptr_array_index(config->fallback, i);
+    if (!g_strv_contains((const char *const *) set, region))
+      continue;
+    for (char **other = set; *other != NULL; other++)
+      if (!g_str_equal(*other, region) && !g_ptr_array_find_with_equal_func(found, *other, g_str_equal, NULL))
+        g_ptr_array_add(found, *other);
+  }
+  g_ptr_array_add(found, NULL);
+  return (char **) g_ptr_array_free(g_steal_pointer(&found), FALSE);
 }

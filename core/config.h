@@ -34,3 +34,6 @@ const char *az_config_alias(AzConfig *config, const char *name);
 char **az_config_alias_names(AzConfig *config); /* free the array with g_free() */
 /* `region` as [policy] allowed-regions holds it (borrowed), NULL when it is not allowed. */
 const char *az_config_allowed_region(AzConfig *config, const char *region);
+/* The other regions of the sets of [policy] allowed-fallback that hold `region`, in their order; borrowed names, ends
+ * NULL. */
+char **az_config_fallback_regions(AzConfig *config, const char *region); /* free the array with g_free() */

@@ -122,8 +122,7 @@ refused(Principal *principal, const AzlinHttpReply *reply)
 {
   AzTokenFetch *fetch = principal->fetch;
   g_autofree char *complaint = az_token_reply_complaint(reply->status, reply->body, principal->proof);
-  g_autofree char *reason
-      = g_strdup_printf("%s refuses %s: %s", fetch->authority, principal->variable, complaint);
+  g_autofree char *reason = g_strdup_printf("%s refuses %s: %s", fetch->authority, principal->variable, complaint);
   az_token_fetch_fail(fetch, AZLIN_ERROR_AUTH, reason, next_step(complaint));
 }
 
@@ -155,8 +154,7 @@ granted(Principal *principal, const AzlinHttpReply *reply)
     az_secret_unref(token.token);
     return;
   }
-  g_autofree char *reason
-      = g_strdup_printf("the answer of %s cannot be used: %s", fetch->authority, error->message);
+  g_autofree char *reason = g_strdup_printf("the answer of %s cannot be used: %s", fetch->authority, error->message);
   az_token_fetch_fail(fetch, AZLIN_ERROR_AUTH, reason, "Check AZURE_AUTHORITY_HOST");
 }
 

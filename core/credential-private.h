@@ -14,7 +14,7 @@ typedef struct {
 } AzTokenPlace;
 
 typedef struct {
-  char *authority; /* checked, no slash at the end */
+  char *authority;                  /* checked, no slash at the end */
   const char *scope, *subscription; /* checked; `subscription` may be NULL */
 } AzTokenAsk;
 
@@ -29,7 +29,7 @@ typedef struct {
   AzTokenPlace place;
   AzlinOp *op; /* requests and processes of the sources are its children; NULL once it has ended */
   char *authority, *scope, *subscription; /* as in AzTokenAsk */
-  gint64 not_before; /* set by a source before it fails */
+  gint64 not_before;                      /* set by a source before it fails */
   /* of credential-fetch.c alone */
   guint refs, source;
   GString *tried;
@@ -38,8 +38,8 @@ typedef struct {
 } AzTokenFetch;
 
 /* Goes on in `done`, never before it has returned; the result is borrowed and valid until then. */
-AzTokenFetch *az_token_fetch_start(const AzTokenPlace *place, const AzTokenAsk *ask, AzTokenFetched done,
-                                   gpointer data);
+AzTokenFetch *
+az_token_fetch_start(const AzTokenPlace *place, const AzTokenAsk *ask, AzTokenFetched done, gpointer data);
 void az_token_fetch_stop(AzTokenFetch *fetch); /* or NULL; `done` does not come any more */
 AzTokenFetch *az_token_fetch_ref(AzTokenFetch *fetch);
 void az_token_fetch_unref(AzTokenFetch *fetch);

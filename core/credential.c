@@ -189,7 +189,8 @@ check_ask(const AzlinIdentity *identity, AzTokenAsk *ask, GError **error)
   ask->scope = identity->scope;
   ask->subscription = subscription != NULL && *subscription != '\0' ? subscription : NULL;
   if (ask->scope == NULL || !az_token_plain_word(ask->scope, ".:/_-")) {
-    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "the scope of a token may have letters, digits and .:/_- alone");
+    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG,
+                "the scope of a token may have letters, digits and .:/_- alone");
     return FALSE;
   }
   if (ask->subscription != NULL && !az_token_plain_word(ask->subscription, "._ -")) {
@@ -228,8 +229,8 @@ az_credentials_free(AzCredentials *credentials)
 }
 
 void
-az_credentials_get(AzCredentials *credentials, const AzlinIdentity *identity, const AzSecret *rejected,
-                   AzlinOp *parent, AzTokenDone done, gpointer data)
+az_credentials_get(AzCredentials *credentials, const AzlinIdentity *identity, const AzSecret *rejected, AzlinOp *parent,
+                   AzTokenDone done, gpointer data)
 {
   GError *error = NULL;
   AzTokenAsk ask = { 0 };

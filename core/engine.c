@@ -237,6 +237,11 @@ load_selected(AzEngine *engine, GError **error)
     if (!az_registry_load(engine->registry, AZLIN_KIND_SYNC, strategies[i], error))
       return FALSE;
   }
+  g_auto(GStrv) contexts = az_config_strv(engine->config, "bricks", "context");
+  for (guint i = 0; contexts != NULL && contexts[i] != NULL; i++) {
+    if (!az_registry_load(engine->registry, AZLIN_KIND_CONTEXT, contexts[i], error))
+      return FALSE;
+  }
   return az_config_check_groups(engine->config, error);
 }
 

@@ -135,6 +135,12 @@ on_region(AzlinOp *op, const char *region, const AzlinVm *vm, const GError *erro
     job->sink.region(op, region, vm, error, job->sink.data);
 }
 
+static void
+on_warning(const char *text, gpointer data)
+{
+  az_job_message(data, "warn", NULL, "%s", text);
+}
+
 static AzlinOp *
 on_detached(const char *label, guint32 timeout_ms, AzlinDone done, gpointer done_data, gpointer data)
 {
@@ -163,6 +169,7 @@ az_job_run(AzJob *job)
                           .region_started = on_region_started,
                           .region = on_region,
                           .detached = on_detached,
+                          .warning = on_warning,
                           .data = job };
   g_return_if_fail(job->state == AZ_JOB_CREATED);
   job->state = AZ_JOB_RUNNING;
@@ -289,7 +296,7 @@ az_job_cleanup_op(AzJob *job, const char *label, guint32 timeout_ms, AzlinDone d
   Cleanup *cleanup = g_new(Cleanup, 1);
   *cleanup = (Cleanup){ job, done, data };
   job->cleanups++;
-  const AzOpSink sink = { .detached = on_detached, .data = job };
+  const AzOpSink sink = { .detached = on_detached, .warning = on_warning, .data = job };
   return az_op_new_root(az_engine_clock(job->engine), label, timeout_ms, &sink, cleanup_done, cleanup);
 }
 

@@ -44,7 +44,7 @@ static void end_op(AzlinOp *op, OpState how, GError *error);
 static void
 http_reply_free(AzlinHttpReply *reply)
 {
-  g_strfreev((char **) (gpointer) reply->headers);
+  g_strfreev((char **) (guintptr) reply->headers);
   g_clear_pointer(&reply->body, g_bytes_unref);
   g_free(reply);
 }
@@ -461,6 +461,22 @@ az_op_region_started(AzlinOp *op, const char *region, const char *text)
   const AzOpSink *sink = find_sink(op);
   if (sink != NULL && sink->region_started != NULL)
     sink->region_started(op, region, text, sink->data);
+}
+
+void
+az_op_warn(AzlinOp *op, const char *format, ...)
+{
+  va_list args;
+  const AzlinOp *root = op;
+  va_start(args, format);
+  g_autofree char *text = g_strdup_vprintf(format, args);
+  va_end(args);
+  while (root->parent != NULL)
+    root = root->parent;
+  if (root->sink.warning != NULL)
+    root->sink.warning(text, root->sink.data);
+  else
+    g_warning("%s", text);
 }
 
 AzClock *

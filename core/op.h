@@ -9,6 +9,7 @@ typedef struct {
   void (*region_started)(AzlinOp *op, const char *region, const char *text, gpointer data);
   void (*region)(AzlinOp *op, const char *region, const AzlinVm *vm, const GError *error, gpointer data);
   AzlinOp *(*detached)(const char *label, guint32 timeout_ms, AzlinDone done, gpointer done_data, gpointer data);
+  void (*warning)(const char *text, gpointer data);
   gpointer data;
 } AzOpSink;
 
@@ -61,6 +62,8 @@ void az_op_on_cancel(AzlinOp *op, void (*func)(gpointer), gpointer data);
 void az_op_progress(AzlinOp *op, guint64 done, guint64 total, const char *text);
 void az_op_region(AzlinOp *op, const char *region, const AzlinVm *vm, const GError *error);
 void az_op_region_started(AzlinOp *op, const char *region, const char *text);
+/* Tells whoever owns the tree, and the people before it; also from within the op's `done`. */
+void az_op_warn(AzlinOp *op, const char *format, ...) G_GNUC_PRINTF(2, 3);
 AzClock *az_op_clock(AzlinOp *op);
 const char *az_op_label(AzlinOp *op);
 

@@ -1,18 +1,9 @@
-/* One call of a brick each, as a child of the flow's op: a brick that is missing or lacks the slot fails that child. */
+/* One call of a provider each, as a child of the flow's op: one that is missing or lacks the slot fails that child. */
 #include "flow-support.h"
 #include "health.h"
 
+#define PREFLIGHT_MS 90000
 #define LIST_MS 300000 /* a listing asks a whole cloud, page by page */
-
-static const AzlinContext *
-context_for(AzEngine *engine, AzlinOp *op, gpointer *ret_self)
-{
-  GError *error = NULL;
-  const AzlinContext *context = az_engine_lookup(engine, AZLIN_KIND_CONTEXT, NULL, ret_self, &error);
-  if (!context)
-    az_op_fail(op, error);
-  return context;
-}
 
 static const AzlinProvider *
 provider_for(AzEngine *engine, const AzlinVm *vm, AzlinOp *op, gpointer *ret_self)
@@ -29,77 +20,6 @@ not_supported(AzlinOp *op, const AzlinVm *vm, const char *what)
 {
   az_op_fail_new(op, AZLIN_ERROR_NOT_SUPPORTED, "The provider %s of %s cannot %s", vm->provider ? vm->provider : "?",
                  vm->region, what);
-}
-
-void
-az_flow_list(AzEngine *engine, AzlinOp *parent, AzlinDone done, gpointer data)
-{
-  gpointer self = NULL;
-  AzlinOp *op = az_op_expect(az_op_new(parent, "list", AZ_CONTEXT_MS, done, data), AZ_OP_VMS);
-  const AzlinContext *context = context_for(engine, op, &self);
-  if (context)
-    context->list(self, op);
-}
-
-void
-az_flow_put(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data)
-{
-  gpointer self = NULL;
-  AzlinOp *op = az_op_new(parent, "put", AZ_CONTEXT_MS, done, data);
-  const AzlinContext *context = context_for(engine, op, &self);
-  if (context)
-    context->put(self, vm, op);
-}
-
-gsize
-az_flow_put_some(AzEngine *engine, AzlinOp *parent, const AzlinVm *const *vms, gsize n, AzlinDone done, gpointer data)
-{
-  gpointer self = NULL;
-  AzlinOp *op = az_op_new(parent, "put", 0, done, data);
-  const AzlinContext *context = context_for(engine, op, &self);
-  if (!context)
-    return n;
-  if (n > 1 && context->put_all) {
-    context->put_all(self, vms, n, op);
-    return n;
-  }
-  context->put(self, vms[0], op);
-  return 1;
-}
-
-void
-az_flow_put_status(AzEngine *engine, AzlinOp *parent, const AzlinVm *const *vms, gsize n, AzlinDone done, gpointer data)
-{
-  gpointer self = NULL;
-  AzlinOp *op = az_op_new(parent, "put-status", AZ_CONTEXT_MS, done, data);
-  const AzlinContext *context = context_for(engine, op, &self);
-  if (!context)
-    return;
-  if (context->put_status && n > 0)
-    context->put_status(self, vms, n, op);
-  else
-    az_op_finish(op);
-}
-
-void
-az_flow_forget(AzEngine *engine, AzlinOp *parent, const char *region, AzlinDone done, gpointer data)
-{
-  gpointer self = NULL;
-  AzlinOp *op = az_op_new(parent, "forget", AZ_CONTEXT_MS, done, data);
-  const AzlinContext *context = context_for(engine, op, &self);
-  if (context)
-    context->forget(self, region, op);
-}
-
-void
-az_flow_set_primary(AzEngine *engine, AzlinOp *parent, const char *from, const char *to, guint64 epoch, AzlinDone done,
-                    gpointer data)
-{
-  gpointer self = NULL;
-  AzlinOp *op = az_op_expect(az_op_new(parent, "set-primary", AZ_CONTEXT_MS, done, data), "t");
-  const AzlinContext *context = context_for(engine, op, &self);
-  if (context)
-    context->set_primary(self, from, to, epoch, op);
 }
 
 void
@@ -174,6 +94,38 @@ az_flow_vm_list(AzEngine *engine, AzlinOp *parent, const char *provider_name, Az
     provider->vm_list(self, op);
   else
     az_op_finish_vms(op, NULL, 0);
+}
+
+const AzlinProvider *
+az_flow_provider(AzEngine *engine, gpointer *ret_self)
+{
+  g_autoptr(GError) error = NULL;
+  return az_engine_lookup(engine, AZLIN_KIND_PROVIDER, NULL, ret_self, &error);
+}
+
+void
+az_flow_preflight(AzEngine *engine, AzlinOp *parent, const AzlinVmSpec *const *specs, AzlinDone done, gpointer data)
+{
+  gpointer self = NULL;
+  const AzlinProvider *provider = az_flow_provider(engine, &self);
+  AzlinOp *op = az_op_expect(az_op_new(parent, "preflight", PREFLIGHT_MS, done, data), "aa{sv}");
+  if (provider && provider->preflight)
+    provider->preflight(self, specs, op);
+  else
+    az_op_fail_new(op, AZLIN_ERROR_NOT_SUPPORTED, "The provider cannot tell what fits");
+}
+
+void
+az_flow_alternatives(AzEngine *engine, AzlinOp *parent, const AzlinVmSpec *spec, const char *const *regions,
+                     AzlinDone done, gpointer data)
+{
+  gpointer self = NULL;
+  const AzlinProvider *provider = az_flow_provider(engine, &self);
+  AzlinOp *op = az_op_expect(az_op_new(parent, "alternatives", PREFLIGHT_MS, done, data), "aa{sv}");
+  if (provider && provider->alternatives)
+    provider->alternatives(self, spec, regions, op);
+  else
+    az_op_fail_new(op, AZLIN_ERROR_NOT_SUPPORTED, "The provider knows no other places");
 }
 
 void

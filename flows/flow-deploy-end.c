@@ -30,8 +30,11 @@ target_variant(const AzDeployTarget *target)
     g_variant_builder_add(&attempts, "v", g_ptr_array_index(target->attempts, i));
   g_variant_builder_init(&one, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add(&one, "{sv}", "region", g_variant_new_string(target->region));
+  g_variant_builder_add(&one, "{sv}", "moved_from", az_deploy_moved_from(target));
   g_variant_builder_add(&one, "{sv}", "status", g_variant_new_string(target->error ? "failed" : "success"));
   g_variant_builder_add(&one, "{sv}", "vm_name", g_variant_new_string(target->vm_name));
+  g_variant_builder_add(&one, "{sv}", "vm_size", g_variant_new_string(target->spec->vm_size));
+  g_variant_builder_add(&one, "{sv}", "zone", az_variant_str(target->spec->zone));
   g_variant_builder_add(&one, "{sv}", "public_ip", az_variant_str(target->vm ? target->vm->public_ip : NULL));
   g_variant_builder_add(&one, "{sv}", "error", target->error ? az_error_to_variant(target->error, NULL) : az_null());
   g_variant_builder_add(&one, "{sv}", "duration_seconds", g_variant_new_double(target->seconds));
@@ -108,17 +111,35 @@ say_summary(AzDeploy *deploy, guint good)
     az_job_message(deploy->job, "hint", NULL, "To sync data: azlin sync --source %s --dest %s", primary->region, other);
 }
 
+/* Room may be had elsewhere, and only the policy says that nothing goes there. */
+static gboolean
+all_held_back(AzDeploy *deploy)
+{
+  for (guint i = 0; i < deploy->targets->len; i++)
+    if (!target_at(deploy, i)->held_back)
+      return FALSE;
+  return TRUE;
+}
+
 static void
-finish(AzDeploy *deploy)
+close_intent(AzDeploy *deploy)
 {
   g_autoptr(GError) error = NULL;
-  guint good = count_good(deploy);
   AzJournal *journal = az_engine_journal(deploy->engine, &error);
   if (!journal || !az_journal_done(journal, deploy->intent, &error))
     az_job_message(deploy->job, "warn", NULL, "The journal cannot be closed: %s", error->message);
+}
+
+void
+az_deploy_finish(AzDeploy *deploy)
+{
+  guint good = count_good(deploy);
+  if (deploy->intent)
+    close_intent(deploy);
   say_summary(deploy, good);
   gboolean all = good == deploy->targets->len && !deploy->sync_failed;
-  az_job_finish(deploy->job, all ? 0 : good > 0 ? 1 : 2, az_deploy_result(deploy));
+  int code = all ? 0 : good > 0 ? 1 : all_held_back(deploy) ? 3 : 2;
+  az_job_finish(deploy->job, code, az_deploy_result(deploy));
 }
 
 /* ---- --sync-after ---- */
@@ -137,7 +158,7 @@ on_synced(AzlinOp *op, gpointer data)
   }
   deploy->sync_failed |= rate < 1.0;
   if (--deploy->pending == 0 && !az_op_cancelled(deploy->root))
-    finish(deploy);
+    az_deploy_finish(deploy);
 }
 
 static void
@@ -155,7 +176,7 @@ sync_after(AzDeploy *deploy)
                 az_op_new(deploy->root, "sync-after", 0, on_synced, deploy));
   }
   if (--deploy->pending == 0)
-    finish(deploy);
+    az_deploy_finish(deploy);
 }
 
 /* ---- verdicts of this host and of witnesses, kept for a later failover ---- */
@@ -169,7 +190,7 @@ verdicts_in(AzDeploy *deploy)
   if (az_deploy_arg_bool(deploy, "sync-after"))
     sync_after(deploy);
   else
-    finish(deploy);
+    az_deploy_finish(deploy);
 }
 
 static void

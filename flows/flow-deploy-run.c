@@ -17,14 +17,33 @@ find_target(AzDeploy *deploy, const char *region)
   return NULL;
 }
 
-static void
-journal_facts(AzDeploy *deploy, GVariant *facts)
+gboolean
+az_deploy_journal(AzDeploy *deploy, GVariant *facts)
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) value = g_variant_ref_sink(facts);
   AzJournal *journal = az_engine_journal(deploy->engine, &error);
-  if (!journal || !az_journal_update(journal, deploy->intent, value, &error))
-    az_job_message(deploy->job, "warn", NULL, "The journal cannot be written: %s", error->message);
+  if (journal && az_journal_update(journal, deploy->intent, value, &error))
+    return TRUE;
+  az_job_message(deploy->job, "warn", NULL, "The journal cannot be written: %s", error->message);
+  return FALSE;
+}
+
+void
+az_deploy_journal_names(const AzDeploy *deploy, GVariantDict *facts)
+{
+  GVariantBuilder names;
+  g_variant_builder_init(&names, G_VARIANT_TYPE("a{ss}"));
+  for (guint i = 0; i < deploy->targets->len; i++) {
+    const AzDeployTarget *target = g_ptr_array_index(deploy->targets, i);
+    const AzlinVmSpec *spec = target->spec;
+    g_autofree char *key = g_strconcat(AZ_DEPLOY_MOVED, target->asked, NULL);
+    g_autofree char *place = g_strjoin(" ", spec->region, spec->vm_size, spec->zone ? spec->zone : "", NULL);
+    g_variant_builder_add(&names, "{ss}", target->region, target->vm_name);
+    if (target->moves)
+      g_variant_dict_insert(facts, key, "s", place);
+  }
+  g_variant_dict_insert_value(facts, "names", g_variant_builder_end(&names));
 }
 
 static void
@@ -36,20 +55,23 @@ journal_region(GVariantDict *facts, const AzDeployTarget *target, const char *ou
 
 /* ---- one region ---- */
 
-static void
-note_attempt(AzDeployTarget *target, const char *failure)
+void
+az_deploy_note_attempt(AzDeployTarget *target, const char *failure)
 {
   g_autofree char *at = az_time_to_string(az_clock_now(az_engine_clock(target->deploy->engine)));
   GVariantDict attempt;
   g_variant_dict_init(&attempt, NULL);
   g_variant_dict_insert(&attempt, "attempt", "u", target->attempts->len + 1);
+  g_variant_dict_insert(&attempt, "region", "s", target->region);
+  g_variant_dict_insert(&attempt, "vm_size", "s", target->spec->vm_size);
+  g_variant_dict_insert_value(&attempt, "zone", az_variant_str(target->spec->zone));
   g_variant_dict_insert(&attempt, "ended_at", "s", at);
   g_variant_dict_insert_value(&attempt, "error", az_variant_str(failure));
   g_ptr_array_add(target->attempts, g_variant_ref_sink(g_variant_dict_end(&attempt)));
 }
 
-static void
-region_status(AzDeployTarget *target, const char *status)
+void
+az_deploy_region_status(const AzDeployTarget *target, const char *status)
 {
   GVariantDict facts;
   g_variant_dict_init(&facts, NULL);
@@ -68,7 +90,7 @@ az_deploy_region_over(AzDeployTarget *target)
   target->seconds = az_flow_seconds_since(deploy->engine, target->started);
   if (target->error)
     az_flow_say_error(deploy->job, target->region, target->error);
-  region_status(target, target->error ? "failed" : "success");
+  az_deploy_region_status(target, target->error ? "failed" : "success");
   deploy->over++;
   if (target->error && g_str_equal(target->region, deploy->wanted_primary))
     az_deploy_primary_settled(deploy, AZ_PRIMARY_NONE);
@@ -196,7 +218,7 @@ put_next(AzDeploy *deploy)
     vms[i++] = target->vm;
     journal_region(&facts, target, "created");
   }
-  journal_facts(deploy, g_variant_dict_end(&facts));
+  az_deploy_journal(deploy, g_variant_dict_end(&facts));
   deploy->putting = g_ptr_array_new();
   gsize taken = az_flow_put_some(deploy->engine, deploy->root, vms, n, on_put, deploy);
   while (taken-- > 0)
@@ -217,15 +239,34 @@ complete(const AzDeployTarget *target, const AzlinVm *made)
   if (!vm->provider)
     az_vm_set(&vm->provider, az_config_string(az_engine_config(engine), "bricks", "provider"));
   if (!vm->ssh_user)
-    az_vm_set(&vm->ssh_user, target->spec.ssh_user);
+    az_vm_set(&vm->ssh_user, target->spec->ssh_user);
   if (!vm->ssh_port)
     vm->ssh_port = 22;
   if (!vm->tags)
-    vm->tags = g_variant_ref(target->spec.tags);
+    vm->tags = g_variant_ref(target->spec->tags);
   if (!vm->created_at)
     vm->created_at = known ? known->created_at : az_clock_now(az_engine_clock(engine));
   vm->is_primary = FALSE;
   return vm;
+}
+
+void
+az_deploy_failed(AzDeployTarget *target)
+{
+  GVariantDict facts;
+  g_variant_dict_init(&facts, NULL);
+  journal_region(&facts, target, "failed");
+  az_deploy_journal(target->deploy, g_variant_dict_end(&facts));
+  az_deploy_region_over(target);
+}
+
+static void
+begin(AzDeployTarget *target)
+{
+  target->fresh = FALSE;
+  if (!target->started)
+    target->started = az_clock_monotonic(az_engine_clock(target->deploy->engine));
+  az_deploy_region_status(target, "in_progress");
 }
 
 static void
@@ -235,13 +276,12 @@ on_region_started(AzlinOp *op, const char *region, const char *text, gpointer da
   AzDeploy *deploy = data;
   if (!target || target->ended)
     return;
-  if (target->started) { /* again: the deployer tells why the attempt before failed */
-    note_attempt(target, text);
+  if (target->started && !target->fresh) { /* again: the deployer tells why the attempt before failed */
+    az_deploy_note_attempt(target, text);
     az_job_message(deploy->job, "warn", region, "Attempt %u: %s; trying again", target->attempts->len, text);
     return;
   }
-  target->started = az_clock_monotonic(az_engine_clock(deploy->engine));
-  region_status(target, "in_progress");
+  begin(target);
   az_job_message(deploy->job, "step", region, "%s", text ? text : "Creating VM");
 }
 
@@ -254,15 +294,13 @@ on_region(AzlinOp *op, const char *region, const AzlinVm *vm, const GError *erro
     return;
   target->ended = TRUE;
   target->seconds = az_flow_seconds_since(deploy->engine, target->started);
-  note_attempt(target, error ? error->message : NULL);
+  g_autofree char *why = error ? az_error_message(error) : NULL;
+  az_deploy_note_attempt(target, why);
   if (!vm) {
     target->error = error ? g_error_copy(error)
                           : g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "the deployer gave no machine for %s", region);
-    GVariantDict facts;
-    g_variant_dict_init(&facts, NULL);
-    journal_region(&facts, target, "failed");
-    journal_facts(deploy, g_variant_dict_end(&facts));
-    az_deploy_region_over(target);
+    if (!az_deploy_fall_back(target))
+      az_deploy_failed(target);
     return;
   }
   g_autofree char *took = az_flow_duration(target->seconds);
@@ -287,21 +325,25 @@ maybe_end(AzDeploy *deploy)
 }
 
 static void
+left_out(AzDeployTarget *target, const GError *error)
+{
+  target->ended = TRUE;
+  target->error = error ? g_error_copy(error)
+                        : g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "the deployer left %s out", target->region);
+  az_deploy_region_over(target);
+}
+
+static void
 on_deployed(AzlinOp *op, gpointer data)
 {
   AzDeploy *deploy = data;
-  const GError *error = az_op_error(op);
   if (az_op_cancelled(deploy->root))
     return;
   deploy->deployer_ended = TRUE;
   for (guint i = 0; i < deploy->targets->len; i++) {
     AzDeployTarget *target = g_ptr_array_index(deploy->targets, i);
-    if (target->ended)
-      continue;
-    target->ended = TRUE;
-    target->error = error ? g_error_copy(error)
-                          : g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "the deployer left %s out", target->region);
-    az_deploy_region_over(target);
+    if (!target->ended && !target->alone)
+      left_out(target, az_op_error(op));
   }
   maybe_end(deploy);
 }
@@ -317,19 +359,16 @@ static gboolean
 write_intent(AzDeploy *deploy, GError **error)
 {
   AzJournal *journal = az_engine_journal(deploy->engine, error);
-  GVariantBuilder names, undo;
-  g_variant_builder_init(&names, G_VARIANT_TYPE("a{ss}"));
-  for (guint i = 0; i < deploy->targets->len; i++) {
-    const AzDeployTarget *target = g_ptr_array_index(deploy->targets, i);
-    g_variant_builder_add(&names, "{ss}", target->region, target->vm_name);
-  }
-  g_variant_builder_init(&undo, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add(&undo, "{sv}", "args", deploy->args);
-  g_variant_builder_add(&undo, "{sv}", "names", g_variant_builder_end(&names));
-  g_variant_builder_add(&undo, "{sv}", "provider",
-                        g_variant_new_string(az_config_string(az_engine_config(deploy->engine), "bricks", "provider")));
-  g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_builder_end(&undo));
-  if (!journal || !az_journal_intent(journal, AZ_DEPLOY_OWNER, "deploy", value, &deploy->intent, error))
+  GVariantDict undo;
+  if (!journal)
+    return FALSE;
+  g_variant_dict_init(&undo, NULL);
+  g_variant_dict_insert_value(&undo, "args", deploy->args);
+  g_variant_dict_insert(&undo, "provider", "s",
+                        az_config_string(az_engine_config(deploy->engine), "bricks", "provider"));
+  az_deploy_journal_names(deploy, &undo);
+  g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_dict_end(&undo));
+  if (!az_journal_intent(journal, AZ_DEPLOY_OWNER, "deploy", value, &deploy->intent, error))
     return FALSE;
   return deploy->resumed == 0 || az_journal_done(journal, deploy->resumed, error);
 }
@@ -343,14 +382,103 @@ deploy_ms(const AzlinDeployPlan *plan, guint regions)
   return (guint32) MIN(ms, G_MAXUINT32);
 }
 
-void
-az_deploy_run(AzDeploy *deploy)
+static void
+start(AzDeploy *deploy, GPtrArray *specs, AzlinDone done, gpointer data)
 {
   gpointer self = NULL;
   GError *error = NULL;
-  const AzOpSink sink = { .region_started = on_region_started, .region = on_region, .data = deploy };
+  guint n = specs->len;
+  g_ptr_array_add(specs, NULL);
+  const AzlinDeployPlan plan = {
+    .size = sizeof plan,
+    .specs = (const AzlinVmSpec *const *) specs->pdata,
+    .max_concurrent = az_deploy_arg_uint(deploy, "max-concurrent", AZ_DEPLOY_MAX_CONCURRENT),
+    .region_timeout_s = az_deploy_arg_uint(deploy, "timeout", AZ_DEPLOY_TIMEOUT_S),
+    .no_capacity_retry = az_deploy_may_move(deploy),
+  };
+  g_ptr_array_add(deploy->plans, specs);
+  AzlinOp *op = az_op_new(deploy->root, "deploy", deploy_ms(&plan, n), done, data);
   const AzlinDeployer *deployer = az_engine_lookup(deploy->engine, AZLIN_KIND_DEPLOYER, NULL, &self, &error);
-  if (!deployer || !write_intent(deploy, &error)) {
+  if (deployer)
+    deployer->deploy(self, &plan, op);
+  else
+    az_op_fail(op, error);
+}
+
+/* ---- one that has moved, beside the others ---- */
+
+typedef struct {
+  AzDeployTarget *target;
+  const AzlinVmSpec *spec;
+} Alone;
+
+static void
+on_alone(AzlinOp *op, gpointer data)
+{
+  g_autofree Alone *alone = data;
+  AzDeployTarget *target = alone->target;
+  AzDeploy *deploy = target->deploy;
+  deploy->n_alone--;
+  if (az_op_cancelled(deploy->root))
+    return;
+  if (target->spec == alone->spec && !target->ended)
+    left_out(target, az_op_error(op));
+  if (!g_queue_is_empty(&deploy->alone_next))
+    az_deploy_run_alone(g_queue_pop_head(&deploy->alone_next));
+}
+
+void
+az_deploy_run_alone(AzDeployTarget *target)
+{
+  AzDeploy *deploy = target->deploy;
+  if (deploy->n_alone >= az_deploy_arg_uint(deploy, "max-concurrent", AZ_DEPLOY_MAX_CONCURRENT)) {
+    g_queue_push_tail(&deploy->alone_next, target);
+    return;
+  }
+  Alone *alone = g_new0(Alone, 1);
+  *alone = (Alone){ .target = target, .spec = target->spec };
+  GPtrArray *specs = g_ptr_array_new();
+  g_ptr_array_add(specs, target->spec);
+  deploy->n_alone++;
+  start(deploy, specs, on_alone, alone);
+}
+
+/* ---- the beginning ---- */
+
+/* What the preflight found no room for is over before anything is made. */
+static GPtrArray *
+take_fitting(AzDeploy *deploy)
+{
+  GPtrArray *specs = g_ptr_array_new();
+  for (guint i = 0; i < deploy->targets->len; i++) {
+    AzDeployTarget *target = g_ptr_array_index(deploy->targets, i);
+    target->ended = target->error != NULL;
+    if (!target->ended) {
+      g_ptr_array_add(specs, target->spec);
+      continue;
+    }
+    begin(target);
+    az_deploy_region_over(target);
+  }
+  return specs;
+}
+
+static gboolean
+any_fits(const AzDeploy *deploy)
+{
+  for (guint i = 0; i < deploy->targets->len; i++)
+    if (!((const AzDeployTarget *) g_ptr_array_index(deploy->targets, i))->error)
+      return TRUE;
+  return FALSE;
+}
+
+void
+az_deploy_run(AzDeploy *deploy)
+{
+  GError *error = NULL;
+  const AzOpSink sink = { .region_started = on_region_started, .region = on_region, .data = deploy };
+  gboolean fits = any_fits(deploy);
+  if (fits && !write_intent(deploy, &error)) {
     az_job_fail(deploy->job, error);
     return;
   }
@@ -359,16 +487,15 @@ az_deploy_run(AzDeploy *deploy)
   gboolean stays = *deploy->stored->primary
                    && (!deploy->primary_given || g_str_equal(deploy->stored->primary, deploy->wanted_primary));
   deploy->primary = stays ? AZ_PRIMARY_READY : AZ_PRIMARY_PENDING;
-  az_op_on_cancel(deploy->root, on_interrupted, deploy);
-  az_job_set_sink(deploy->job, &sink);
   az_job_message(deploy->job, "step", NULL, "Deploying to %u region%s in parallel...", deploy->targets->len,
                  deploy->targets->len == 1 ? "" : "s");
-  const AzlinDeployPlan plan = {
-    .size = sizeof plan,
-    .specs = deploy->specs,
-    .max_concurrent = az_deploy_arg_uint(deploy, "max-concurrent", AZ_DEPLOY_MAX_CONCURRENT),
-    .region_timeout_s = az_deploy_arg_uint(deploy, "timeout", AZ_DEPLOY_TIMEOUT_S),
-  };
-  guint32 limit = deploy_ms(&plan, deploy->targets->len);
-  deployer->deploy(self, &plan, az_op_new(deploy->root, "deploy", limit, on_deployed, deploy));
+  GPtrArray *specs = take_fitting(deploy);
+  if (!fits) {
+    g_ptr_array_unref(specs);
+    az_deploy_finish(deploy);
+    return;
+  }
+  az_op_on_cancel(deploy->root, on_interrupted, deploy);
+  az_job_set_sink(deploy->job, &sink);
+  start(deploy, specs, on_deployed, deploy);
 }

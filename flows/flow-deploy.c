@@ -35,14 +35,20 @@ static void
 target_free(gpointer data)
 {
   AzDeployTarget *target = data;
-  g_clear_pointer(&target->spec.tags, g_variant_unref);
   g_clear_pointer(&target->vm, az_vm_free);
   g_clear_error(&target->error);
+  g_clear_pointer(&target->verdict, g_variant_unref);
+  g_clear_pointer(&target->places, g_ptr_array_unref);
   g_ptr_array_unref(target->attempts);
-  g_free(target->region);
-  g_free(target->vm_name);
-  g_free(target->resource_group);
   g_free(target);
+}
+
+static void
+spec_free(gpointer data)
+{
+  AzlinVmSpec *spec = data;
+  g_variant_unref(spec->tags);
+  g_free(spec);
 }
 
 static void
@@ -56,10 +62,15 @@ deploy_free(gpointer data)
   g_clear_pointer(&deploy->putting, g_ptr_array_unref);
   g_hash_table_unref(deploy->verdicts);
   g_queue_clear(&deploy->puts);
+  g_queue_clear(&deploy->alone_next);
   g_strfreev(deploy->regions);
-  g_free(deploy->specs);
+  g_ptr_array_unref(deploy->specs);
+  g_ptr_array_unref(deploy->plans);
+  g_string_chunk_free(deploy->strings);
+  g_clear_pointer(&deploy->moved, g_hash_table_unref);
   g_free(deploy->wanted_primary);
   g_free(deploy->public_key);
+  g_free(deploy->home_id);
   g_free(deploy);
 }
 
@@ -132,7 +143,7 @@ deploy_check(AzEngine *engine, GVariant *args, GError **error)
 
 /* With one region --vm-name is the name; with several it is the stem, since names are unique per deployment. */
 static char *
-name_for(const AzDeploy *deploy, const char *home_id, const char *region)
+name_for(const AzDeploy *deploy, const char *region)
 {
   const AzlinVm *known = az_stored_find(deploy->stored, region);
   const char *given = az_deploy_arg(deploy, "vm-name", NULL);
@@ -140,7 +151,7 @@ name_for(const AzDeploy *deploy, const char *home_id, const char *region)
     return g_strv_length(deploy->regions) == 1 ? g_strdup(given) : g_strdup_printf("%s-%s", given, region);
   if (known)
     return g_strdup(known->vm_name);
-  return home_id ? az_names_vm(home_id, region) : g_strdup_printf("azlin-%s-<id>", region);
+  return deploy->home_id ? az_names_vm(deploy->home_id, region) : g_strdup_printf("azlin-%s-<id>", region);
 }
 
 static GVariant *
@@ -152,27 +163,67 @@ tags_for(const char *region)
   return g_variant_ref_sink(g_variant_builder_end(&tags));
 }
 
+AzlinVmSpec *
+az_deploy_spec(AzDeploy *deploy, const char *region, const char *vm_size, const char *zone, const char *image)
+{
+  AzlinVmSpec *spec = g_new0(AzlinVmSpec, 1);
+  g_autofree char *vm_name = name_for(deploy, region);
+  g_autofree char *resource_group = az_names_resource_group(deploy->engine, region);
+  *spec = (AzlinVmSpec){
+    .size = sizeof *spec,
+    .region = g_string_chunk_insert(deploy->strings, region),
+    .vm_name = g_string_chunk_insert(deploy->strings, vm_name),
+    .resource_group = g_string_chunk_insert(deploy->strings, resource_group),
+    .vm_size = g_string_chunk_insert(deploy->strings, vm_size),
+    .image = g_string_chunk_insert(deploy->strings, image),
+    .ssh_user = az_config_string(az_engine_config(deploy->engine), "ssh", "user"),
+    .ssh_public_key = deploy->public_key,
+    .tags = tags_for(region),
+    .zone = zone && *zone ? g_string_chunk_insert(deploy->strings, zone) : NULL,
+  };
+  g_ptr_array_add(deploy->specs, spec);
+  return spec;
+}
+
+void
+az_deploy_use(AzDeployTarget *target, AzlinVmSpec *spec)
+{
+  AzDeploy *deploy = target->deploy;
+  if (target->region && g_str_equal(target->region, deploy->wanted_primary)) {
+    g_free(deploy->wanted_primary);
+    deploy->wanted_primary = g_strdup(spec->region);
+  }
+  target->spec = spec;
+  target->region = spec->region;
+  target->vm_name = spec->vm_name;
+  target->resource_group = spec->resource_group;
+}
+
+/* The run that is taken over had moved this machine: it may stand there already. */
+static void
+follow_move(AzDeployTarget *target)
+{
+  AzDeploy *deploy = target->deploy;
+  const char *text = deploy->moved ? g_hash_table_lookup(deploy->moved, target->asked) : NULL;
+  g_auto(GStrv) words = text ? g_strsplit(text, " ", 3) : NULL;
+  if (!words || g_strv_length(words) != 3 || !az_config_allowed_region(az_engine_config(deploy->engine), words[0]))
+    return;
+  az_deploy_use(target, az_deploy_spec(deploy, words[0], words[1], words[2], target->spec->image));
+  target->moves = 1;
+}
+
 static AzDeployTarget *
-target_new(AzDeploy *deploy, const char *home_id, const char *region)
+target_new(AzDeploy *deploy, const char *region)
 {
   AzConfig *config = az_engine_config(deploy->engine);
   AzDeployTarget *target = g_new0(AzDeployTarget, 1);
   target->deploy = deploy;
-  target->region = g_strdup(region);
-  target->vm_name = name_for(deploy, home_id, region);
-  target->resource_group = az_names_resource_group(deploy->engine, region);
+  target->asked = region;
   target->attempts = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref);
-  target->spec = (AzlinVmSpec){
-    .size = sizeof target->spec,
-    .region = target->region,
-    .vm_name = target->vm_name,
-    .resource_group = target->resource_group,
-    .vm_size = az_deploy_arg(deploy, "vm-size", az_config_string(config, "defaults", "vm-size")),
-    .image = az_deploy_arg(deploy, "image", az_config_string(config, "defaults", "image")),
-    .ssh_user = az_config_string(config, "ssh", "user"),
-    .ssh_public_key = deploy->public_key,
-    .tags = tags_for(region),
-  };
+  const char *vm_size = az_deploy_arg(deploy, "vm-size", az_config_string(config, "defaults", "vm-size"));
+  const char *image = az_deploy_arg(deploy, "image", az_config_string(config, "defaults", "image"));
+  az_deploy_use(target, az_deploy_spec(deploy, region, vm_size, NULL, image));
+  follow_move(target);
   return target;
 }
 
@@ -193,14 +244,12 @@ conflict(AzDeploy *deploy, const AzDeployTarget *target)
 }
 
 static gboolean
-make_targets(AzDeploy *deploy, const char *home_id, GError **error)
+make_targets(AzDeploy *deploy, GError **error)
 {
   deploy->targets = g_ptr_array_new_with_free_func(target_free);
-  deploy->specs = g_new0(const AzlinVmSpec *, g_strv_length(deploy->regions) + 1);
   for (gsize i = 0; deploy->regions[i]; i++) {
-    AzDeployTarget *target = target_new(deploy, home_id, deploy->regions[i]);
+    AzDeployTarget *target = target_new(deploy, deploy->regions[i]);
     g_ptr_array_add(deploy->targets, target);
-    deploy->specs[i] = &target->spec;
     GError *wrong = conflict(deploy, target);
     if (wrong) {
       g_propagate_error(error, wrong);
@@ -227,12 +276,17 @@ finish_dry(AzDeploy *deploy)
     g_variant_dict_insert(&one, "region", "s", target->region);
     g_variant_dict_insert(&one, "vm_name", "s", target->vm_name);
     g_variant_dict_insert(&one, "resource_group", "s", target->resource_group);
-    g_variant_dict_insert(&one, "vm_size", "s", target->spec.vm_size);
-    g_variant_dict_insert(&one, "image", "s", target->spec.image);
+    g_variant_dict_insert(&one, "vm_size", "s", target->spec->vm_size);
+    g_variant_dict_insert_value(&one, "zone", az_variant_str(target->spec->zone));
+    g_variant_dict_insert(&one, "image", "s", target->spec->image);
     g_variant_dict_insert(&one, "action", "s", what);
+    g_variant_dict_insert_value(&one, "moved_from", az_deploy_moved_from(target));
+    g_variant_dict_insert_value(&one, "preflight", az_deploy_preflight_variant(target));
     g_variant_builder_add(&plan, "v", g_variant_dict_end(&one));
     az_job_message(deploy->job, "detail", NULL, "%s: %s %s (%s, %s)", target->region, what, target->vm_name,
-                   target->spec.vm_size, target->spec.image);
+                   target->spec->vm_size, target->spec->image);
+    if (target->error)
+      az_flow_say_error(deploy->job, NULL, target->error);
   }
   az_job_message(deploy->job, "ok", NULL, "Nothing was changed (--dry-run)");
   g_variant_builder_init(&result, G_VARIANT_TYPE_VARDICT);
@@ -252,7 +306,7 @@ prepare(AzDeploy *deploy, GError **error)
   const char *path = az_deploy_arg(deploy, "ssh-key", NULL);
   g_autofree char *private_path = NULL;
   g_autoptr(GError) id_error = NULL;
-  g_autofree char *home_id = az_names_home_id(deploy->engine, !dry, &id_error);
+  deploy->home_id = az_names_home_id(deploy->engine, !dry, &id_error);
   if (id_error) {
     g_propagate_error(error, g_steal_pointer(&id_error));
     return FALSE;
@@ -264,7 +318,16 @@ prepare(AzDeploy *deploy, GError **error)
     return FALSE;
   if (made)
     az_job_message(deploy->job, "ok", NULL, "Made the SSH key %s", private_path);
-  return make_targets(deploy, home_id, error);
+  return make_targets(deploy, error);
+}
+
+static void
+on_preflight(AzDeploy *deploy)
+{
+  if (az_deploy_arg_bool(deploy, "dry-run"))
+    finish_dry(deploy);
+  else
+    az_deploy_run(deploy);
 }
 
 static void
@@ -275,10 +338,8 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   deploy->stored = stored;
   if (!prepare(deploy, &error))
     az_job_fail(job, error);
-  else if (az_deploy_arg_bool(deploy, "dry-run"))
-    finish_dry(deploy);
   else
-    az_deploy_run(deploy);
+    az_deploy_preflight(deploy, on_preflight);
 }
 
 static void
@@ -298,6 +359,7 @@ static const AzFlag flags[] = {
   { "max-concurrent", 0, "u", "N", "at most so many regions at once (default: 10)" },
   { "timeout", 0, "u", "SECONDS", "time for each region (default: 600)" },
   { "accept-new", 0, "b", NULL, "trust a host key seen first when no other channel gives it" },
+  { "allow-fallback", 0, "b", NULL, "where a region has no room, try another size, then zone, then allowed region" },
   { "dry-run", 0, "b", NULL, "print the plan and change nothing" },
   { "resume", 0, "b", NULL, "go on with a deploy that was interrupted" },
   { 0 },
@@ -322,6 +384,20 @@ use_args(AzDeploy *deploy, GVariant *args, GError **error)
   return TRUE;
 }
 
+static GHashTable *
+moves_of(GVariant *undo)
+{
+  GVariantIter iter;
+  const char *key;
+  GVariant *value;
+  GHashTable *moves = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  g_variant_iter_init(&iter, undo);
+  while (g_variant_iter_loop(&iter, "{&sv}", &key, &value))
+    if (g_str_has_prefix(key, AZ_DEPLOY_MOVED) && g_variant_is_of_type(value, G_VARIANT_TYPE_STRING))
+      g_hash_table_replace(moves, g_strdup(key + strlen(AZ_DEPLOY_MOVED)), g_variant_dup_string(value, NULL));
+  return moves;
+}
+
 /* The newest abandoned deploy of the journal: its arguments are used again; what stands is adopted, not made twice. */
 static gboolean
 take_over(AzDeploy *deploy, GError **error)
@@ -337,6 +413,7 @@ take_over(AzDeploy *deploy, GError **error)
       continue;
     g_autoptr(GVariant) args = g_variant_ref_sink(az_deploy_args_from_journal(kept, flags));
     deploy->resumed = entry->id;
+    deploy->moved = moves_of(entry->undo);
     return use_args(deploy, args, error);
   }
   return TRUE;
@@ -350,6 +427,10 @@ deploy_start(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
   *deploy = (AzDeploy){ .job = job, .engine = engine, .root = root, .args = g_variant_ref(args) };
   deploy->started = az_clock_monotonic(az_engine_clock(engine));
   g_queue_init(&deploy->puts);
+  g_queue_init(&deploy->alone_next);
+  deploy->specs = g_ptr_array_new_with_free_func(spec_free);
+  deploy->plans = g_ptr_array_new_with_free_func((GDestroyNotify) g_ptr_array_unref);
+  deploy->strings = g_string_chunk_new(4096);
   deploy->verdicts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   az_job_set_data(job, deploy, deploy_free);
   if (!(az_job_arg_bool(job, "resume") ? take_over(deploy, &error) : use_args(deploy, args, &error))) {

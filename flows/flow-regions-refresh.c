@@ -1,13 +1,25 @@
-/* regions refresh: the records compared with what the providers say; --rebuild makes them anew from the provider. */
+/* regions refresh: records, machines and tags are brought together and what differed is shown; --rebuild makes the
+ * records anew from the provider. */
 #include "error.h"
+#include "flow-regions-drift.h"
 #include "flow-support.h"
+
+#define ASK_MS 60000
 
 typedef struct {
   AzJob *job;
+  AzEngine *engine;
+  AzlinOp *root;
   AzStored *stored;
-  GPtrArray *puts; /* of AzlinVm, to be written one after the other */
+  gboolean dry, rebuild, tagged; /* tagged: the tags of machines are one of the places of records */
+  GPtrArray *puts;               /* of AzlinVm, to be written one after the other */
+  GPtrArray *listed;             /* of AzlinVm, as the provider lists them */
+  GPtrArray *drift;              /* of AzDrift */
+  GPtrArray *missing;            /* of char*, region names */
   guint next, left, updated;
-  GPtrArray *missing; /* of char*, region names */
+  guint64 raise;  /* epoch that the records have to reach; 0 = none */
+  char *restored; /* the primary that the tags give back, or NULL */
+  gboolean repeat, undecided;
 } Refresh;
 
 static void
@@ -16,8 +28,60 @@ refresh_free(gpointer data)
   Refresh *refresh = data;
   g_clear_pointer(&refresh->stored, az_stored_unref);
   g_ptr_array_unref(refresh->puts);
+  g_ptr_array_unref(refresh->listed);
+  g_ptr_array_unref(refresh->drift);
   g_ptr_array_unref(refresh->missing);
+  g_free(refresh->restored);
   g_free(refresh);
+}
+
+static gboolean
+is_allowed(const char *region, gpointer data)
+{
+  return az_config_allowed_region(az_engine_config(data), region) != NULL;
+}
+
+/* ---- the end ---- */
+
+static void
+finish(Refresh *refresh, const char *primary)
+{
+  GVariantDict result;
+  AzJob *job = refresh->job;
+  g_variant_dict_init(&result, NULL);
+  g_variant_dict_insert(&result, "updated", "u", refresh->updated);
+  g_variant_dict_insert_value(
+      &result, "missing",
+      g_variant_new_strv((const char *const *) refresh->missing->pdata, (gssize) refresh->missing->len));
+  g_variant_dict_insert_value(&result, "primary", az_variant_str(primary));
+  g_variant_dict_insert_value(&result, "drift", az_drift_to_variant(refresh->drift));
+  g_variant_dict_insert(&result, "dry_run", "b", refresh->dry);
+  az_job_finish(job, refresh->missing->len == 0 && !refresh->undecided ? 0 : 1, g_variant_dict_end(&result));
+}
+
+static void
+say_no_primary(Refresh *refresh, guint regions, const char *primary)
+{
+  if (regions > 0 && *primary == '\0')
+    az_job_message(refresh->job, "hint", NULL, "No primary is set: azlin regions set-primary REGION");
+}
+
+/* Keys are never taken from tags, which anybody with the right to tag may write. */
+static void
+say_unpinned(Refresh *refresh)
+{
+  g_autoptr(GString) regions = g_string_new(NULL);
+  for (guint i = 0; i < refresh->puts->len; i++) {
+    const AzlinVm *vm = g_ptr_array_index(refresh->puts, i);
+    if (!vm->host_key || !*vm->host_key)
+      g_string_append_printf(regions, "%s%s", regions->len ? ", " : "", vm->region);
+  }
+  if (!refresh->rebuild || regions->len == 0 || az_clock_is_virtual(az_engine_clock(refresh->engine)))
+    return;
+  az_job_message(refresh->job, "warn", NULL, "No host key is pinned for %s", regions->str);
+  az_job_message(refresh->job, "hint", NULL, "To pin one: azlin regions add REGION --host-key 'ssh-ed25519 AAAA...'");
+  az_job_message(refresh->job, "hint", NULL,
+                 "Or trust what is seen first: [ssh] accept-new=true, then azlin regions health");
 }
 
 static void
@@ -25,19 +89,70 @@ on_refreshed(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 {
   g_autoptr(AzStored) owned = stored;
   Refresh *refresh = data;
-  GVariantDict result;
   az_flow_primary_files(job, stored, refresh->stored->primary);
   az_job_message(job, "ok", NULL, "%u region%s refreshed", refresh->updated, refresh->updated == 1 ? "" : "s");
-  if (stored->vms->len > 0 && *stored->primary == '\0')
-    az_job_message(job, "hint", NULL, "No primary is set: azlin regions set-primary REGION");
-  g_variant_dict_init(&result, NULL);
-  g_variant_dict_insert(&result, "updated", "u", refresh->updated);
-  g_variant_dict_insert_value(
-      &result, "missing",
-      g_variant_new_strv((const char *const *) refresh->missing->pdata, (gssize) refresh->missing->len));
-  g_variant_dict_insert_value(&result, "primary", az_variant_str(stored->primary));
-  az_job_finish(job, refresh->missing->len == 0 ? 0 : 1, g_variant_dict_end(&result));
+  if (refresh->repeat && *stored->primary)
+    az_flow_repeat_primary(refresh->engine, root, stored->primary, stored->epoch);
+  say_no_primary(refresh, stored->vms->len, stored->primary);
+  say_unpinned(refresh);
+  finish(refresh, stored->primary);
 }
+
+/* ---- the primary that the tags give back ---- */
+
+static void
+read_again(Refresh *refresh)
+{
+  az_stored_read(refresh->job, refresh->root, on_refreshed, refresh);
+}
+
+static void
+on_restored(AzlinOp *op, gpointer data)
+{
+  Refresh *refresh = data;
+  GVariantDict facts;
+  if (az_op_error(op)) {
+    az_job_fail(refresh->job, g_error_copy(az_op_error(op)));
+    return;
+  }
+  g_variant_dict_init(&facts, NULL);
+  g_variant_dict_insert(&facts, "from", "s", "");
+  g_variant_dict_insert(&facts, "to", "s", refresh->restored);
+  g_variant_dict_insert(&facts, "epoch", "t", g_variant_get_uint64(az_op_variant(op)));
+  g_variant_dict_insert(&facts, "why", "s", "its tags say so");
+  az_flow_audit(refresh->job, "regions.set-primary", g_variant_dict_end(&facts));
+  az_job_message(refresh->job, "ok", NULL, "Primary region, as the tags say: %s", refresh->restored);
+  read_again(refresh);
+}
+
+static void
+restore(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
+{
+  g_autoptr(AzStored) owned = stored;
+  Refresh *refresh = data;
+  az_flow_set_primary(refresh->engine, root, "", refresh->restored, stored->epoch, on_restored, refresh);
+}
+
+static void
+after_epoch(Refresh *refresh)
+{
+  if (refresh->restored)
+    az_stored_read(refresh->job, refresh->root, restore, refresh);
+  else
+    read_again(refresh);
+}
+
+static void
+on_raised(AzlinOp *op, gpointer data)
+{
+  Refresh *refresh = data;
+  if (az_op_error(op))
+    az_job_fail(refresh->job, g_error_copy(az_op_error(op)));
+  else
+    after_epoch(refresh);
+}
+
+/* ---- writing ---- */
 
 static void write_next(Refresh *refresh);
 
@@ -56,110 +171,323 @@ on_written(AzlinOp *op, gpointer data)
 static void
 write_next(Refresh *refresh)
 {
-  AzlinOp *root = az_job_root(refresh->job);
-  if (refresh->next == refresh->puts->len)
-    az_stored_read(refresh->job, root, on_refreshed, refresh);
+  if (refresh->next < refresh->puts->len)
+    az_flow_put(refresh->engine, refresh->root, g_ptr_array_index(refresh->puts, refresh->next++), on_written, refresh);
+  else if (refresh->raise > 0)
+    az_flow_raise_epoch(refresh->engine, refresh->root, refresh->raise, on_raised, refresh);
   else
-    az_flow_put(az_job_engine(refresh->job), root, g_ptr_array_index(refresh->puts, refresh->next++), on_written,
-                refresh);
+    after_epoch(refresh);
+}
+
+static void
+write_all(Refresh *refresh)
+{
+  for (guint i = 0; i < refresh->drift->len; i++) {
+    const AzDrift *drift = g_ptr_array_index(refresh->drift, i);
+    g_autofree char *text = az_drift_text(drift, refresh->dry);
+    az_job_message(refresh->job, "warn", NULL, "%s: %s", drift->region, text);
+  }
+  if (!refresh->dry) {
+    write_next(refresh);
+    return;
+  }
+  az_job_message(refresh->job, "ok", NULL, "Nothing was changed (--dry-run)");
+  if (refresh->rebuild && refresh->restored)
+    az_job_message(refresh->job, "detail", NULL, "Primary region would be, as the tags say: %s", refresh->restored);
+  finish(refresh, refresh->stored->primary);
+}
+
+/* ---- what the tags say of the primary ---- */
+
+static void
+say_rivals(Refresh *refresh, GArray *claims, guint64 epoch, guint rivals)
+{
+  az_job_message(refresh->job, "fail", NULL, "%u machines say at epoch %" G_GUINT64_FORMAT " that they are primary",
+                 rivals, epoch);
+  for (guint i = 0; i < claims->len; i++) {
+    const AzClaim *claim = &g_array_index(claims, AzClaim, i);
+    if (!claim->disbelief && claim->epoch == epoch)
+      az_job_message(refresh->job, "detail", NULL, "%s: %s", claim->vm->region, claim->vm->vm_name);
+  }
+  az_job_message(refresh->job, "hint", NULL, "Decide yourself: azlin regions set-primary REGION");
+}
+
+static const AzlinVm *
+find_put(Refresh *refresh, const AzlinVm *machine)
+{
+  for (guint i = 0; i < refresh->puts->len; i++) {
+    const AzlinVm *vm = g_ptr_array_index(refresh->puts, i);
+    if (g_strcmp0(vm->region, machine->region) == 0 && g_strcmp0(vm->vm_name, machine->vm_name) == 0)
+      return vm;
+  }
+  return NULL;
+}
+
+/* Only where no primary is on record, and the tags agree; of the highest epoch all are told apart by the user. */
+static void
+take_primary(Refresh *refresh, GArray *claims)
+{
+  guint rivals = 0;
+  guint64 epoch = 0;
+  const AzClaim *winner = az_claims_winner(claims, &epoch, &rivals);
+  if (*refresh->stored->primary)
+    return;
+  if (epoch > refresh->stored->epoch)
+    refresh->raise = epoch;
+  if (rivals > 0) {
+    refresh->undecided = TRUE;
+    say_rivals(refresh, claims, epoch, rivals);
+  }
+  if (winner && find_put(refresh, winner->vm))
+    refresh->restored = g_strdup(winner->vm->region);
+}
+
+static void
+say_claims(Refresh *refresh, GArray *claims)
+{
+  for (guint i = 0; i < claims->len; i++) {
+    const AzClaim *claim = &g_array_index(claims, AzClaim, i);
+    if (claim->disbelief)
+      az_job_message(refresh->job, "warn", NULL, "%s: %s says that it is primary, and is not believed: %s",
+                     claim->vm->region, claim->vm->vm_name, claim->disbelief);
+  }
+}
+
+static void
+weigh_claims(Refresh *refresh)
+{
+  g_autoptr(GArray) claims = az_claims_new((const AzlinVm *const *) refresh->listed->pdata, refresh->listed->len,
+                                           is_allowed, refresh->engine);
+  say_claims(refresh, claims);
+  if (refresh->rebuild)
+    take_primary(refresh, claims);
+}
+
+/* A tag that azlin corrects, or a newer epoch of the primary that stands. */
+static void
+note_repairs(Refresh *refresh)
+{
+  gboolean refused = FALSE, wrong = FALSE;
+  for (guint i = 0; i < refresh->drift->len; i++) {
+    const AzDrift *drift = g_ptr_array_index(refresh->drift, i);
+    gboolean epoch = g_str_equal(drift->field, AZLIN_TAG_EPOCH);
+    refused |= drift->action == AZ_DRIFT_REFUSED;
+    wrong |= drift->action == AZ_DRIFT_TAGS && (epoch || g_str_equal(drift->field, AZLIN_TAG_PRIMARY));
+    if (epoch && drift->action == AZ_DRIFT_RECORD)
+      refresh->raise = g_ascii_strtoull(drift->cloud, NULL, 10);
+  }
+  /* To say it again would also end a newer claim, which is the user's to judge. */
+  refresh->repeat = wrong && !refused;
+  if (refused)
+    az_job_message(refresh->job, "hint", NULL,
+                   "To follow the newer tags, or to end them: azlin regions set-primary REGION");
+}
+
+static void
+gathered(Refresh *refresh)
+{
+  if (az_op_cancelled(refresh->root))
+    return;
+  if (refresh->tagged)
+    weigh_claims(refresh);
+  note_repairs(refresh);
+  write_all(refresh);
 }
 
 /* ---- each stored machine asked for ---- */
 
 typedef struct {
   Refresh *refresh;
-  const AzlinVm *vm;
+  AzlinVm *vm; /* the record, or what the provider listed */
 } Ask;
 
-/* What the provider knows better replaces what is stored; what only azlin knows stays. */
-static AzlinVm *
-merged(const AzlinVm *stored, const AzlinVm *live)
+static void
+ask_free(Ask *ask)
 {
-  AzlinVm *vm = az_vm_dup(stored);
-  if (live->public_ip)
-    az_vm_set(&vm->public_ip, live->public_ip);
-  if (live->ssh_port)
-    vm->ssh_port = live->ssh_port;
-  if (live->id)
-    az_vm_set(&vm->id, live->id);
-  if (live->power == AZLIN_POWER_STOPPED || live->power == AZLIN_POWER_DEALLOCATED)
-    az_vm_set(&vm->status, "stopped");
-  else if (live->power == AZLIN_POWER_RUNNING && g_strcmp0(vm->status, "stopped") == 0)
-    az_vm_set(&vm->status, "unknown");
-  return vm;
+  az_vm_free(ask->vm);
+  g_free(ask);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Ask, ask_free)
+
+/* Without an address, so that a provider to which the question costs extra asks for it. */
+static void
+ask(Refresh *refresh, const AzlinVm *vm, AzlinDone done)
+{
+  Ask *one = g_new(Ask, 1);
+  *one = (Ask){ refresh, az_vm_dup(vm) };
+  g_autoptr(AzlinVm) plain = az_vm_dup(vm);
+  az_vm_set(&plain->public_ip, NULL);
+  refresh->left++;
+  az_flow_vm_get(refresh->engine, refresh->root, plain, ASK_MS, done, one);
+}
+
+static void
+compare(Refresh *refresh, const AzlinVm *record, const AzlinVm *cloud)
+{
+  az_drift_machine(refresh->drift, record, cloud);
+  if (refresh->tagged && cloud->tags)
+    az_drift_tags(refresh->drift, cloud, record, refresh->stored->primary, refresh->stored->epoch,
+                  is_allowed(record->region, refresh->engine));
+}
+
+static void
+lost(Refresh *refresh, const AzlinVm *vm, const GError *error)
+{
+  g_ptr_array_add(refresh->missing, g_strdup(vm->region));
+  if (!g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND)) {
+    az_flow_say_error(refresh->job, NULL, error);
+    return;
+  }
+  az_drift_add(refresh->drift, vm->region, "machine", vm->vm_name, NULL, AZ_DRIFT_SHOWN);
+  az_job_message(refresh->job, "warn", NULL, "%s: the provider does not know %s any more", vm->region, vm->vm_name);
+  az_job_message(refresh->job, "hint", NULL, "To take it out: azlin regions remove %s", vm->region);
 }
 
 static void
 on_asked(AzlinOp *op, gpointer data)
 {
-  g_autofree Ask *ask = data;
-  Refresh *refresh = ask->refresh;
-  const GError *error = az_op_error(op);
-  const char *region = ask->vm->region;
-  if (az_op_cancelled(az_job_root(refresh->job)))
+  g_autoptr(Ask) one = data;
+  Refresh *refresh = one->refresh;
+  if (az_op_cancelled(refresh->root))
     return;
-  if (!error) {
-    g_ptr_array_add(refresh->puts, merged(ask->vm, az_op_vm(op)));
-    az_job_message(refresh->job, "ok", NULL, "%s: %s, %s", region, ask->vm->vm_name,
-                   az_power_to_string(az_op_vm(op)->power));
-  } else if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND)) {
-    g_ptr_array_add(refresh->missing, g_strdup(region));
-    az_job_message(refresh->job, "warn", NULL, "%s: the provider does not know %s any more", region, ask->vm->vm_name);
-    az_job_message(refresh->job, "hint", NULL, "To take it out: azlin regions remove %s", region);
+  if (az_op_error(op)) {
+    lost(refresh, one->vm, az_op_error(op));
   } else {
-    g_ptr_array_add(refresh->missing, g_strdup(region));
-    az_flow_say_error(refresh->job, NULL, error);
+    const AzlinVm *cloud = az_op_vm(op);
+    g_ptr_array_add(refresh->puts, az_drift_merged(one->vm, cloud));
+    az_job_message(refresh->job, "ok", NULL, "%s: %s, %s", one->vm->region, one->vm->vm_name,
+                   az_power_to_string(cloud->power));
+    compare(refresh, one->vm, cloud);
   }
   if (--refresh->left == 0)
-    write_next(refresh);
+    gathered(refresh);
+}
+
+/* ---- the provider's own list ---- */
+
+static void
+keep_listed(Refresh *refresh, AzlinOp *op)
+{
+  gsize n = 0;
+  const AzlinVm *const *vms = az_op_vms(op, &n);
+  for (gsize i = 0; i < n; i++)
+    g_ptr_array_add(refresh->listed, az_vm_dup(vms[i]));
+}
+
+static void
+show_unknown(Refresh *refresh)
+{
+  guint unknown = 0;
+  for (guint i = 0; i < refresh->listed->len; i++) {
+    const AzlinVm *vm = g_ptr_array_index(refresh->listed, i);
+    const AzlinVm *known = az_stored_find(refresh->stored, vm->region);
+    if ((known && g_strcmp0(known->vm_name, vm->vm_name) == 0) || !az_tag_of(vm, AZLIN_TAG_REGION))
+      continue;
+    unknown++;
+    az_drift_add(refresh->drift, vm->region, "machine", known ? known->vm_name : NULL, vm->vm_name, AZ_DRIFT_SHOWN);
+  }
+  if (unknown > 0)
+    az_job_message(refresh->job, "hint", NULL, "To put machines on record that have none: azlin regions refresh --rebuild");
+}
+
+static void
+on_surveyed(AzlinOp *op, gpointer data)
+{
+  Refresh *refresh = data;
+  if (az_op_cancelled(refresh->root))
+    return;
+  if (az_op_error(op)) {
+    az_job_message(refresh->job, "warn", NULL, "The provider cannot list its machines: %s", az_op_error(op)->message);
+  } else {
+    keep_listed(refresh, op);
+    show_unknown(refresh);
+  }
+  if (--refresh->left == 0)
+    gathered(refresh);
 }
 
 /* ---- --rebuild ---- */
 
 static void
+rebuilt(Refresh *refresh, const AzlinVm *machine, const AzlinVm *cloud)
+{
+  const AzlinVm *known = az_stored_find(refresh->stored, machine->region);
+  AzlinVm *vm = az_drift_merged(known ? known : machine, cloud);
+  vm->is_primary = FALSE;
+  if (vm->created_at == 0)
+    vm->created_at = az_time_from_string(az_tag_of(vm, AZLIN_TAG_CREATED));
+  g_ptr_array_add(refresh->puts, vm);
+  if (known)
+    compare(refresh, known, cloud);
+  else
+    az_drift_add(refresh->drift, machine->region, "machine", NULL, machine->vm_name, AZ_DRIFT_RECORD);
+  az_job_message(refresh->job, "ok", NULL, "%s: %s", machine->region, machine->vm_name);
+}
+
+static void
+on_located(AzlinOp *op, gpointer data)
+{
+  g_autoptr(Ask) one = data;
+  Refresh *refresh = one->refresh;
+  if (az_op_cancelled(refresh->root))
+    return;
+  if (az_op_error(op))
+    az_job_message(refresh->job, "warn", NULL, "%s: no address of %s: %s", one->vm->region, one->vm->vm_name,
+                   az_op_error(op)->message);
+  rebuilt(refresh, one->vm, az_op_error(op) ? one->vm : az_op_vm(op));
+  if (--refresh->left == 0)
+    gathered(refresh);
+}
+
+static void
 on_listed(AzlinOp *op, gpointer data)
 {
   Refresh *refresh = data;
-  gsize n = 0;
-  const AzlinVm *const *vms = az_op_vms(op, &n);
   if (az_op_error(op)) {
     az_job_fail(refresh->job, g_error_copy(az_op_error(op)));
     return;
   }
-  for (gsize i = 0; i < n; i++) {
-    const AzlinVm *known = vms[i]->region ? az_stored_find(refresh->stored, vms[i]->region) : NULL;
-    if (known && g_strcmp0(known->vm_name, vms[i]->vm_name) != 0) {
+  keep_listed(refresh, op);
+  refresh->left = 1;
+  for (guint i = 0; i < refresh->listed->len; i++) {
+    const AzlinVm *vm = g_ptr_array_index(refresh->listed, i);
+    const AzlinVm *known = az_stored_find(refresh->stored, vm->region);
+    if (known && g_strcmp0(known->vm_name, vm->vm_name) != 0)
       az_job_message(refresh->job, "warn", NULL, "%s: %s is on record; %s of the provider is left out", known->region,
-                     known->vm_name, vms[i]->vm_name);
-      continue;
-    }
-    AzlinVm *vm = known ? merged(known, vms[i]) : az_vm_dup(vms[i]);
-    vm->is_primary = FALSE;
-    g_ptr_array_add(refresh->puts, vm);
-    az_job_message(refresh->job, "ok", NULL, "%s: %s", vms[i]->region, vms[i]->vm_name);
+                     known->vm_name, vm->vm_name);
+    else if (vm->public_ip && *vm->public_ip)
+      rebuilt(refresh, vm, vm);
+    else
+      ask(refresh, vm, on_located);
   }
-  write_next(refresh);
+  if (--refresh->left == 0)
+    gathered(refresh);
 }
+
+/* ---- the beginning ---- */
 
 static void
 refresh_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 {
+  AzEngine *engine = az_job_engine(job);
   Refresh *refresh = g_new0(Refresh, 1);
-  *refresh = (Refresh){ .job = job, .stored = stored, .left = stored->vms->len };
+  *refresh = (Refresh){ .job = job, .engine = engine, .root = root, .stored = stored };
+  refresh->dry = az_job_arg_bool(job, "dry-run");
+  refresh->rebuild = az_job_arg_bool(job, "rebuild");
+  refresh->tagged = az_flow_has_context(engine, "tags");
   refresh->puts = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
+  refresh->listed = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
+  refresh->drift = az_drift_list_new();
   refresh->missing = g_ptr_array_new_with_free_func(g_free);
   az_job_set_data(job, refresh, refresh_free);
-  if (az_job_arg_bool(job, "rebuild")) {
-    az_flow_vm_list(az_job_engine(job), root, NULL, on_listed, refresh);
+  if (refresh->rebuild) {
+    az_flow_vm_list(engine, root, NULL, on_listed, refresh);
     return;
   }
-  if (stored->vms->len == 0)
-    write_next(refresh);
-  for (guint i = 0; i < stored->vms->len; i++) {
-    Ask *ask = g_new0(Ask, 1);
-    *ask = (Ask){ .refresh = refresh, .vm = g_ptr_array_index(stored->vms, i) };
-    az_flow_vm_get(az_job_engine(job), root, ask->vm, 60000, on_asked, ask);
-  }
+  refresh->left = 1;
+  az_flow_vm_list(engine, root, NULL, on_surveyed, refresh);
+  for (guint i = 0; i < stored->vms->len; i++)
+    ask(refresh, g_ptr_array_index(stored->vms, i), on_asked);
 }
 
 static void
@@ -170,6 +498,7 @@ refresh_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
 
 static const AzFlag flags[] = {
   { "rebuild", 0, "b", NULL, "make the records anew from all machines that the provider knows" },
+  { "dry-run", 0, "b", NULL, "show what differs and change nothing" },
   { 0 },
 };
 

@@ -129,6 +129,8 @@ set_primary_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
     return;
   if (g_str_equal(change->vm->region, stored->primary)) {
     az_job_message(job, "ok", NULL, "%s is primary already", change->vm->region);
+    /* The user's word also settles what other places of records say. */
+    az_flow_repeat_primary(az_job_engine(job), root, stored->primary, stored->epoch);
     primary_finish(job, change->vm->region, stored->epoch, FALSE);
     return;
   }

@@ -30,6 +30,9 @@ const AzlinVm *az_stored_require(const AzStored *stored, AzEngine *engine, const
 /* ---- one call of a brick each: a child of `parent` that ends with the brick's result, or the error of loading it ----
  */
 
+/* Places of records ([bricks] context): all read the first; a write ends with the result of the first, and the others
+ * are written beside the job's further work once that has succeeded. That one of them lags behind is a warning, never an
+ * error: `azlin regions refresh` brings it up to date. */
 void az_flow_list(AzEngine *engine, AzlinOp *parent, AzlinDone done, gpointer data); /* op_vms, as stored */
 void az_flow_put(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data);
 /* Puts as many of `vms`, from the first on, as this context takes in one write: returns how many. */
@@ -42,6 +45,12 @@ void az_flow_forget(AzEngine *engine, AzlinOp *parent, const char *region, Azlin
 /* Compare-and-swap; op_variant t: the new epoch. */
 void az_flow_set_primary(AzEngine *engine, AzlinOp *parent, const char *from, const char *to, guint64 epoch,
                          AzlinDone done, gpointer data);
+/* The epoch of the first place is at least `epoch` from now on; a place that cannot raise it stays as it is. */
+void az_flow_raise_epoch(AzEngine *engine, AzlinOp *parent, guint64 epoch, AzlinDone done, gpointer data);
+/* Tells all places but the first once more who is primary, since when; `op` may be ending. */
+void az_flow_repeat_primary(AzEngine *engine, AzlinOp *op, const char *primary, guint64 epoch);
+/* Is this brick one of the places of records? */
+gboolean az_flow_has_context(AzEngine *engine, const char *name);
 
 /* Calls of the provider that owns `vm`; NOT_SUPPORTED when it lacks the slot. `timeout_ms` 0 = the parent's deadline.
  */
@@ -55,6 +64,13 @@ void az_flow_vm_erase(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guin
                       gpointer data);
 void az_flow_vm_list(AzEngine *engine, AzlinOp *parent, const char *provider /* NULL = selected */, AzlinDone done,
                      gpointer data);
+/* The selected provider's preflight of `specs` (ends NULL), op_variant aa{sv} with one verdict each; and the places
+ * where one machine would fit, op_variant aa{sv}, best first. Only where az_flow_provider() shows these slots. */
+const AzlinProvider *az_flow_provider(AzEngine *engine, gpointer *ret_self); /* the selected one, or NULL */
+void
+az_flow_preflight(AzEngine *engine, AzlinOp *parent, const AzlinVmSpec *const *specs, AzlinDone done, gpointer data);
+void az_flow_alternatives(AzEngine *engine, AzlinOp *parent, const AzlinVmSpec *spec, const char *const *regions,
+                          AzlinDone done, gpointer data);
 void az_flow_health(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data);
 
 /* Puts what a health check said (its variant, or NULL) into status and last_health_check of `vm`; TRUE = healthy. */

@@ -171,6 +171,7 @@ typedef struct {
   gsize size;
   const AzlinVmSpec *const *specs; /* ends NULL; one per region; they live until the op has ended */
   guint32 max_concurrent, region_timeout_s;
+  gboolean no_capacity_retry; /* the engine goes elsewhere when a region has no room: waiting is not wanted; since 1.1 */
 } AzlinDeployPlan;
 
 typedef struct {
@@ -298,6 +299,17 @@ struct _AzlinHost {
   const AzlinHostApi *api; /* private fields follow */
 };
 
+/* Tags of machines; since 1.1. A provider puts the first two on all that it makes. All of them are hints: who may write
+ * tags may write any of them, so nothing that a key or a lock decides is read from them. */
+#define AZLIN_TAG_MANAGED "azlin:managed"             /* "true": azlin made it */
+#define AZLIN_TAG_OP "azlin:op"                       /* uuid of the creation */
+#define AZLIN_TAG_REGION "azlin:region"               /* the region of its record */
+#define AZLIN_TAG_CREATED "azlin:created_at"          /* ISO 8601, UTC */
+#define AZLIN_TAG_TYPE "azlin:vm_type"                /* its size, as the provider calls it */
+#define AZLIN_TAG_PRIMARY "azlin:primary"             /* "true" or "false" */
+#define AZLIN_TAG_EPOCH "azlin:epoch"                 /* of the move that made it so; of two primaries the higher one */
+#define AZLIN_TAG_PRIMARY_SINCE "azlin:primary_since" /* ISO 8601, UTC */
+
 /* ---- one interface per kind; every op is finished exactly once by the brick ---- */
 
 typedef struct { /* one cloud, one machine at a time, no policy */
@@ -313,7 +325,9 @@ typedef struct { /* one cloud, one machine at a time, no policy */
   void (*vm_probe)(gpointer self, const AzlinVm *suspect, const AzlinVm *from /* NULL = here */, AzlinOp *); /* variant (ss): outcome, detail */
   gboolean virtual_time; /* the engine runs on a virtual clock while this provider is selected */
   /* since 1.1, all optional */
-  /* merges `set` (a{ss}) into the machine's tags and takes `unset` (names, ends NULL, or NULL) away; others stay */
+  /* merges `set` (a{ss}) into the machine's tags and takes `unset` (names, ends NULL, or NULL) away; others stay. Names
+   * are compared without case. Finish without a result; NOT_FOUND when the machine is gone, USAGE for a name or value
+   * that the cloud does not take: nothing is cut to fit. NULL: the provider's machines carry no tags. */
   void (*vm_tag)(gpointer self, const AzlinVm *, GVariant *set, const char *const *unset, AzlinOp *);
   /* before the first write: whether all these machines together fit. Variant aa{sv}, one per spec in their order:
    * ok b; when not: code s ("SkuNotAvailable", ...), message s */
@@ -356,6 +370,9 @@ typedef struct { /* where region records live; every call is atomic and durable 
    * alone. NULL = this place does not keep them. */
   void (*put_status)(gpointer self, const AzlinVm *const *vms, gsize n, AzlinOp *);
   void (*put_all)(gpointer self, const AzlinVm *const *vms, gsize n, AzlinOp *); /* put() of several in one write; or NULL */
+  /* since 1.1, optional: the epoch is at least so much from now on. For records made anew: what a fence has seen of the
+   * ones before must not be newer than what comes now. */
+  void (*raise_epoch)(gpointer self, guint64 epoch, AzlinOp *);
 } AzlinContext;
 
 typedef struct { /* who may act: leases with a rising fence token */

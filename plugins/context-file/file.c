@@ -424,6 +424,22 @@ file_set_primary(gpointer self, const char *from, const char *to, guint64 epoch,
   attempt(work);
 }
 
+static gboolean
+change_epoch(Work *work, Document *document, gboolean *ret_changed, GError **error)
+{
+  *ret_changed = document->epoch < work->epoch;
+  document->epoch = MAX(document->epoch, work->epoch);
+  return TRUE;
+}
+
+static void
+file_raise_epoch(gpointer self, guint64 epoch, AzlinOp *op)
+{
+  Work *work = new_work(self, op, change_epoch, finish_plain);
+  work->epoch = epoch;
+  attempt(work);
+}
+
 /* ---- the brick ---- */
 
 static gboolean
@@ -453,6 +469,7 @@ static const AzlinContext iface = {
   .info = file_info,
   .put_status = file_put_status,
   .put_all = file_put_all,
+  .raise_epoch = file_raise_epoch,
 };
 
 static const AzlinBrick brick = {

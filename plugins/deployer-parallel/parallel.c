@@ -14,6 +14,7 @@ typedef struct { /* one deploy(); lives until its last region has ended */
   const AzlinVmSpec *const *specs; /* the plan's, which outlives the op */
   gsize total, next, ended;
   guint32 timeout_s;
+  gboolean no_capacity_retry;
 } Fan;
 
 typedef struct { /* one region of it; lives until its op has ended, and children of an op end before it does */
@@ -63,13 +64,16 @@ static void
 retry_or_fail(Region *region, const GError *error)
 {
   const AzlinHostApi *api = region->fan->api;
-  int delay = api->op_cancelled(region->op) ? -1 : api->retry_delay_ms(error, region->attempt);
+  gboolean final = region->fan->no_capacity_retry && g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_CAPACITY);
+  int delay = final || api->op_cancelled(region->op) ? -1 : api->retry_delay_ms(error, region->attempt);
   if (delay < 0) {
     api->op_fail(region->op, g_error_copy(error));
     return;
   }
   region->attempt++;
   api->op_region_started(region->fan->op, region->spec->region, error->message);
+  if (api->op_cancelled(region->op)) /* by whoever heard that; a child made now would outlive the region */
+    return;
   api->sleep(region->fan->host, (guint32) delay, api->op_new(region->op, "wait", 0, waited, region));
 }
 
@@ -100,7 +104,8 @@ start_region(Fan *fan, const AzlinVmSpec *spec)
   *region = (Region){ .fan = fan, .spec = spec, .attempt = 1 };
   region->op = fan->api->op_new(fan->op, spec->region, fan->timeout_s * 1000, region_ended, region);
   fan->api->op_region_started(fan->op, spec->region, text);
-  try_create(region);
+  if (!fan->api->op_cancelled(region->op))
+    try_create(region);
 }
 
 /* A place has become free. Once the deploy was cancelled nothing new starts; what runs is cut by its parent. */
@@ -124,6 +129,7 @@ parallel_deploy(gpointer self, const AzlinDeployPlan *plan, AzlinOp *op)
   *fan = (Fan){
     .api = api, .host = parallel->host, .op = op, .specs = plan->specs, .timeout_s = plan->region_timeout_s
   };
+  fan->no_capacity_retry = plan->size > G_STRUCT_OFFSET(AzlinDeployPlan, no_capacity_retry) && plan->no_capacity_retry;
   fan->provider = api->lookup(parallel->host, AZLIN_KIND_PROVIDER, NULL, &fan->provider_self);
   if (!fan->provider) {
     g_free(fan);

@@ -82,6 +82,7 @@ static const AzlinProvider PROVIDER = {
   .vm_restart = task_restart,
   .vm_delete = task_delete,
   .vm_list = task_list,
+  .vm_tag = task_tag,
 };
 
 static gboolean

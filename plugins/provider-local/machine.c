@@ -56,7 +56,7 @@ machine_new(Local *local, const AzlinVmSpec *spec)
   machine->ssh_user = g_strdup(spec->ssh_user);
   machine->id = g_uuid_string_random();
   machine->created_at = local->host->api->now(local->host);
-  machine->tags = spec->tags != NULL ? g_variant_ref(spec->tags) : NULL;
+  machine->tags = machine_first_tags(spec->tags);
   machine->intent = AZLIN_POWER_RUNNING;
   machine->lock_fd = -1;
   return machine;

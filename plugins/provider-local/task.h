@@ -8,3 +8,4 @@ void task_power(gpointer self, const AzlinVm *vm, AzlinPower want, AzlinOp *op);
 void task_restart(gpointer self, const AzlinVm *vm, AzlinOp *op);
 void task_delete(gpointer self, const AzlinVm *vm, AzlinOp *op);
 void task_recover(gpointer self, const char *what, GVariant *undo, AzlinOp *op);
+void task_tag(gpointer self, const AzlinVm *vm, GVariant *set, const char *const *unset, AzlinOp *op); /* tag.c */

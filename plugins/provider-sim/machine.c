@@ -123,7 +123,7 @@ new_machine(Sim *sim, const AzlinVmSpec *spec)
   vm->port = 22;
   vm->created_at = sim->host->api->now(sim->host);
   vm->power = AZLIN_POWER_RUNNING;
-  vm->tags = spec->tags != NULL ? g_variant_ref(spec->tags) : NULL;
+  vm->tags = sim_first_tags(spec->tags);
   return vm;
 }
 

@@ -14,7 +14,8 @@ typedef struct {
   GError *error;
 } Cursor;
 
-static const char *const KINDS[] = { "create", "power", "delete", "get", "machine", "probe", "exec", NULL };
+static const char *const KINDS[]
+    = { "create", "power", "delete", "get", "tag", "machine", "probe", "exec", "room", NULL };
 
 static const struct {
   const char *name;
@@ -232,6 +233,15 @@ take_exec(Cursor *cursor, Rule *rule)
 }
 
 static gboolean
+take_room(Cursor *cursor, Rule *rule)
+{
+  const char *code = next_word(cursor, "the code of the refusal");
+  rule->action = DO_REFUSE;
+  rule->text = g_strdup(code);
+  return code != NULL;
+}
+
+static gboolean
 take_rule(Cursor *cursor, Rule *rule)
 {
   double at = 0;
@@ -244,7 +254,7 @@ take_rule(Cursor *cursor, Rule *rule)
     if (strcmp(KINDS[rule->kind], kind) == 0)
       break;
   if (kind == NULL || KINDS[rule->kind] == NULL)
-    return bad(cursor, "\"%s\" is none of create, power, delete, get, machine, probe, exec", kind != NULL ? kind : "");
+    return bad(cursor, "\"%s\" is not the beginning of a rule", kind != NULL ? kind : "");
   const char *target = next_word(cursor, "a region or machine");
   if (target == NULL)
     return FALSE;
@@ -252,6 +262,7 @@ take_rule(Cursor *cursor, Rule *rule)
   gboolean done = rule->kind == RULE_MACHINE ? take_event(cursor, rule)
                   : rule->kind == RULE_PROBE ? take_probe(cursor, rule)
                   : rule->kind == RULE_EXEC  ? take_exec(cursor, rule)
+                  : rule->kind == RULE_ROOM  ? take_room(cursor, rule)
                                              : take_call(cursor, rule);
   if (done && cursor->words[cursor->next] != NULL)
     return bad(cursor, "\"%s\" is too much", cursor->words[cursor->next]);

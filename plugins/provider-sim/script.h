@@ -7,9 +7,11 @@ typedef enum {
   RULE_POWER,
   RULE_DELETE,
   RULE_GET,
+  RULE_TAG,
   RULE_MACHINE,
   RULE_PROBE,
   RULE_EXEC,
+  RULE_ROOM, /* `text`: the code of a region, or region/size, without room */
 } RuleKind;
 
 typedef enum {
@@ -24,6 +26,7 @@ typedef enum {
   DO_REMOVE,
   DO_OUTCOME, /* probe: `text` */
   DO_SLOW,    /* probe: from_s */
+  DO_REFUSE,  /* room: `text` */
   DO_REPLY,   /* exec: `status` and `text` for command lines like `glob` */
 } RuleAction;
 

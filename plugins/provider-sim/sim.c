@@ -9,9 +9,11 @@ sim_option_uint(Sim *sim, const char *name)
   return g_variant_get_uint32(value);
 }
 
-static gboolean
-read_rules(Sim *sim, GError **error)
+gboolean
+sim_read_rules(Sim *sim, GError **error)
 {
+  if (sim->rules != NULL)
+    return TRUE;
   g_autoptr(GVariant) file = sim->host->api->option(sim->host, "script");
   g_autoptr(GVariant) lines = sim->host->api->option(sim->host, "events");
   const char *path = g_variant_get_string(file, NULL);
@@ -45,7 +47,7 @@ read_rules(Sim *sim, GError **error)
 gboolean
 sim_ready(Sim *sim, GError **error)
 {
-  if (sim->rules == NULL && !read_rules(sim, error))
+  if (!sim_read_rules(sim, error))
     return FALSE;
   if (sim->world != NULL)
     return world_refresh(sim->world, error);
@@ -128,6 +130,9 @@ static const AzlinProvider PROVIDER = {
   .vm_exec = sim_exec,
   .vm_probe = sim_probe,
   .virtual_time = TRUE,
+  .vm_tag = sim_tag,
+  .preflight = sim_preflight,
+  .alternatives = sim_alternatives,
 };
 
 static gboolean

@@ -14,6 +14,8 @@ typedef struct {
 
 /* Opens script and world on the first call, then takes in what others wrote; CONFIG or STORAGE. */
 gboolean sim_ready(Sim *sim, GError **error);
+/* The script alone, for what changes nothing; CONFIG. */
+gboolean sim_read_rules(Sim *sim, GError **error);
 /* World time: microseconds that have passed in it, over all processes that looked at it. */
 gint64 sim_now(Sim *sim);
 guint32 sim_option_uint(Sim *sim, const char *name);
@@ -32,6 +34,8 @@ typedef struct {
 /* What the script holds for a call, and counts it. `seconds` = when it says nothing. */
 gboolean sim_fate(Sim *sim, RuleKind kind, const char *region, const char *vm_name, double seconds, Fate *ret_fate,
                   GError **error);
+/* The tags of a machine that is made: those asked for, and those by which azlin knows its own. */
+GVariant *sim_first_tags(GVariant *asked);
 void sim_sleep(Sim *sim, AzlinOp *op, double seconds, AzlinDone done, gpointer data);
 
 /* The slots; `self` is the Sim. */
@@ -41,6 +45,9 @@ void sim_list(gpointer self, AzlinOp *op);
 void sim_power(gpointer self, const AzlinVm *vm, AzlinPower want, AzlinOp *op);
 void sim_restart(gpointer self, const AzlinVm *vm, AzlinOp *op);
 void sim_delete(gpointer self, const AzlinVm *vm, AzlinOp *op);
+void sim_preflight(gpointer self, const AzlinVmSpec *const *specs, AzlinOp *op);
+void sim_alternatives(gpointer self, const AzlinVmSpec *spec, const char *const *regions, AzlinOp *op);
+void sim_tag(gpointer self, const AzlinVm *vm, GVariant *set, const char *const *unset, AzlinOp *op);
 void sim_recover(gpointer self, const char *what, GVariant *undo, AzlinOp *op);
 void sim_probe(gpointer self, const AzlinVm *suspect, const AzlinVm *from, AzlinOp *op);
 void sim_exec(gpointer self, const AzlinVm *vm, const AzlinExec *request, AzlinOp *op);

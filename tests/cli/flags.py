@@ -34,6 +34,9 @@ def rows():
         yield Row(command, "ssh-key", base, base + " --ssh-key KEYFILE", hides="Made the SSH key")
         yield Row(command, "timeout", base, base + " --timeout 60", shows="exit 2")
         yield Row(command, "dry-run", base, base + dry, shows="Nothing was changed", hides='"vm_name"')
+    full = SIM + "events=create westeurope fail capacity x3\n"
+    for command in ("deploy", "new"):
+        yield Row(command, "allow-fallback", command + " -r eu", command + " -r eu --allow-fallback", shows='exit 0', hides="exit 2", config=full)
     yield Row("deploy", "primary", "deploy -r us,eu", "deploy -r us,eu --primary eu", shows="Primary: westeurope")
     yield Row("deploy", "sync-after", DEPLOY, DEPLOY + " --sync-after", shows="Syncing eastus → westus2")
     yield Row("deploy", "max-concurrent", DEPLOY, DEPLOY + " --max-concurrent 1", shows="complete in 6m", hides="complete in 3m")

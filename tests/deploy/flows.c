@@ -10,7 +10,8 @@ typedef struct {
   GMainLoop *loop;
   guint messages, in_progress, most_in_progress;
   GString *said;
-  const char *cancel_after; /* cancels once this region has ended */
+  const char *cancel_after;  /* cancels once this region has come to ... */
+  const char *cancel_status; /* NULL = "success" */
 } World;
 
 /* ---- one engine and its watcher ---- */
@@ -34,7 +35,8 @@ on_region(AzJob *job, const char *region, GVariant *facts, gpointer data)
   else
     world->in_progress--;
   world->most_in_progress = MAX(world->most_in_progress, world->in_progress);
-  if (world->cancel_after && g_str_equal(world->cancel_after, region) && g_str_equal(status, "success"))
+  const char *at = world->cancel_status ? world->cancel_status : "success";
+  if (world->cancel_after && g_str_equal(world->cancel_after, region) && g_str_equal(status, at))
     az_engine_cancel(world->engine, job);
 }
 
@@ -345,6 +347,29 @@ test_cancel_and_recover(void)
   g_assert_cmpuint(count(result, "regions"), >=, 1);
 }
 
+/* What had moved is looked for where it went, not where it was asked for. */
+static void
+test_cancel_moved_and_resume(void)
+{
+  g_autofree char *journal = NULL;
+  g_autoptr(World) world
+      = world_new("[policy]\nallowed-fallback=westeurope,northeurope", "create westeurope fail capacity");
+  world->cancel_after = "northeurope";
+  world->cancel_status = "in_progress";
+  run(world, "deploy", "{'regions': <['westeurope']>, 'allow-fallback': <true>}", 130);
+  world->cancel_after = NULL;
+  g_autofree char *path = g_build_filename(world->home, "journal.log", NULL);
+  g_assert_true(g_file_get_contents(path, &journal, NULL, NULL));
+  g_assert_nonnull(strstr(journal, "azlin-northeurope-"));
+  world_reopen(world);
+  GVariant *result = run(world, "deploy", "{'resume': <true>}", 0);
+  g_autoptr(GVariant) one = item(result, "successful", 0);
+  g_assert_cmpstr(text(one, "region"), ==, "northeurope");
+  g_assert_cmpstr(text(one, "moved_from"), ==, "westeurope");
+  g_assert_cmpuint(count(one, "attempts"), ==, 1);
+  g_assert_cmpstr(text(result, "primary"), ==, "northeurope");
+}
+
 /* Thousands of durable writes: in memory, where there is such a place, since the disk is not what is looked at. */
 static void
 use_memory(World *world)
@@ -441,6 +466,7 @@ main(int argc, char **argv)
   g_test_add_func("/deploy/primary-falls-to-the-next", test_primary_falls_to_the_next);
   g_test_add_func("/deploy/cancel-and-resume", test_cancel_and_resume);
   g_test_add_func("/deploy/cancel-and-recover", test_cancel_and_recover);
+  g_test_add_func("/deploy/cancel-moved-and-resume", test_cancel_moved_and_resume);
   g_test_add_func("/deploy/thousand-regions", test_thousand_regions);
   g_test_add_func("/deploy/bad-arguments", test_bad_arguments);
   g_test_add_func("/regions/unknown-region-is-usage", test_unknown_region_is_usage);

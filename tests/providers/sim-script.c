@@ -23,11 +23,12 @@ test_good_lines(void)
                      "at 300 machine azlin-eastus-* kill\n"
                      "at 0.5 probe eastus from westus2 timeout\n"
                      "probe eastus slow 900\n"
+                     "room westeurope/Standard_* SkuNotAvailable\n"
                      "exec * \"du -sb *\" 0 \"12345\\t/data\\n\"\n";
   g_autoptr(GError) error = NULL;
   g_autoptr(GPtrArray) rules = parse(text, &error);
   g_assert_no_error(error);
-  g_assert_cmpuint(rules->len, ==, 11);
+  g_assert_cmpuint(rules->len, ==, 12);
   const Rule *range = g_ptr_array_index(rules, 0);
   g_assert_cmpfloat(range->from_s, ==, 120);
   g_assert_cmpfloat(range->to_s, ==, 240);
@@ -46,7 +47,11 @@ test_good_lines(void)
   const Rule *probe = g_ptr_array_index(rules, 8);
   g_assert_cmpstr(probe->vantage, ==, "westus2");
   g_assert_cmpstr(probe->text, ==, "timeout");
-  const Rule *exec = g_ptr_array_index(rules, 10);
+  const Rule *room = g_ptr_array_index(rules, 10);
+  g_assert_cmpstr(room->text, ==, "SkuNotAvailable");
+  g_assert_true(rule_matches(room, RULE_ROOM, 0, "westeurope", "westeurope/Standard_B2s"));
+  g_assert_false(rule_matches(room, RULE_ROOM, 0, "northeurope", "northeurope/Standard_B2s"));
+  const Rule *exec = g_ptr_array_index(rules, 11);
   g_assert_cmpstr(exec->text, ==, "12345\t/data\n");
 }
 

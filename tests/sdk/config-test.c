@@ -146,6 +146,8 @@ test_bad_core(Fixture *fixture, gconstpointer data)
   assert_load_fails(fixture, "[bricks]\nprovider=local   # real machines\n", "comments stand on lines of their own");
   assert_load_fails(fixture, "[bricks]\ncontext=file;Tags\n", "'Tags' is no name");
   assert_load_fails(fixture, "[policy]\nallowed-regions=eastus,westus\n", "'eastus,westus' is no name");
+  assert_load_fails(fixture, "[policy]\nallowed-fallback=eastus,mars\n", "'mars' is not among the allowed-regions");
+  assert_load_fails(fixture, "[policy]\nallowed-fallback=eastus,,westus\n", "'' is no name");
   assert_load_fails(fixture, "[aliases]\nus=East US\n", "'East US' is no name");
   assert_load_fails(fixture, "[aliases]\nU S=eastus\n", "'U S' is no name");
   assert_load_fails(fixture, "[health]\ntcp-timeout=0\n", "is too small; the least is 0.1");
