@@ -1,10 +1,12 @@
 /* Where tokens are asked for and by whom: names, addresses and waiting times, checked before they are used. */
 #include "credential-private.h"
 
-#include <gio/gio.h>
+#include "http-private.h"
+
 #include <string.h>
 
-#define METADATA_ADDRESS "169.254.169.254"
+/* the one address outside this host that may be asked without TLS: a link-local hop away */
+#define METADATA_HOST "http://169.254.169.254"
 #define LONGEST_WORD 256
 
 const char *
@@ -15,42 +17,29 @@ az_token_env(const char *name)
 }
 
 static gboolean
-is_loopback(const char *host)
+is_base(const char *url, gboolean metadata)
 {
-  g_autoptr(GInetAddress) address = g_inet_address_new_from_string(host);
-  return address != NULL ? g_inet_address_get_is_loopback(address) : g_ascii_strcasecmp(host, "localhost") == 0;
-}
-
-static gboolean
-may_be_asked(GUri *uri, gboolean metadata)
-{
-  const char *host = g_uri_get_host(uri);
-  if (host == NULL || *host == '\0' || g_uri_get_userinfo(uri) != NULL || g_uri_get_query(uri) != NULL
-      || g_uri_get_fragment(uri) != NULL)
+  g_autoptr(GUri) uri = az_http_url_check(url, NULL, NULL);
+  if (uri == NULL && metadata && g_str_has_prefix(url, METADATA_HOST))
+    uri = g_uri_parse(url, G_URI_FLAGS_ENCODED, NULL);
+  if (uri == NULL || g_uri_get_userinfo(uri) != NULL || g_uri_get_query(uri) != NULL)
     return FALSE;
-  if (g_str_equal(g_uri_get_scheme(uri), "https"))
-    return TRUE;
-  return g_str_equal(g_uri_get_scheme(uri), "http")
-         && (is_loopback(host) || (metadata && g_str_equal(host, METADATA_ADDRESS)));
+  return g_uri_get_port(uri) == -1 || !metadata || az_http_host_is_loopback(g_uri_get_host(uri))
+         || g_str_equal(g_uri_get_scheme(uri), "https");
 }
 
 static char *
 checked_base(const char *url, const char *what, gboolean metadata, GError **error)
 {
-  g_autofree char *whole = strstr(url, "://") != NULL ? g_strdup(url) : g_strconcat("https://", url, NULL);
-  g_autoptr(GUri) uri = g_uri_parse(whole, G_URI_FLAGS_ENCODED, NULL);
-  g_autofree char *shown = NULL;
-  if (uri != NULL && may_be_asked(uri, metadata)) {
-    g_autofree char *base = g_uri_to_string(uri);
-    while (g_str_has_suffix(base, "/"))
-      base[strlen(base) - 1] = '\0';
+  g_autofree char *base = strstr(url, "://") != NULL ? g_strdup(url) : g_strconcat("https://", url, NULL);
+  while (g_str_has_suffix(base, "/"))
+    base[strlen(base) - 1] = '\0';
+  if (is_base(base, metadata))
     return g_steal_pointer(&base);
-  }
-  shown = az_token_quote(url, strlen(url));
+  g_autofree char *shown = az_token_quote(url, strlen(url));
   g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG,
-              "%s is '%s': it must be an https: address without user, query or fragment (http: for a loopback host "
-              "alone)",
-              what, shown);
+              "%s is '%s': it must be an https: address without user or query (http: for a loopback host alone)", what,
+              shown);
   return NULL;
 }
 
@@ -81,16 +70,4 @@ az_token_resource(const char *scope)
 {
   gsize length = strlen(scope);
   return g_strndup(scope, g_str_has_suffix(scope, "/.default") ? length - strlen(".default") : length);
-}
-
-gint64
-az_token_retry_after_ms(const AzlinHttpReply *reply)
-{
-  for (guint i = 0; reply->headers != NULL && reply->headers[i] != NULL && reply->headers[i + 1] != NULL; i += 2) {
-    guint64 seconds;
-    if (g_str_equal(reply->headers[i], "retry-after")
-        && g_ascii_string_to_unsigned(reply->headers[i + 1], 10, 0, 86400, &seconds, NULL))
-      return (gint64) seconds * 1000;
-  }
-  return -1;
 }

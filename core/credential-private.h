@@ -71,9 +71,6 @@ char *az_token_metadata_host(const char *url, const char *what, GError **error);
 gboolean az_token_plain_word(const char *text, const char *others);
 /* "https://management.azure.com/" of "https://management.azure.com/.default". Owned. */
 char *az_token_resource(const char *scope);
-/* Retry-After in milliseconds, -1 when there is none that can be read. */
-gint64 az_token_retry_after_ms(const AzlinHttpReply *reply);
-
 /* ---- credential-reply.c ---- */
 
 /* Answers of the token endpoint, of the metadata service and of App Service; the bytes are wiped. `ret` holds a token
