@@ -19,13 +19,10 @@ az_token_env(const char *name)
 static gboolean
 is_base(const char *url, gboolean metadata)
 {
+  if (metadata && g_str_equal(url, METADATA_HOST))
+    return TRUE;
   g_autoptr(GUri) uri = az_http_url_check(url, NULL, NULL);
-  if (uri == NULL && metadata && g_str_has_prefix(url, METADATA_HOST))
-    uri = g_uri_parse(url, G_URI_FLAGS_ENCODED, NULL);
-  if (uri == NULL || g_uri_get_userinfo(uri) != NULL || g_uri_get_query(uri) != NULL)
-    return FALSE;
-  return g_uri_get_port(uri) == -1 || !metadata || az_http_host_is_loopback(g_uri_get_host(uri))
-         || g_str_equal(g_uri_get_scheme(uri), "https");
+  return uri != NULL && g_uri_get_query(uri) == NULL;
 }
 
 static char *
