@@ -10,7 +10,6 @@
 #define ATTEMPT_MS 30000
 #define BASE_DELAY_MS 800
 #define LONGEST_WAIT_MS 60000
-#define LONGEST_ASSERTION (64 * 1024)
 
 typedef struct {
   AzTokenFetch *fetch;
@@ -226,22 +225,25 @@ send(Principal *principal)
 
 /* ---- who it is ---- */
 
+static const char *const who[] = { "AZURE_TENANT_ID", "AZURE_CLIENT_ID", NULL };
+
 static gboolean
-check_names(AzTokenFetch *fetch, const char *tenant, const char *client)
+check_names(AzTokenFetch *fetch)
 {
-  gboolean tenant_fits = az_token_plain_word(tenant, ".-"), client_fits = az_token_plain_word(client, ".-");
-  if (tenant_fits && client_fits)
-    return TRUE;
-  g_autofree char *reason = g_strdup_printf("%s may have letters, digits, '.' and '-' alone",
-                                            tenant_fits ? "AZURE_CLIENT_ID" : "AZURE_TENANT_ID");
-  az_token_fetch_fail(fetch, AZLIN_ERROR_CONFIG, reason, NULL);
-  return FALSE;
+  for (guint i = 0; who[i] != NULL; i++) {
+    if (az_token_plain_word(az_token_env(who[i]), ".-"))
+      continue;
+    g_autofree char *reason = g_strdup_printf("%s may have letters, digits, '.' and '-' alone", who[i]);
+    az_token_fetch_fail(fetch, AZLIN_ERROR_CONFIG, reason, NULL);
+    return FALSE;
+  }
+  return TRUE;
 }
 
 static char *
-token_url(const AzTokenFetch *fetch, const char *tenant)
+token_url(const AzTokenFetch *fetch)
 {
-  return g_strdup_printf("%s/%s/oauth2/v2.0/token", fetch->authority, tenant);
+  return g_strdup_printf("%s/%s/oauth2/v2.0/token", fetch->authority, az_token_env("AZURE_TENANT_ID"));
 }
 
 /* Takes `proof`. */
@@ -250,32 +252,65 @@ exchange(AzTokenFetch *fetch, const char *variable, AzSecret *proof, gboolean is
 {
   Principal *principal = g_new0(Principal, 1);
   *principal = (Principal){ .fetch = az_token_fetch_ref(fetch), .variable = variable, .proof = proof };
-  principal->url = token_url(fetch, az_token_env("AZURE_TENANT_ID"));
+  principal->url = token_url(fetch);
   principal->form = make_form(fetch, az_token_env("AZURE_CLIENT_ID"), proof, is_assertion);
   send(principal);
 }
 
-/* "AZURE_TENANT_ID and AZURE_CLIENT_ID are not set": of those in `names` (three at most), NULL = all are set. */
+/* Those of `names` (three at most) that are not set: "A and B are not set"; NULL = all are. */
 static char *
 describe_missing(const char *const *names)
 {
-  g_autoptr(GPtrArray) missing = g_ptr_array_new();
+  g_autoptr(GString) text = g_string_new(NULL);
+  guint n = 0;
   for (; *names != NULL; names++)
     if (az_token_env(*names) == NULL)
-      g_ptr_array_add(missing, (gpointer) (guintptr) *names);
-  if (missing->len == 0)
+      g_string_append_printf(text, "%s%s", n++ > 0 ? " and " : "", *names);
+  if (n == 0)
     return NULL;
-  if (missing->len == 1)
-    return g_strdup_printf("%s is not set", (const char *) missing->pdata[0]);
-  g_ptr_array_add(missing, NULL);
-  g_autofree char *joined = g_strjoinv(", ", (char **) missing->pdata);
-  return g_strdup_printf("%s are not set", joined);
+  g_string_append(text, n > 1 ? " are not set" : " is not set");
+  return g_strdup(text->str);
+}
+
+static void
+fail_assertion(AzTokenFetch *fetch, const char *variable, const GError *error)
+{
+  g_autofree char *reason = g_strdup_printf("%s: %s", variable, error->message);
+  g_autofree char *step = g_strdup_printf(g_str_equal(variable, "AZURE_FEDERATED_TOKEN_FILE")
+                                              ? "Check %s: a file with a token of the federated issuer"
+                                              : "Check %s: a PEM file with an RSA key without password and its "
+                                                "certificate",
+                                          variable);
+  az_token_fetch_fail(fetch, AZLIN_ERROR_AUTH, reason, step);
+}
+
+static void
+prove_with_certificate(AzTokenFetch *fetch, const char *file)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *url = token_url(fetch);
+  AzSecret *proof = az_token_assertion_sign(fetch->place.http, file, az_token_env("AZURE_CLIENT_ID"), url,
+                                            az_clock_now(fetch->place.clock), &error);
+  if (proof != NULL)
+    exchange(fetch, "AZURE_CLIENT_CERTIFICATE_PATH", proof, TRUE);
+  else
+    fail_assertion(fetch, "AZURE_CLIENT_CERTIFICATE_PATH", error);
+}
+
+static void
+prove_with_file(AzTokenFetch *fetch, const char *file)
+{
+  g_autoptr(GError) error = NULL;
+  AzSecret *proof = az_token_assertion_read(file, &error);
+  if (proof != NULL)
+    exchange(fetch, "AZURE_FEDERATED_TOKEN_FILE", proof, TRUE);
+  else
+    fail_assertion(fetch, "AZURE_FEDERATED_TOKEN_FILE", error);
 }
 
 void
 az_token_from_environment(AzTokenFetch *fetch)
 {
-  static const char *const who[] = { "AZURE_TENANT_ID", "AZURE_CLIENT_ID", NULL };
   static const char *const all[] = { "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", NULL };
   const char *secret = az_token_env("AZURE_CLIENT_SECRET");
   const char *certificate = az_token_env("AZURE_CLIENT_CERTIFICATE_PATH");
@@ -285,26 +320,26 @@ az_token_from_environment(AzTokenFetch *fetch)
     return;
   }
   g_autofree char *missing = describe_missing(who);
-  if (missing != NULL) {
+  if (missing != NULL)
     az_token_fetch_pass(fetch, "%s is set, but %s",
                         secret != NULL ? "AZURE_CLIENT_SECRET" : "AZURE_CLIENT_CERTIFICATE_PATH", missing);
+  else if (!check_names(fetch))
     return;
-  }
-  if (!check_names(fetch, az_token_env("AZURE_TENANT_ID"), az_token_env("AZURE_CLIENT_ID")))
-    return;
-  if (secret != NULL)
+  else if (secret != NULL)
     exchange(fetch, "AZURE_CLIENT_SECRET", az_secret_new(secret, -1), FALSE);
   else
-    az_token_fetch_pass(fetch, "certificates are not supported");
+    prove_with_certificate(fetch, certificate);
 }
 
 void
 az_token_from_workload(AzTokenFetch *fetch)
 {
-  static const char *const all[] = { "AZURE_FEDERATED_TOKEN_FILE", "AZURE_TENANT_ID", "AZURE_CLIENT_ID", NULL };
-  g_autofree char *missing = describe_missing(all);
-  if (missing != NULL)
-    az_token_fetch_pass(fetch, "%s", missing);
-  else
-    az_token_fetch_pass(fetch, "not yet");
+  const char *file = az_token_env("AZURE_FEDERATED_TOKEN_FILE");
+  g_autofree char *missing = describe_missing(who);
+  if (file == NULL)
+    az_token_fetch_pass(fetch, "AZURE_FEDERATED_TOKEN_FILE is not set");
+  else if (missing != NULL)
+    az_token_fetch_pass(fetch, "AZURE_FEDERATED_TOKEN_FILE is set, but %s", missing);
+  else if (check_names(fetch))
+    prove_with_file(fetch, file);
 }

@@ -71,6 +71,15 @@ char *az_token_metadata_host(const char *url, const char *what, GError **error);
 gboolean az_token_plain_word(const char *text, const char *others);
 /* "https://management.azure.com/" of "https://management.azure.com/.default". Owned. */
 char *az_token_resource(const char *scope);
+/* ---- credential-assertion.c: what proves a service principal without a secret ---- */
+
+/* A JWT signed with the key of `pem_file`, which holds an RSA key without password and its certificate, for `audience`
+ * (the URL it is sent to); good for 10 minutes. NULL and AUTH or NOT_FOUND. */
+AzSecret *az_token_assertion_sign(AzHttp *http, const char *pem_file, const char *client, const char *audience,
+                                  gint64 now, GError **error);
+/* The token that somebody else keeps fresh in `file`. NULL and AUTH. */
+AzSecret *az_token_assertion_read(const char *file, GError **error);
+
 /* ---- credential-reply.c ---- */
 
 /* Answers of the token endpoint, of the metadata service and of App Service; the bytes are wiped. `ret` holds a token
@@ -81,5 +90,7 @@ gboolean az_token_reply_read_cli(GBytes *body, gint64 now, AzTokenReply *ret, GE
 /* What an error answer says: the first line of error_description, else error, else "HTTP 500"; for people, without
  * control characters, at most 300 bytes, `hidden` (or NULL) redacted; the bytes are wiped. Owned. */
 char *az_token_reply_complaint(int status, GBytes *body, const AzSecret *hidden);
+/* Letters, digits and ._~+/=- alone, at most 64 KiB: what may stand in a header. */
+gboolean az_token_is_token(const char *text, gsize length);
 /* One line of foreign text for people: trimmed, cut to 300 bytes, no control characters, valid UTF-8. Owned. */
 char *az_token_quote(const char *bytes, gsize length);

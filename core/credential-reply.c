@@ -37,8 +37,8 @@ refuse(GError **error, const char *why)
   return FALSE;
 }
 
-static gboolean
-is_token(const char *text, gsize length)
+gboolean
+az_token_is_token(const char *text, gsize length)
 {
   for (gsize i = 0; i < length; i++)
     if (!g_ascii_isalnum(text[i]) && (text[i] == '\0' || strchr("._~+/=-", text[i]) == NULL))
@@ -52,7 +52,7 @@ take_token(json_t *member, GError **error)
   const char *text = json_string_value(member);
   if (text == NULL)
     refuse(error, "it holds no token");
-  else if (!is_token(text, json_string_length(member)))
+  else if (!az_token_is_token(text, json_string_length(member)))
     refuse(error, "what it holds is no token: too long, or of characters that no header may carry");
   else
     return az_secret_new(text, (gssize) json_string_length(member));
