@@ -28,8 +28,10 @@ complaint_of(GBytes *err)
   gsize length;
   const char *bytes = g_bytes_get_data(err, &length);
   const char *error = length > 0 ? g_strstr_len(bytes, (gssize) length, "ERROR: ") : NULL;
-  const char *start = error != NULL ? error + strlen("ERROR: ") : bytes;
-  return az_token_quote(start, length - (gsize) (start - bytes));
+  if (error == NULL)
+    return az_token_quote(bytes, length);
+  error += strlen("ERROR: ");
+  return az_token_quote(error, length - (gsize) (error - bytes));
 }
 
 static void

@@ -152,7 +152,7 @@ az_token_quote(const char *bytes, gsize length)
 {
   const char *end = length > 0 ? memchr(bytes, '\n', length) : NULL;
   gsize line = MIN(end != NULL ? (gsize) (end - bytes) : length, LONGEST_QUOTE);
-  g_autofree char *text = g_utf8_make_valid(bytes, (gssize) line);
+  g_autofree char *text = g_utf8_make_valid(line > 0 ? bytes : "", (gssize) line);
   for (char *c = text; *c != '\0'; c++)
     if (g_ascii_iscntrl(*c))
       *c = ' ';
