@@ -68,3 +68,10 @@ az_token_resource(const char *scope)
   gsize length = strlen(scope);
   return g_strndup(scope, g_str_has_suffix(scope, "/.default") ? length - strlen(".default") : length);
 }
+
+gboolean
+az_token_is_silence(const GError *error)
+{
+  return g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_NETWORK)
+         || g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT);
+}

@@ -88,11 +88,12 @@ describe(const AzTokenFetch *fetch, AzlinError code)
   return g_error_new(AZLIN_ERROR, (int) code, "no login to Azure works: %s", fetch->tried->str);
 }
 
-/* Takes `error`. */
+/* Takes `error`. The general steps of its code are about SSH and machines: they are left out. */
 static void
 end_with(AzTokenFetch *fetch, GError *error)
 {
   g_autoptr(GError) owned = error;
+  az_error_add_step(owned, "%s", "");
   hand_over(fetch, NULL, owned);
   az_op_finish(fetch->op);
 }

@@ -97,12 +97,17 @@ refused(Managed *managed, const AzlinHttpReply *reply)
   az_token_fetch_pass(managed->fetch, "%s says: %s", managed->place, complaint);
 }
 
-/* The first request finds out whether there is such a service at all: from it silence is an answer. */
+/* Takes `managed`. The first request finds out whether there is such a service at all: from it silence is an answer. */
 static void
-unanswered(Managed *managed)
+unanswered(Managed *managed, const GError *error)
 {
   AzTokenFetch *fetch = managed->fetch;
   gboolean probe = is_probe(managed);
+  if (!az_token_is_silence(error)) {
+    az_token_fetch_pass(fetch, "%s: %s", managed->place, error->message);
+    managed_free(managed);
+    return;
+  }
   *fetch->place.imds_absent |= probe;
   if (!probe && try_again(managed, NULL))
     return;
@@ -119,7 +124,7 @@ on_answer(AzlinOp *op, gpointer data)
   if (!az_token_fetch_live(fetch))
     return;
   if (az_op_error(op) != NULL) {
-    unanswered(g_steal_pointer(&managed));
+    unanswered(g_steal_pointer(&managed), az_op_error(op));
     return;
   }
   *fetch->place.imds_here |= managed->header == NULL;

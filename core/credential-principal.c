@@ -169,10 +169,11 @@ static void
 unreached(Principal *principal, const GError *error)
 {
   AzTokenFetch *fetch = principal->fetch;
-  gboolean network = error->domain == AZLIN_ERROR && error->code != AZLIN_ERROR_CONFIG;
   g_autofree char *reason = g_strdup_printf("%s: %s", fetch->authority, error->message);
-  az_token_fetch_fail(fetch, network ? AZLIN_ERROR_NETWORK : AZLIN_ERROR_CONFIG, reason,
-                      "Check the network of this host and HTTPS_PROXY");
+  if (az_token_is_silence(error))
+    az_token_fetch_fail(fetch, AZLIN_ERROR_NETWORK, reason, "Check the network of this host and HTTPS_PROXY");
+  else
+    az_token_fetch_fail(fetch, AZLIN_ERROR_AUTH, reason, "Check AZURE_AUTHORITY_HOST");
 }
 
 static gboolean
@@ -187,10 +188,9 @@ on_answer(AzlinOp *op, gpointer data)
   g_autoptr(Principal) principal = data;
   const GError *error = az_op_error(op);
   const AzlinHttpReply *reply = az_op_http(op);
-  gboolean config = g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG);
   if (!az_token_fetch_live(principal->fetch))
     return;
-  if (error != NULL && !config && try_again(principal, 0)) {
+  if (error != NULL && az_token_is_silence(error) && try_again(principal, 0)) {
     g_steal_pointer(&principal);
     return;
   }

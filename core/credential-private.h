@@ -69,6 +69,8 @@ char *az_token_authority(const char *url, const char *what, GError **error);    
 char *az_token_metadata_host(const char *url, const char *what, GError **error); /* the same, or 169.254.169.254 */
 /* Letters, digits and the characters of `others`, 1 to 256 of them. */
 gboolean az_token_plain_word(const char *text, const char *others);
+/* No connection or no answer, so that asking again may help; not an answer that cannot be used. */
+gboolean az_token_is_silence(const GError *error);
 /* "https://management.azure.com/" of "https://management.azure.com/.default". Owned. */
 char *az_token_resource(const char *scope);
 /* ---- credential-assertion.c: what proves a service principal without a secret ---- */
