@@ -257,19 +257,23 @@ exchange(AzTokenFetch *fetch, const char *variable, AzSecret *proof, gboolean is
   send(principal);
 }
 
-/* Those of `names` (three at most) that are not set: "A and B are not set"; NULL = all are. */
+/* Those of `names` that are not set: "A, B and C are not set"; NULL = all are. */
 static char *
 describe_missing(const char *const *names)
 {
   g_autoptr(GString) text = g_string_new(NULL);
-  guint n = 0;
-  for (; *names != NULL; names++)
-    if (az_token_env(*names) == NULL)
-      g_string_append_printf(text, "%s%s", n++ > 0 ? " and " : "", *names);
-  if (n == 0)
+  const char *last = NULL;
+  for (; *names != NULL; names++) {
+    if (az_token_env(*names) != NULL)
+      continue;
+    if (last != NULL)
+      g_string_append_printf(text, "%s%s", text->len > 0 ? ", " : "", last);
+    last = *names;
+  }
+  if (last == NULL)
     return NULL;
-  g_string_append(text, n > 1 ? " are not set" : " is not set");
-  return g_strdup(text->str);
+  return text->len > 0 ? g_strdup_printf("%s and %s are not set", text->str, last)
+                       : g_strdup_printf("%s is not set", last);
 }
 
 static void

@@ -171,6 +171,20 @@ complaint_of(json_t *object)
   return text != NULL ? text : json_string_value(error);
 }
 
+/* As it is, and as it stands in a form. */
+static char *
+redact(const AzSecret *hidden, const char *text)
+{
+  if (hidden == NULL)
+    return g_strdup(text);
+  char *escaped = g_uri_escape_string(az_secret_peek(hidden, NULL), NULL, FALSE);
+  g_autoptr(AzSecret) in_form = az_secret_new(escaped, -1);
+  az_secret_wipe(escaped, strlen(escaped));
+  g_free(escaped);
+  g_autofree char *once = az_secret_redact(hidden, text);
+  return az_secret_redact(in_form, once);
+}
+
 char *
 az_token_reply_complaint(int status, GBytes *body, const AzSecret *hidden)
 {
@@ -179,7 +193,7 @@ az_token_reply_complaint(int status, GBytes *body, const AzSecret *hidden)
   json_t *object = json_loadb(bytes != NULL ? bytes : "", length, 0, NULL);
   const char *text = complaint_of(object);
   /* redacted before it is cut: half a secret is one too */
-  g_autofree char *shown = text != NULL ? az_secret_redact(hidden, text) : NULL;
+  g_autofree char *shown = text != NULL ? redact(hidden, text) : NULL;
   json_decref(object);
   az_secret_wipe_bytes(body);
   if (shown == NULL || *shown == '\0')

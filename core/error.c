@@ -164,6 +164,12 @@ az_error_to_variant(const GError *error, const char *context)
   return g_variant_builder_end(&builder);
 }
 
+void
+az_error_cut_steps(char *text)
+{
+  text[strcspn(text, STEP_MARK)] = '\0';
+}
+
 char *
 az_error_message(const GError *error)
 {

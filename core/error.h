@@ -17,5 +17,7 @@ int az_error_exit_code(const GError *error);
 void az_error_add_step(GError *error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* The message without the steps that az_error_add_step() attached. Owned. */
 char *az_error_message(const GError *error);
+/* Ends `text`, into which such a message went, before its steps. */
+void az_error_cut_steps(char *text);
 /* Every row of the table, for docs/errors.md: code name order, a{sv} each (type, retries, exit_code, steps). */
 GVariant *az_error_table(void);

@@ -220,7 +220,7 @@ test_none(Cloud *cloud, gconstpointer unused)
 {
   cloud_ask(cloud, NULL);
   cloud_expect_error(cloud, AZLIN_ERROR_AUTH,
-                     "no login to Azure works: environment: AZURE_TENANT_ID and AZURE_CLIENT_ID and "
+                     "no login to Azure works: environment: AZURE_TENANT_ID, AZURE_CLIENT_ID and "
                      "AZURE_CLIENT_SECRET are not set; workload identity: AZURE_FEDERATED_TOKEN_FILE is not set; "
                      "managed identity: AZURE_POD_IDENTITY_AUTHORITY_HOST does not answer; az: not installed");
   cloud_expect_error(cloud, AZLIN_ERROR_AUTH, "Log in: az login");
@@ -306,6 +306,8 @@ test_refused(Cloud *cloud, gconstpointer unused)
   expect_refused(cloud, 400, "{\"error\":\"unauthorized_client\"}", "unauthorized_client");
   expect_refused(cloud, 404, "<html>", "refuses AZURE_CLIENT_SECRET: HTTP 404");
   expect_refused(cloud, 302, "", "HTTP 302");
+  g_setenv("AZURE_CLIENT_SECRET", "ca&nary", TRUE);
+  expect_refused(cloud, 400, "{\"error_description\":\"no ca&nary, no x=ca%26nary&y\"}", "no ***, no x=***&y");
   expect_refused(cloud, 400, "{\"error_description\":\"\\u001b[31mred\"}", "[31mred");
   g_assert_null(strchr(cloud->error->message, '\x1b'));
 }
