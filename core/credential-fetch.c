@@ -11,14 +11,15 @@ typedef struct {
   const char *name;  /* as AZURE_TOKEN_CREDENTIALS has it */
   const char *label; /* as error texts have it */
   gboolean production;
+  gboolean of_subscription; /* its token may differ with the subscription that is named */
   void (*ask)(AzTokenFetch *fetch);
 } Source;
 
 static const Source sources[] = {
-  { "EnvironmentCredential", "environment", TRUE, az_token_from_environment },
-  { "WorkloadIdentityCredential", "workload identity", TRUE, az_token_from_workload },
-  { "ManagedIdentityCredential", "managed identity", TRUE, az_token_from_managed },
-  { "AzureCliCredential", "az", FALSE, az_token_from_cli },
+  { "EnvironmentCredential", "environment", TRUE, FALSE, az_token_from_environment },
+  { "WorkloadIdentityCredential", "workload identity", TRUE, FALSE, az_token_from_workload },
+  { "ManagedIdentityCredential", "managed identity", TRUE, FALSE, az_token_from_managed },
+  { "AzureCliCredential", "az", FALSE, TRUE, az_token_from_cli },
 };
 
 static gboolean
@@ -131,9 +132,11 @@ az_token_fetch_end(AzTokenFetch *fetch, const AzTokenReply *reply)
 {
   if (!az_token_fetch_live(fetch))
     return;
+  AzTokenReply whole = *reply;
+  whole.any_subscription = !sources[fetch->source].of_subscription;
   g_debug("token for %s from %s, good for %" G_GINT64_FORMAT " s", fetch->scope, sources[fetch->source].label,
           reply->seconds);
-  hand_over(fetch, reply, NULL);
+  hand_over(fetch, &whole, NULL);
   az_op_finish(fetch->op);
 }
 

@@ -4,7 +4,8 @@
 
 typedef struct {
   AzSecret *token;
-  gint64 seconds; /* it is good for, counted from now; more than 0 */
+  gint64 seconds;            /* it is good for, counted from now; more than 0 */
+  gboolean any_subscription; /* set by az_token_fetch_end() */
 } AzTokenReply;
 
 typedef struct {

@@ -10,13 +10,15 @@
 struct _AzCredentials {
   AzHttp *http;
   AzClock *clock;
-  GHashTable *entries; /* of Entry, by key_of() */
+  GHashTable *entries; /* of Entry, by identity and subscription */
   gboolean imds_here, imds_absent;
 };
 
 typedef struct {
   AzCredentials *credentials;
+  char *identity;                /* the key without the subscription */
   AzSecret *token;               /* NULL = none yet */
+  gboolean any_subscription;     /* `token` is as good for others */
   gint64 refresh_at, expires_at; /* of `token`; monotonic */
   GError *failure;               /* of the last fetch, until `failure_until` */
   gint64 failure_until;
@@ -96,10 +98,10 @@ answer_all(Entry *entry, const GError *error)
 /* ---- entries ---- */
 
 static Entry *
-entry_new(AzCredentials *credentials)
+entry_new(AzCredentials *credentials, const char *identity)
 {
   Entry *entry = g_new0(Entry, 1);
-  *entry = (Entry){ .credentials = credentials, .waiters = g_ptr_array_new() };
+  *entry = (Entry){ .credentials = credentials, .identity = g_strdup(identity), .waiters = g_ptr_array_new() };
   return entry;
 }
 
@@ -116,6 +118,7 @@ entry_free(gpointer data)
   g_clear_pointer(&entry->token, az_secret_unref);
   g_ptr_array_unref(entry->waiters);
   g_clear_error(&entry->failure);
+  g_free(entry->identity);
   g_free(entry);
 }
 
@@ -126,6 +129,7 @@ take_token(Entry *entry, const AzTokenReply *reply)
   gint64 life = reply->seconds * G_USEC_PER_SEC;
   g_clear_pointer(&entry->token, az_secret_unref);
   entry->token = az_secret_ref(reply->token);
+  entry->any_subscription = reply->any_subscription;
   entry->expires_at = now + life;
   entry->refresh_at = entry->expires_at - MIN(EARLY, life / 2);
 }
@@ -203,11 +207,32 @@ check_ask(const AzlinIdentity *identity, AzTokenAsk *ask, GError **error)
 }
 
 static char *
-key_of(const AzTokenAsk *ask)
+identity_of(const AzTokenAsk *ask)
 {
   const char *tenant = az_token_env("AZURE_TENANT_ID"), *client = az_token_env("AZURE_CLIENT_ID");
-  return g_strjoin("\n", ask->authority, ask->scope, tenant != NULL ? tenant : "", client != NULL ? client : "",
-                   ask->subscription != NULL ? ask->subscription : "", NULL);
+  return g_strjoin("\n", ask->authority, ask->scope, tenant != NULL ? tenant : "", client != NULL ? client : "", NULL);
+}
+
+/* The same subscription, or an identity that is the same whatever the subscription. */
+static Entry *
+find_entry(AzCredentials *credentials, const AzTokenAsk *ask)
+{
+  gpointer value;
+  GHashTableIter iter;
+  g_autofree char *identity = identity_of(ask);
+  g_autofree char *key = g_strjoin("\n", identity, ask->subscription, NULL);
+  Entry *entry = g_hash_table_lookup(credentials->entries, key);
+  if (entry != NULL)
+    return entry;
+  g_hash_table_iter_init(&iter, credentials->entries);
+  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+    Entry *other = value;
+    if (other->any_subscription && g_str_equal(other->identity, identity))
+      return other;
+  }
+  entry = entry_new(credentials, identity);
+  g_hash_table_insert(credentials->entries, g_steal_pointer(&key), entry);
+  return entry;
 }
 
 AzCredentials *
@@ -245,11 +270,5 @@ az_credentials_get(AzCredentials *credentials, const AzlinIdentity *identity, co
     return;
   }
   g_autofree char *authority = ask.authority;
-  g_autofree char *key = key_of(&ask);
-  Entry *entry = g_hash_table_lookup(credentials->entries, key);
-  if (entry == NULL) {
-    entry = entry_new(credentials);
-    g_hash_table_insert(credentials->entries, g_steal_pointer(&key), entry);
-  }
-  serve(entry, &ask, waiter);
+  serve(find_entry(credentials, &ask), &ask, waiter);
 }

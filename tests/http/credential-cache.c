@@ -199,6 +199,19 @@ test_az_is_stopped(Cloud *cloud, gconstpointer unused)
   }
 }
 
+/* A login may have another tenant behind another subscription. */
+static void
+test_az_knows_subscriptions(Cloud *cloud, gconstpointer unused)
+{
+  cloud_install_az(cloud, "echo \"{\\\"accessToken\\\":\\\"canary-$8\\\",\\\"expires_on\\\":1800003600}\"");
+  cloud->identity.subscription = "one";
+  cloud_ask(cloud, NULL);
+  cloud_expect_token(cloud, "canary-one");
+  cloud->identity.subscription = "two";
+  cloud_ask(cloud, NULL);
+  cloud_expect_token(cloud, "canary-two");
+}
+
 static void
 test_engine_ends(Cloud *cloud, gconstpointer unused)
 {
@@ -217,6 +230,10 @@ test_who_shares(Cloud *cloud, gconstpointer unused)
 {
   cloud_name_principal();
   cloud_ask(cloud, NULL);
+  cloud->identity.subscription = "one"; /* a principal is the same in all of them */
+  cloud_ask(cloud, NULL);
+  cloud_expect_token(cloud, "canary-1");
+  g_assert_cmpuint(cloud->seen->len, ==, 1);
   cloud->identity.scope = "https://storage.azure.com/.default";
   cloud_ask(cloud, NULL);
   cloud_expect_token(cloud, "canary-2");
@@ -250,6 +267,7 @@ main(int argc, char **argv)
   TEST("one-leaves", test_one_leaves);
   TEST("all-leave", test_all_leave);
   TEST("az-is-stopped", test_az_is_stopped);
+  TEST("az-knows-subscriptions", test_az_knows_subscriptions);
   TEST("engine-ends", test_engine_ends);
   TEST("who-shares", test_who_shares);
   return g_test_run();
