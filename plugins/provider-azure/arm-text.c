@@ -192,7 +192,7 @@ arm_clean(const char *text)
   valid[strcspn(valid, "\r\n")] = '\0';
   g_autoptr(GString) clean = g_string_new(NULL);
   guint n = 0;
-  for (const char *p = valid; *p != '\0'; p = g_utf8_next_char(p)) {
+  for (char *p = valid; *p != '\0'; p = g_utf8_next_char(p)) {
     if (n++ >= MAX_TEXT) {
       g_string_append(clean, "...");
       break;

@@ -179,7 +179,7 @@ arm_call(Azure *azure, AzlinOp *op, const ArmCall *wanted, ArmDone done, gpointe
   *call = (Call){ .azure = azure, .op = op, .once = wanted->once, .fresh = wanted->fresh, .done = done, .data = data };
   call->method = g_strdup(wanted->method);
   call->name = arm_call_name(wanted->method, wanted->path);
-  call->headers = g_strdupv((char **) (gpointer) wanted->headers);
+  call->headers = g_strdupv((char **) (guintptr) wanted->headers);
   call->body = body != NULL ? dump(body) : NULL;
   call->url = arm_url(azure->endpoint, wanted->path, wanted->version);
   call->began = azure->api->monotonic(azure->host);
