@@ -468,7 +468,9 @@ exchange_new(Double *world, SoupServerMessage *message, gboolean foreign)
   exchange->method = soup_server_message_get_method(message);
   exchange->path = g_strdup(g_uri_get_path(uri));
   exchange->target = query != NULL ? g_strconcat(exchange->path, "?", query, NULL) : g_strdup(exchange->path);
-  exchange->base = g_strdup_printf("%s://%s", g_uri_get_scheme(uri), host != NULL ? host : "127.0.0.1");
+  exchange->base = host != NULL
+                       ? g_strdup_printf("%s://%s", g_uri_get_scheme(uri), host)
+                       : g_strdup_printf("%s://%s:%d", g_uri_get_scheme(uri), g_uri_get_host(uri), g_uri_get_port(uri));
   read_query(exchange, query);
   read_body(exchange);
   return exchange;
