@@ -406,9 +406,6 @@ def test_many_regions_at_once():
     assert len(addresses) == 60
 
 
-def test_it_ends_well():
-    DOUBLE.close()
-
-
 if __name__ == "__main__":
-    e2e.main(globals())
+    with DOUBLE:
+        e2e.main(globals())

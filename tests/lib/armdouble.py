@@ -37,10 +37,11 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 class ArmDouble:
     """One running double. Keyword arguments are its control document: ArmDouble(latency_ms=100, faults=[...])."""
 
-    def __init__(self, cert=None, key=None, **control):
+    def __init__(self, cert=None, key=None, env=None, **control):
         argv = [binary(), "--with-parent", "--rules", os.environ["ARM_RULES"], "--control", json.dumps(control)]
         argv += ["--tls-cert", cert, "--tls-key", key] if cert else []
-        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env=dict(os.environ, **(env or {})))
         line = self.process.stdout.readline()
         assert line, "the double did not start: exit %r" % self.process.wait()
         ports = json.loads(line)

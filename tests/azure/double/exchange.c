@@ -213,7 +213,8 @@ finish(Exchange *exchange)
     hostile_body(exchange, hostile);
   add_unknown_fields(exchange);
   if (!break_connection(exchange)) {
-    soup_server_message_set_status(message, exchange->status, NULL);
+    /* A connection that was reset has no status; libsoup wants one for the answer that never leaves. */
+    soup_server_message_set_status(message, exchange->status != 0 ? exchange->status : 500, NULL);
     write_body(exchange);
   }
   record_answer(exchange);
