@@ -112,6 +112,9 @@ common_headers(Exchange *exchange)
   exchange_header(exchange, "x-ms-request-id", id);
   exchange_header(exchange, "x-ms-correlation-request-id", id);
   exchange_header(exchange, "Cache-Control", "no-cache");
+  if (strstr(exchange->path, "/Microsoft.Compute/") != NULL)
+    exchange_header(exchange, "x-ms-ratelimit-remaining-resource",
+                    "Microsoft.Compute/PutVM3Min;239,Microsoft.Compute/HighCostGet30Min;699");
   exchange_header(exchange, "Strict-Transport-Security", "max-age=31536000; includeSubDomains");
 }
 
