@@ -270,6 +270,17 @@ put_group(Creation *creation)
   arm_call(creation->azure, creation->op, &call, on_group_made, creation);
 }
 
+static void
+warn_if_open(Azure *azure, const AzureBlueprint *blueprint)
+{
+  if (blueprint->ssh_source || azure->said_open)
+    return;
+  azure->said_open = TRUE;
+  azure->api->log(azure->host, G_LOG_LEVEL_WARNING,
+                  "SSH of new machines is open to every address, as az vm create leaves it; [provider.azure] "
+                  "ssh-source=ADDRESS/BITS closes it");
+}
+
 void
 creation_start(Creation *creation)
 {
@@ -279,6 +290,7 @@ creation_start(Creation *creation)
   if (!creation_goes_on(creation, NULL))
     return;
   creation->tries = 0;
+  warn_if_open(creation->azure, creation->blueprint);
   if (creation->uuid_taken_over) {
     g_free(creation->blueprint->op);
     creation->blueprint->op = g_strdup(creation->uuid_taken_over);
@@ -334,17 +346,6 @@ on_ready(Azure *azure, const GError *error, gpointer data)
     look_at_group(creation);
 }
 
-static void
-warn_if_open(Azure *azure, const AzureBlueprint *blueprint)
-{
-  if (blueprint->ssh_source || azure->said_open)
-    return;
-  azure->said_open = TRUE;
-  azure->api->log(azure->host, G_LOG_LEVEL_WARNING,
-                  "SSH of new machines is open to every address, as az vm create leaves it; [provider.azure] "
-                  "ssh-source=ADDRESS/BITS closes it");
-}
-
 void
 azure_vm_create(gpointer self, const AzlinVmSpec *spec, AzlinOp *op)
 {
@@ -355,7 +356,6 @@ azure_vm_create(gpointer self, const AzlinVmSpec *spec, AzlinOp *op)
     azure->api->op_fail(op, error);
     return;
   }
-  warn_if_open(azure, blueprint);
   Creation *creation = g_new0(Creation, 1);
   *creation = (Creation){ .azure = azure, .op = op, .blueprint = blueprint };
   azure->api->op_on_cancel(op, cut, creation);

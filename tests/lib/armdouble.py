@@ -37,10 +37,11 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 class ArmDouble:
     """One running double. Keyword arguments are its control document: ArmDouble(latency_ms=100, faults=[...])."""
 
-    def __init__(self, cert=None, key=None, **control):
-        argv = [binary(), "--rules", os.environ["ARM_RULES"], "--control", json.dumps(control)]
+    def __init__(self, cert=None, key=None, env=None, **control):
+        argv = [binary(), "--with-parent", "--rules", os.environ["ARM_RULES"], "--control", json.dumps(control)]
         argv += ["--tls-cert", cert, "--tls-key", key] if cert else []
-        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env=dict(os.environ, **(env or {})))
         line = self.process.stdout.readline()
         assert line, "the double did not start: exit %r" % self.process.wait()
         ports = json.loads(line)
@@ -64,7 +65,7 @@ class ArmDouble:
         """One request as it stands: path or URL, body bytes or JSON."""
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
-        url = path if "://" in path else self.url + path
+        url = self.url + path if path.startswith("/") else path
         request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
         if body is not None and not request.has_header("Content-type"):
             request.add_header("Content-Type", "application/json")
@@ -136,7 +137,7 @@ class ArmDouble:
         return state
 
     def close(self):
-        self.process.terminate()
+        self.process.stdin.close()
         self.process.stdout.close()
         code = self.process.wait(timeout=30)
         assert code == 0, "the double ended with %d" % code

@@ -25,6 +25,8 @@ account_handle_subscriptions(Exchange *exchange)
   json_array_foreach(json_object_get(exchange->world->settings, "subscriptions"), i, entry)
       json_array_append_new(list, subscription_view(exchange, entry));
   view_page(exchange, list);
+  if (json_object_get(exchange->answer, "nextLink") == NULL) /* the official file demands it, empty at the end */
+    json_object_set_new(exchange->answer, "nextLink", json_string(""));
 }
 
 void

@@ -142,6 +142,7 @@ make_disk(Double *world, Resource *vm)
       = json_pack("{s:s, s:s, s:{s:s}, s:{s:s, s:s, s:i, s:s}}", "location", resource_location(vm), "managedBy", vm->id,
                   "sku", "name", json_text_at(os_disk, "managedDisk.storageAccountType", "Premium_LRS"), "properties",
                   "provisioningState", "Succeeded", "osType", "Linux", "diskSizeGB", 30, "diskState", "Attached");
+  json_put_at(body, "properties.creationData", json_pack("{s:s}", "createOption", "FromImage"));
   if (json_object_get(vm->body, "tags") != NULL)
     json_object_set_new(body, "tags", json_deep_copy(json_object_get(vm->body, "tags")));
   store_add(world, id, body)->foreign = vm->foreign;
@@ -246,11 +247,12 @@ disk_may_delete(Double *world, Resource *disk, Refusal *refusal)
 const ResourceKind compute_kinds[] = {
   { .type = VM,
     .upper_case_lists = TRUE,
+    .says_creating = TRUE,
     .check = vm_check,
     .begun = vm_begun,
     .created = vm_created,
     .failed = vm_failed,
     .deleted = vm_deleted },
-  { .type = "Microsoft.Compute/disks", .upper_case_lists = TRUE, .may_delete = disk_may_delete },
+  { .type = "Microsoft.Compute/disks", .upper_case_lists = TRUE, .says_creating = TRUE, .may_delete = disk_may_delete },
   { NULL },
 };

@@ -355,15 +355,12 @@ find_deployment(Exchange *exchange, const char *id)
   return exchange->answered ? NULL : resource;
 }
 
-/* The id before "/cancel" or "/operations". Owned. */
+/* The official path of a deployment's operations has no "/providers/Microsoft.Resources" in it. Owned. */
 static char *
 id_of(Exchange *exchange)
 {
-  char *id = g_uri_unescape_string(exchange->path, NULL);
-  const char *name = exchange_segment(exchange, "deploymentName");
-  char *found = g_strrstr(id, "/deployments/");
-  found[strlen("/deployments/") + strlen(name)] = '\0';
-  return id;
+  g_autofree char *path = g_uri_unescape_string(exchange->path, NULL), *group = id_group(path);
+  return g_strdup_printf("%s/providers/%s/%s", group, TYPE, exchange_segment(exchange, "deploymentName"));
 }
 
 void

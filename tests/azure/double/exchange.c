@@ -112,6 +112,9 @@ common_headers(Exchange *exchange)
   exchange_header(exchange, "x-ms-request-id", id);
   exchange_header(exchange, "x-ms-correlation-request-id", id);
   exchange_header(exchange, "Cache-Control", "no-cache");
+  if (strstr(exchange->path, "/Microsoft.Compute/") != NULL)
+    exchange_header(exchange, "x-ms-ratelimit-remaining-resource",
+                    "Microsoft.Compute/PutVM3Min;239,Microsoft.Compute/HighCostGet30Min;699");
   exchange_header(exchange, "Strict-Transport-Security", "max-age=31536000; includeSubDomains");
 }
 
@@ -213,7 +216,8 @@ finish(Exchange *exchange)
     hostile_body(exchange, hostile);
   add_unknown_fields(exchange);
   if (!break_connection(exchange)) {
-    soup_server_message_set_status(message, exchange->status, NULL);
+    /* A connection that was reset has no status; libsoup wants one for the answer that never leaves. */
+    soup_server_message_set_status(message, exchange->status != 0 ? exchange->status : 500, NULL);
     write_body(exchange);
   }
   record_answer(exchange);
@@ -468,7 +472,9 @@ exchange_new(Double *world, SoupServerMessage *message, gboolean foreign)
   exchange->method = soup_server_message_get_method(message);
   exchange->path = g_strdup(g_uri_get_path(uri));
   exchange->target = query != NULL ? g_strconcat(exchange->path, "?", query, NULL) : g_strdup(exchange->path);
-  exchange->base = g_strdup_printf("%s://%s", g_uri_get_scheme(uri), host != NULL ? host : "127.0.0.1");
+  exchange->base = host != NULL
+                       ? g_strdup_printf("%s://%s", g_uri_get_scheme(uri), host)
+                       : g_strdup_printf("%s://%s:%d", g_uri_get_scheme(uri), g_uri_get_host(uri), g_uri_get_port(uri));
   read_query(exchange, query);
   read_body(exchange);
   return exchange;

@@ -112,10 +112,19 @@ fits(const Fault *fault, const FaultTarget *target)
   return pattern_fits(fault->kind, target->kind) && pattern_fits(fault->path, target->path);
 }
 
+/* Faults that answer in place of the handler: one request gets one answer. */
+static gboolean
+answers(const Fault *fault)
+{
+  static const char *const answering[]
+      = { "status", "throttle", "conflict", "html", "redirect", "expire", "reset", "hang", "body", NULL };
+  return g_strv_contains(answering, json_text_at(fault->spec, "do", ""))
+         && g_str_equal(json_text_at(fault->spec, "when", "before"), "before");
+}
+
 static gboolean
 strikes(Fault *fault)
 {
-  fault->matched++;
   if (fault->matched <= json_int_at(fault->spec, "after", 0))
     return FALSE;
   if (fault->fired >= json_int_at(fault->spec, "times", G_MAXINT64))
@@ -137,10 +146,16 @@ GPtrArray *
 faults_pick(Faults *faults, const FaultTarget *target)
 {
   GPtrArray *picked = g_ptr_array_new_with_free_func(spec_unref);
+  gboolean answered = FALSE;
   for (guint i = 0; i < faults->list->len; i++) {
     Fault *fault = g_ptr_array_index(faults->list, i);
-    if (fits(fault, target) && strikes(fault))
-      g_ptr_array_add(picked, json_incref(fault->spec));
+    if (!fits(fault, target))
+      continue;
+    fault->matched++;
+    if ((answered && answers(fault)) || !strikes(fault))
+      continue;
+    answered |= answers(fault);
+    g_ptr_array_add(picked, json_incref(fault->spec));
   }
   return picked;
 }

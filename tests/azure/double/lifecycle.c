@@ -215,7 +215,8 @@ lifecycle_put(Double *world, const char *id, json_t *body, const GPtrArray *faul
   put.created = present == NULL;
   put.resource = store_body(world, id, body, present);
   json_object_set_new(put.resource->body, "etag", json_text_f("W/\"%08x\"", g_rand_int(world->rand)));
-  resource_set_state(put.resource, done ? "Succeeded" : put.created ? "Creating" : "Updating");
+  const char *during = put.created && kind->says_creating ? "Creating" : "Updating";
+  resource_set_state(put.resource, done ? "Succeeded" : during);
   if (kind->begun != NULL)
     kind->begun(world, put.resource);
   hide_at_first(put.resource, faults);

@@ -13,6 +13,7 @@ void refusal_clear(Refusal *refusal);
 typedef struct {
   const char *type;
   gboolean upper_case_lists;
+  gboolean says_creating; /* while it is made; Network says "Updating" then, too */
   /* Before anything exists. References that do not resolve go to reference_missing(). */
   void (*check)(Double *world, const char *id, json_t *body, Refusal *refusal);
   void (*begun)(Double *world, Resource *resource);

@@ -2,6 +2,7 @@
 #include "machine.h"
 #include "lifecycle.h"
 #include "settings.h"
+#include "token.h"
 #include "views.h"
 #include <string.h>
 
@@ -137,6 +138,7 @@ machine_handle_boot_diagnostics(Exchange *exchange)
 void
 machine_handle_serial_log(Exchange *exchange)
 {
+  token_forbid(exchange, "blob of the boot diagnostics");
   const char *id = exchange_query(exchange, "vm");
   const Resource *vm = id != NULL ? store_find(exchange->world, id) : NULL;
   if (vm == NULL || !g_str_has_suffix(exchange->path, "/serial")) {

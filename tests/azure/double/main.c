@@ -3,11 +3,13 @@
 #include "exchange.h"
 #include <glib-unix.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static struct {
-  int port, foreign_port;
+  int port;
   char *certificate, *key, *rules;
   char **control;
+  gboolean with_parent;
 } options;
 
 static const GOptionEntry entries[]
@@ -18,6 +20,7 @@ static const GOptionEntry entries[]
         { "rules", 0, 0, G_OPTION_ARG_FILENAME, &options.rules, "arm-rules.json", "FILE" },
         { "control", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.control, "A control document to begin with (repeatable)",
           "JSON" },
+        { "with-parent", 0, 0, G_OPTION_ARG_NONE, &options.with_parent, "End when standard input ends", NULL },
         { NULL } };
 
 static SoupServer *
@@ -54,6 +57,8 @@ begin(Double *world, GError **error)
     return FALSE;
   }
   if (options.certificate != NULL) {
+    /* libsoup's server offers h2 only when it is asked in this way, and only over TLS. */
+    g_setenv("SOUP_SERVER_HTTP2", "1", TRUE);
     certificate = g_tls_certificate_new_from_files(options.certificate, options.key, error);
     if (certificate == NULL)
       return FALSE;
@@ -61,7 +66,7 @@ begin(Double *world, GError **error)
   world->server = serve(world, options.port, certificate, &world->port, error);
   if (world->server == NULL)
     return FALSE;
-  world->foreign = serve(world, options.foreign_port, NULL, &world->foreign_port, error);
+  world->foreign = serve(world, 0, NULL, &world->foreign_port, error);
   return world->foreign != NULL;
 }
 
@@ -70,6 +75,13 @@ stop(gpointer loop)
 {
   g_main_loop_quit(loop);
   return G_SOURCE_REMOVE;
+}
+
+static gboolean
+input_ended(int fd, GIOCondition condition, gpointer loop)
+{
+  char byte;
+  return read(fd, &byte, 1) > 0 ? G_SOURCE_CONTINUE : stop(loop);
 }
 
 int
@@ -93,6 +105,8 @@ main(int argc, char **argv)
   fflush(stdout);
   g_unix_signal_add(SIGTERM, stop, loop);
   g_unix_signal_add(SIGINT, stop, loop);
+  if (options.with_parent)
+    g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP, input_ended, loop);
   g_main_loop_run(loop);
   g_object_unref(world.server);
   g_object_unref(world.foreign);

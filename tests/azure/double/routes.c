@@ -17,7 +17,7 @@ typedef struct {
   void (*handle)(Exchange *exchange);
 } Route;
 
-static const Route routes[] = {
+static Route routes[] = {
   { "Token", token_endpoint },
   { "Imds", token_imds },
   { "AppService", token_app_service },
@@ -113,13 +113,27 @@ routes_control(Exchange *exchange)
   return FALSE;
 }
 
+static Route *
+find_route(const char *kind)
+{
+  for (guint i = 0; i < G_N_ELEMENTS(routes); i++) {
+    if (g_pattern_match_simple(routes[i].kind, kind))
+      return &routes[i];
+  }
+  return NULL;
+}
+
 void
 routes_dispatch(Exchange *exchange)
 {
-  for (guint i = 0; i < G_N_ELEMENTS(routes); i++) {
-    if (g_pattern_match_simple(routes[i].kind, exchange->kind)) {
-      routes[i].handle(exchange);
-      return;
-    }
+  static GHashTable *found; /* kind -> Route: 50 patterns a request would be felt */
+  if (found == NULL)
+    found = g_hash_table_new(g_str_hash, g_str_equal);
+  gpointer route = g_hash_table_lookup(found, exchange->kind);
+  if (route == NULL) {
+    route = find_route(exchange->kind);
+    g_hash_table_insert(found, g_strdup(exchange->kind), route);
   }
+  if (route != NULL)
+    ((Route *) route)->handle(exchange);
 }

@@ -27,7 +27,9 @@ rule_new(json_t *operation)
   rule->method = g_strdup(json_text_at(operation, "method", ""));
   rule->version = g_strdup(json_text_at(operation, "version", ""));
   rule->parts = g_strsplit(json_text_at(operation, "path", "/") + 1, "/", -1);
-  for (guint i = 0; rule->parts[i] != NULL; i++)
+  rule->count = g_strv_length(rule->parts);
+  rule->scoped = g_str_equal(rule->parts[0], "{scope}");
+  for (guint i = 0; i < rule->count; i++)
     rule->literals += rule->parts[i][0] != '{';
   rule->segments = json_object_get(operation, "segments");
   rule->query = json_object_get(operation, "query");
@@ -64,18 +66,12 @@ rules_free(Rules *rules)
   g_free(rules);
 }
 
-static gboolean
-is_scope(const char *part)
-{
-  return g_str_equal(part, "{scope}") || g_str_equal(part, "{resourceId}");
-}
-
 /* A scope at the beginning of a template stands for any number of parts. */
 static gboolean
 parts_match(const Rule *rule, char **parts, guint count)
 {
-  guint length = g_strv_length(rule->parts), skip = 0;
-  if (is_scope(rule->parts[0])) {
+  guint length = rule->count, skip = 0;
+  if (rule->scoped) {
     if (count < length)
       return FALSE;
     skip = count - length;
@@ -94,10 +90,10 @@ static GHashTable *
 read_segments(const Rule *rule, char **parts, guint count)
 {
   GHashTable *segments = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-  guint skip = is_scope(rule->parts[0]) ? count - g_strv_length(rule->parts) : 0;
+  guint skip = rule->scoped ? count - rule->count : 0;
   for (guint i = 0; rule->parts[i] != NULL; i++) {
     const char *part = rule->parts[i];
-    if (part[0] != '{' || is_scope(part))
+    if (part[0] != '{' || (i == 0 && rule->scoped))
       continue;
     char *value = g_uri_unescape_string(parts[i + skip], NULL);
     g_hash_table_insert(segments, g_strndup(part + 1, strlen(part) - 2), value != NULL ? value : g_strdup(""));

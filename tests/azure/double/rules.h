@@ -6,7 +6,8 @@ typedef struct {
   char *id; /* operationId: "VirtualMachines_CreateOrUpdate" */
   char *method, *version;
   char **parts; /* of the path template, without the empty first one */
-  guint literals;
+  guint count, literals;
+  gboolean scoped;          /* the first part stands for any number of parts */
   json_t *segments, *query; /* borrowed from the file: name -> rules */
   json_t *body;             /* borrowed: {"required", "schema"}; NULL = the operation takes none */
 } Rule;

@@ -4,7 +4,8 @@
 
 static const char defaults[]
     = "{"
-      "\"latency_ms\": 0, \"page_size\": 500, \"retry_after\": 1, \"poll_retry_after\": 1, \"nic_reserve_s\": 180,"
+      "\"latency_ms\": 0, \"page_size\": 500, \"empty_first_page\": false, \"retry_after\": 1, \"poll_retry_after\": "
+      "1, \"nic_reserve_s\": 180,"
       "\"duration_ms\": {\"create\": 50, \"create.virtualMachines\": 500, \"delete\": 50, \"delete.virtualMachines\": "
       "300,"
       "  \"delete.resourceGroups\": 300, \"power\": 200, \"runCommand\": 100, \"tags\": 50, \"register\": 200},"

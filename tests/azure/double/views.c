@@ -94,13 +94,15 @@ view_page(Exchange *exchange, json_t *items)
   Double *world = exchange->world;
   size_t start = GPOINTER_TO_SIZE(g_hash_table_lookup(world->links, exchange->target));
   size_t size = (size_t) json_int_at(world->settings, "page_size", 500), total = json_array_size(items);
-  size_t end = size == 0 ? start : MIN(total, start + size);
+  gboolean empty
+      = json_true_at(world->settings, "empty_first_page") && !g_hash_table_contains(world->links, exchange->target);
+  size_t end = empty ? start : MIN(total, start + MAX(size, 1));
   json_t *page = json_array();
   for (size_t i = start; i < end; i++)
     json_array_append(page, json_array_get(items, i));
   json_decref(items);
   json_t *body = json_pack("{s:o}", "value", page);
-  if (end < total) {
+  if (end < total || empty) {
     char *target = next_target(exchange, end);
     json_object_set_new(body, "nextLink", json_text_f("%s%s", exchange->base, target));
     g_hash_table_insert(world->links, target, GSIZE_TO_POINTER(end));
