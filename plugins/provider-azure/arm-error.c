@@ -338,7 +338,7 @@ sentence_of(const Finding *best, int status, const AzlinHttpReply *http)
   while (length > 0 && (message[length - 1] == '.' || message[length - 1] == ' ') && !g_str_has_suffix(message, "..."))
     message[--length] = '\0';
   GString *text = g_string_new(length > 0 ? message : fallback);
-  if (*code != '\0' && strstr(text->str, code) == NULL) {
+  if (*code != '\0' && (length == 0 || strstr(message, code) == NULL)) {
     g_string_prepend(text, ": ");
     g_string_prepend(text, code);
   }
