@@ -383,6 +383,9 @@ run(Exchange *exchange)
   gboolean next_page = g_hash_table_contains(exchange->world->links, exchange->target);
   if (g_str_equal(exchange->kind, "unknown") || (exchange->rule != NULL && !next_page))
     check_official(exchange);
+  SoupMessageHeaders *headers = soup_server_message_get_request_headers(exchange->message);
+  if (!is_open(exchange) && soup_message_headers_get_one(headers, "x-ms-client-request-id") == NULL)
+    journal_without_id(exchange->world);
   guint early = budget_arrive(exchange->world, exchange->method, exchange->target, exchange->subscription);
   if (early > 0) {
     json_decref(g_steal_pointer(&exchange->answer));
