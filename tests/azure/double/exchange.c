@@ -512,7 +512,10 @@ exchange_receive(SoupServer *server, SoupServerMessage *message, const char *pat
     exchange_free(exchange);
     return;
   }
-  exchange->record = request_ref(journal_request(world, exchange->method, exchange->target));
+  g_autofree char *url = g_strconcat(exchange->foreign ? exchange->base : "", exchange->target, NULL);
+  exchange->record = request_ref(journal_request(world, exchange->method, url));
+  if (strstr(url, TOKEN_BEGINNING) != NULL)
+    journal_leak(world, "a URL", exchange->target);
   classify(exchange);
   if (faults_find(exchange->faults, "hang", "before") != NULL) {
     let_hang(exchange);
