@@ -158,10 +158,9 @@ refuse(Call *call)
 {
   const AzlinHostApi *api = call->azure->api;
   AzlinOp *child = api->op_new(call->op, call->name, 0, on_refused, call);
-  api->op_fail(child, g_error_new(AZLIN_ERROR, AZLIN_ERROR_CONFIG,
-                                  "Azure names an address that is not its own, or over 8 KiB long, for %s; nothing was "
-                                  "sent there",
-                                  call->name));
+  api->op_fail(child, g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_CONFIG,
+                                          "Azure's answer names an address to go on at that is not its own, or is over "
+                                          "8 KiB long; nothing was sent there"));
 }
 
 static GBytes *

@@ -2,6 +2,7 @@
 #include "remove.h"
 #include "arm.h"
 #include "deployment.h"
+#include <string.h>
 
 #define MAX_ROUNDS 6
 #define PAUSE_MS 3000
@@ -181,7 +182,8 @@ listed(const ArmReply *reply, gpointer data)
 static void
 list_rest(Removal *removal)
 {
-  g_autofree char *path = g_strconcat(removal->names->group, "/resources", NULL);
+  const char *vm = removal->names->vm;
+  g_autofree char *path = g_strdup_printf("%.*s/resources", (int) (strstr(vm, "/providers/") - vm), vm);
   arm_list(removal->azure, removal->op, path, ARM_RESOURCES, listed, removal);
 }
 
