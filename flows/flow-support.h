@@ -31,8 +31,8 @@ const AzlinVm *az_stored_require(const AzStored *stored, AzEngine *engine, const
  */
 
 /* Places of records ([bricks] context): all read the first; a write ends with the result of the first, and the others
- * are written beside the job's further work once that has succeeded. That one of them lags behind is a warning, never an
- * error: `azlin regions refresh` brings it up to date. */
+ * are written beside the job's further work once that has succeeded. That one of them lags behind is a warning, never
+ * an error: `azlin regions refresh` brings it up to date. */
 void az_flow_list(AzEngine *engine, AzlinOp *parent, AzlinDone done, gpointer data); /* op_vms, as stored */
 void az_flow_put(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data);
 /* Puts as many of `vms`, from the first on, as this context takes in one write: returns how many. */
