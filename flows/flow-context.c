@@ -182,8 +182,7 @@ follow_one(Write *write, const char *place, AzlinOp *first)
   gboolean hurry = az_op_priority(first) == AZ_PRIORITY_FAILOVER;
   Follow *follow = g_new(Follow, 1);
   *follow = (Follow){ g_rc_box_acquire(write), g_strdup(place) };
-  AzlinOp *op
-      = az_op_new_detached(first, place, hurry ? FOLLOW_FAILOVER_MS : FOLLOW_MS, on_followed, follow);
+  AzlinOp *op = az_op_new_detached(first, place, hurry ? FOLLOW_FAILOVER_MS : FOLLOW_MS, on_followed, follow);
   const AzlinContext *context = az_engine_lookup(write->engine, AZLIN_KIND_CONTEXT, place, &self, &error);
   if (context)
     call_place(context, self, write, op);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define MAX_HOST 255
+#define LOCATE_MS 60000
 
 typedef struct {
   AzJob *job;
@@ -178,6 +179,30 @@ no_machine(const char *region, const GError *cause)
   return error;
 }
 
+/* The key that the user gives goes before the one that a provider remembers. */
+static void
+check_found(Add *add)
+{
+  const char *key = az_job_arg_string(add->job, "host-key");
+  if (key)
+    az_vm_set(&add->vm->host_key, key);
+  add->vm->is_primary = FALSE;
+  az_job_message(add->job, "ok", NULL, "Found %s", add->vm->vm_name);
+  az_flow_health(az_job_engine(add->job), az_job_root(add->job), add->vm, on_health, add);
+}
+
+/* A provider may list machines without their addresses, and tell the address of the one that is asked for. */
+static void
+on_located(AzlinOp *op, gpointer data)
+{
+  Add *add = data;
+  if (az_op_cancelled(az_job_root(add->job)))
+    return;
+  if (az_op_vm(op) && az_op_vm(op)->public_ip)
+    az_vm_set(&add->vm->public_ip, az_op_vm(op)->public_ip);
+  check_found(add);
+}
+
 static void
 on_looked_up(AzlinOp *op, gpointer data)
 {
@@ -196,9 +221,10 @@ on_looked_up(AzlinOp *op, gpointer data)
     az_job_fail(job, no_machine(region, az_op_error(op)));
     return;
   }
-  add->vm->is_primary = FALSE;
-  az_job_message(job, "ok", NULL, "Found %s", add->vm->vm_name);
-  az_flow_health(az_job_engine(job), az_job_root(job), add->vm, on_health, add);
+  if (add->vm->public_ip && *add->vm->public_ip)
+    check_found(add);
+  else
+    az_flow_vm_get(az_job_engine(job), az_job_root(job), add->vm, LOCATE_MS, on_located, add);
 }
 
 static void

@@ -62,9 +62,24 @@ az_drift_to_variant(GPtrArray *list)
   return g_variant_builder_end(&all);
 }
 
+/* Of whole machines: here and there, or only in one place. */
+static char *
+machine_text(const AzDrift *drift, gboolean dry)
+{
+  if (!drift->cloud)
+    return g_strdup_printf("the provider does not know %s any more", drift->record);
+  if (drift->action == AZ_DRIFT_RECORD)
+    return g_strdup_printf("%s %s on record", drift->cloud, dry ? "would go" : "goes");
+  if (!drift->record)
+    return g_strdup_printf("%s has azlin's tags, but is not on record here", drift->cloud);
+  return g_strdup_printf("%s has azlin's tags, but %s is on record here", drift->cloud, drift->record);
+}
+
 char *
 az_drift_text(const AzDrift *drift, gboolean dry)
 {
+  if (g_str_equal(drift->field, "machine"))
+    return machine_text(drift, dry);
   const char *record = drift->record ? drift->record : "nothing";
   const char *cloud = drift->cloud ? drift->cloud : "nothing";
   switch (drift->action) {

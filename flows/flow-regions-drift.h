@@ -32,7 +32,7 @@ void az_drift_machine(GPtrArray *list, const AzlinVm *record, const AzlinVm *clo
 void az_drift_tags(GPtrArray *list, const AzlinVm *cloud, const AzlinVm *record, const char *primary, guint64 epoch,
                    gboolean allowed);
 
-typedef struct { /* a machine whose tags say that it is primary */
+typedef struct {     /* a machine whose tags say that it is primary */
   const AzlinVm *vm; /* borrowed */
   guint64 epoch;
   const char *disbelief; /* why nobody believes it, or NULL */

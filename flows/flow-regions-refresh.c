@@ -185,7 +185,8 @@ write_all(Refresh *refresh)
   for (guint i = 0; i < refresh->drift->len; i++) {
     const AzDrift *drift = g_ptr_array_index(refresh->drift, i);
     g_autofree char *text = az_drift_text(drift, refresh->dry);
-    az_job_message(refresh->job, "warn", NULL, "%s: %s", drift->region, text);
+    gboolean new = drift->action == AZ_DRIFT_RECORD && !drift->record;
+    az_job_message(refresh->job, new ? "ok" : "warn", NULL, "%s: %s", drift->region, text);
   }
   if (!refresh->dry) {
     write_next(refresh);
@@ -339,7 +340,6 @@ lost(Refresh *refresh, const AzlinVm *vm, const GError *error)
     return;
   }
   az_drift_add(refresh->drift, vm->region, "machine", vm->vm_name, NULL, AZ_DRIFT_SHOWN);
-  az_job_message(refresh->job, "warn", NULL, "%s: the provider does not know %s any more", vm->region, vm->vm_name);
   az_job_message(refresh->job, "hint", NULL, "To take it out: azlin regions remove %s", vm->region);
 }
 
@@ -387,7 +387,8 @@ show_unknown(Refresh *refresh)
     az_drift_add(refresh->drift, vm->region, "machine", known ? known->vm_name : NULL, vm->vm_name, AZ_DRIFT_SHOWN);
   }
   if (unknown > 0)
-    az_job_message(refresh->job, "hint", NULL, "To put machines on record that have none: azlin regions refresh --rebuild");
+    az_job_message(refresh->job, "hint", NULL,
+                   "To put machines on record that have none: azlin regions refresh --rebuild");
 }
 
 static void
@@ -417,11 +418,12 @@ rebuilt(Refresh *refresh, const AzlinVm *machine, const AzlinVm *cloud)
   if (vm->created_at == 0)
     vm->created_at = az_time_from_string(az_tag_of(vm, AZLIN_TAG_CREATED));
   g_ptr_array_add(refresh->puts, vm);
-  if (known)
-    compare(refresh, known, cloud);
-  else
+  if (!known) {
     az_drift_add(refresh->drift, machine->region, "machine", NULL, machine->vm_name, AZ_DRIFT_RECORD);
+    return;
+  }
   az_job_message(refresh->job, "ok", NULL, "%s: %s", machine->region, machine->vm_name);
+  compare(refresh, known, cloud);
 }
 
 static void

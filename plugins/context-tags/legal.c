@@ -79,7 +79,7 @@ tags_may_set(GVariant *tags, GVariant *set, GError **error)
   }
   if (count <= TAG_MAX_COUNT)
     return TRUE;
-  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE,
-              "the machine would have %" G_GSIZE_FORMAT " tags; it may have %d", count, TAG_MAX_COUNT);
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "the machine would have %" G_GSIZE_FORMAT " tags; it may have %d",
+              count, TAG_MAX_COUNT);
   return FALSE;
 }

@@ -166,10 +166,11 @@ on_cloud(AzlinOp *op, gpointer data)
   }
   g_autoptr(Reading) reading = reading_new(move->tags, vms, n);
   if (strcmp(reading->primary, move->from) != 0 || reading->epoch != move->epoch) {
-    move_end(move, g_error_new(AZLIN_ERROR, AZLIN_ERROR_FENCED,
-                               "the primary is %s at epoch %" G_GUINT64_FORMAT ", no longer %s at epoch %" G_GUINT64_FORMAT,
-                               *reading->primary != '\0' ? reading->primary : "none", reading->epoch,
-                               *move->from != '\0' ? move->from : "none", move->epoch));
+    move_end(move,
+             g_error_new(AZLIN_ERROR, AZLIN_ERROR_FENCED,
+                         "the primary is %s at epoch %" G_GUINT64_FORMAT ", no longer %s at epoch %" G_GUINT64_FORMAT,
+                         *reading->primary != '\0' ? reading->primary : "none", reading->epoch,
+                         *move->from != '\0' ? move->from : "none", move->epoch));
     return;
   }
   move->vms = g_ptr_array_ref(reading->vms);

@@ -21,16 +21,16 @@ void tags_write(Tags *tags, AzlinOp *parent, const AzlinVm *vm, GVariant *set, c
 /* Region and created_at, as far as its tags do not say them yet: who made the machine knows best when; floating. */
 GVariant *tags_missing(const AzlinVm *vm);
 GVariant *tags_of_move(Tags *tags, const AzlinVm *vm, guint64 epoch); /* the same, and that it is primary; floating */
-extern const char *const tags_of_primary[];                        /* names that only a primary has */
-extern const char *const tags_of_place[];                          /* names that a region has that is on record */
+extern const char *const tags_of_primary[];                           /* names that only a primary has */
+extern const char *const tags_of_place[];                             /* names that a region has that is on record */
 
 /* ---- read.c: what the machines say ---- */
 
 /* The machines that the selected provider lists and that carry azlin:region, at most one for each region; a claim to be
  * primary counts when it stands alone at the highest epoch. */
 typedef struct {
-  GPtrArray *vms; /* of AzlinVm, primary first, then by region */
-  guint64 epoch;  /* the highest that a claim names; 0 = none */
+  GPtrArray *vms;      /* of AzlinVm, primary first, then by region */
+  guint64 epoch;       /* the highest that a claim names; 0 = none */
   const char *primary; /* "" = none; borrowed from vms */
 } Reading;
 /* Takes over nothing. `machines`: AzlinVm, as the provider gave them. */

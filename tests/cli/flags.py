@@ -57,8 +57,9 @@ def rows():
               hides="exit 2", setup=three)
     yield Row("regions set-primary", "region", "regions set-primary", "regions set-primary --region westus2", shows="Primary region: westus2",
               setup=three)
-    yield Row("regions refresh", "rebuild", "regions refresh", "regions refresh --rebuild", shows="vm-westus2",
+    yield Row("regions refresh", "rebuild", "regions refresh", "regions refresh --rebuild", shows="vm-westus2 goes on record",
               setup=three + ["regions remove westus2"])
+    yield Row("regions refresh", "dry-run", "regions refresh", "regions refresh --dry-run", shows="Nothing was changed", setup=three)
 
     yield Row("vm status", "region", "vm status", "vm status --region westus2", shows="vm-westus2 in westus2 is running", setup=three)
     for verb, after in (("start", "running"), ("restart", "running"), ("stop", "stopped"), ("deallocate", "deallocated"),

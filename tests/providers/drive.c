@@ -110,6 +110,26 @@ recover(Drive *drive, AzlinOp *op)
   brick->recover(self, drive->words[2], facts, op);
 }
 
+/* NAME=VALUE is set, -NAME is taken away. */
+static void
+tag(Drive *drive, const AzlinVm *vm, AzlinOp *op)
+{
+  GVariantBuilder set;
+  g_autoptr(GPtrArray) unset = g_ptr_array_new();
+  g_variant_builder_init(&set, G_VARIANT_TYPE("a{ss}"));
+  for (char **word = drive->words + 2; *word != NULL; word++) {
+    char *equals = strchr(*word, '=');
+    if (equals == NULL) {
+      g_ptr_array_add(unset, *word + 1);
+      continue;
+    }
+    *equals = '\0';
+    g_variant_builder_add(&set, "{ss}", *word, equals + 1);
+  }
+  g_ptr_array_add(unset, NULL);
+  drive->provider->vm_tag(drive->self, vm, g_variant_builder_end(&set), (const char *const *) unset->pdata, op);
+}
+
 static void
 run_exec(Drive *drive, const AzlinVm *vm, AzlinOp *op)
 {
@@ -140,6 +160,8 @@ start(Drive *drive, AzlinOp *op)
     drive->provider->vm_power(drive->self, &vm, power_from(words[2]), op);
   else if (strcmp(words[0], "restart") == 0)
     drive->provider->vm_restart(drive->self, &vm, op);
+  else if (strcmp(words[0], "tag") == 0)
+    tag(drive, &vm, op);
   else if (strcmp(words[0], "exec") == 0)
     run_exec(drive, &vm, op);
   else if (strcmp(words[0], "probe") == 0)
@@ -165,8 +187,8 @@ print_journal(AzEngine *engine)
 }
 
 /* drive HOME PROVIDER create NAME REGION USER KEY | get NAME [ID] | power NAME STATE | restart NAME | delete NAME [ID]
- * | list | exec NAME ARGV... | probe NAME [WITNESS REGION] | recover BRICK WHAT NAME [STATE] | journal; the
- * configuration is $AZLIN_CONFIG. */
+ * | tag NAME TAG=VALUE... -TAG... | list | exec NAME ARGV... | probe NAME [WITNESS REGION] | recover BRICK WHAT NAME
+ * [STATE] | journal; the configuration is $AZLIN_CONFIG. */
 int
 main(int argc, char **argv)
 {

@@ -128,6 +128,7 @@ def test_create_enter_delete():
         vm = cloud.create("alpha")
         assert vm["power"] == "running" and vm["public_ip"].startswith("127.") and vm["ssh_port"] >= 1024, vm
         assert vm["provider"] == "local" and vm["region"] == "eastus" and vm["resource_group"] == "rg", vm
+        assert vm["tags"].pop("azlin:managed") == "true" and vm["tags"].pop("azlin:op"), vm
         assert vm["tags"] == {"made by": "drive=1", "äöü": ""}, vm
         assert cloud.ssh(vm, "id -un; echo ~; hostname").split() == ["azureuser", "/home/azureuser", "alpha"]
         for tool in ["rsync", "ssh", "ssh-keyscan", "ssh-keygen", "sh"]:

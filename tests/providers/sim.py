@@ -162,6 +162,20 @@ def test_power_is_intent():
         sim.fails(NOT_FOUND, "power", "a", "running")
 
 
+def test_tags_are_merged():
+    with Sim("tag b fail permission\n") as sim:
+        vm = sim.create("a")
+        assert vm["tags"]["azlin:managed"] == "true" and vm["tags"]["azlin:op"], vm
+        sim.ok("tag", "a", "MADE BY=us", "new=1", "-äöü")
+        tags = sim.ok("get", "a")["tags"]
+        assert tags["MADE BY"] == "us" and tags["new"] == "1" and "made by" not in tags and "äöü" not in tags, tags
+        assert tags["azlin:managed"] == "true", tags
+        sim.create("b", "westus2")
+        sim.fails(PERMISSION, "tag", "b", "new=1")
+        assert "new" not in sim.ok("get", "b")["tags"]
+        sim.fails(NOT_FOUND, "tag", "nobody", "new=1")
+
+
 def test_probes_by_vantage():
     with Sim() as sim:
         sim.create("a")
