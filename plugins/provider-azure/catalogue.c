@@ -1,6 +1,7 @@
 /* Sizes and quotas of regions as Azure lists them, read once in this process for a while, many regions side by side. */
 #include "catalogue.h"
 #include "arm.h"
+#include "elements.h"
 
 #define FRESH_S 120    /* quotas change with each machine, also of others */
 #define SIDE_BY_SIDE 8 /* a list of sizes may have megabytes: so many are held at once */
@@ -34,10 +35,9 @@ typedef struct { /* one region of it: two lists, each page by page */
   guint lists;
 } Reading;
 
-typedef void (*TakePage)(CapacityRegion *region, const json_t *elements);
 typedef struct {
   Reading *reading;
-  TakePage take;
+  ElementsTake take;
   guint pages;
 } List;
 
@@ -130,13 +130,26 @@ list_ended(List *list)
   start_next(batch);
 }
 
+/* Messages of errors carry their next steps behind a control character; a note has room for one sentence. */
 static void
 fail_list(List *list, const char *why)
 {
   Reading *reading = list->reading;
+  gsize length = 0;
+  while ((guchar) why[length] >= ' ')
+    length++;
   if (!reading->error)
-    reading->error = g_strdup(why);
+    reading->error = g_strndup(why, length);
   list_ended(list);
+}
+
+static gboolean
+take_page(List *list, const AzlinHttpReply *http, char **ret_more)
+{
+  gsize length = 0;
+  const char *text = http->body ? g_bytes_get_data(http->body, &length) : NULL;
+  *ret_more = NULL;
+  return text && elements_each(text, length, list->take, list->reading->region, ret_more);
 }
 
 static void
@@ -145,14 +158,12 @@ on_page(const ArmReply *reply, gpointer data)
   List *list = data;
   Reading *reading = list->reading;
   Batch *batch = reading->batch;
-  const json_t *elements = json_object_get(reply->body, "value");
-  const char *more = json_string_value(json_object_get(reply->body, "nextLink"));
-  if (reply->error || !json_is_array(elements)) {
+  g_autofree char *more = NULL;
+  if (reply->error || !take_page(list, reply->http, &more)) {
     fail_list(list, reply->error ? reply->error->message : "Azure's answer is no list");
     return;
   }
-  list->take(reading->region, elements);
-  if (!more || !*more || reading->error || batch->azure->api->op_cancelled(batch->op)) {
+  if (!more || reading->error || batch->azure->api->op_cancelled(batch->op)) {
     list_ended(list);
     return;
   }
@@ -160,15 +171,15 @@ on_page(const ArmReply *reply, gpointer data)
     fail_list(list, "Azure's list does not end");
     return;
   }
-  const ArmCall call = { .method = "GET", .path = more };
+  const ArmCall call = { .method = "GET", .path = more, .raw = TRUE };
   arm_call(batch->azure, batch->op, &call, on_page, list);
 }
 
 static void
-read_list(Reading *reading, const char *path, const char *version, TakePage take)
+read_list(Reading *reading, const char *path, const char *version, ElementsTake take)
 {
   List *list = g_new0(List, 1);
-  const ArmCall call = { .method = "GET", .path = path, .version = version };
+  const ArmCall call = { .method = "GET", .path = path, .version = version, .raw = TRUE };
   *list = (List){ .reading = reading, .take = take };
   arm_call(reading->batch->azure, reading->batch->op, &call, on_page, list);
 }
@@ -186,8 +197,8 @@ read_region(Batch *batch, const char *name)
                                             azure->subscription, escaped);
   *reading = (Reading){ .batch = batch, .region = capacity_region_new(name, catalogue_of(azure)->names), .lists = 2 };
   batch->running++;
-  read_list(reading, sizes, ARM_SKUS, capacity_region_add_sizes);
-  read_list(reading, usages, ARM_COMPUTE, capacity_region_add_usages);
+  read_list(reading, sizes, ARM_SKUS, capacity_region_add_size);
+  read_list(reading, usages, ARM_COMPUTE, capacity_region_add_usage);
 }
 
 /* ---- many ---- */
