@@ -66,7 +66,20 @@ skip_value(Cursor *cursor)
 }
 
 static gboolean
-take_elements(Cursor *cursor, ElementsTake take, gpointer data)
+take_element(const char *text, gsize length, ElementsWant want, ElementsTake take, gpointer data)
+{
+  if (want && !want(text, length, data))
+    return TRUE;
+  json_t *element = json_loadb(text, length, JSON_DECODE_ANY, NULL);
+  if (!element)
+    return FALSE;
+  take(element, data);
+  json_decref(element);
+  return TRUE;
+}
+
+static gboolean
+take_elements(Cursor *cursor, ElementsWant want, ElementsTake take, gpointer data)
 {
   if (!accept(cursor, '['))
     return FALSE;
@@ -75,12 +88,8 @@ take_elements(Cursor *cursor, ElementsTake take, gpointer data)
   do {
     skip_space(cursor);
     const char *start = cursor->at;
-    json_t *element
-        = skip_value(cursor) ? json_loadb(start, (gsize) (cursor->at - start), JSON_DECODE_ANY, NULL) : NULL;
-    if (!element)
+    if (!skip_value(cursor) || !take_element(start, (gsize) (cursor->at - start), want, take, data))
       return FALSE;
-    take(element, data);
-    json_decref(element);
   } while (accept(cursor, ','));
   return accept(cursor, ']');
 }
@@ -106,7 +115,7 @@ is_key(const char *key, gsize length, const char *name)
 }
 
 gboolean
-elements_each(const char *text, gsize length, ElementsTake take, gpointer data, char **ret_next)
+elements_each(const char *text, gsize length, ElementsWant want, ElementsTake take, gpointer data, char **ret_next)
 {
   Cursor cursor = { .at = text, .end = text + length };
   gboolean found = FALSE, good;
@@ -122,11 +131,24 @@ elements_each(const char *text, gsize length, ElementsTake take, gpointer data, 
     if (!accept(&cursor, ':'))
       return FALSE;
     if (is_key(key, letters, "value") && !found)
-      good = found = take_elements(&cursor, take, data);
+      good = found = take_elements(&cursor, want, take, data);
     else if (is_key(key, letters, "nextLink"))
       good = take_link(&cursor, ret_next);
     else
       good = skip_value(&cursor);
   } while (good && accept(&cursor, ','));
   return good && found && accept(&cursor, '}');
+}
+
+gboolean
+elements_holds(const char *text, gsize length, const char *word)
+{
+  gsize size = strlen(word);
+  const char *at = text, *end = text + length;
+  while ((at = memchr(at, '"', (gsize) (end - at))) && (gsize) (end - at) >= size + 2) {
+    at++;
+    if (at[size] == '"' && g_ascii_strncasecmp(at, word, size) == 0)
+      return TRUE;
+  }
+  return FALSE;
 }

@@ -105,10 +105,17 @@ on_ready(Azure *azure, const GError *error, gpointer data)
     azure->api->op_fail(op, g_error_copy(error));
     return;
   }
-  g_autofree const char **regions = g_new0(const char *, preflight->machines->len + 1);
-  for (guint i = 0; i < preflight->machines->len; i++)
-    regions[i] = ((const Machine *) g_ptr_array_index(preflight->machines, i))->region;
-  catalogue_read(azure, op, regions, on_read, preflight);
+  g_autoptr(GPtrArray) regions = g_ptr_array_new(), sizes = g_ptr_array_new();
+  for (guint i = 0; i < preflight->machines->len; i++) {
+    const Machine *machine = g_ptr_array_index(preflight->machines, i);
+    g_ptr_array_add(regions, machine->region);
+    if (!g_ptr_array_find_with_equal_func(sizes, machine->vm_size, g_str_equal, NULL))
+      g_ptr_array_add(sizes, machine->vm_size);
+  }
+  g_ptr_array_add(regions, NULL);
+  g_ptr_array_add(sizes, NULL);
+  catalogue_read(azure, op, (const char *const *) regions->pdata, (const char *const *) sizes->pdata, on_read,
+                 preflight);
 }
 
 void
@@ -246,7 +253,7 @@ read_more(Search *search)
   if (!some[0] || search->found >= OTHER_REGIONS)
     search_end(search, NULL);
   else
-    catalogue_read(search->azure, search->op, some, on_regions_read, search);
+    catalogue_read(search->azure, search->op, some, NULL, on_regions_read, search);
 }
 
 static void
@@ -286,7 +293,7 @@ on_search_ready(Azure *azure, const GError *error, gpointer data)
   if (error)
     search_end(search, error);
   else
-    catalogue_read(azure, search->op, home, on_home_read, search);
+    catalogue_read(azure, search->op, home, NULL, on_home_read, search);
 }
 
 void

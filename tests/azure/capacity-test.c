@@ -76,7 +76,7 @@ add_all(CapacityRegion *region, const char *elements, ElementsTake take)
 {
   g_autofree char *next = NULL;
   g_autofree char *page = g_strdup_printf("{\"nextLink\": null, \"value\" : %s}", elements);
-  g_assert_true(elements_each(page, strlen(page), take, region, &next));
+  g_assert_true(elements_each(page, strlen(page), NULL, take, region, &next));
   g_assert_null(next);
 }
 
@@ -406,10 +406,30 @@ test_elements(void)
     guint sum = 0;
     g_autofree char *next = NULL;
     g_autofree char *copy = g_memdup2(rows[i].text, strlen(rows[i].text)); /* so that a step too far is seen */
-    gboolean good = elements_each(copy, strlen(rows[i].text), count_numbers, &sum, &next);
+    gboolean good = elements_each(copy, strlen(rows[i].text), NULL, count_numbers, &sum, &next);
     if (good != rows[i].good || sum != rows[i].sum || (good && g_strcmp0(next, rows[i].next) != 0))
       g_error("row %zu, %s: %d, %u, %s", i, rows[i].text, good, sum, next);
   }
+}
+
+static gboolean
+wants_b2s(const char *text, gsize length, gpointer data)
+{
+  return elements_holds(text, length, "standard_B2S");
+}
+
+static void
+test_wanted_elements(void)
+{
+  Fixture fixture;
+  g_autofree char *next = NULL, *page = g_strdup_printf("{\"value\":%s}", SIZES);
+  fixture_open(&fixture, "[]", "[]");
+  g_assert_true(elements_each(page, strlen(page), wants_b2s, capacity_region_add_size, fixture.region, &next));
+  g_assert_cmpuint(fixture.region->sizes->len, ==, 1);
+  g_assert_nonnull(capacity_region_find(fixture.region, "Standard_B2s"));
+  g_assert_true(elements_holds("\"a\"", 3, "A"));
+  g_assert_false(elements_holds("\"ab\"", 4, "a") || elements_holds("\"a", 2, "a") || elements_holds("", 0, "a"));
+  fixture_close(&fixture);
 }
 
 /* Bytes of a page changed, and pages cut anywhere: taken or refused, never more. */
@@ -427,7 +447,7 @@ test_broken_pages(void)
     for (guint j = 0; i % 2 && j < 3; j++)
       copy[g_test_rand_int_range(0, (gint32) cut)] = "\"\\{}[],:0\x01"[g_test_rand_int_range(0, 10)];
     fixture_open(&fixture, "[]", "[]");
-    refused += !elements_each(copy, cut, capacity_region_add_size, fixture.region, &next);
+    refused += !elements_each(copy, cut, NULL, capacity_region_add_size, fixture.region, &next);
     fixture_close(&fixture);
   }
   g_assert_cmpuint(refused, >, 1500);
@@ -465,6 +485,7 @@ main(int argc, char **argv)
   g_test_add_func("/capacity/other-zones", test_other_zones);
   g_test_add_func("/capacity/order-of-regions", test_order_of_regions);
   g_test_add_func("/capacity/elements", test_elements);
+  g_test_add_func("/capacity/wanted-elements", test_wanted_elements);
   g_test_add_func("/capacity/broken-pages", test_broken_pages);
   g_test_add_func("/capacity/memory-of-many-regions", test_memory_of_many_regions);
   return g_test_run();
