@@ -82,7 +82,7 @@ on_alternatives(AzlinOp *op, gpointer data)
 {
   g_autofree Question *question = data;
   AzDeployTarget *target = question->target;
-  GVariant *places = az_op_variant(op);
+  GVariant *places = az_op_error(op) ? NULL : az_op_variant(op);
   if (az_op_cancelled(target->deploy->root))
     return;
   target->places = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref);
