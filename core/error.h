@@ -14,7 +14,11 @@ GVariant *az_error_to_variant(const GError *error, const char *context);
 int az_error_exit_code(const GError *error);
 /* Adds one suggested next step to the error; az_error_to_variant() puts these before the table's own. */
 void az_error_add_step(GError *error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* The same in front of those that it has. */
+void az_error_add_first_step(GError *error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* The message without the steps that az_error_add_step() attached. Owned. */
 char *az_error_message(const GError *error);
+/* The same for the text of an error that passed through a brick. Owned. */
+char *az_error_plain_text(const char *text);
 /* Every row of the table, for docs/errors.md: code name order, a{sv} each (type, retries, exit_code, steps). */
 GVariant *az_error_table(void);

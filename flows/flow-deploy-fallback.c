@@ -105,19 +105,27 @@ az_deploy_find_places(AzDeployTarget *target, void (*then)(AzDeployTarget *targe
                        on_alternatives, question);
 }
 
-/* One in the same region and one in another, where there are both. */
+static char *
+first_place(const AzDeployTarget *target, gboolean here)
+{
+  for (guint i = 0; i < target->places->len; i++) {
+    Place place = place_of(g_ptr_array_index(target->places, i));
+    if (g_str_equal(place.region, target->region) == here)
+      return place_text(&place);
+  }
+  return NULL;
+}
+
+/* One in the same region and one in another, where there are both: before all general advice, since they were checked.
+ */
 void
 az_deploy_suggest(AzDeployTarget *target)
 {
-  gboolean here = FALSE, elsewhere = FALSE;
-  for (guint i = 0; i < target->places->len; i++) {
-    Place place = place_of(g_ptr_array_index(target->places, i));
-    gboolean *said = g_str_equal(place.region, target->region) ? &here : &elsewhere;
-    g_autofree char *text = place_text(&place);
-    if (!*said)
-      az_error_add_step(target->error, "%s (checked)", text);
-    *said = TRUE;
-  }
+  g_autofree char *here = first_place(target, TRUE), *elsewhere = first_place(target, FALSE);
+  if (elsewhere)
+    az_error_add_first_step(target->error, "%s (checked)", elsewhere);
+  if (here)
+    az_error_add_first_step(target->error, "%s (checked)", here);
 }
 
 /* ---- moving ---- */
@@ -178,12 +186,13 @@ no_place_left(AzDeployTarget *target)
   g_autofree char **inside = az_config_fallback_regions(az_engine_config(target->deploy->engine), target->asked);
   target->held_back = *inside == NULL;
   if (target->moves == AZ_DEPLOY_MAX_MOVES)
-    az_error_add_step(target->error, "another size or region by hand: %d places were tried", AZ_DEPLOY_MAX_MOVES);
+    az_error_add_first_step(target->error, "another size or region by hand: %d places were tried", AZ_DEPLOY_MAX_MOVES);
   else if (target->held_back)
-    az_error_add_step(target->error, "another region: [policy] allowed-fallback holds no set with %s", target->asked);
+    az_error_add_first_step(target->error, "another region: [policy] allowed-fallback holds no set with %s",
+                            target->asked);
   else
-    az_error_add_step(target->error, "a wider set for %s in [policy] allowed-fallback: nothing else in it fits",
-                      target->asked);
+    az_error_add_first_step(target->error, "a wider set for %s in [policy] allowed-fallback: nothing else in it fits",
+                            target->asked);
 }
 
 gboolean

@@ -125,7 +125,9 @@ def test_allocation_fails_without_the_flag():
         result, r = cloud.deploy("westeurope", code=2)
         failed = result["failed"][0]
         assert {a["region"] for a in failed["attempts"]} == {"westeurope"} and len(failed["attempts"]) == 3, failed
-        assert "northeurope, Standard_B2s (checked)" in failed["error"]["resolution_steps"], failed
+        assert failed["error"]["resolution_steps"][:2] == ["westeurope, Standard_B2ms (checked)",
+                                                           "northeurope, Standard_B2s (checked)"], failed
+        assert "--vm-sizeTry" not in r.err and "\x1f" not in r.out, r
         assert groups() == set(), groups()
         DOUBLE.assert_clean()
 
