@@ -155,9 +155,13 @@ az_error_to_variant(const GError *error, const char *context)
   g_autofree char *message = g_utf8_make_valid(error != NULL ? error->message : "", -1); /* may quote foreign bytes */
   g_auto(GStrv) parts = g_strsplit(message, STEP_MARK, -1);
   g_autoptr(GStrvBuilder) builder_of_steps = g_strv_builder_new();
-  for (guint i = 1; parts[0] != NULL && parts[i] != NULL; i++)
-    g_strv_builder_add(builder_of_steps, parts[i]);
-  for (guint i = 0; i < G_N_ELEMENTS(row->steps) && row->steps[i] != NULL; i++)
+  gboolean complete = FALSE;
+  for (guint i = 1; parts[0] != NULL && parts[i] != NULL; i++) {
+    complete |= *parts[i] == '\0';
+    if (*parts[i] != '\0')
+      g_strv_builder_add(builder_of_steps, parts[i]);
+  }
+  for (guint i = 0; !complete && i < G_N_ELEMENTS(row->steps) && row->steps[i] != NULL; i++)
     g_strv_builder_add(builder_of_steps, row->steps[i]);
   g_auto(GStrv) steps = g_strv_builder_end(builder_of_steps);
   g_autofree char *details
@@ -172,17 +176,17 @@ az_error_to_variant(const GError *error, const char *context)
   return g_variant_builder_end(&builder);
 }
 
-char *
-az_error_message(const GError *error)
+void
+az_error_cut_steps(char *text)
 {
-  return az_error_plain_text(error->message);
+  text[strcspn(text, STEP_MARK)] = '\0';
 }
 
 char *
-az_error_plain_text(const char *text)
+az_error_message(const GError *error)
 {
-  const char *mark = strstr(text, STEP_MARK);
-  return mark == NULL ? g_strdup(text) : g_strndup(text, (gsize) (mark - text));
+  const char *mark = strstr(error->message, STEP_MARK);
+  return mark == NULL ? g_strdup(error->message) : g_strndup(error->message, (gsize) (mark - error->message));
 }
 
 GVariant *

@@ -17,6 +17,7 @@ struct _AzHttpExchange {
   AzSecret *token;
   AzHttpCall *call;
   AzTimer *timer;
+  AzTurn *turn; /* NULL = unpaced */
 };
 
 static void attempt(gpointer data);
@@ -25,6 +26,7 @@ static void
 exchange_free(AzHttpExchange *exchange)
 {
   g_queue_unlink(&exchange->http->exchanges, &exchange->link);
+  az_turn_free(exchange->turn);
   g_free(exchange->method);
   g_free(exchange->url);
   g_free(exchange->host);
@@ -55,6 +57,7 @@ on_cut(gpointer data)
 {
   AzHttpExchange *exchange = data;
   halt(exchange);
+  g_clear_pointer(&exchange->turn, az_turn_free);
   exchange->op = NULL;
   if (!exchange->asking) /* else the credentials still hold it */
     exchange_free(exchange);
@@ -89,7 +92,7 @@ static void
 deliver(AzHttpExchange *exchange, const AzHttpEnd *end)
 {
   if (end->outcome == AZ_HTTP_ANSWERED)
-    az_op_finish_http(exchange->op, end->status, end->headers, end->body);
+    az_http_answer(exchange->op, exchange->host, end);
   else
     az_http_fail(exchange->op, exchange->host, end, exchange->max_body);
   exchange_free(exchange);
@@ -102,6 +105,34 @@ remaining_ms(AzHttpExchange *exchange)
 {
   gint64 deadline = az_op_deadline(exchange->op);
   return deadline == 0 ? G_MAXINT64 : (deadline - az_clock_monotonic(exchange->http->clock)) / 1000;
+}
+
+/* Whether a 429 is about this resource and not about everybody's budget. */
+static gboolean
+concerns_one_resource(const AzHttpEnd *end)
+{
+  static const char code[] = "AnotherOperation";
+  gsize length;
+  const char *bytes = g_bytes_get_data(end->body, &length);
+  return az_http_header((const char *const *) end->headers, "x-ms-ratelimit-remaining-resource") != NULL
+         || (length > 0 && memmem(bytes, MIN(length, 4096), code, strlen(code)) != NULL);
+}
+
+/* What the answer means to the others that share the account. May end other exchanges. */
+static void
+teach_governor(AzHttpExchange *exchange, const AzHttpEnd *end, gint64 delay_ms)
+{
+  const char *const *headers = (const char *const *) end->headers;
+  if (exchange->turn == NULL)
+    return;
+  az_turn_end(exchange->turn, headers);
+  if (end->outcome != AZ_HTTP_ANSWERED)
+    return;
+  gint64 ordered_ms = az_http_retry_after_ms(headers, az_clock_now(exchange->http->clock));
+  if (end->status == 429)
+    az_turn_hold(exchange->turn, MAX(ordered_ms, delay_ms), concerns_one_resource(end));
+  else if (end->status >= 500 && ordered_ms > 0)
+    az_turn_hold(exchange->turn, MAX(ordered_ms, delay_ms), TRUE);
 }
 
 static void
@@ -122,7 +153,9 @@ on_finished(const AzHttpEnd *end, gpointer data)
                            .now = az_clock_now(http->clock),
                            .remaining_ms = remaining_ms(exchange),
                            .random = g_random_double() };
-  switch (az_http_judge(&judged, &delay_ms)) {
+  AzHttpVerdict verdict = az_http_judge(&judged, &delay_ms);
+  teach_governor(exchange, end, delay_ms);
+  switch (verdict) {
   case AZ_HTTP_RENEW:
     exchange->renewed = TRUE;
     exchange->attempts--;
@@ -225,14 +258,39 @@ ask_token(AzHttpExchange *exchange, const AzSecret *rejected)
 }
 
 static void
+on_turn(gint64 wait_ms, gpointer data)
+{
+  AzHttpExchange *exchange = data;
+  if (wait_ms > 0)
+    fail_hopeless(exchange, wait_ms);
+  else if (exchange->origin != NULL)
+    ask_token(exchange, NULL);
+  else
+    send_attempt(exchange);
+}
+
+static void
 attempt(gpointer data)
 {
   AzHttpExchange *exchange = data;
   exchange->timer = NULL;
-  if (exchange->origin != NULL)
-    ask_token(exchange, NULL);
+  if (exchange->turn != NULL)
+    az_turn_ask(exchange->turn);
   else
-    send_attempt(exchange);
+    on_turn(0, exchange);
+}
+
+static void
+take_account(AzHttpExchange *exchange, const char *account, GUri *uri)
+{
+  AzTurnRequest request = { .account = account,
+                            .method = exchange->method,
+                            .path = g_uri_get_path(uri),
+                            .priority = az_op_priority(exchange->op),
+                            .deadline = az_op_deadline(exchange->op),
+                            .go = on_turn,
+                            .data = exchange };
+  exchange->turn = az_turn_new(exchange->http->governor, &request);
 }
 
 static void
@@ -266,6 +324,8 @@ az_http_exchange_start(AzHttp *http, const AzlinHttp *request, GUri *uri, AzlinO
   exchange->once = request->once;
   exchange->max_body = request->max_body > 0 ? request->max_body : AZ_HTTP_MAX_BODY;
   take_identity(exchange, request->identity);
+  if (request->account != NULL)
+    take_account(exchange, request->account, uri);
   exchange->link.data = exchange;
   g_queue_push_tail_link(&http->exchanges, &exchange->link);
   az_op_on_cancel(op, on_cut, exchange);

@@ -1,6 +1,7 @@
 /* What the files of HTTP share: rules for addresses, retries, pacing, checks of answers, tapes. */
 #pragma once
 #include "credential.h"
+#include "http-governor.h"
 #include "http.h"
 #include "transport-http.h"
 
@@ -33,6 +34,11 @@ gint64 az_http_retry_after_ms(const char *const *headers, gint64 now);
 /* The value of a lower-case header, or NULL; borrowed. */
 const char *az_http_header(const char *const *headers, const char *name);
 
+/* ---- http-scan.c: the first look at an answer ---- */
+
+/* Why no parser may see this body: "nests deeper than 64 levels"; NULL = it is no JSON, or may be parsed. */
+const char *az_http_scan(const char *content_type, GBytes *body);
+
 /* ---- http.c and http-exchange.c ---- */
 
 struct _AzHttp {
@@ -41,6 +47,7 @@ struct _AzHttp {
   AzCredentials *credentials;
   const AzTransportHttp *module;
   AzHttpSession *session;
+  AzGovernor *governor;
   GQueue exchanges; /* of AzHttpExchange */
 };
 gboolean az_http_load(AzHttp *http, GError **error);
@@ -50,6 +57,8 @@ void az_http_exchange_start(AzHttp *http, const AzlinHttp *request, GUri *uri, A
 void az_http_exchange_drop(AzHttpExchange *exchange);
 /* Finishes `op` with the error that this end of an attempt stands for. */
 void az_http_fail(AzlinOp *op, const char *host, const AzHttpEnd *end, gsize max_body);
+/* Finishes `op` with an answer, or with an error when no parser may see it. */
+void az_http_answer(AzlinOp *op, const char *host, const AzHttpEnd *end);
 #define AZ_HTTP_CONNECT_MS 20000
 #define AZ_HTTP_IDLE_MS 60000
 #define AZ_HTTP_MAX_BODY (8 * 1024 * 1024)

@@ -117,6 +117,6 @@ az_http_judge(const AzHttpAttempt *attempt, gint64 *ret_delay_ms)
     *ret_delay_ms = (gint64) (attempt->random * (double) ceiling);
   if (*ret_delay_ms < attempt->remaining_ms)
     return AZ_HTTP_AGAIN;
-  *ret_delay_ms = MAX(ordered, *ret_delay_ms);
+  *ret_delay_ms = MAX(ordered, 0);
   return ordered > 0 ? AZ_HTTP_HOPELESS : AZ_HTTP_DELIVER;
 }

@@ -10,6 +10,7 @@ az_http_new(AzClock *clock, AzConfig *config)
 {
   AzHttp *http = g_new0(AzHttp, 1);
   *http = (AzHttp){ .clock = clock, .config = config };
+  http->governor = az_governor_new(clock);
   http->credentials = az_credentials_new(http, clock);
   return http;
 }
@@ -22,6 +23,7 @@ az_http_free(AzHttp *http)
   while (http->exchanges.length > 0)
     az_http_exchange_drop(http->exchanges.head->data);
   az_credentials_free(http->credentials);
+  az_governor_free(http->governor);
   if (http->session != NULL)
     http->module->session_free(http->session);
   g_free(http);
@@ -122,6 +124,18 @@ az_http_fail(AzlinOp *op, const char *host, const AzHttpEnd *end, gsize max_body
   }
 }
 
+void
+az_http_answer(AzlinOp *op, const char *host, const AzHttpEnd *end)
+{
+  const char *type = az_http_header((const char *const *) end->headers, "content-type");
+  const char *wrong = az_http_scan(type, end->body);
+  if (wrong == NULL)
+    az_op_finish_http(op, end->status, end->headers, end->body);
+  else
+    az_op_fail_new(op, AZLIN_ERROR_FAILED, "%s sent JSON that %s; it was not read (HTTP status %d)", host, wrong,
+                   end->status);
+}
+
 /* ---- for credentials: one attempt, no token ---- */
 
 typedef struct {
@@ -144,7 +158,7 @@ plain_finished(const AzHttpEnd *end, gpointer data)
 {
   Plain *plain = data;
   if (end->outcome == AZ_HTTP_ANSWERED)
-    az_op_finish_http(plain->op, end->status, end->headers, end->body);
+    az_http_answer(plain->op, plain->host, end);
   else
     az_http_fail(plain->op, plain->host, end, AZ_HTTP_MAX_BODY);
   plain_free(plain);

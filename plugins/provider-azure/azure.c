@@ -2,6 +2,7 @@
 #include "azure.h"
 #include "arm.h"
 #include "catalogue.h"
+#include "record.h"
 #include <string.h>
 
 char *
@@ -25,6 +26,7 @@ static const AzlinOption OPTIONS[] = {
   { "user-data-file", "s", "", NULL, NULL, "cloud-init file for new machines" },
   { "vm-type", "s", "dev", NULL, NULL, "Value of the tag azlin:vm_type of new machines" },
   { "create", "s", "template", NULL, NULL, "How a machine is made: template (one deployment) or direct (single PUTs)" },
+  { "stop-timeout", "u", "5", "0", "600", "Seconds that a machine has to shut down before its power is cut" },
   { "resource-health", "s", "stopped", NULL, NULL,
     "When Azure's view of the hardware is read: always, stopped (machines that do not run) or never" },
   { 0 },
@@ -83,7 +85,7 @@ origin_of(const char *url, const char *where, GError **error)
 }
 
 static gboolean
-check_word(Azure *azure, const char *name, const char *const words[4], GError **error)
+check_word(Azure *azure, const char *name, const char *const *words, GError **error)
 {
   g_autofree char *value = azure_option_string(azure, name);
   if (g_strv_contains(words, value))
@@ -143,6 +145,7 @@ azure_free(gpointer self)
   g_free(azure->authority);
   g_free(azure->scope);
   g_free(azure->subscription);
+  azure_gets_free(azure->gets);
   catalogue_free(azure->catalogue);
   g_free(azure);
 }

@@ -15,7 +15,7 @@ typedef struct {
   char *subscription; /* NULL until azure_ready() has settled it */
   AzlinIdentity identity;
   GPtrArray *waiting;                /* of calls that wait for the subscription; NULL = nobody asks for it now */
-  AzureGets *gets;                   /* machines asked for in this turn of the main loop (get.c) */
+  AzureGets *gets;                   /* machines asked for in this turn of the main loop (gather.c) */
   int has_health;                    /* Microsoft.ResourceHealth is registered: -1 = not asked yet (platform.c) */
   ArmCache *catalogue;               /* SKUs and quotas read in this process (catalogue.c) */
   gboolean said_open;                /* that SSH of new machines is open to everybody */
@@ -31,7 +31,7 @@ char *azure_option_string(Azure *azure, const char *name); /* owned */
 
 /* vtable functions, one file each: see the file of that name */
 void azure_vm_create(gpointer self, const AzlinVmSpec *spec, AzlinOp *op);           /* create.c */
-void azure_vm_get(gpointer self, const AzlinVm *vm, AzlinOp *op);                    /* get.c */
+void azure_vm_get(gpointer self, const AzlinVm *vm, AzlinOp *op);                    /* gather.c */
 void azure_vm_list(gpointer self, AzlinOp *op);                                      /* list.c */
 void azure_vm_power(gpointer self, const AzlinVm *vm, AzlinPower want, AzlinOp *op); /* power.c */
 void azure_vm_restart(gpointer self, const AzlinVm *vm, AzlinOp *op);                /* power.c */

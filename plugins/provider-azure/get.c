@@ -104,11 +104,24 @@ ask_address(Get *get, const char *id)
 
 /* ---- the machine ---- */
 
+/* What the list or the machine itself says is `vm`; its interface is `nic`. */
+static void
+go_on(Get *get, const AzlinVm *vm, const char *nic)
+{
+  AzlinVm *now = get->azure->api->vm_dup(vm);
+  get->azure->api->vm_free(get->known);
+  get->known = now;
+  get->nic = arm_id_is_sane(nic) ? g_strdup(nic) : NULL;
+  if (now->public_ip == NULL || *now->public_ip == '\0')
+    ask_address(get, get->names->address);
+  else
+    ask_platform(get);
+}
+
 static void
 on_machine(const ArmReply *reply, gpointer data)
 {
   Get *get = data;
-  const AzlinHostApi *api = get->azure->api;
   g_auto(AzureRecord) record = { 0 };
   if (reply->error != NULL) {
     fail(get, reply->error);
@@ -121,15 +134,7 @@ on_machine(const ArmReply *reply, gpointer data)
     fail(get, error);
     return;
   }
-  AzlinVm *now = api->vm_dup(&record.vm);
-  const char *nic = azure_first_nic(reply->body);
-  get->nic = arm_id_is_sane(nic) ? g_strdup(nic) : NULL;
-  api->vm_free(get->known);
-  get->known = now;
-  if (now->public_ip == NULL || *now->public_ip == '\0')
-    ask_address(get, get->names->address);
-  else
-    ask_platform(get);
+  go_on(get, &record.vm, azure_first_nic(reply->body));
 }
 
 static void
@@ -157,7 +162,22 @@ azure_get_one(Azure *azure, const AzlinVm *known, AzlinOp *op)
 }
 
 void
-azure_vm_get(gpointer self, const AzlinVm *vm, AzlinOp *op)
+azure_get_from(Azure *azure, const AzureInventory *inventory, const AzlinVm *known, AzlinOp *op)
 {
-  azure_get_one(self, vm, op);
+  g_autoptr(GError) error = NULL;
+  g_auto(AzureRecord) record = { 0 };
+  g_autoptr(AzureNames) names = azure_names_of_vm(azure, known, &error);
+  if (names == NULL) {
+    azure->api->op_fail(op, g_steal_pointer(&error));
+    return;
+  }
+  g_autofree char *key = g_ascii_strdown(names->vm, -1);
+  const json_t *body = g_hash_table_lookup(inventory->by_id, key);
+  if (body == NULL || !azure_inventory_record(inventory, body, known, &record)) { /* lists are some seconds old */
+    azure_get_one(azure, known, op);
+    return;
+  }
+  Get *get = g_new0(Get, 1);
+  *get = (Get){ .azure = azure, .op = op, .known = azure->api->vm_dup(known), .names = g_steal_pointer(&names) };
+  go_on(get, &record.vm, azure_first_nic(body));
 }

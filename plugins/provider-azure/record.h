@@ -35,6 +35,7 @@ AzurePlatform azure_platform_read(const json_t *body, char **ret_detail);
 
 /* One machine read alone, never as one of many; the op gets the record. `known` is copied. */
 void azure_get_one(Azure *azure, const AzlinVm *known, AzlinOp *op);
+void azure_gets_free(AzureGets *gets); /* gather.c */
 
 /* All machines of the subscription with their states, and perhaps addresses, in two or three lists side by side. */
 typedef struct {
@@ -48,3 +49,8 @@ void azure_inventory(Azure *azure, AzlinOp *op, gboolean with_addresses, AzureIn
 /* The record of one machine of it. */
 gboolean
 azure_inventory_record(const AzureInventory *inventory, const json_t *body, const AzlinVm *known, AzureRecord *record);
+/* As azure_get_one(), with what `inventory` shows of it; lists do not say all. */
+void azure_get_from(Azure *azure, const AzureInventory *inventory, const AzlinVm *known, AzlinOp *op);
+
+/* A tag that Azure takes; else USAGE and what is wrong with it (tag.c). */
+gboolean azure_tag_check(const char *name, const char *value, GError **error);

@@ -75,6 +75,21 @@ test_steps(void)
 }
 
 static void
+test_no_general_steps(void)
+{
+  g_autoptr(GError) error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_AUTH, "not logged in");
+  g_autofree const char **steps = NULL;
+  az_error_add_step(error, "Log in: az login");
+  az_error_add_step(error, "%s", "");
+  g_autoptr(GVariant) result = g_variant_ref_sink(az_error_to_variant(error, NULL));
+  g_autofree char *message = az_error_message(error);
+  g_assert_true(g_variant_lookup(result, "resolution_steps", "^a&s", &steps));
+  g_assert_cmpstr(steps[0], ==, "Log in: az login");
+  g_assert_null(steps[1]);
+  g_assert_cmpstr(message, ==, "not logged in");
+}
+
+static void
 test_table_is_whole(void)
 {
   g_autoptr(GVariant) table = g_variant_ref_sink(az_error_table());
@@ -95,6 +110,7 @@ main(int argc, char **argv)
   g_test_add_func("/error/backoff-grows", test_backoff_grows);
   g_test_add_func("/error/exit-codes", test_exit_codes);
   g_test_add_func("/error/steps", test_steps);
+  g_test_add_func("/error/no-general-steps", test_no_general_steps);
   g_test_add_func("/error/table-is-whole", test_table_is_whole);
   return g_test_run();
 }
