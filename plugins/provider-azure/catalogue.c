@@ -33,7 +33,7 @@ typedef struct { /* one catalogue_read() */
 typedef struct { /* one region of it: two lists, each page by page */
   Batch *batch;
   CapacityRegion *region;
-  char *error;
+  GError *error;
   guint lists;
   gboolean any_size; /* the list held sizes, wanted or not */
 } Reading;
@@ -120,9 +120,9 @@ keep(Reading *reading)
 {
   Azure *azure = reading->batch->azure;
   if (!reading->error && !reading->any_size)
-    reading->error = g_strdup("Azure lists no machine sizes for it");
+    reading->error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "Azure lists no machine sizes for it");
   if (reading->error) {
-    g_hash_table_replace(reading->batch->errors, g_strdup(reading->region->name), g_strdup(reading->error));
+    g_hash_table_replace(reading->batch->errors, g_strdup(reading->region->name), g_error_copy(reading->error));
     return;
   }
   Entry *entry = g_new0(Entry, 1);
@@ -142,22 +142,18 @@ list_ended(List *list)
     return;
   keep(reading);
   g_clear_pointer(&reading->region, capacity_region_free);
-  g_free(reading->error);
+  g_clear_error(&reading->error);
   g_free(reading);
   batch->running--;
   start_next(batch);
 }
 
-/* Messages of errors carry their next steps behind a control character; a note has room for one sentence. */
 static void
-fail_list(List *list, const char *why)
+fail_list(List *list, const GError *error, const char *why)
 {
   Reading *reading = list->reading;
-  gsize length = 0;
-  while ((guchar) why[length] >= ' ')
-    length++;
   if (!reading->error)
-    reading->error = g_strndup(why, length);
+    reading->error = error ? g_error_copy(error) : g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_FAILED, why);
   list_ended(list);
 }
 
@@ -198,7 +194,7 @@ on_page(const ArmReply *reply, gpointer data)
   Batch *batch = reading->batch;
   g_autofree char *more = NULL;
   if (reply->error || !take_page(list, reply->http, &more)) {
-    fail_list(list, reply->error ? reply->error->message : "Azure's answer is no list");
+    fail_list(list, reply->error, "Azure's answer is no list");
     return;
   }
   if (!more || reading->error || batch->azure->api->op_cancelled(batch->op)) {
@@ -206,7 +202,7 @@ on_page(const ArmReply *reply, gpointer data)
     return;
   }
   if (++list->pages == MAX_PAGES) {
-    fail_list(list, "Azure's list does not end");
+    fail_list(list, NULL, "Azure's list does not end");
     return;
   }
   const ArmCall call = { .method = "GET", .path = more, .raw = TRUE };
@@ -270,7 +266,7 @@ catalogue_read(Azure *azure, AzlinOp *op, const char *const *regions, const char
   *batch = (Batch){ .azure = azure, .op = op, .done = done, .data = data };
   batch->sizes = sizes ? copy_of(sizes) : NULL;
   batch->todo = g_ptr_array_new_with_free_func(g_free);
-  batch->errors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  batch->errors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_error_free);
   for (; *regions; regions++)
     if (!is_fresh(azure, *regions, batch->sizes)
         && !g_ptr_array_find_with_equal_func(batch->todo, *regions, g_str_equal, NULL))

@@ -5,7 +5,7 @@
 
 /* Reads those of `regions` (ends NULL) that are not known or no longer fresh: quotas, and of the machine sizes those in
  * `sizes` (ends NULL; NULL = all, at ten times the work). Both are copied. `errors`: region -> what was in the way
- * (char *), borrowed; such a region is not kept. `done` runs once, also when `op` ends first; at once when all is
+ * (GError *), borrowed; such a region is not kept. `done` runs once, also when `op` ends first; at once when all is
  * known.
  */
 typedef void (*CatalogueDone)(Azure *azure, GHashTable *errors, gpointer data);

@@ -184,6 +184,16 @@ def test_no_login_is_said_once():
         result, r = cloud.deploy("eastus,westeurope", code=2, env=nothing)
         assert r.err.count("✗ Failed") == 1 and requests(method="PUT") == [], r
         assert {e["error"]["error_type"] for e in result["failed"]} == {"AuthenticationFailed"}, r
+        dry = cloud.run("deploy", "-r", "eastus", "--dry-run", env=nothing)
+        assert dry.code == 0 and "no login to Azure" in dry.out, dry
+
+
+def test_wrong_subscription_is_said_once():
+    with Cloud() as cloud:
+        cloud.write_config(DOUBLE.config(subscription="99999999-9999-4999-8999-999999999999"))
+        r = cloud.run("deploy", "-r", "eastus,westeurope", "-o", "json")
+        assert r.code in (2, 78) and requests(method="PUT") == [], r
+        assert (r.out + r.err).count("SubscriptionNotFound") <= 3, r
 
 
 if __name__ == "__main__":
