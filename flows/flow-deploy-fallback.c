@@ -145,16 +145,18 @@ is_open(const AzDeployTarget *target, const Place *place)
 }
 
 static void
-audit_move(const AzDeployTarget *target, const AzlinVmSpec *to)
+audit_move(AzDeploy *deploy, const AzlinVmSpec *from, const AzlinVmSpec *to)
 {
   GVariantDict facts;
+  if (az_deploy_arg_bool(deploy, "dry-run"))
+    return;
   g_variant_dict_init(&facts, NULL);
-  g_variant_dict_insert(&facts, "region", "s", target->region);
-  g_variant_dict_insert(&facts, "vm_size", "s", target->spec->vm_size);
+  g_variant_dict_insert(&facts, "region", "s", from->region);
+  g_variant_dict_insert(&facts, "vm_size", "s", from->vm_size);
   g_variant_dict_insert(&facts, "to_region", "s", to->region);
   g_variant_dict_insert(&facts, "to_vm_size", "s", to->vm_size);
   g_variant_dict_insert(&facts, "to_zone", "s", to->zone ? to->zone : "");
-  az_flow_audit(target->deploy->job, "deploy-fallback", g_variant_dict_end(&facts));
+  az_flow_audit(deploy->job, "deploy-fallback", g_variant_dict_end(&facts));
 }
 
 static void
@@ -207,13 +209,12 @@ az_deploy_move(AzDeployTarget *target)
     AzlinVmSpec *before = target->spec;
     say_move(target, &place);
     target->moves++;
-    if (!az_deploy_arg_bool(deploy, "dry-run"))
-      audit_move(target, spec);
     az_deploy_use(target, spec);
     if (!journal_move(deploy)) {
       az_deploy_use(target, before);
       return FALSE;
     }
+    audit_move(deploy, before, spec);
     g_clear_error(&target->error);
     target->fresh = TRUE;
     return TRUE;
