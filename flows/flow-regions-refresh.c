@@ -16,6 +16,7 @@ typedef struct {
   GPtrArray *listed;             /* of AzlinVm, as the provider lists them */
   GPtrArray *drift;              /* of AzDrift */
   GPtrArray *missing;            /* of char*, region names */
+  GPtrArray *hints;              /* of char*, said at the end */
   guint next, left, updated;
   guint64 raise;  /* epoch that the records have to reach; 0 = none */
   char *restored; /* the primary that the tags give back, or NULL */
@@ -31,6 +32,7 @@ refresh_free(gpointer data)
   g_ptr_array_unref(refresh->listed);
   g_ptr_array_unref(refresh->drift);
   g_ptr_array_unref(refresh->missing);
+  g_ptr_array_unref(refresh->hints);
   g_free(refresh->restored);
   g_free(refresh);
 }
@@ -41,6 +43,14 @@ is_allowed(const char *region, gpointer data)
   return az_config_allowed_region(az_engine_config(data), region) != NULL;
 }
 
+static void G_GNUC_PRINTF(2, 3) hint(Refresh *refresh, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  g_ptr_array_add(refresh->hints, g_strdup_vprintf(format, args));
+  va_end(args);
+}
+
 /* ---- the end ---- */
 
 static void
@@ -48,6 +58,8 @@ finish(Refresh *refresh, const char *primary)
 {
   GVariantDict result;
   AzJob *job = refresh->job;
+  for (guint i = 0; i < refresh->hints->len; i++)
+    az_job_message(job, "hint", NULL, "%s", (const char *) g_ptr_array_index(refresh->hints, i));
   g_variant_dict_init(&result, NULL);
   g_variant_dict_insert(&result, "updated", "u", refresh->updated);
   g_variant_dict_insert_value(
@@ -57,13 +69,6 @@ finish(Refresh *refresh, const char *primary)
   g_variant_dict_insert_value(&result, "drift", az_drift_to_variant(refresh->drift));
   g_variant_dict_insert(&result, "dry_run", "b", refresh->dry);
   az_job_finish(job, refresh->missing->len == 0 && !refresh->undecided ? 0 : 1, g_variant_dict_end(&result));
-}
-
-static void
-say_no_primary(Refresh *refresh, guint regions, const char *primary)
-{
-  if (regions > 0 && *primary == '\0')
-    az_job_message(refresh->job, "hint", NULL, "No primary is set: azlin regions set-primary REGION");
 }
 
 /* Keys are never taken from tags, which anybody with the right to tag may write. */
@@ -79,9 +84,8 @@ say_unpinned(Refresh *refresh)
   if (!refresh->rebuild || regions->len == 0 || az_clock_is_virtual(az_engine_clock(refresh->engine)))
     return;
   az_job_message(refresh->job, "warn", NULL, "No host key is pinned for %s", regions->str);
-  az_job_message(refresh->job, "hint", NULL, "To pin one: azlin regions add REGION --host-key 'ssh-ed25519 AAAA...'");
-  az_job_message(refresh->job, "hint", NULL,
-                 "Or trust what is seen first: [ssh] accept-new=true, then azlin regions health");
+  hint(refresh, "To pin one: azlin regions add REGION --host-key 'ssh-ed25519 AAAA...'");
+  hint(refresh, "Or trust what is seen first: [ssh] accept-new=true, then azlin regions health");
 }
 
 static void
@@ -93,7 +97,8 @@ on_refreshed(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   az_job_message(job, "ok", NULL, "%u region%s refreshed", refresh->updated, refresh->updated == 1 ? "" : "s");
   if (refresh->repeat && *stored->primary)
     az_flow_repeat_primary(refresh->engine, root, stored->primary, stored->epoch);
-  say_no_primary(refresh, stored->vms->len, stored->primary);
+  if (stored->vms->len > 0 && *stored->primary == '\0' && !refresh->undecided)
+    hint(refresh, "No primary is set: azlin regions set-primary REGION");
   say_unpinned(refresh);
   finish(refresh, stored->primary);
 }
@@ -210,7 +215,7 @@ say_rivals(Refresh *refresh, GArray *claims, guint64 epoch, guint rivals)
     if (!claim->disbelief && claim->epoch == epoch)
       az_job_message(refresh->job, "detail", NULL, "%s: %s", claim->vm->region, claim->vm->vm_name);
   }
-  az_job_message(refresh->job, "hint", NULL, "Decide yourself: azlin regions set-primary REGION");
+  hint(refresh, "Decide yourself: azlin regions set-primary REGION");
 }
 
 static const AzlinVm *
@@ -280,8 +285,7 @@ note_repairs(Refresh *refresh)
   /* To say it again would also end a newer claim, which is the user's to judge. */
   refresh->repeat = wrong && !refused;
   if (refused)
-    az_job_message(refresh->job, "hint", NULL,
-                   "To follow the newer tags, or to end them: azlin regions set-primary REGION");
+    hint(refresh, "To follow the newer tags, or to end them: azlin regions set-primary REGION");
 }
 
 static void
@@ -340,7 +344,7 @@ lost(Refresh *refresh, const AzlinVm *vm, const GError *error)
     return;
   }
   az_drift_add(refresh->drift, vm->region, "machine", vm->vm_name, NULL, AZ_DRIFT_SHOWN);
-  az_job_message(refresh->job, "hint", NULL, "To take it out: azlin regions remove %s", vm->region);
+  hint(refresh, "To take it out: azlin regions remove %s", vm->region);
 }
 
 static void
@@ -387,8 +391,7 @@ show_unknown(Refresh *refresh)
     az_drift_add(refresh->drift, vm->region, "machine", known ? known->vm_name : NULL, vm->vm_name, AZ_DRIFT_SHOWN);
   }
   if (unknown > 0)
-    az_job_message(refresh->job, "hint", NULL,
-                   "To put machines on record that have none: azlin regions refresh --rebuild");
+    hint(refresh, "To put machines on record that have none: azlin regions refresh --rebuild");
 }
 
 static void
@@ -481,6 +484,7 @@ refresh_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   refresh->listed = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
   refresh->drift = az_drift_list_new();
   refresh->missing = g_ptr_array_new_with_free_func(g_free);
+  refresh->hints = g_ptr_array_new_with_free_func(g_free);
   az_job_set_data(job, refresh, refresh_free);
   if (refresh->rebuild) {
     az_flow_vm_list(engine, root, NULL, on_listed, refresh);
