@@ -444,27 +444,38 @@ on_located(AzlinOp *op, gpointer data)
     gathered(refresh);
 }
 
+/* A region holds one machine: the one on record, else the first; those that azlin made come before all others. */
+static void
+take_listed(Refresh *refresh, const AzlinVm *vm, GHashTable *taken)
+{
+  const AzlinVm *known = az_stored_find(refresh->stored, vm->region);
+  const char *other = known ? known->vm_name : g_hash_table_lookup(taken, vm->region);
+  if (other && g_strcmp0(other, vm->vm_name) != 0) {
+    az_drift_add(refresh->drift, vm->region, "machine", other, vm->vm_name, AZ_DRIFT_SHOWN);
+    return;
+  }
+  g_hash_table_insert(taken, (gpointer) (guintptr) vm->region, (gpointer) (guintptr) vm->vm_name);
+  if (vm->public_ip && *vm->public_ip)
+    rebuilt(refresh, vm, vm);
+  else
+    ask(refresh, vm, on_located);
+}
+
 static void
 on_listed(AzlinOp *op, gpointer data)
 {
   Refresh *refresh = data;
+  g_autoptr(GHashTable) taken = g_hash_table_new(g_str_hash, g_str_equal);
   if (az_op_error(op)) {
     az_job_fail(refresh->job, g_error_copy(az_op_error(op)));
     return;
   }
   keep_listed(refresh, op);
   refresh->left = 1;
-  for (guint i = 0; i < refresh->listed->len; i++) {
-    const AzlinVm *vm = g_ptr_array_index(refresh->listed, i);
-    const AzlinVm *known = az_stored_find(refresh->stored, vm->region);
-    if (known && g_strcmp0(known->vm_name, vm->vm_name) != 0)
-      az_job_message(refresh->job, "warn", NULL, "%s: %s is on record; %s of the provider is left out", known->region,
-                     known->vm_name, vm->vm_name);
-    else if (vm->public_ip && *vm->public_ip)
-      rebuilt(refresh, vm, vm);
-    else
-      ask(refresh, vm, on_located);
-  }
+  for (int ours = TRUE; ours >= FALSE; ours--)
+    for (guint i = 0; i < refresh->listed->len; i++)
+      if (az_drift_is_ours(g_ptr_array_index(refresh->listed, i)) == ours)
+        take_listed(refresh, g_ptr_array_index(refresh->listed, i), taken);
   if (--refresh->left == 0)
     gathered(refresh);
 }
