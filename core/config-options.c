@@ -52,6 +52,12 @@ static const AzlinOption ssh_options[] = {
   { 0 },
 };
 
+static const AzlinOption http_options[] = {
+  { "ca-file", "s", NULL, NULL, NULL,
+    "certificates to trust instead of the system's, a PEM file; empty: $SSL_CERT_FILE, else the system's" },
+  { 0 },
+};
+
 static const AzlinOption health_options[] = {
   { "tcp-timeout", "d", "5", "0.1", "600", "seconds to wait for a connection to the SSH port" },
   { "ssh-timeout", "d", "5", "0.1", "600", "seconds to wait for banner, key exchange and the pinned host key" },
@@ -68,6 +74,7 @@ const AzConfigGroup az_config_core_groups[] = {
   { "aliases", "short names of regions", aliases_options, TRUE },
   { "defaults", "what new machines are made of", defaults_options, FALSE },
   { "ssh", "how machines are entered", ssh_options, FALSE },
+  { "http", "how clouds are spoken to", http_options, FALSE },
   { "health", "how health is checked", health_options, FALSE },
   { 0 },
 };

@@ -20,6 +20,7 @@ struct _AzlinOp {
   GPtrArray *children; /* borrowed: a child leaves when it is buried */
   char *label;
   guint32 timeout_ms;
+  gint64 deadline; /* monotonic microseconds, 0 = none of its own */
   AzTimer *timer;
   AzOpSink sink; /* root only */
   AzlinDone done;
@@ -44,7 +45,7 @@ static void end_op(AzlinOp *op, OpState how, GError *error);
 static void
 http_reply_free(AzlinHttpReply *reply)
 {
-  g_strfreev((char **) (gpointer) reply->headers);
+  g_strfreev((char **) (guintptr) reply->headers);
   g_clear_pointer(&reply->body, g_bytes_unref);
   g_free(reply);
 }
@@ -190,8 +191,10 @@ make_op(AzClock *clock, const char *label, guint32 timeout_ms, AzlinDone done, g
   op->done = done;
   op->data = data;
   op->reply.size = sizeof op->reply;
-  if (timeout_ms > 0)
+  if (timeout_ms > 0) {
     op->timer = az_clock_after(clock, timeout_ms, on_deadline, op);
+    op->deadline = az_clock_monotonic(clock) + (gint64) timeout_ms * 1000;
+  }
   return op;
 }
 
@@ -461,6 +464,16 @@ az_op_region_started(AzlinOp *op, const char *region, const char *text)
   const AzOpSink *sink = find_sink(op);
   if (sink != NULL && sink->region_started != NULL)
     sink->region_started(op, region, text, sink->data);
+}
+
+gint64
+az_op_deadline(AzlinOp *op)
+{
+  gint64 first = 0;
+  for (; op != NULL; op = op->parent)
+    if (op->deadline != 0 && (first == 0 || op->deadline < first))
+      first = op->deadline;
+  return first;
 }
 
 void

@@ -65,6 +65,7 @@ void az_op_region_started(AzlinOp *op, const char *region, const char *text);
 /* Tells whoever owns the tree, and the people before it; also from within the op's `done`. */
 void az_op_warn(AzlinOp *op, const char *format, ...) G_GNUC_PRINTF(2, 3);
 AzClock *az_op_clock(AzlinOp *op);
+gint64 az_op_deadline(AzlinOp *op); /* the first of its tree's that binds it, az_clock_monotonic(); 0 = none */
 const char *az_op_label(AzlinOp *op);
 
 /* Finishes that came late or twice since the start; for tests and `azlin --verbose`. */

@@ -2,6 +2,7 @@
 # Installs what building, running and testing azlin needs and this Debian lacks; extra packages may be named as arguments.
 set -eu
 packages=(gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libjansson-dev libssh-dev
+          libsoup-3.0-dev libgnutls28-dev glib-networking
           bubblewrap openssh-server openssh-client rsync python3 "$@")
 missing=()
 for package in "${packages[@]}"; do

@@ -13,8 +13,10 @@ typedef struct {
   char *scope;        /* "https://management.azure.com/.default" */
   char *subscription; /* NULL until azure_ready() has settled it */
   AzlinIdentity identity;
-  GPtrArray *waiting;  /* of calls that wait for the subscription; NULL = nobody asks for it now */
-  ArmCache *catalogue; /* SKUs and quotas read in this process (catalogue.c) */
+  GPtrArray *waiting;                /* of calls that wait for the subscription; NULL = nobody asks for it now */
+  ArmCache *catalogue;               /* SKUs and quotas read in this process (catalogue.c) */
+  gboolean said_open;                /* that SSH of new machines is open to everybody */
+  struct _AzureAdmission *admission; /* a round that lets machines in under way, or NULL (admission.c) */
 } Azure;
 
 /* Goes on in `then` (FALSE and `error` NULL never) once endpoint and subscription are settled: the option, else

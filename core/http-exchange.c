@@ -1,0 +1,273 @@
+/* One request of a brick from its turn to its answer: token, attempts, waits. */
+#include "http-private.h"
+
+#include <string.h>
+
+struct _AzHttpExchange {
+  AzHttp *http;
+  AzlinOp *op; /* NULL once it was cut short and only the credentials have still to answer */
+  GList link;  /* in http->exchanges */
+  char *method, *url, *host, *content_type;
+  char **headers;
+  GBytes *body;
+  char *origin, *authority, *scope, *subscription; /* of the identity; origin NULL = none */
+  gboolean once, renewed, asking;
+  gsize max_body;
+  guint attempts;
+  AzSecret *token;
+  AzHttpCall *call;
+  AzTimer *timer;
+};
+
+static void attempt(gpointer data);
+
+static void
+exchange_free(AzHttpExchange *exchange)
+{
+  g_queue_unlink(&exchange->http->exchanges, &exchange->link);
+  g_free(exchange->method);
+  g_free(exchange->url);
+  g_free(exchange->host);
+  g_free(exchange->content_type);
+  g_strfreev(exchange->headers);
+  g_clear_pointer(&exchange->body, g_bytes_unref);
+  g_free(exchange->origin);
+  g_free(exchange->authority);
+  g_free(exchange->scope);
+  g_free(exchange->subscription);
+  g_clear_pointer(&exchange->token, az_secret_unref);
+  g_free(exchange);
+}
+
+/* Stops whatever is under way. */
+static void
+halt(AzHttpExchange *exchange)
+{
+  az_timer_cancel(g_steal_pointer(&exchange->timer));
+  if (exchange->call == NULL)
+    return;
+  exchange->http->module->cancel(g_steal_pointer(&exchange->call));
+  az_clock_release(exchange->http->clock);
+}
+
+static void
+on_cut(gpointer data)
+{
+  AzHttpExchange *exchange = data;
+  halt(exchange);
+  exchange->op = NULL;
+  if (!exchange->asking) /* else the credentials still hold it */
+    exchange_free(exchange);
+}
+
+void
+az_http_exchange_drop(AzHttpExchange *exchange)
+{
+  halt(exchange);
+  exchange_free(exchange);
+}
+
+static void
+fail(AzHttpExchange *exchange, GError *error)
+{
+  az_op_fail(exchange->op, error);
+  exchange_free(exchange);
+}
+
+/* ---- the end of an attempt ---- */
+
+static void
+fail_hopeless(AzHttpExchange *exchange, gint64 wait_ms)
+{
+  GError *error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_THROTTLED,
+                              "%s wants no further request for %" G_GINT64_FORMAT " s, longer than this may take",
+                              exchange->host, (wait_ms + 999) / 1000);
+  fail(exchange, error);
+}
+
+static void
+deliver(AzHttpExchange *exchange, const AzHttpEnd *end)
+{
+  if (end->outcome == AZ_HTTP_ANSWERED)
+    az_op_finish_http(exchange->op, end->status, end->headers, end->body);
+  else
+    az_http_fail(exchange->op, exchange->host, end, exchange->max_body);
+  exchange_free(exchange);
+}
+
+static void ask_token(AzHttpExchange *exchange, const AzSecret *rejected);
+
+static gint64
+remaining_ms(AzHttpExchange *exchange)
+{
+  gint64 deadline = az_op_deadline(exchange->op);
+  return deadline == 0 ? G_MAXINT64 : (deadline - az_clock_monotonic(exchange->http->clock)) / 1000;
+}
+
+static void
+on_finished(const AzHttpEnd *end, gpointer data)
+{
+  AzHttpExchange *exchange = data;
+  AzHttp *http = exchange->http;
+  gint64 delay_ms = 0;
+
+  exchange->call = NULL;
+  az_clock_release(http->clock);
+  AzHttpAttempt judged = { .outcome = end->outcome,
+                           .status = end->status,
+                           .headers = (const char *const *) end->headers,
+                           .once = exchange->once,
+                           .may_renew = exchange->token != NULL && !exchange->renewed,
+                           .attempts = ++exchange->attempts,
+                           .now = az_clock_now(http->clock),
+                           .remaining_ms = remaining_ms(exchange),
+                           .random = g_random_double() };
+  switch (az_http_judge(&judged, &delay_ms)) {
+  case AZ_HTTP_RENEW:
+    exchange->renewed = TRUE;
+    exchange->attempts--;
+    ask_token(exchange, exchange->token);
+    return;
+  case AZ_HTTP_AGAIN:
+    exchange->timer = az_clock_after(http->clock, (guint32) delay_ms, attempt, exchange);
+    return;
+  case AZ_HTTP_HOPELESS:
+    fail_hopeless(exchange, delay_ms);
+    return;
+  default:
+    deliver(exchange, end);
+  }
+}
+
+/* ---- an attempt ---- */
+
+static gboolean
+has_header(char **headers, const char *name)
+{
+  for (; headers != NULL && headers[0] != NULL; headers += 2)
+    if (g_ascii_strcasecmp(headers[0], name) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+static void
+add_header(GPtrArray *headers, const char *name, const char *value)
+{
+  g_ptr_array_add(headers, (gpointer) (guintptr) name);
+  g_ptr_array_add(headers, (gpointer) (guintptr) value);
+}
+
+static void
+send_attempt(AzHttpExchange *exchange)
+{
+  AzHttp *http = exchange->http;
+  g_autoptr(GPtrArray) headers = g_ptr_array_sized_new(24);
+  g_autofree char *guid = NULL;
+  g_autofree char *bearer = NULL;
+
+  if (exchange->token != NULL) {
+    bearer = g_strconcat("Bearer ", az_secret_peek(exchange->token, NULL), NULL);
+    guid = g_uuid_string_random();
+    add_header(headers, "Authorization", bearer);
+    add_header(headers, "x-ms-client-request-id", guid);
+  }
+  add_header(headers, "User-Agent", "azlin/" AZLIN_VERSION);
+  if (!has_header(exchange->headers, "Accept"))
+    add_header(headers, "Accept", "application/json");
+  for (char **header = exchange->headers; header != NULL && *header != NULL; header++)
+    g_ptr_array_add(headers, *header);
+  g_ptr_array_add(headers, NULL);
+  AzHttpSend request = { .method = exchange->method,
+                         .url = exchange->url,
+                         .headers = (const char *const *) headers->pdata,
+                         .content_type = exchange->content_type,
+                         .body = exchange->body,
+                         .once = exchange->once,
+                         .max_body = exchange->max_body,
+                         .connect_ms = AZ_HTTP_CONNECT_MS,
+                         .idle_ms = AZ_HTTP_IDLE_MS,
+                         .finished = on_finished,
+                         .data = exchange };
+  az_clock_hold(http->clock);
+  exchange->call = http->module->send(http->session, &request);
+  if (bearer != NULL)
+    az_secret_wipe(bearer, strlen(bearer));
+}
+
+static void
+on_token(const AzSecret *token, const GError *error, gpointer data)
+{
+  AzHttpExchange *exchange = data;
+  exchange->asking = FALSE;
+  if (exchange->op == NULL) {
+    exchange_free(exchange);
+    return;
+  }
+  if (token == NULL) {
+    fail(exchange, g_error_copy(error));
+    return;
+  }
+  g_clear_pointer(&exchange->token, az_secret_unref);
+  exchange->token = az_secret_ref((AzSecret *) (guintptr) token);
+  send_attempt(exchange);
+}
+
+static void
+ask_token(AzHttpExchange *exchange, const AzSecret *rejected)
+{
+  AzlinIdentity identity = { .size = sizeof identity,
+                             .origin = exchange->origin,
+                             .authority = exchange->authority,
+                             .scope = exchange->scope,
+                             .subscription = exchange->subscription };
+  exchange->asking = TRUE;
+  az_credentials_get(exchange->http->credentials, &identity, rejected, exchange->op, on_token, exchange);
+}
+
+static void
+attempt(gpointer data)
+{
+  AzHttpExchange *exchange = data;
+  exchange->timer = NULL;
+  if (exchange->origin != NULL)
+    ask_token(exchange, NULL);
+  else
+    send_attempt(exchange);
+}
+
+static void
+take_identity(AzHttpExchange *exchange, const AzlinIdentity *identity)
+{
+  if (identity == NULL)
+    return;
+  exchange->origin = g_strdup(identity->origin);
+  exchange->authority = g_strdup(identity->authority);
+  exchange->scope = g_strdup(identity->scope);
+  exchange->subscription = g_strdup(identity->subscription);
+}
+
+void
+az_http_exchange_start(AzHttp *http, const AzlinHttp *request, GUri *uri, AzlinOp *op)
+{
+  g_autoptr(GError) error = NULL;
+  if (!az_http_load(http, &error)) {
+    az_op_fail(op, g_steal_pointer(&error));
+    return;
+  }
+  AzHttpExchange *exchange = g_new0(AzHttpExchange, 1);
+  exchange->http = http;
+  exchange->op = op;
+  exchange->method = g_strdup(request->method);
+  exchange->url = g_strdup(request->url);
+  exchange->host = g_strdup(g_uri_get_host(uri));
+  exchange->headers = g_strdupv((char **) (guintptr) request->headers);
+  exchange->body = request->body != NULL ? g_bytes_ref(request->body) : NULL;
+  exchange->content_type = g_strdup(request->content_type != NULL ? request->content_type : "application/json");
+  exchange->once = request->once;
+  exchange->max_body = request->max_body > 0 ? request->max_body : AZ_HTTP_MAX_BODY;
+  take_identity(exchange, request->identity);
+  exchange->link.data = exchange;
+  g_queue_push_tail_link(&http->exchanges, &exchange->link);
+  az_op_on_cancel(op, on_cut, exchange);
+  attempt(exchange);
+}

@@ -1,0 +1,173 @@
+/* vm_create, once the machine stands: its address, its host key, the other machines' way in, and the record. */
+#include "admission.h"
+#include "creation.h"
+#include "host-key.h"
+
+#define ADDRESS_LOOKS 5
+#define ADMISSION_MS 120000
+
+static void look_at_address(Creation *creation);
+
+/* ---- the record ---- */
+
+static void
+finish_with(Creation *creation, const AzlinVm *vm)
+{
+  const AzlinHostApi *api = creation->azure->api;
+  if (!creation_goes_on(creation, NULL))
+    return;
+  if (creation->journalled)
+    api->journal_done(creation->azure->host, creation->intent);
+  api->op_finish_vm(creation->op, vm);
+  creation_free(creation);
+}
+
+static void
+finish_new(Creation *creation)
+{
+  const AzureMachine *machine = creation->machine;
+  g_autoptr(GVariant) tags = azure_vm_tags(machine);
+  const AzlinVm vm = { .size = sizeof vm,
+                       .region = machine->region,
+                       .vm_name = machine->vm_name,
+                       .public_ip = creation->address,
+                       .resource_group = machine->resource_group,
+                       .provider = "azure",
+                       .id = machine->names->vm,
+                       .ssh_user = machine->user,
+                       .host_key = creation->host_key,
+                       .ssh_port = 22,
+                       .created_at = creation->azure->api->now(creation->azure->host),
+                       .tags = tags,
+                       .power = AZLIN_POWER_RUNNING };
+  finish_with(creation, &vm);
+}
+
+/* ---- host key and admission, side by side ---- */
+
+static void
+part_ended(Creation *creation)
+{
+  if (--creation->pending > 0)
+    return;
+  if (!creation->adopted) {
+    finish_new(creation);
+    return;
+  }
+  AzlinVm vm = *creation->adopted;
+  vm.host_key = creation->host_key;
+  finish_with(creation, &vm);
+}
+
+static void
+on_host_key(const char *key, const char *why_not, gpointer data)
+{
+  Creation *creation = data;
+  creation->host_key = g_strdup(key);
+  if (!key && !creation->cut)
+    creation->azure->api->log(creation->azure->host, G_LOG_LEVEL_WARNING,
+                              "Azure did not give the host key of %s (%s); trust it as first seen with --accept-new",
+                              creation->machine->vm_name, why_not);
+  part_ended(creation);
+}
+
+static void
+on_admitted(AzlinOp *op, gpointer data)
+{
+  Creation *creation = data;
+  const GError *error = creation->azure->api->op_error(op);
+  if (error && !creation->cut)
+    creation->azure->api->log(creation->azure->host, G_LOG_LEVEL_WARNING,
+                              "azlin's other machines may not reach %s yet: %s", creation->machine->vm_name,
+                              error->message);
+  part_ended(creation);
+}
+
+static void
+finish_parts(Creation *creation)
+{
+  const AzlinHostApi *api = creation->azure->api;
+  gboolean closed = creation->machine->ssh_source != NULL;
+  creation->pending = closed ? 2 : 1;
+  if (closed)
+    azure_admit(creation->azure, api->op_new(creation->op, "let machines in", ADMISSION_MS, on_admitted, creation));
+  azure_host_key(creation->azure, creation->op, creation->machine->names->vm, on_host_key, creation);
+}
+
+/* ---- a new machine ---- */
+
+static void
+on_address(const ArmReply *reply, gpointer data)
+{
+  Creation *creation = data;
+  creation->address = g_strdup(arm_string(reply->body, "properties.ipAddress", NULL));
+  gboolean again = (!reply->error && !creation->address) || reply->status == 404;
+  if (again && !creation->cut && creation->tries < ADDRESS_LOOKS) {
+    creation_later(creation, look_at_address);
+    return;
+  }
+  if (creation_goes_on(creation, reply))
+    finish_parts(creation);
+}
+
+static void
+look_at_address(Creation *creation)
+{
+  const ArmCall call = { .method = "GET", .path = creation->machine->names->address, .version = ARM_NETWORK };
+  arm_call(creation->azure, creation->op, &call, on_address, creation);
+}
+
+void
+creation_made(Creation *creation)
+{
+  if (!creation_step(creation, "made"))
+    return;
+  creation->tries = 0;
+  if (creation->guest_trouble)
+    creation->azure->api->log(creation->azure->host, G_LOG_LEVEL_WARNING,
+                              "%s stands, but its guest did not report in time (%s); SSH will tell",
+                              creation->machine->vm_name, creation->guest_trouble);
+  if (creation->address && *creation->address)
+    finish_parts(creation);
+  else
+    look_at_address(creation);
+}
+
+/* ---- one that stood before ---- */
+
+static void
+on_adopted(AzlinOp *op, gpointer data)
+{
+  Creation *creation = data;
+  const AzlinHostApi *api = creation->azure->api;
+  const GError *error = api->op_error(op);
+  if (error) {
+    creation_fail(creation, g_error_copy(error));
+    return;
+  }
+  if (!creation_goes_on(creation, NULL))
+    return;
+  const AzlinVm *vm = api->op_vm(op);
+  g_clear_pointer(&creation->adopted, api->vm_free);
+  creation->adopted = api->vm_dup(vm);
+  if (vm->power == AZLIN_POWER_STOPPED || vm->power == AZLIN_POWER_DEALLOCATED)
+    azure_vm_power(creation->azure, vm, AZLIN_POWER_RUNNING,
+                   api->op_new(creation->op, "start", 0, on_adopted, creation));
+  else
+    finish_parts(creation);
+}
+
+void
+creation_adopt(Creation *creation)
+{
+  const AzureMachine *machine = creation->machine;
+  const AzlinVm vm = { .size = sizeof vm,
+                       .region = machine->region,
+                       .vm_name = machine->vm_name,
+                       .resource_group = machine->resource_group,
+                       .provider = "azure",
+                       .id = machine->names->vm,
+                       .ssh_user = machine->user,
+                       .ssh_port = 22 };
+  azure_vm_get(creation->azure, &vm, creation->azure->api->op_new(creation->op, "adopt", 0, on_adopted, creation));
+}
