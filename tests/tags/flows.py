@@ -323,6 +323,14 @@ def test_a_provider_without_tags_is_said_once():
         assert r.out.count("provider static keeps no tags") == 1 and fleet.records()[0] == "westus2", r
 
 
+def test_a_pin_may_be_given_to_a_machine_that_the_provider_knows():
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
+    with Fleet("eastus", "westus2") as fleet:
+        fleet.ok("regions", "remove", "westus2")
+        added = fleet.ok("regions", "add", "westus2", "--host-key", key, "-o", "json").json()["region"]
+        assert added["host_key"] == key and added["id"] and added["public_ip"], added
+
+
 def test_tags_alone():
     with Fleet(context="tags") as fleet:
         fleet.ok("deploy", "-r", "eastus,westus2", "--vm-name", "vm")
