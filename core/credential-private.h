@@ -15,8 +15,9 @@ typedef struct {
 } AzTokenPlace;
 
 typedef struct {
-  char *authority;                  /* checked, no slash at the end */
-  const char *scope, *subscription; /* checked; `subscription` may be NULL */
+  const char *authority;    /* checked, no slash at the end */
+  const char *scope;        /* checked */
+  const char *subscription; /* checked, or NULL */
 } AzTokenAsk;
 
 /* Once. `reply` NULL: `error` says what was tried and what to do next; until `not_before` (monotonic, or 0) nobody may

@@ -16,11 +16,12 @@ struct _AzCredentials {
 
 typedef struct {
   AzCredentials *credentials;
-  char *identity;                /* the key without the subscription */
-  AzSecret *token;               /* NULL = none yet */
-  gboolean any_subscription;     /* `token` is as good for others */
-  gint64 refresh_at, expires_at; /* of `token`; monotonic */
-  GError *failure;               /* of the last fetch, until `failure_until` */
+  char *identity;                         /* the key without the subscription */
+  char *authority, *scope, *subscription; /* as in AzTokenAsk */
+  AzSecret *token;                        /* NULL = none yet */
+  gboolean any_subscription;              /* `token` is as good for others */
+  gint64 refresh_at, expires_at;          /* of `token`; monotonic */
+  GError *failure;                        /* of the last fetch, until `failure_until` */
   gint64 failure_until;
   AzTokenFetch *fetch; /* NULL = none under way */
   GPtrArray *waiters;  /* of Waiter, borrowed: each lives until its op is done */
@@ -97,14 +98,6 @@ answer_all(Entry *entry, const GError *error)
 
 /* ---- entries ---- */
 
-static Entry *
-entry_new(AzCredentials *credentials, const char *identity)
-{
-  Entry *entry = g_new0(Entry, 1);
-  *entry = (Entry){ .credentials = credentials, .identity = g_strdup(identity), .waiters = g_ptr_array_new() };
-  return entry;
-}
-
 static void
 entry_free(gpointer data)
 {
@@ -119,6 +112,9 @@ entry_free(gpointer data)
   g_ptr_array_unref(entry->waiters);
   g_clear_error(&entry->failure);
   g_free(entry->identity);
+  g_free(entry->authority);
+  g_free(entry->scope);
+  g_free(entry->subscription);
   g_free(entry);
 }
 
@@ -151,18 +147,19 @@ on_fetched(const AzTokenReply *reply, const GError *error, gint64 not_before, gp
 }
 
 static void
-start_fetch(Entry *entry, const AzTokenAsk *ask)
+start_fetch(Entry *entry)
 {
   AzCredentials *credentials = entry->credentials;
+  AzTokenAsk ask = { .authority = entry->authority, .scope = entry->scope, .subscription = entry->subscription };
   AzTokenPlace place = { .http = credentials->http,
                          .clock = credentials->clock,
                          .imds_here = &credentials->imds_here,
                          .imds_absent = &credentials->imds_absent };
-  entry->fetch = az_token_fetch_start(&place, ask, on_fetched, entry);
+  entry->fetch = az_token_fetch_start(&place, &ask, on_fetched, entry);
 }
 
 static void
-serve(Entry *entry, const AzTokenAsk *ask, Waiter *waiter)
+serve(Entry *entry, Waiter *waiter)
 {
   gint64 now = az_clock_monotonic(entry->credentials->clock);
   gboolean failed = entry->failure != NULL && now < entry->failure_until;
@@ -178,49 +175,55 @@ serve(Entry *entry, const AzTokenAsk *ask, Waiter *waiter)
   g_ptr_array_add(entry->waiters, waiter);
   az_op_on_cancel(waiter->op, on_waiter_cut, waiter);
   if (entry->fetch == NULL)
-    start_fetch(entry, ask);
+    start_fetch(entry);
 }
 
-/* ---- for callers ---- */
+/* ---- whose entry ---- */
 
-static gboolean
-check_ask(const AzlinIdentity *identity, AzTokenAsk *ask, GError **error)
+/* What is asked for, as it was said and still to be checked. */
+static AzTokenAsk
+ask_of(const AzlinIdentity *identity)
 {
   const char *variable = az_token_env("AZURE_AUTHORITY_HOST");
   const char *option = identity->authority != NULL && *identity->authority != '\0' ? identity->authority : NULL;
-  const char *url = variable != NULL ? variable : option != NULL ? option : PUBLIC_AUTHORITY;
   const char *subscription = identity->subscription;
-  ask->scope = identity->scope;
-  ask->subscription = subscription != NULL && *subscription != '\0' ? subscription : NULL;
+  return (AzTokenAsk){ .authority = variable != NULL ? variable
+                                    : option != NULL ? option
+                                                     : PUBLIC_AUTHORITY,
+                       .scope = identity->scope,
+                       .subscription = subscription != NULL && *subscription != '\0' ? subscription : NULL };
+}
+
+static Entry *
+entry_new(AzCredentials *credentials, const AzTokenAsk *ask, GError **error)
+{
+  gboolean by_variable = az_token_env("AZURE_AUTHORITY_HOST") != NULL;
   if (ask->scope == NULL || !az_token_plain_word(ask->scope, ".:/_-")) {
     g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG,
                 "the scope of a token may have letters, digits and .:/_- alone");
-    return FALSE;
+    return NULL;
   }
   if (ask->subscription != NULL && !az_token_plain_word(ask->subscription, "._ -")) {
     g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG,
                 "the name of a subscription may have letters, digits, blanks and ._- alone");
-    return FALSE;
+    return NULL;
   }
-  ask->authority = az_token_authority(url, variable != NULL ? "AZURE_AUTHORITY_HOST" : "the authority", error);
-  return ask->authority != NULL;
-}
-
-static char *
-identity_of(const AzTokenAsk *ask)
-{
-  const char *tenant = az_token_env("AZURE_TENANT_ID"), *client = az_token_env("AZURE_CLIENT_ID");
-  return g_strjoin("\n", ask->authority, ask->scope, tenant != NULL ? tenant : "", client != NULL ? client : "", NULL);
+  char *authority = az_token_authority(ask->authority, by_variable ? "AZURE_AUTHORITY_HOST" : "the authority", error);
+  if (authority == NULL)
+    return NULL;
+  Entry *entry = g_new0(Entry, 1);
+  *entry = (Entry){ .credentials = credentials, .authority = authority, .waiters = g_ptr_array_new() };
+  entry->scope = g_strdup(ask->scope);
+  entry->subscription = g_strdup(ask->subscription);
+  return entry;
 }
 
 /* The same subscription, or an identity that is the same whatever the subscription. */
 static Entry *
-find_entry(AzCredentials *credentials, const AzTokenAsk *ask)
+find_entry(AzCredentials *credentials, const char *identity, const char *key)
 {
   gpointer value;
   GHashTableIter iter;
-  g_autofree char *identity = identity_of(ask);
-  g_autofree char *key = g_strjoin("\n", identity, ask->subscription, NULL);
   Entry *entry = g_hash_table_lookup(credentials->entries, key);
   if (entry != NULL)
     return entry;
@@ -230,10 +233,30 @@ find_entry(AzCredentials *credentials, const AzTokenAsk *ask)
     if (other->any_subscription && g_str_equal(other->identity, identity))
       return other;
   }
-  entry = entry_new(credentials, identity);
+  return NULL;
+}
+
+/* NULL: CONFIG, something in it may not be used. */
+static Entry *
+get_entry(AzCredentials *credentials, const AzlinIdentity *asked, GError **error)
+{
+  AzTokenAsk ask = ask_of(asked);
+  const char *tenant = az_token_env("AZURE_TENANT_ID"), *client = az_token_env("AZURE_CLIENT_ID");
+  g_autofree char *identity = g_strjoin("\n", ask.authority, ask.scope != NULL ? ask.scope : "",
+                                        tenant != NULL ? tenant : "", client != NULL ? client : "", NULL);
+  g_autofree char *key = g_strjoin("\n", identity, ask.subscription, NULL);
+  Entry *entry = find_entry(credentials, identity, key);
+  if (entry != NULL)
+    return entry;
+  entry = entry_new(credentials, &ask, error);
+  if (entry == NULL)
+    return NULL;
+  entry->identity = g_steal_pointer(&identity);
   g_hash_table_insert(credentials->entries, g_steal_pointer(&key), entry);
   return entry;
 }
+
+/* ---- for callers ---- */
 
 AzCredentials *
 az_credentials_new(AzHttp *http, AzClock *clock)
@@ -258,17 +281,15 @@ az_credentials_get(AzCredentials *credentials, const AzlinIdentity *identity, co
                    AzTokenDone done, gpointer data)
 {
   GError *error = NULL;
-  AzTokenAsk ask = { 0 };
   Waiter *waiter = g_new0(Waiter, 1);
   *waiter = (Waiter){ .done = done, .data = data };
   waiter->rejected = rejected != NULL ? az_secret_ref(rejected) : NULL;
   waiter->op = az_op_new(parent, "token", 0, on_waiter_done, waiter);
   if (az_op_cancelled(waiter->op))
     return;
-  if (!check_ask(identity, &ask, &error)) {
+  Entry *entry = get_entry(credentials, identity, &error);
+  if (entry != NULL)
+    serve(entry, waiter);
+  else
     az_op_fail(waiter->op, error);
-    return;
-  }
-  g_autofree char *authority = ask.authority;
-  serve(find_entry(credentials, &ask), &ask, waiter);
 }

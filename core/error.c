@@ -136,6 +136,18 @@ az_error_add_step(GError *error, const char *format, ...)
   error->message = g_strconcat(message, STEP_MARK, step, NULL);
 }
 
+void
+az_error_add_first_step(GError *error, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  g_autofree char *step = g_strdup_vprintf(format, args);
+  va_end(args);
+  g_autofree char *plain = az_error_message(error);
+  g_autofree char *message = error->message;
+  error->message = g_strconcat(plain, STEP_MARK, step, message + strlen(plain), NULL);
+}
+
 GVariant *
 az_error_to_variant(const GError *error, const char *context)
 {

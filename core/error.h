@@ -15,6 +15,8 @@ int az_error_exit_code(const GError *error);
 /* Adds one suggested next step to the error; az_error_to_variant() puts these before the table's own. An empty step
  * says that nothing of the table fits: its steps are left out. */
 void az_error_add_step(GError *error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* The same in front of those that it has. */
+void az_error_add_first_step(GError *error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* The message without the steps that az_error_add_step() attached. Owned. */
 char *az_error_message(const GError *error);
 /* Ends `text`, into which such a message went, before its steps. */

@@ -55,7 +55,8 @@ static void
 test_steps(void)
 {
   g_autoptr(GError) error = g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_CAPACITY, "Standard_B2s is full in eastus");
-  az_error_add_step(error, "Try %s", "westus2");
+  az_error_add_step(error, "Try %s", "another day");
+  az_error_add_first_step(error, "Try %s", "westus2");
   g_autoptr(GVariant) result = g_variant_ref_sink(az_error_to_variant(error, "region=eastus"));
   const char *message, *type;
   g_autofree const char **steps = NULL;
@@ -67,6 +68,7 @@ test_steps(void)
   g_assert_cmpstr(type, ==, "CapacityUnavailable");
   g_assert_cmpstr(message, ==, "Standard_B2s is full in eastus");
   g_assert_cmpstr(steps[0], ==, "Try westus2");
+  g_assert_cmpstr(steps[1], ==, "Try another day");
   g_assert_true(retry);
   g_autofree char *plain = az_error_message(error);
   g_assert_cmpstr(plain, ==, "Standard_B2s is full in eastus");
