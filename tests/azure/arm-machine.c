@@ -226,6 +226,24 @@ ask_for(Fleet *fleet, guint n, guint cancelled)
     continue;
 }
 
+/* Whether there is a ResourceHealth is asked once, whoever leaves first. */
+static void
+test_platform_is_found_once(void)
+{
+  static const Answer answers[]
+      = { { "GET " VM "?", 200, NULL, BODY("running"), .always = TRUE },
+          { "GET " GROUP "/providers/Microsoft.Compute/virtualMachines/m0?", 200, NULL, BODY("running") },
+          { HEALTH, 200, NULL, REGISTERED },
+          { "availabilityStatuses/current", 200, NULL, "{}", .always = TRUE },
+          { "GET " GROUP, 200, NULL, BODY("running"), .always = TRUE } };
+  g_autoptr(ArmWorld) world = WORLD(answers);
+  Fleet fleet = { .world = world };
+  use_option(world, "resource-health", g_variant_new_string("always"));
+  ask_for(&fleet, 4, 1);
+  g_assert_cmpuint(fleet.found, ==, 3);
+  g_assert_cmpuint(world->requests, ==, 7); /* three machines, one registration, three states */
+}
+
 static const Answer lists[] = {
   { "GET " LIST_PATH "?api-version", 200, NULL,
     "{\"value\":[" BODY_OF(ID("0"), "\"x\":1") "," BODY_OF(ID("1"), "\"x\":1") "," BODY_OF(
@@ -557,6 +575,7 @@ main(int argc, char **argv)
   g_test_add_func("/get/gone", test_gone);
   g_test_add_func("/get/address", test_address);
   g_test_add_func("/get/platform", test_platform);
+  g_test_add_func("/get/platform-is-found-once", test_platform_is_found_once);
   g_test_add_func("/get/many", test_many);
   g_test_add_func("/get/many-with-cancelled", test_many_with_cancelled);
   g_test_add_func("/get/few", test_few);
