@@ -100,6 +100,43 @@ test_not_a_machine(void)
   }
 }
 
+/* Every value of a machine's body replaced by one of every type, one after the other. */
+static void
+spoil(json_t *root, json_t *parent, guint *n)
+{
+  static const char *const WORDS[] = { "null", "-1", "1e308", "\"\"", "[]", "[[null]]", "{}", "{\"code\":{}}", "true" };
+  const char *key;
+  json_t *value;
+  void *next;
+  json_object_foreach_safe(parent, next, key, value)
+  {
+    json_auto_t *kept = json_incref(value);
+    for (gsize i = 0; i < G_N_ELEMENTS(WORDS); i++) {
+      g_auto(AzureRecord) record = { 0 };
+      json_object_set_new(parent, key, json_loads(WORDS[i], JSON_DECODE_ANY, NULL));
+      if (azure_record_read(&record, root, NULL))
+        g_assert_true(*record.vm.region != '\0' && *record.vm.vm_name != '\0');
+      ++*n;
+    }
+    json_object_set(parent, key, kept);
+    json_t *inner = json_is_array(kept) ? json_array_get(kept, json_array_size(kept) - 1) : kept;
+    if (json_is_object(inner))
+      spoil(root, inner, n);
+  }
+}
+
+static void
+test_any_type(void)
+{
+  guint n = 0;
+  json_auto_t *body = json_loads(BODY("running"), 0, NULL);
+  spoil(body, body, &n);
+  g_assert_cmpuint(n, >, 100);
+  g_auto(AzureRecord) record = { 0 };
+  g_assert_true(azure_record_read(&record, body, NULL));
+  g_assert_cmpint(record.vm.power, ==, AZLIN_POWER_RUNNING);
+}
+
 static void
 test_gone(void)
 {
@@ -329,6 +366,7 @@ test_list(void)
   const AzlinVm *vm = g_ptr_array_index(world->vms, 0);
   g_assert_cmpstr(vm->vm_name, ==, "m1");
   g_assert_cmpstr(vm->resource_group, ==, "azlin-eastus");
+  g_assert_cmpstr(vm->id, ==, VM);
   g_assert_cmpstr(vm->public_ip, ==, "127.7.0.1");
   g_assert_cmpint(vm->power, ==, AZLIN_POWER_RUNNING);
 }
@@ -572,6 +610,7 @@ main(int argc, char **argv)
   g_test_add_func("/get/one", test_get);
   g_test_add_func("/get/states", test_states);
   g_test_add_func("/get/not-a-machine", test_not_a_machine);
+  g_test_add_func("/get/any-type", test_any_type);
   g_test_add_func("/get/gone", test_gone);
   g_test_add_func("/get/address", test_address);
   g_test_add_func("/get/platform", test_platform);
