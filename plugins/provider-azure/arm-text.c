@@ -105,7 +105,9 @@ arm_url(const char *endpoint, const char *path, const char *version)
 char *
 arm_call_name(const char *method, const char *path)
 {
-  g_autofree char *bare = g_strndup(path, strcspn(path, "?#"));
+  const char *scheme = strstr(path, "://");
+  const char *rest = scheme != NULL ? scheme + 3 + strcspn(scheme + 3, "/?#") : path;
+  g_autofree char *bare = g_strndup(rest, strcspn(rest, "?#"));
   char *end = bare + strlen(bare);
   for (guint slashes = 0; end > bare && slashes < 2; end--)
     slashes += end[-1] == '/';

@@ -12,7 +12,7 @@ typedef struct {
   char *method, *url, *name;
   char **headers;
   GBytes *body;
-  gboolean once, fresh;
+  gboolean once, fresh, raw;
   ArmDone done;
   gpointer data;
   guint tries;
@@ -93,6 +93,8 @@ parse(Call *call, const AzlinHttpReply *http, GError **error)
 {
   json_error_t problem;
   gsize length = 0;
+  if (call->raw && http->status < 300)
+    return NULL;
   const char *bytes = http->body != NULL ? g_bytes_get_data(http->body, &length) : NULL;
   json_t *body = length > 0 ? json_loadb(bytes, length, 0, &problem) : NULL;
   if (length == 0 || body != NULL || http->status == 202 || http->status >= 300)
@@ -158,10 +160,9 @@ refuse(Call *call)
 {
   const AzlinHostApi *api = call->azure->api;
   AzlinOp *child = api->op_new(call->op, call->name, 0, on_refused, call);
-  api->op_fail(child, g_error_new(AZLIN_ERROR, AZLIN_ERROR_CONFIG,
-                                  "Azure names an address that is not its own, or over 8 KiB long, for %s; nothing was "
-                                  "sent there",
-                                  call->name));
+  api->op_fail(child, g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_CONFIG,
+                                          "Azure's answer names an address to go on at that is not its own, or is over "
+                                          "8 KiB long; nothing was sent there"));
 }
 
 static GBytes *
@@ -177,6 +178,7 @@ arm_call(Azure *azure, AzlinOp *op, const ArmCall *wanted, ArmDone done, gpointe
   Call *call = g_new0(Call, 1);
   json_auto_t *body = wanted->body;
   *call = (Call){ .azure = azure, .op = op, .once = wanted->once, .fresh = wanted->fresh, .done = done, .data = data };
+  call->raw = wanted->raw;
   call->method = g_strdup(wanted->method);
   call->name = arm_call_name(wanted->method, wanted->path);
   call->headers = g_strdupv((char **) (guintptr) wanted->headers);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The ARM double strikes with each of its faults, when and where it was told to."""
-import gzip, json, os, shutil, socket, subprocess, tempfile, time
+import gzip, json, os, random, shutil, socket, subprocess, tempfile, time
+from concurrent.futures import ThreadPoolExecutor
 import e2e
 from armdouble import ArmDouble, HOME, SUBSCRIPTION
 from machine import *
@@ -218,6 +219,38 @@ def test_tls_and_h2():
             spoken = subprocess.run([curl, "--silent", "--noproxy", "*", "--cacert", cert, "--http2", "--output", "/dev/null",
                                      "--write-out", "%{http_version} %{http_code}", url], capture_output=True, text=True)
             assert spoken.stdout == "2 401", spoken
+
+
+def test_it_survives_a_storm():
+    """Random requests of many clients under random faults; the address sanitizer and its end judge."""
+    double = fresh(nic_reserve_s=0, tags_async=True, budget={k: [10**6, 10**6] for k in ("reads", "writes", "deletes")})
+    double.login()
+    kinds = ["fail", "never", "reset", "status", "conflict", "truncate", "cut", "forge", "body", "lag", "latency", "duration"]
+
+    def act(number):
+        dice = random.Random(number)
+        group, name = "/resourceGroups/g%d" % dice.randrange(2), "vm%d" % dice.randrange(2)
+        vm, where = path(VM_TYPE, name, group), group + DEPLOYMENT % name
+        kind, own, version, body = dice.choice(resources(name, home=HOME, group=group))
+        choice = dice.randrange(12)
+        if choice == 0:
+            double.control(faults=[{"do": dice.choice(kinds), "chance": dice.random() * 0.3, "when": dice.choice(
+                ["before", "after"]), "ms": dice.randrange(20), "kind": dice.choice(["nul", "wrong-types"])} for _ in "123"])
+        requests = [("PUT", group, RESOURCES, {"location": "eastus", "tags": TAGS}),
+                    ("PUT", where, RESOURCES, deployment(name, group)), ("PUT", where, RESOURCES, deployment(name, group)),
+                    ("PUT", path(kind, own, group), version, body), ("DELETE", path(kind, own, group), version),
+                    ("DELETE", group if dice.random() < 0.3 else vm, RESOURCES),
+                    ("POST", vm + "/" + dice.choice(["start", "deallocate", "restart"]), COMPUTE),
+                    ("POST", where + "/cancel", RESOURCES), ("DELETE", where, RESOURCES),
+                    ("GET", group + "/resources", RESOURCES),
+                    ("GET", group + "/deployments/azlin-%s/operations" % name, RESOURCES),
+                    ("PATCH", vm + "/providers/Microsoft.Resources/tags/default", RESOURCES,
+                     {"operation": "Merge", "properties": {"tags": {"azlin:x": "1"}}})]
+        double.arm(*requests[choice], timeout=2)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(act, range(1500)))
+    double.control(faults=[])
+    assert double.state()["requests"]["total"] >= 1500
 
 
 def test_it_survives_nonsense():

@@ -70,14 +70,13 @@ class ArmDouble:
         if body is not None and not request.has_header("Content-type"):
             request.add_header("Content-Type", "application/json")
         try:
-            with self.opener.open(request, timeout=timeout) as reply:
+            try:
+                reply = self.opener.open(request, timeout=timeout)
+            except urllib.error.HTTPError as error:
+                reply = error
+            with reply:
                 return Answer(reply.status, reply.headers, reply.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return Answer(error.code, error.headers, error.read())
-        except (OSError, ValueError, EOFError) as error:
-            return Answer(0, {}, b"", error)
-        except Exception as error:  # http.client's own, which are no OSError
+        except Exception as error:  # broken connections come as OSError and as http.client's own
             return Answer(0, {}, b"", error)
 
     def login(self, scope="https://management.azure.com/.default"):

@@ -65,8 +65,8 @@ add_resources(Double *world, json_t *list)
     const char *id = json_text_at(entry, "id", ""), *power = json_text_at(entry, "power", NULL);
     json_t *body = json_object_get(entry, "body");
     g_autofree char *type = id_type(id);
-    if (type == NULL)
-      return g_strdup_printf("resource id '%s' is not one", id);
+    if (type == NULL || g_str_has_suffix(type, "/deployments"))
+      return g_strdup_printf("'%s' is no id of a resource that a test can put there", id);
     Resource *resource = store_add(world, id, body != NULL ? json_deep_copy(body) : json_object());
     resource->foreign = TRUE;
     resource->power = g_strdup(power);

@@ -383,6 +383,9 @@ run(Exchange *exchange)
   gboolean next_page = g_hash_table_contains(exchange->world->links, exchange->target);
   if (g_str_equal(exchange->kind, "unknown") || (exchange->rule != NULL && !next_page))
     check_official(exchange);
+  SoupMessageHeaders *headers = soup_server_message_get_request_headers(exchange->message);
+  if (!is_open(exchange) && soup_message_headers_get_one(headers, "x-ms-client-request-id") == NULL)
+    journal_without_id(exchange->world);
   guint early = budget_arrive(exchange->world, exchange->method, exchange->target, exchange->subscription);
   if (early > 0) {
     json_decref(g_steal_pointer(&exchange->answer));
@@ -509,7 +512,10 @@ exchange_receive(SoupServer *server, SoupServerMessage *message, const char *pat
     exchange_free(exchange);
     return;
   }
-  exchange->record = request_ref(journal_request(world, exchange->method, exchange->target));
+  g_autofree char *url = g_strconcat(exchange->foreign ? exchange->base : "", exchange->target, NULL);
+  exchange->record = request_ref(journal_request(world, exchange->method, url));
+  if (strstr(url, TOKEN_BEGINNING) != NULL)
+    journal_leak(world, "a URL", exchange->target);
   classify(exchange);
   if (faults_find(exchange->faults, "hang", "before") != NULL) {
     let_hang(exchange);

@@ -100,8 +100,8 @@ group_is_gone(Double *world, Operation *operation, gpointer data)
   Resource *group = store_find(world, operation->resource_id);
   if (group == NULL)
     return;
-  group->deleting = FALSE;
   if (operation->error != NULL) {
+    group->deleting = FALSE;
     resource_set_state(group, "Succeeded");
     return;
   }

@@ -154,7 +154,7 @@ hostile_body(Exchange *exchange, json_t *fault)
     static const char text[] = "{\"id\":\"\xc3\x28\xff\",\"status\":\"\xed\xa0\x80\"}";
     send_text(exchange, status, text, sizeof text - 1);
   } else if (g_str_equal(kind, "wrong-types")) {
-    json_t *wrong = wrong_types(exchange->answer);
+    json_t *wrong = exchange->answer != NULL ? wrong_types(exchange->answer) : NULL;
     json_decref(exchange->answer);
     exchange->answer = wrong;
   } else {

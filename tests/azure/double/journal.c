@@ -6,7 +6,7 @@ enum { MOST_REQUESTS = 500000 };
 struct _Journal {
   GPtrArray *requests;
   json_t *violations, *early, *outside, *leaks;
-  gint64 tokens;
+  gint64 tokens, without_id;
 };
 
 static void
@@ -98,6 +98,12 @@ journal_token_issued(Double *world)
   world->journal->tokens++;
 }
 
+void
+journal_without_id(Double *world)
+{
+  world->journal->without_id++;
+}
+
 static void
 count(json_t *table, const char *name)
 {
@@ -128,6 +134,7 @@ journal_report(Double *world, json_t *state)
   json_object_set(state, "writes_outside", journal->outside);
   json_object_set(state, "leaked_tokens", journal->leaks);
   json_object_set_new(state, "tokens_issued", json_integer(journal->tokens));
+  json_object_set_new(state, "without_client_request_id", json_integer(journal->without_id));
   json_object_set_new(state, "requests", count_requests(journal));
 }
 

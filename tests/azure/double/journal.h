@@ -21,6 +21,8 @@ void journal_outside(Double *world, const char *method, const char *url, const c
 /* A token was seen where none may be. */
 void journal_leak(Double *world, const char *where, const char *url);
 void journal_token_issued(Double *world);
+/* A request to ARM came without x-ms-client-request-id. */
+void journal_without_id(Double *world);
 /* Puts "violations", "early_requests", "requests", "leaked_tokens", ... into `state`. */
 void journal_report(Double *world, json_t *state);
 /* [{at, answered, method, target, kind, status}] */

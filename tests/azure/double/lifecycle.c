@@ -272,9 +272,13 @@ void
 lifecycle_remove(Double *world, Resource *resource)
 {
   const ResourceKind *kind = resource_kind(resource->type);
-  if (resource->operation != NULL && operation_runs(resource->operation))
+  g_autofree char *id = g_strdup(resource->id);
+  if (resource->operation != NULL)
     operation_abort(resource->operation, "OperationPreempted",
                     "The operation has been preempted by a more recent operation.");
+  resource = store_find(world, id); /* the end of its operation may have removed it */
+  if (resource == NULL)
+    return;
   if (kind != NULL && kind->deleted != NULL)
     kind->deleted(world, resource);
   store_remove(world, resource);

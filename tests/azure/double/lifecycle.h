@@ -25,6 +25,9 @@ typedef struct {
 const ResourceKind *resource_kind(const char *type);        /* NULL = the double does not play it */
 extern const ResourceKind network_kinds[], compute_kinds[]; /* end with type NULL */
 
+/* Who uses these security rules or this network; NULL = nobody. Borrowed. (network.c) */
+const Resource *network_user(Double *world, const Resource *resource);
+
 /* "Resource X referenced by resource Y was not found", recorded as a request out of order. */
 void reference_missing(Double *world, const char *id, const char *reference, Refusal *refusal);
 

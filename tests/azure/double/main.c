@@ -23,13 +23,29 @@ static const GOptionEntry entries[]
         { "with-parent", 0, 0, G_OPTION_ARG_NONE, &options.with_parent, "End when standard input ends", NULL },
         { NULL } };
 
+/* GSocket's own backlog of 10 turns away a client that opens hundreds of connections at once. */
+static GSocket *
+listen_on(int port, GError **error)
+{
+  g_autoptr(GSocketAddress) address = g_inet_socket_address_new_from_string("127.0.0.1", (guint) port);
+  g_autoptr(GSocket) socket = g_socket_new(G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, error);
+  if (socket == NULL)
+    return NULL;
+  g_socket_set_listen_backlog(socket, 4096);
+  if (!g_socket_bind(socket, address, TRUE, error) || !g_socket_listen(socket, error))
+    return NULL;
+  return g_steal_pointer(&socket);
+}
+
 static SoupServer *
 serve(Double *world, int port, GTlsCertificate *certificate, guint *ret_port, GError **error)
 {
+  g_autoptr(GSocket) socket = listen_on(port, error);
+  if (socket == NULL)
+    return NULL;
   SoupServer *server = soup_server_new("tls-certificate", certificate, "server-header", "Microsoft-HTTPAPI/2.0 ", NULL);
-  g_autoptr(GSocketAddress) address = g_inet_socket_address_new_from_string("127.0.0.1", (guint) port);
   SoupServerListenOptions flags = certificate != NULL ? SOUP_SERVER_LISTEN_HTTPS : 0;
-  if (!soup_server_listen(server, address, flags, error)) {
+  if (!soup_server_listen_socket(server, socket, flags, error)) {
     g_object_unref(server);
     return NULL;
   }

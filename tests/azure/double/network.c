@@ -194,9 +194,26 @@ address_may_delete(Double *world, Resource *resource, Refusal *refusal)
            "Public IP address %s can not be deleted since it is still allocated to resource %s.", resource->id, user);
 }
 
-/* An interface that refers to this id, or to a part of it. */
+/* A subnet of the same group that has these rules. */
 static const Resource *
-user_of(Double *world, const Resource *resource)
+network_with_rules(Double *world, const Resource *rules)
+{
+  g_autoptr(GPtrArray) networks = store_list(world, rules->group_id, "Microsoft.Network/virtualNetworks");
+  size_t j;
+  json_t *subnet;
+  for (guint i = 0; i < networks->len; i++) {
+    const Resource *network = g_ptr_array_index(networks, i);
+    json_array_foreach(json_at(network->body, "properties.subnets"), j, subnet)
+    {
+      if (same_text(json_text_at(subnet, "properties.networkSecurityGroup.id", ""), rules->id))
+        return network;
+    }
+  }
+  return NULL;
+}
+
+const Resource *
+network_user(Double *world, const Resource *resource)
 {
   g_autoptr(GPtrArray) nics = store_list(world, resource->group_id, NIC);
   size_t length = strlen(resource->id), j;
@@ -212,13 +229,13 @@ user_of(Double *world, const Resource *resource)
         return nic;
     }
   }
-  return NULL;
+  return resource_is(resource, "Microsoft.Network/networkSecurityGroups") ? network_with_rules(world, resource) : NULL;
 }
 
 static void
 network_may_delete(Double *world, Resource *resource, Refusal *refusal)
 {
-  const Resource *user = user_of(world, resource);
+  const Resource *user = network_user(world, resource);
   if (user == NULL)
     return;
   gboolean network = resource_is(resource, "Microsoft.Network/virtualNetworks");

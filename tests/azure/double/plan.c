@@ -157,16 +157,14 @@ add_needs(Double *world, Plan *plan, Node *node, Refusal *refusal)
 }
 
 static void
-check_template(Double *world, const Plan *plan, const char *url, Refusal *refusal)
+check_template(const Plan *plan, Refusal *refusal)
 {
   static const char *const needed[] = { "$schema", "contentVersion", "resources" };
   json_t *template = json_object_get(plan->request, "template"), *declared;
   for (guint i = 0; i < G_N_ELEMENTS(needed); i++) {
     if (json_object_get(template, needed[i]) != NULL)
       continue;
-    g_autofree char *reason = g_strdup_printf("template: no %s", needed[i]);
-    journal_violation(world, "PUT", url, reason);
-    refuse(refusal, 400, "InvalidTemplate", "Deployment template validation failed: '%s'", reason);
+    refuse(refusal, 400, "InvalidTemplate", "Deployment template validation failed: 'There is no %s.'", needed[i]);
   }
   const char *name;
   json_t *value;
@@ -197,7 +195,7 @@ plan_new(Double *world, const char *group_id, json_t *properties, const char *ur
   plan->group_id = g_strdup(group_id);
   plan->request = json_deep_copy(properties);
   plan->nodes = g_ptr_array_new_with_free_func(node_free);
-  check_template(world, plan, url, refusal);
+  check_template(plan, refusal);
   size_t i;
   json_t *source;
   json_array_foreach(json_at(plan->request, "template.resources"), i, source)
@@ -209,6 +207,8 @@ plan_new(Double *world, const char *group_id, json_t *properties, const char *ur
     add_needs(world, plan, g_ptr_array_index(plan->nodes, j), refusal);
   if (refusal->status == 0)
     return plan;
+  if (!g_str_has_prefix(refusal->message, "The double refuses")) /* which is recorded already */
+    journal_violation(world, "PUT", url, refusal->message);
   plan_free(plan);
   return NULL;
 }

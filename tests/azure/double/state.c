@@ -2,7 +2,7 @@
 #include "state.h"
 #include "faults.h"
 #include "journal.h"
-#include "store.h"
+#include "lifecycle.h"
 
 static gboolean
 exists(Double *world, const Resource *resource, const char *path)
@@ -12,13 +12,6 @@ exists(Double *world, const Resource *resource, const char *path)
     return FALSE;
   g_autofree char *parent = id_parent(id);
   return store_find(world, parent != NULL ? parent : id) != NULL;
-}
-
-static guint
-count_in_group(Double *world, const char *group_id, const char *type)
-{
-  g_autoptr(GPtrArray) list = store_list(world, group_id, type);
-  return list->len;
 }
 
 /* Why a resource is an orphan; NULL = it is none. */
@@ -43,8 +36,7 @@ orphan_reason(Double *world, const Resource *resource)
   }
   if (resource_is(resource, "Microsoft.Resources/deployments"))
     return NULL;
-  return count_in_group(world, resource->group_id, "Microsoft.Compute/virtualMachines") > 0 ? NULL
-                                                                                            : "its group has no VM";
+  return network_user(world, resource) != NULL ? NULL : "no network interface uses it";
 }
 
 static gboolean

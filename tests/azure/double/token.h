@@ -2,6 +2,9 @@
 #pragma once
 #include "exchange.h"
 
+/* How every access token of the double begins. */
+#define TOKEN_BEGINNING "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiIsImtpZCI6ImRvdWJsZSJ9."
+
 GHashTable *tokens_new(void);
 void token_endpoint(Exchange *exchange);
 void token_imds(Exchange *exchange);
