@@ -108,7 +108,7 @@ static void
 follow(Creation *creation)
 {
   azure_deployment_wait(creation->azure, creation->op, creation->blueprint->names->deployment,
-                        creation->deployment_accepted, followed, creation);
+                        creation->deployment_accepted, 0, followed, creation);
 }
 
 /* Sent once: what becomes of a request whose answer is lost is found out by looking, never by sending it again. */

@@ -246,15 +246,17 @@ take_road(Creation *creation)
 
 static void put_group(Creation *creation);
 
+/* A group that stands is all that is asked for: of an answer cut off on its way the status is enough. */
 static void
 on_group_made(const ArmReply *reply, gpointer data)
 {
   Creation *creation = data;
-  if (reply->status == 409 && g_str_equal(reply->code, "ResourceGroupBeingDeleted") && !creation->cut) {
+  gboolean stands = reply->status >= 200 && reply->status < 300;
+  if (!creation->cut && reply->status == 409 && g_str_equal(reply->code, "ResourceGroupBeingDeleted")) {
     creation_later(creation, put_group);
     return;
   }
-  if (!creation_goes_on(creation, reply))
+  if (!creation_goes_on(creation, stands ? NULL : reply))
     return;
   creation->tries = 0;
   take_road(creation);
