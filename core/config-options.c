@@ -13,7 +13,8 @@ static const AzlinOption azlin_options[] = {
 };
 
 static const AzlinOption bricks_options[] = {
-  { "provider", "s", "local", NULL, NULL, "where machines live: local, static, or any installed provider brick" },
+  { "provider", "s", "local", NULL, NULL,
+    "where machines live: local, static, azure, or any installed provider brick" },
   { "deployer", "s", "parallel", NULL, NULL, "how several regions are deployed" },
   { "failover", "s", "hybrid", NULL, NULL, "who decides that a region is down" },
   { "sync", "s", "auto", NULL, NULL, "how data is copied; auto: the best of sync-strategies for each job" },

@@ -6,7 +6,7 @@
 #include "secret.h"
 typedef struct _AzCredentials AzCredentials;
 AzCredentials *az_credentials_new(AzHttp *http, AzClock *clock);
-void az_credentials_free(AzCredentials *credentials);
+void az_credentials_free(AzCredentials *credentials); /* who waits still is not called any more */
 
 /* `token` is borrowed for the call; NULL = none can be had, and `error` (AUTH, NETWORK) says all that was tried and
  * what to do next. */

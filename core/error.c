@@ -136,6 +136,18 @@ az_error_add_step(GError *error, const char *format, ...)
   error->message = g_strconcat(message, STEP_MARK, step, NULL);
 }
 
+void
+az_error_add_first_step(GError *error, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  g_autofree char *step = g_strdup_vprintf(format, args);
+  va_end(args);
+  g_autofree char *plain = az_error_message(error);
+  g_autofree char *message = error->message;
+  error->message = g_strconcat(plain, STEP_MARK, step, message + strlen(plain), NULL);
+}
+
 GVariant *
 az_error_to_variant(const GError *error, const char *context)
 {
@@ -143,9 +155,13 @@ az_error_to_variant(const GError *error, const char *context)
   g_autofree char *message = g_utf8_make_valid(error != NULL ? error->message : "", -1); /* may quote foreign bytes */
   g_auto(GStrv) parts = g_strsplit(message, STEP_MARK, -1);
   g_autoptr(GStrvBuilder) builder_of_steps = g_strv_builder_new();
-  for (guint i = 1; parts[0] != NULL && parts[i] != NULL; i++)
-    g_strv_builder_add(builder_of_steps, parts[i]);
-  for (guint i = 0; i < G_N_ELEMENTS(row->steps) && row->steps[i] != NULL; i++)
+  gboolean complete = FALSE;
+  for (guint i = 1; parts[0] != NULL && parts[i] != NULL; i++) {
+    complete |= *parts[i] == '\0';
+    if (*parts[i] != '\0')
+      g_strv_builder_add(builder_of_steps, parts[i]);
+  }
+  for (guint i = 0; !complete && i < G_N_ELEMENTS(row->steps) && row->steps[i] != NULL; i++)
     g_strv_builder_add(builder_of_steps, row->steps[i]);
   g_auto(GStrv) steps = g_strv_builder_end(builder_of_steps);
   g_autofree char *details
@@ -158,6 +174,12 @@ az_error_to_variant(const GError *error, const char *context)
   g_variant_builder_add(&builder, "{sv}", "retry_possible", g_variant_new_boolean(row->retries > 0));
   g_variant_builder_add(&builder, "{sv}", "log_details", g_variant_new_string(details));
   return g_variant_builder_end(&builder);
+}
+
+void
+az_error_cut_steps(char *text)
+{
+  text[strcspn(text, STEP_MARK)] = '\0';
 }
 
 char *

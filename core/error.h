@@ -12,9 +12,14 @@ int az_error_retry_delay_ms(const GError *error, guint32 attempt);
 GVariant *az_error_to_variant(const GError *error, const char *context);
 /* The exit code that an error gives to a command that produced no result: 1, 3, 4, 5, 64, 78 or 130. */
 int az_error_exit_code(const GError *error);
-/* Adds one suggested next step to the error; az_error_to_variant() puts these before the table's own. */
+/* Adds one suggested next step to the error; az_error_to_variant() puts these before the table's own. An empty step
+ * says that nothing of the table fits: its steps are left out. */
 void az_error_add_step(GError *error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* The same in front of those that it has. */
+void az_error_add_first_step(GError *error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* The message without the steps that az_error_add_step() attached. Owned. */
 char *az_error_message(const GError *error);
+/* Ends `text`, into which such a message went, before its steps. */
+void az_error_cut_steps(char *text);
 /* Every row of the table, for docs/errors.md: code name order, a{sv} each (type, retries, exit_code, steps). */
 GVariant *az_error_table(void);

@@ -17,6 +17,19 @@ az_evidence_new(const char *vantage, const char *probe, const char *outcome, con
   return evidence;
 }
 
+AzlinEvidence *
+az_evidence_of_platform(const AzlinVm *live, double ms, gint64 at)
+{
+  g_autofree char *when = az_time_to_string(live->maintenance_at);
+  g_autofree char *planned = when != NULL ? g_strdup_printf("maintenance is announced for %s", when) : NULL;
+  const char *said = live->platform_detail != NULL && *live->platform_detail != '\0' ? live->platform_detail : NULL;
+  if (live->platform == NULL && planned == NULL)
+    return NULL;
+  g_autofree char *both = said != NULL && planned != NULL ? g_strdup_printf("%s; %s", said, planned) : NULL;
+  const char *outcome = g_strcmp0(live->platform, "unavailable") == 0 ? "unavailable" : "ok";
+  return az_evidence_new("here", "platform", outcome, both != NULL ? both : said != NULL ? said : planned, ms, at);
+}
+
 static void
 evidence_free(gpointer data)
 {

@@ -23,6 +23,16 @@ add_evidence(Check *check, const char *probe, const char *outcome, const char *d
   g_ptr_array_add(check->evidence, az_evidence_new("here", probe, outcome, detail, ms, az_clock_now(clock)));
 }
 
+static void
+add_platform(Check *check, const AzlinVm *live)
+{
+  AzClock *clock = az_engine_clock(check->engine);
+  double ms = (double) (az_clock_monotonic(clock) - check->began) / 1000.0;
+  AzlinEvidence *platform = az_evidence_of_platform(live, ms, az_clock_now(clock));
+  if (platform != NULL)
+    g_ptr_array_add(check->evidence, platform);
+}
+
 static double
 login_ms(const AzlinEvidence *const *evidence)
 {
@@ -89,6 +99,7 @@ on_power(AzlinOp *op, gpointer data)
     check->vm->stop_cause = live->stop_cause;
     if (live->power != AZLIN_POWER_UNKNOWN)
       add_evidence(check, "power", az_power_to_string(live->power), NULL);
+    add_platform(check, live);
   }
   one_done(check);
 }

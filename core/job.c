@@ -250,6 +250,7 @@ az_job_message(AzJob *job, const char *level, const char *region, const char *fo
   va_start(args, format);
   g_autofree char *text = g_strdup_vprintf(format, args);
   va_end(args);
+  az_error_cut_steps(text); /* of an error that it ends in: a notice has no room for them */
   job->watch.message(job, level, region, text, job->watch.data);
 }
 

@@ -219,22 +219,38 @@ set_up_child(gpointer data)
   signal(SIGTERM, SIG_DFL);
 }
 
+/* What one program needs beyond HOME, PATH and the language. */
+static const char *const *
+needed_variables(const char *program)
+{
+  static const char *const agent[] = { "SSH_AUTH_SOCK", NULL };
+  static const char *const azure[]
+      = { "AZURE_CONFIG_DIR", "TZ",       "HTTPS_PROXY",        "https_proxy",   "HTTP_PROXY", "http_proxy",
+          "NO_PROXY",         "no_proxy", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", NULL };
+  static const char *const none[] = { NULL };
+  g_autofree char *base = g_path_get_basename(program);
+  if (g_str_has_prefix(base, "ssh") || g_str_equal(base, "rsync") || g_str_equal(base, "scp"))
+    return agent;
+  return g_str_equal(base, "az") ? azure : none;
+}
+
+static char **
+keep_variables(char **env, const char *const *names)
+{
+  for (; *names != NULL; names++)
+    if (g_getenv(*names) != NULL)
+      env = g_environ_setenv(env, *names, g_getenv(*names), TRUE);
+  return env;
+}
+
 static char **
 minimal_environment(const char *program)
 {
-  static const char *const kept[] = { "HOME", "LANG", "LC_ALL", NULL };
-  g_autofree char *base = g_path_get_basename(program);
+  static const char *const always[] = { "HOME", "LANG", "LC_ALL", NULL };
   const char *path = g_getenv("PATH");
   char **env
       = g_environ_setenv(NULL, "PATH", path != NULL ? path : "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", TRUE);
-  for (guint i = 0; kept[i] != NULL; i++) {
-    if (g_getenv(kept[i]) != NULL)
-      env = g_environ_setenv(env, kept[i], g_getenv(kept[i]), TRUE);
-  }
-  gboolean wants_agent = g_str_has_prefix(base, "ssh") || g_str_equal(base, "rsync") || g_str_equal(base, "scp");
-  if (wants_agent && g_getenv("SSH_AUTH_SOCK") != NULL)
-    env = g_environ_setenv(env, "SSH_AUTH_SOCK", g_getenv("SSH_AUTH_SOCK"), TRUE);
-  return env;
+  return keep_variables(keep_variables(env, always), needed_variables(program));
 }
 
 static void

@@ -89,16 +89,15 @@ static void
 say_behind(AzlinOp *op, const Follow *follow, const GError *error)
 {
   const Write *write = follow->write;
-  g_autofree char *regions = write->kind == WRITE_PRIMARY ? NULL : regions_of(write);
-  if (write->kind != WRITE_PRIMARY)
-    az_op_warn(op, "The %s of %s were not written: %s; azlin regions refresh repairs them", follow->place, regions,
-               error->message);
-  else if (*write->to)
-    az_op_warn(op, "The %s do not all say yet that %s is primary: %s; azlin regions refresh repairs them",
-               follow->place, write->to, error->message);
-  else
-    az_op_warn(op, "The %s do not all say yet that no region is primary: %s; azlin regions refresh repairs them",
-               follow->place, error->message);
+  gboolean for_good = g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_NOT_SUPPORTED);
+  const char *repair = for_good ? "" : "; azlin regions refresh repairs them";
+  if (write->kind != WRITE_PRIMARY) {
+    g_autofree char *regions = regions_of(write);
+    az_op_warn(op, "The %s of %s were not written: %s%s", follow->place, regions, error->message, repair);
+    return;
+  }
+  az_op_warn(op, "The %s do not all say yet that %s is primary: %s%s", follow->place,
+             *write->to ? write->to : "no region", error->message, repair);
 }
 
 static void

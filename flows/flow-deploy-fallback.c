@@ -82,7 +82,7 @@ on_alternatives(AzlinOp *op, gpointer data)
 {
   g_autofree Question *question = data;
   AzDeployTarget *target = question->target;
-  GVariant *places = az_op_variant(op);
+  GVariant *places = az_op_error(op) ? NULL : az_op_variant(op);
   if (az_op_cancelled(target->deploy->root))
     return;
   target->places = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref);
@@ -105,19 +105,27 @@ az_deploy_find_places(AzDeployTarget *target, void (*then)(AzDeployTarget *targe
                        on_alternatives, question);
 }
 
-/* One in the same region and one in another, where there are both. */
+static char *
+first_place(const AzDeployTarget *target, gboolean here)
+{
+  for (guint i = 0; i < target->places->len; i++) {
+    Place place = place_of(g_ptr_array_index(target->places, i));
+    if (g_str_equal(place.region, target->region) == here)
+      return place_text(&place);
+  }
+  return NULL;
+}
+
+/* One in the same region and one in another, where there are both: before all general advice, since they were checked.
+ */
 void
 az_deploy_suggest(AzDeployTarget *target)
 {
-  gboolean here = FALSE, elsewhere = FALSE;
-  for (guint i = 0; i < target->places->len; i++) {
-    Place place = place_of(g_ptr_array_index(target->places, i));
-    gboolean *said = g_str_equal(place.region, target->region) ? &here : &elsewhere;
-    g_autofree char *text = place_text(&place);
-    if (!*said)
-      az_error_add_step(target->error, "%s (checked)", text);
-    *said = TRUE;
-  }
+  g_autofree char *here = first_place(target, TRUE), *elsewhere = first_place(target, FALSE);
+  if (elsewhere)
+    az_error_add_first_step(target->error, "%s (checked)", elsewhere);
+  if (here)
+    az_error_add_first_step(target->error, "%s (checked)", here);
 }
 
 /* ---- moving ---- */
@@ -137,16 +145,18 @@ is_open(const AzDeployTarget *target, const Place *place)
 }
 
 static void
-audit_move(const AzDeployTarget *target, const AzlinVmSpec *to)
+audit_move(AzDeploy *deploy, const AzlinVmSpec *from, const AzlinVmSpec *to)
 {
   GVariantDict facts;
+  if (az_deploy_arg_bool(deploy, "dry-run"))
+    return;
   g_variant_dict_init(&facts, NULL);
-  g_variant_dict_insert(&facts, "region", "s", target->region);
-  g_variant_dict_insert(&facts, "vm_size", "s", target->spec->vm_size);
+  g_variant_dict_insert(&facts, "region", "s", from->region);
+  g_variant_dict_insert(&facts, "vm_size", "s", from->vm_size);
   g_variant_dict_insert(&facts, "to_region", "s", to->region);
   g_variant_dict_insert(&facts, "to_vm_size", "s", to->vm_size);
   g_variant_dict_insert(&facts, "to_zone", "s", to->zone ? to->zone : "");
-  az_flow_audit(target->deploy->job, "deploy-fallback", g_variant_dict_end(&facts));
+  az_flow_audit(deploy->job, "deploy-fallback", g_variant_dict_end(&facts));
 }
 
 static void
@@ -178,12 +188,13 @@ no_place_left(AzDeployTarget *target)
   g_autofree char **inside = az_config_fallback_regions(az_engine_config(target->deploy->engine), target->asked);
   target->held_back = *inside == NULL;
   if (target->moves == AZ_DEPLOY_MAX_MOVES)
-    az_error_add_step(target->error, "another size or region by hand: %d places were tried", AZ_DEPLOY_MAX_MOVES);
+    az_error_add_first_step(target->error, "another size or region by hand: %d places were tried", AZ_DEPLOY_MAX_MOVES);
   else if (target->held_back)
-    az_error_add_step(target->error, "another region: [policy] allowed-fallback holds no set with %s", target->asked);
+    az_error_add_first_step(target->error, "another region: [policy] allowed-fallback holds no set with %s",
+                            target->asked);
   else
-    az_error_add_step(target->error, "a wider set for %s in [policy] allowed-fallback: nothing else in it fits",
-                      target->asked);
+    az_error_add_first_step(target->error, "a wider set for %s in [policy] allowed-fallback: nothing else in it fits",
+                            target->asked);
 }
 
 gboolean
@@ -198,13 +209,12 @@ az_deploy_move(AzDeployTarget *target)
     AzlinVmSpec *before = target->spec;
     say_move(target, &place);
     target->moves++;
-    if (!az_deploy_arg_bool(deploy, "dry-run"))
-      audit_move(target, spec);
     az_deploy_use(target, spec);
     if (!journal_move(deploy)) {
       az_deploy_use(target, before);
       return FALSE;
     }
+    audit_move(deploy, before, spec);
     g_clear_error(&target->error);
     target->fresh = TRUE;
     return TRUE;

@@ -2,6 +2,8 @@
 #include "error.h"
 #include "flow-deploy.h"
 
+#define MAX_NOTES 5 /* what is in the way of a look-up is the same in most regions */
+
 typedef struct {
   AzDeploy *deploy;
   GPtrArray *targets; /* of AzDeployTarget, in the order of the specs */
@@ -73,7 +75,7 @@ take_verdicts(Preflight *preflight, GVariant *verdicts)
     gboolean fits = TRUE;
     target->verdict = g_variant_get_child_value(verdicts, i);
     const char *note = text_of(target->verdict, "note");
-    if (*note && g_hash_table_add(said, g_strdup(note)))
+    if (*note && g_hash_table_size(said) < MAX_NOTES && g_hash_table_add(said, g_strdup(note)))
       az_job_message(deploy->job, "warn", NULL, "%s", note);
     g_variant_lookup(target->verdict, "ok", "b", &fits);
     if (!fits)
@@ -117,7 +119,7 @@ on_preflight(AzlinOp *op, gpointer data)
 {
   Preflight *preflight = data;
   AzDeploy *deploy = preflight->deploy;
-  GVariant *verdicts = az_op_variant(op);
+  GVariant *verdicts = az_op_error(op) ? NULL : az_op_variant(op);
   gboolean ended = az_op_cancelled(deploy->root) || (az_op_error(op) && failed(deploy, az_op_error(op)));
   if (!ended && verdicts && g_variant_n_children(verdicts) == preflight->targets->len)
     take_verdicts(preflight, verdicts);

@@ -2,6 +2,7 @@
  */
 #include "error.h"
 #include "flow-deploy.h"
+#include "flow-names.h"
 
 #define VM_TIMEOUT_MS 60000
 
@@ -156,7 +157,9 @@ collect(Mend *mend, GVariant *undo, const AzlinVm *const *vms, gsize n)
     if (!g_variant_is_of_type(name, G_VARIANT_TYPE_STRING) || is_on_record(vms, n, region))
       continue;
     AzlinVm *vm = az_vm_new(region, g_variant_get_string(name, NULL));
+    g_autofree char *group = az_names_resource_group(mend->engine, region);
     az_vm_set(&vm->provider, provider);
+    az_vm_set(&vm->resource_group, group);
     g_ptr_array_add(mend->todo, vm);
   }
 }

@@ -277,8 +277,10 @@ on_region_started(AzlinOp *op, const char *region, const char *text, gpointer da
   if (!target || target->ended)
     return;
   if (target->started && !target->fresh) { /* again: the deployer tells why the attempt before failed */
-    az_deploy_note_attempt(target, text);
-    az_job_message(deploy->job, "warn", region, "Attempt %u: %s; trying again", target->attempts->len, text);
+    g_autofree char *why = g_strdup(text ? text : "");
+    az_error_cut_steps(why);
+    az_deploy_note_attempt(target, why);
+    az_job_message(deploy->job, "warn", region, "Attempt %u: %s; trying again", target->attempts->len, why);
     return;
   }
   begin(target);

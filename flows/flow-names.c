@@ -68,10 +68,26 @@ az_names_vm(const char *home_id, const char *region)
   return g_strdup_printf("azlin-%s-%.6s", region, digest);
 }
 
+/* The selected provider's own option of that name, owned; NULL = it has none, or it is not set. */
+static char *
+provider_option(AzEngine *engine, const char *name)
+{
+  AzConfig *config = az_engine_config(engine);
+  g_autofree char *group = g_strdup_printf("provider.%s", az_config_string(config, "bricks", "provider"));
+  gpointer self = NULL;
+  /* Its options are known once it is loaded; what keeps it from being loaded is told by whoever needs it. */
+  az_engine_lookup(engine, AZLIN_KIND_PROVIDER, NULL, &self, NULL);
+  g_autoptr(GVariant) value = az_config_get(config, group, name);
+  gboolean set = value != NULL && g_variant_is_of_type(value, G_VARIANT_TYPE_STRING)
+                 && *g_variant_get_string(value, NULL) != '\0';
+  return set ? g_variant_dup_string(value, NULL) : NULL;
+}
+
 char *
 az_names_resource_group(AzEngine *engine, const char *region)
 {
-  const char *base = az_config_string(az_engine_config(engine), "defaults", "resource-group");
+  g_autofree char *own = provider_option(engine, "resource-group");
+  const char *base = own != NULL ? own : az_config_string(az_engine_config(engine), "defaults", "resource-group");
   return g_strdup_printf("%s-%s", base, region);
 }
 

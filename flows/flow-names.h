@@ -6,7 +6,8 @@
 char *az_names_home_id(AzEngine *engine, gboolean make, GError **error);
 /* "azlin-<region>-<short id>": the same for this home and region every time, so that a re-run finds the machine. */
 char *az_names_vm(const char *home_id, const char *region);
-/* [defaults] resource-group and the region: "azlin-vms-<region>". */
+/* The base and the region: "azlin-vms-<region>". The base is the selected provider's option resource-group where it has
+ * one that is set, else that of [defaults]. */
 char *az_names_resource_group(AzEngine *engine, const char *region);
 /* The first line of a public key file, or of FILE.pub for a private key; USAGE when it cannot be read or is none. */
 gboolean az_names_public_key(const char *path, char **ret_line, GError **error);

@@ -10,7 +10,8 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-#define ENTRY_MS 120000
+#define ENTRY_MS (20 * 60 * 1000) /* a cloud may hold a network interface for minutes before it lets go of it */
+#define SIDE_BY_SIDE 16
 #define LOCK_TTL_S 60
 
 typedef struct {
@@ -21,7 +22,7 @@ typedef struct {
   GPtrArray *todo;    /* of AzJournalEntry, borrowed: abandoned, in the order of work */
   GPtrArray *drafts;  /* of char* */
   GPtrArray *results; /* of GVariant a{sv} */
-  guint next, failed;
+  guint next, running, failed;
   char *old_primary;
 } Recover;
 
@@ -77,7 +78,7 @@ remove_drafts(Recover *recover)
   }
 }
 
-/* ---- one entry after the other ---- */
+/* ---- each entry ---- */
 
 static void work_next(Recover *recover);
 
@@ -99,23 +100,28 @@ note_result(Recover *recover, const AzJournalEntry *entry, const GError *error, 
     az_job_message(recover->job, "ok", NULL, "%s %s: %s", entry->owner, entry->what, said);
 }
 
+typedef struct {
+  Recover *recover;
+  const AzJournalEntry *entry;
+} Work;
+
 static void
 on_entry(AzlinOp *op, gpointer data)
 {
-  Recover *recover = data;
+  g_autofree Work *work = data;
+  Recover *recover = work->recover;
   g_autoptr(GError) error = az_op_error(op) ? g_error_copy(az_op_error(op)) : NULL;
-  const AzJournalEntry *entry = g_ptr_array_index(recover->todo, recover->next);
   const char *said = "finished or undone";
   AzJournal *journal = az_engine_journal(recover->engine, NULL);
+  recover->running--;
   if (az_op_cancelled(recover->root))
     return;
   if (az_op_variant(op) && g_variant_is_of_type(az_op_variant(op), G_VARIANT_TYPE_STRING))
     said = g_variant_get_string(az_op_variant(op), NULL);
   if (!error)
-    az_journal_done(journal, entry->id, &error);
+    az_journal_done(journal, work->entry->id, &error);
   recover->failed += error != NULL;
-  note_result(recover, entry, error, said);
-  recover->next++;
+  note_result(recover, work->entry, error, said);
   work_next(recover);
 }
 
@@ -161,16 +167,19 @@ static const Owner owners[] = {
   { "flow-sync", az_sync_recover },
 };
 
-static void
-work_next(Recover *recover)
+static gboolean
+is_of_flow(const AzJournalEntry *entry)
 {
-  if (recover->next == recover->todo->len) {
-    remove_drafts(recover);
-    az_stored_read(recover->job, recover->root, on_final, recover);
-    return;
-  }
-  const AzJournalEntry *entry = g_ptr_array_index(recover->todo, recover->next);
-  AzlinOp *op = az_op_new(recover->root, "recover", ENTRY_MS, on_entry, recover);
+  return g_str_has_prefix(entry->owner, "flow-");
+}
+
+static void
+work_on(Recover *recover, const AzJournalEntry *entry)
+{
+  Work *work = g_new(Work, 1);
+  *work = (Work){ recover, entry };
+  recover->running++;
+  AzlinOp *op = az_op_new(recover->root, "recover", ENTRY_MS, on_entry, work);
   for (guint i = 0; i < G_N_ELEMENTS(owners); i++) {
     if (!g_str_equal(owners[i].owner, entry->owner))
       continue;
@@ -178,6 +187,23 @@ work_next(Recover *recover)
     return;
   }
   recover_by_brick(recover, entry, op);
+}
+
+/* Bricks side by side, since each may wait for its cloud; then the flows, one after the other. */
+static void
+work_next(Recover *recover)
+{
+  while (recover->next < recover->todo->len) {
+    const AzJournalEntry *entry = g_ptr_array_index(recover->todo, recover->next);
+    if (recover->running >= (is_of_flow(entry) ? 1 : SIDE_BY_SIDE))
+      return;
+    recover->next++;
+    work_on(recover, entry);
+  }
+  if (recover->running > 0)
+    return;
+  remove_drafts(recover);
+  az_stored_read(recover->job, recover->root, on_final, recover);
 }
 
 /* ---- what there is, and the question ---- */
@@ -214,8 +240,7 @@ order_work(Recover *recover)
   for (guint pass = 0; pass < 2; pass++)
     for (guint i = 0; i < recover->entries->len; i++) {
       AzJournalEntry *entry = g_ptr_array_index(recover->entries, i);
-      gboolean is_flow = g_str_has_prefix(entry->owner, "flow-");
-      if (az_flow_entry_abandoned(entry) && is_flow == (pass == 1))
+      if (az_flow_entry_abandoned(entry) && is_of_flow(entry) == (pass == 1))
         g_ptr_array_add(recover->todo, entry);
     }
 }

@@ -72,7 +72,7 @@ machine_text(const AzDrift *drift, gboolean dry)
     return g_strdup_printf("%s %s on record", drift->cloud, dry ? "would go" : "goes");
   if (!drift->record)
     return g_strdup_printf("%s has azlin's tags, but is not on record here", drift->cloud);
-  return g_strdup_printf("%s has azlin's tags, but %s is on record here", drift->cloud, drift->record);
+  return g_strdup_printf("%s is left out: a region holds one machine, here %s", drift->cloud, drift->record);
 }
 
 char *
@@ -175,11 +175,18 @@ epoch_of(const AzlinVm *vm)
   return text && g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT32, &epoch, NULL) ? epoch : 0;
 }
 
+gboolean
+az_drift_is_ours(const AzlinVm *vm)
+{
+  const char *op = az_tag_of(vm, AZLIN_TAG_OP);
+  return says(vm, AZLIN_TAG_MANAGED, "true") && op && *op;
+}
+
 static const char *
 disbelief(const AzlinVm *vm, gboolean allowed)
 {
-  const char *op = az_tag_of(vm, AZLIN_TAG_OP), *region = az_tag_of(vm, AZLIN_TAG_REGION);
-  if (!says(vm, AZLIN_TAG_MANAGED, "true") || !op || !*op)
+  const char *region = az_tag_of(vm, AZLIN_TAG_REGION);
+  if (!az_drift_is_ours(vm))
     return "azlin did not make it";
   if (!allowed)
     return "[policy] allowed-regions does not hold its region";

@@ -32,6 +32,8 @@ void az_drift_machine(GPtrArray *list, const AzlinVm *record, const AzlinVm *clo
 void az_drift_tags(GPtrArray *list, const AzlinVm *cloud, const AzlinVm *record, const char *primary, guint64 epoch,
                    gboolean allowed);
 
+gboolean az_drift_is_ours(const AzlinVm *vm); /* do its tags say that azlin made it? */
+
 typedef struct {     /* a machine whose tags say that it is primary */
   const AzlinVm *vm; /* borrowed */
   guint64 epoch;

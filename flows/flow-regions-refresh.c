@@ -1,53 +1,48 @@
 /* regions refresh: records, machines and tags are brought together and what differed is shown; --rebuild makes the
  * records anew from the provider. */
 #include "error.h"
-#include "flow-regions-drift.h"
-#include "flow-support.h"
+#include "flow-regions-refresh.h"
 
 #define ASK_MS 60000
-
-typedef struct {
-  AzJob *job;
-  AzEngine *engine;
-  AzlinOp *root;
-  AzStored *stored;
-  gboolean dry, rebuild, tagged; /* tagged: the tags of machines are one of the places of records */
-  GPtrArray *puts;               /* of AzlinVm, to be written one after the other */
-  GPtrArray *listed;             /* of AzlinVm, as the provider lists them */
-  GPtrArray *drift;              /* of AzDrift */
-  GPtrArray *missing;            /* of char*, region names */
-  guint next, left, updated;
-  guint64 raise;  /* epoch that the records have to reach; 0 = none */
-  char *restored; /* the primary that the tags give back, or NULL */
-  gboolean repeat, undecided;
-} Refresh;
 
 static void
 refresh_free(gpointer data)
 {
-  Refresh *refresh = data;
+  AzRefresh *refresh = data;
   g_clear_pointer(&refresh->stored, az_stored_unref);
   g_ptr_array_unref(refresh->puts);
   g_ptr_array_unref(refresh->listed);
   g_ptr_array_unref(refresh->drift);
   g_ptr_array_unref(refresh->missing);
+  g_ptr_array_unref(refresh->hints);
   g_free(refresh->restored);
   g_free(refresh);
 }
 
-static gboolean
-is_allowed(const char *region, gpointer data)
+gboolean
+az_refresh_allowed(const char *region, gpointer data)
 {
   return az_config_allowed_region(az_engine_config(data), region) != NULL;
+}
+
+void
+az_refresh_hint(AzRefresh *refresh, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  g_ptr_array_add(refresh->hints, g_strdup_vprintf(format, args));
+  va_end(args);
 }
 
 /* ---- the end ---- */
 
 static void
-finish(Refresh *refresh, const char *primary)
+finish(AzRefresh *refresh, const char *primary)
 {
   GVariantDict result;
   AzJob *job = refresh->job;
+  for (guint i = 0; i < refresh->hints->len; i++)
+    az_job_message(job, "hint", NULL, "%s", (const char *) g_ptr_array_index(refresh->hints, i));
   g_variant_dict_init(&result, NULL);
   g_variant_dict_insert(&result, "updated", "u", refresh->updated);
   g_variant_dict_insert_value(
@@ -59,16 +54,9 @@ finish(Refresh *refresh, const char *primary)
   az_job_finish(job, refresh->missing->len == 0 && !refresh->undecided ? 0 : 1, g_variant_dict_end(&result));
 }
 
-static void
-say_no_primary(Refresh *refresh, guint regions, const char *primary)
-{
-  if (regions > 0 && *primary == '\0')
-    az_job_message(refresh->job, "hint", NULL, "No primary is set: azlin regions set-primary REGION");
-}
-
 /* Keys are never taken from tags, which anybody with the right to tag may write. */
 static void
-say_unpinned(Refresh *refresh)
+say_unpinned(AzRefresh *refresh)
 {
   g_autoptr(GString) regions = g_string_new(NULL);
   for (guint i = 0; i < refresh->puts->len; i++) {
@@ -79,73 +67,44 @@ say_unpinned(Refresh *refresh)
   if (!refresh->rebuild || regions->len == 0 || az_clock_is_virtual(az_engine_clock(refresh->engine)))
     return;
   az_job_message(refresh->job, "warn", NULL, "No host key is pinned for %s", regions->str);
-  az_job_message(refresh->job, "hint", NULL, "To pin one: azlin regions add REGION --host-key 'ssh-ed25519 AAAA...'");
-  az_job_message(refresh->job, "hint", NULL,
-                 "Or trust what is seen first: [ssh] accept-new=true, then azlin regions health");
+  az_refresh_hint(refresh, "To pin one: azlin regions add REGION --host-key 'ssh-ed25519 AAAA...'");
+  az_refresh_hint(refresh, "Or trust what is seen first: [ssh] accept-new=true, then azlin regions health");
 }
 
 static void
 on_refreshed(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 {
   g_autoptr(AzStored) owned = stored;
-  Refresh *refresh = data;
+  AzRefresh *refresh = data;
   az_flow_primary_files(job, stored, refresh->stored->primary);
   az_job_message(job, "ok", NULL, "%u region%s refreshed", refresh->updated, refresh->updated == 1 ? "" : "s");
   if (refresh->repeat && *stored->primary)
     az_flow_repeat_primary(refresh->engine, root, stored->primary, stored->epoch);
-  say_no_primary(refresh, stored->vms->len, stored->primary);
+  if (stored->vms->len > 0 && *stored->primary == '\0' && !refresh->undecided)
+    az_refresh_hint(refresh, "No primary is set: azlin regions set-primary REGION");
   say_unpinned(refresh);
   finish(refresh, stored->primary);
 }
 
-/* ---- the primary that the tags give back ---- */
-
-static void
-read_again(Refresh *refresh)
+void
+az_refresh_end(AzRefresh *refresh)
 {
   az_stored_read(refresh->job, refresh->root, on_refreshed, refresh);
 }
 
 static void
-on_restored(AzlinOp *op, gpointer data)
-{
-  Refresh *refresh = data;
-  GVariantDict facts;
-  if (az_op_error(op)) {
-    az_job_fail(refresh->job, g_error_copy(az_op_error(op)));
-    return;
-  }
-  g_variant_dict_init(&facts, NULL);
-  g_variant_dict_insert(&facts, "from", "s", "");
-  g_variant_dict_insert(&facts, "to", "s", refresh->restored);
-  g_variant_dict_insert(&facts, "epoch", "t", g_variant_get_uint64(az_op_variant(op)));
-  g_variant_dict_insert(&facts, "why", "s", "its tags say so");
-  az_flow_audit(refresh->job, "regions.set-primary", g_variant_dict_end(&facts));
-  az_job_message(refresh->job, "ok", NULL, "Primary region, as the tags say: %s", refresh->restored);
-  read_again(refresh);
-}
-
-static void
-restore(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
-{
-  g_autoptr(AzStored) owned = stored;
-  Refresh *refresh = data;
-  az_flow_set_primary(refresh->engine, root, "", refresh->restored, stored->epoch, on_restored, refresh);
-}
-
-static void
-after_epoch(Refresh *refresh)
+after_epoch(AzRefresh *refresh)
 {
   if (refresh->restored)
-    az_stored_read(refresh->job, refresh->root, restore, refresh);
+    az_refresh_restore(refresh);
   else
-    read_again(refresh);
+    az_refresh_end(refresh);
 }
 
 static void
 on_raised(AzlinOp *op, gpointer data)
 {
-  Refresh *refresh = data;
+  AzRefresh *refresh = data;
   if (az_op_error(op))
     az_job_fail(refresh->job, g_error_copy(az_op_error(op)));
   else
@@ -154,12 +113,12 @@ on_raised(AzlinOp *op, gpointer data)
 
 /* ---- writing ---- */
 
-static void write_next(Refresh *refresh);
+static void write_next(AzRefresh *refresh);
 
 static void
 on_written(AzlinOp *op, gpointer data)
 {
-  Refresh *refresh = data;
+  AzRefresh *refresh = data;
   if (az_op_error(op)) {
     az_job_fail(refresh->job, g_error_copy(az_op_error(op)));
     return;
@@ -169,7 +128,7 @@ on_written(AzlinOp *op, gpointer data)
 }
 
 static void
-write_next(Refresh *refresh)
+write_next(AzRefresh *refresh)
 {
   if (refresh->next < refresh->puts->len)
     az_flow_put(refresh->engine, refresh->root, g_ptr_array_index(refresh->puts, refresh->next++), on_written, refresh);
@@ -180,7 +139,7 @@ write_next(Refresh *refresh)
 }
 
 static void
-write_all(Refresh *refresh)
+write_all(AzRefresh *refresh)
 {
   for (guint i = 0; i < refresh->drift->len; i++) {
     const AzDrift *drift = g_ptr_array_index(refresh->drift, i);
@@ -198,75 +157,9 @@ write_all(Refresh *refresh)
   finish(refresh, refresh->stored->primary);
 }
 
-/* ---- what the tags say of the primary ---- */
-
-static void
-say_rivals(Refresh *refresh, GArray *claims, guint64 epoch, guint rivals)
-{
-  az_job_message(refresh->job, "fail", NULL, "%u machines say at epoch %" G_GUINT64_FORMAT " that they are primary",
-                 rivals, epoch);
-  for (guint i = 0; i < claims->len; i++) {
-    const AzClaim *claim = &g_array_index(claims, AzClaim, i);
-    if (!claim->disbelief && claim->epoch == epoch)
-      az_job_message(refresh->job, "detail", NULL, "%s: %s", claim->vm->region, claim->vm->vm_name);
-  }
-  az_job_message(refresh->job, "hint", NULL, "Decide yourself: azlin regions set-primary REGION");
-}
-
-static const AzlinVm *
-find_put(Refresh *refresh, const AzlinVm *machine)
-{
-  for (guint i = 0; i < refresh->puts->len; i++) {
-    const AzlinVm *vm = g_ptr_array_index(refresh->puts, i);
-    if (g_strcmp0(vm->region, machine->region) == 0 && g_strcmp0(vm->vm_name, machine->vm_name) == 0)
-      return vm;
-  }
-  return NULL;
-}
-
-/* Only where no primary is on record, and the tags agree; of the highest epoch all are told apart by the user. */
-static void
-take_primary(Refresh *refresh, GArray *claims)
-{
-  guint rivals = 0;
-  guint64 epoch = 0;
-  const AzClaim *winner = az_claims_winner(claims, &epoch, &rivals);
-  if (*refresh->stored->primary)
-    return;
-  if (epoch > refresh->stored->epoch)
-    refresh->raise = epoch;
-  if (rivals > 0) {
-    refresh->undecided = TRUE;
-    say_rivals(refresh, claims, epoch, rivals);
-  }
-  if (winner && find_put(refresh, winner->vm))
-    refresh->restored = g_strdup(winner->vm->region);
-}
-
-static void
-say_claims(Refresh *refresh, GArray *claims)
-{
-  for (guint i = 0; i < claims->len; i++) {
-    const AzClaim *claim = &g_array_index(claims, AzClaim, i);
-    if (claim->disbelief)
-      az_job_message(refresh->job, "warn", NULL, "%s: %s says that it is primary, and is not believed: %s",
-                     claim->vm->region, claim->vm->vm_name, claim->disbelief);
-  }
-}
-
-static void
-weigh_claims(Refresh *refresh)
-{
-  g_autoptr(GArray) claims = az_claims_new((const AzlinVm *const *) refresh->listed->pdata, refresh->listed->len,
-                                           is_allowed, refresh->engine);
-  say_claims(refresh, claims);
-  if (refresh->rebuild)
-    take_primary(refresh, claims);
-}
-
 /* A tag that azlin corrects, or a newer epoch of the primary that stands. */
 static void
-note_repairs(Refresh *refresh)
+note_repairs(AzRefresh *refresh)
 {
   gboolean refused = FALSE, wrong = FALSE;
   for (guint i = 0; i < refresh->drift->len; i++) {
@@ -280,59 +173,51 @@ note_repairs(Refresh *refresh)
   /* To say it again would also end a newer claim, which is the user's to judge. */
   refresh->repeat = wrong && !refused;
   if (refused)
-    az_job_message(refresh->job, "hint", NULL,
-                   "To follow the newer tags, or to end them: azlin regions set-primary REGION");
+    az_refresh_hint(refresh, "To follow the newer tags, or to end them: azlin regions set-primary REGION");
 }
 
-static void
-gathered(Refresh *refresh)
+void
+az_refresh_gathered(AzRefresh *refresh)
 {
   if (az_op_cancelled(refresh->root))
     return;
   if (refresh->tagged)
-    weigh_claims(refresh);
+    az_refresh_weigh_claims(refresh);
   note_repairs(refresh);
   write_all(refresh);
 }
 
 /* ---- each stored machine asked for ---- */
 
-typedef struct {
-  Refresh *refresh;
-  AzlinVm *vm; /* the record, or what the provider listed */
-} Ask;
-
-static void
-ask_free(Ask *ask)
+void
+az_refresh_ask_free(AzRefreshAsk *ask)
 {
   az_vm_free(ask->vm);
   g_free(ask);
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Ask, ask_free)
-
 /* Without an address, so that a provider to which the question costs extra asks for it. */
-static void
-ask(Refresh *refresh, const AzlinVm *vm, AzlinDone done)
+void
+az_refresh_ask(AzRefresh *refresh, const AzlinVm *vm, AzlinDone done)
 {
-  Ask *one = g_new(Ask, 1);
-  *one = (Ask){ refresh, az_vm_dup(vm) };
+  AzRefreshAsk *one = g_new(AzRefreshAsk, 1);
+  *one = (AzRefreshAsk){ refresh, az_vm_dup(vm) };
   g_autoptr(AzlinVm) plain = az_vm_dup(vm);
   az_vm_set(&plain->public_ip, NULL);
   refresh->left++;
   az_flow_vm_get(refresh->engine, refresh->root, plain, ASK_MS, done, one);
 }
 
-static void
-compare(Refresh *refresh, const AzlinVm *record, const AzlinVm *cloud)
+void
+az_refresh_compare(AzRefresh *refresh, const AzlinVm *record, const AzlinVm *cloud)
 {
   az_drift_machine(refresh->drift, record, cloud);
   if (refresh->tagged && cloud->tags)
     az_drift_tags(refresh->drift, cloud, record, refresh->stored->primary, refresh->stored->epoch,
-                  is_allowed(record->region, refresh->engine));
+                  az_refresh_allowed(record->region, refresh->engine));
 }
 
 static void
-lost(Refresh *refresh, const AzlinVm *vm, const GError *error)
+lost(AzRefresh *refresh, const AzlinVm *vm, const GError *error)
 {
   g_ptr_array_add(refresh->missing, g_strdup(vm->region));
   if (!g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND)) {
@@ -340,14 +225,14 @@ lost(Refresh *refresh, const AzlinVm *vm, const GError *error)
     return;
   }
   az_drift_add(refresh->drift, vm->region, "machine", vm->vm_name, NULL, AZ_DRIFT_SHOWN);
-  az_job_message(refresh->job, "hint", NULL, "To take it out: azlin regions remove %s", vm->region);
+  az_refresh_hint(refresh, "To take it out: azlin regions remove %s", vm->region);
 }
 
 static void
 on_asked(AzlinOp *op, gpointer data)
 {
-  g_autoptr(Ask) one = data;
-  Refresh *refresh = one->refresh;
+  g_autoptr(AzRefreshAsk) one = data;
+  AzRefresh *refresh = one->refresh;
   if (az_op_cancelled(refresh->root))
     return;
   if (az_op_error(op)) {
@@ -357,16 +242,16 @@ on_asked(AzlinOp *op, gpointer data)
     g_ptr_array_add(refresh->puts, az_drift_merged(one->vm, cloud));
     az_job_message(refresh->job, "ok", NULL, "%s: %s, %s", one->vm->region, one->vm->vm_name,
                    az_power_to_string(cloud->power));
-    compare(refresh, one->vm, cloud);
+    az_refresh_compare(refresh, one->vm, cloud);
   }
   if (--refresh->left == 0)
-    gathered(refresh);
+    az_refresh_gathered(refresh);
 }
 
 /* ---- the provider's own list ---- */
 
-static void
-keep_listed(Refresh *refresh, AzlinOp *op)
+void
+az_refresh_keep_listed(AzRefresh *refresh, AzlinOp *op)
 {
   gsize n = 0;
   const AzlinVm *const *vms = az_op_vms(op, &n);
@@ -375,7 +260,7 @@ keep_listed(Refresh *refresh, AzlinOp *op)
 }
 
 static void
-show_unknown(Refresh *refresh)
+show_unknown(AzRefresh *refresh)
 {
   guint unknown = 0;
   for (guint i = 0; i < refresh->listed->len; i++) {
@@ -387,83 +272,23 @@ show_unknown(Refresh *refresh)
     az_drift_add(refresh->drift, vm->region, "machine", known ? known->vm_name : NULL, vm->vm_name, AZ_DRIFT_SHOWN);
   }
   if (unknown > 0)
-    az_job_message(refresh->job, "hint", NULL,
-                   "To put machines on record that have none: azlin regions refresh --rebuild");
+    az_refresh_hint(refresh, "To put machines on record that have none: azlin regions refresh --rebuild");
 }
 
 static void
 on_surveyed(AzlinOp *op, gpointer data)
 {
-  Refresh *refresh = data;
+  AzRefresh *refresh = data;
   if (az_op_cancelled(refresh->root))
     return;
   if (az_op_error(op)) {
     az_job_message(refresh->job, "warn", NULL, "The provider cannot list its machines: %s", az_op_error(op)->message);
   } else {
-    keep_listed(refresh, op);
+    az_refresh_keep_listed(refresh, op);
     show_unknown(refresh);
   }
   if (--refresh->left == 0)
-    gathered(refresh);
-}
-
-/* ---- --rebuild ---- */
-
-static void
-rebuilt(Refresh *refresh, const AzlinVm *machine, const AzlinVm *cloud)
-{
-  const AzlinVm *known = az_stored_find(refresh->stored, machine->region);
-  AzlinVm *vm = az_drift_merged(known ? known : machine, cloud);
-  vm->is_primary = FALSE;
-  if (vm->created_at == 0)
-    vm->created_at = az_time_from_string(az_tag_of(vm, AZLIN_TAG_CREATED));
-  g_ptr_array_add(refresh->puts, vm);
-  if (!known) {
-    az_drift_add(refresh->drift, machine->region, "machine", NULL, machine->vm_name, AZ_DRIFT_RECORD);
-    return;
-  }
-  az_job_message(refresh->job, "ok", NULL, "%s: %s", machine->region, machine->vm_name);
-  compare(refresh, known, cloud);
-}
-
-static void
-on_located(AzlinOp *op, gpointer data)
-{
-  g_autoptr(Ask) one = data;
-  Refresh *refresh = one->refresh;
-  if (az_op_cancelled(refresh->root))
-    return;
-  if (az_op_error(op))
-    az_job_message(refresh->job, "warn", NULL, "%s: no address of %s: %s", one->vm->region, one->vm->vm_name,
-                   az_op_error(op)->message);
-  rebuilt(refresh, one->vm, az_op_error(op) ? one->vm : az_op_vm(op));
-  if (--refresh->left == 0)
-    gathered(refresh);
-}
-
-static void
-on_listed(AzlinOp *op, gpointer data)
-{
-  Refresh *refresh = data;
-  if (az_op_error(op)) {
-    az_job_fail(refresh->job, g_error_copy(az_op_error(op)));
-    return;
-  }
-  keep_listed(refresh, op);
-  refresh->left = 1;
-  for (guint i = 0; i < refresh->listed->len; i++) {
-    const AzlinVm *vm = g_ptr_array_index(refresh->listed, i);
-    const AzlinVm *known = az_stored_find(refresh->stored, vm->region);
-    if (known && g_strcmp0(known->vm_name, vm->vm_name) != 0)
-      az_job_message(refresh->job, "warn", NULL, "%s: %s is on record; %s of the provider is left out", known->region,
-                     known->vm_name, vm->vm_name);
-    else if (vm->public_ip && *vm->public_ip)
-      rebuilt(refresh, vm, vm);
-    else
-      ask(refresh, vm, on_located);
-  }
-  if (--refresh->left == 0)
-    gathered(refresh);
+    az_refresh_gathered(refresh);
 }
 
 /* ---- the beginning ---- */
@@ -472,8 +297,8 @@ static void
 refresh_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 {
   AzEngine *engine = az_job_engine(job);
-  Refresh *refresh = g_new0(Refresh, 1);
-  *refresh = (Refresh){ .job = job, .engine = engine, .root = root, .stored = stored };
+  AzRefresh *refresh = g_new0(AzRefresh, 1);
+  *refresh = (AzRefresh){ .job = job, .engine = engine, .root = root, .stored = stored };
   refresh->dry = az_job_arg_bool(job, "dry-run");
   refresh->rebuild = az_job_arg_bool(job, "rebuild");
   refresh->tagged = az_flow_has_context(engine, "tags");
@@ -481,15 +306,16 @@ refresh_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   refresh->listed = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
   refresh->drift = az_drift_list_new();
   refresh->missing = g_ptr_array_new_with_free_func(g_free);
+  refresh->hints = g_ptr_array_new_with_free_func(g_free);
   az_job_set_data(job, refresh, refresh_free);
   if (refresh->rebuild) {
-    az_flow_vm_list(engine, root, NULL, on_listed, refresh);
+    az_refresh_rebuild(refresh);
     return;
   }
   refresh->left = 1;
   az_flow_vm_list(engine, root, NULL, on_surveyed, refresh);
   for (guint i = 0; i < stored->vms->len; i++)
-    ask(refresh, g_ptr_array_index(stored->vms, i), on_asked);
+    az_refresh_ask(refresh, g_ptr_array_index(stored->vms, i), on_asked);
 }
 
 static void

@@ -243,14 +243,21 @@ on_starting(SoupMessage *message, gpointer data)
   call->last_sign = g_get_monotonic_time();
 }
 
+#define BODY "azlin-body"
+
 /* libsoup sends a request again when a kept connection turns out to be closed; what it knows nothing of is whether the
- * server had begun to act. */
+ * server had begun to act. The stream of the body was read by then: without a new one the body would be empty. */
 static void
 on_restarted(SoupMessage *message, gpointer data)
 {
   AzHttpCall *call = data;
+  GBytes *body = g_object_get_data(G_OBJECT(message), BODY);
+  g_autofree char *type
+      = g_strdup(soup_message_headers_get_content_type(soup_message_get_request_headers(message), NULL));
   if (call->once)
     http_call_cut(call, AZ_HTTP_LOST, "the connection was closed");
+  else if (body != NULL)
+    soup_message_set_request_body_from_bytes(message, type, body);
 }
 
 static SoupMessage *
@@ -262,9 +269,10 @@ make_message(AzHttpCall *call, const AzHttpSend *request, GUri *uri)
   soup_message_set_flags(message, SOUP_MESSAGE_NO_REDIRECT | SOUP_MESSAGE_IDEMPOTENT);
   for (const char *const *header = request->headers; header != NULL && header[0] != NULL; header += 2)
     soup_message_headers_append(headers, header[0], header[1]);
-  if (request->body != NULL)
+  if (request->body != NULL) {
     soup_message_set_request_body_from_bytes(message, request->content_type, request->body);
-  else if (g_str_equal(request->method, "POST") || g_str_equal(request->method, "PUT"))
+    g_object_set_data_full(G_OBJECT(message), BODY, g_bytes_ref(request->body), (GDestroyNotify) g_bytes_unref);
+  } else if (g_str_equal(request->method, "POST") || g_str_equal(request->method, "PUT"))
     soup_message_headers_set_content_length(headers, 0);
   if (call->host->secure)
     g_signal_connect(message, "network-event", G_CALLBACK(on_network_event), call);

@@ -1,13 +1,13 @@
 /* The rule that lets azlin's machines reach each other by SSH where ssh-source closes it to the world. */
 #include "admission.h"
 #include "arm.h"
-#include "machine.h"
+#include "blueprint.h"
 #include "pieces.h"
 #include <string.h>
 
 #define ROUND_MS 120000
 
-typedef struct _AzureAdmission {
+typedef struct _AzureAdmission { /* counted: an answer may be on its way when the deadline has ended the op */
   Azure *azure;
   AzlinOp *op;        /* beside the trees of those who wait */
   GPtrArray *waiting; /* of Waiter: who asked before this round began */
@@ -15,7 +15,26 @@ typedef struct _AzureAdmission {
   char **addresses;
   guint pending;
   GError *error;
+  gboolean over;
 } Round;
+
+static void
+round_clear(gpointer data)
+{
+  Round *round = data;
+  g_ptr_array_unref(round->waiting);
+  g_clear_pointer(&round->next, g_ptr_array_unref);
+  g_strfreev(round->addresses);
+  g_clear_error(&round->error);
+}
+
+static void
+round_release(Round *round)
+{
+  g_rc_box_release_full(round, round_clear);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Round, round_release)
 
 typedef struct {
   AzlinOp *op; /* NULL: it ended before its round */
@@ -61,7 +80,9 @@ rule_admits(const json_t *rule, const char *const *addresses)
 {
   const json_t *list = json_object_get(json_object_get(rule, "properties"), "sourceAddressPrefixes");
   const char *single = arm_string(rule, "properties.sourceAddressPrefix", "");
-  gsize n = g_strv_length((char **) (gpointer) addresses);
+  gsize n = 0;
+  while (addresses[n])
+    n++;
   if (json_array_size(list) == 0)
     return n == 1 && g_str_equal(single, addresses[0]);
   if (json_array_size(list) != n)
@@ -103,20 +124,19 @@ answer(Azure *azure, GPtrArray *waiting, const GError *error)
 static void
 round_over(AzlinOp *op, gpointer data)
 {
-  Round *round = data;
+  g_autoptr(Round) round = data;
   Azure *azure = round->azure;
+  round->over = TRUE;
   answer(azure, round->waiting, azure->api->op_error(op));
   azure->admission = NULL;
-  g_ptr_array_unref(round->waiting);
-  g_strfreev(round->addresses);
-  g_clear_error(&round->error);
-  round_begin(azure, round->next);
-  g_free(round);
+  round_begin(azure, g_steal_pointer(&round->next));
 }
 
 static void
 round_end(Round *round, const GError *error)
 {
+  if (round->over)
+    return;
   if (error)
     round->azure->api->op_fail(round->op, g_error_copy(error));
   else
@@ -126,7 +146,7 @@ round_end(Round *round, const GError *error)
 static void
 on_rule(const ArmReply *reply, gpointer data)
 {
-  Round *round = data;
+  g_autoptr(Round) round = data;
   if (reply->error && reply->status != 404 && !round->error) /* 404: its machine was deleted meanwhile */
     round->error = g_error_copy(reply->error);
   if (--round->pending == 0)
@@ -141,15 +161,18 @@ put_rule(Round *round, const json_t *security_group)
   const ArmCall call = { .method = "PUT",
                          .path = path,
                          .version = ARM_NETWORK,
-                         .body = azure_machines_rule((const char *const *) round->addresses) };
+                         .body = azure_machines_rule((const char *const *) round->addresses),
+                         .no_final = TRUE };
   round->pending++;
-  arm_run(round->azure, round->op, &call, NULL, on_rule, round);
+  arm_run(round->azure, round->op, &call, NULL, on_rule, g_rc_box_acquire(round));
 }
 
 static void
 on_groups(const ArmReply *reply, gpointer data)
 {
-  Round *round = data;
+  g_autoptr(Round) round = data;
+  if (round->over)
+    return;
   if (reply->error) {
     round_end(round, reply->error);
     return;
@@ -168,7 +191,9 @@ on_groups(const ArmReply *reply, gpointer data)
 static void
 on_addresses(const ArmReply *reply, gpointer data)
 {
-  Round *round = data;
+  g_autoptr(Round) round = data;
+  if (round->over)
+    return;
   if (reply->error) {
     round_end(round, reply->error);
     return;
@@ -176,7 +201,7 @@ on_addresses(const ArmReply *reply, gpointer data)
   round->addresses = azure_machine_addresses(reply->body);
   g_autofree char *path = g_strdup_printf("/subscriptions/%s/providers/Microsoft.Network/networkSecurityGroups",
                                           round->azure->subscription);
-  arm_list(round->azure, round->op, path, ARM_NETWORK, on_groups, round);
+  arm_list(round->azure, round->op, path, ARM_NETWORK, on_groups, g_rc_box_acquire(round));
 }
 
 static AzlinOp *
@@ -197,13 +222,13 @@ round_begin(Azure *azure, GPtrArray *waiting)
     g_ptr_array_unref(waiting);
     return;
   }
-  Round *round = g_new0(Round, 1);
+  g_autoptr(Round) round = g_rc_box_new0(Round);
   *round = (Round){ .azure = azure, .waiting = waiting, .next = g_ptr_array_new_with_free_func(g_free) };
   azure->admission = round;
-  round->op = azure->api->op_new_detached(alive, "let machines in", ROUND_MS, round_over, round);
+  round->op = azure->api->op_new_detached(alive, "let machines in", ROUND_MS, round_over, g_rc_box_acquire(round));
   g_autofree char *path
       = g_strdup_printf("/subscriptions/%s/providers/Microsoft.Network/publicIPAddresses", azure->subscription);
-  arm_list(azure, round->op, path, ARM_NETWORK, on_addresses, round);
+  arm_list(azure, round->op, path, ARM_NETWORK, on_addresses, g_rc_box_acquire(round));
 }
 
 static void

@@ -152,15 +152,22 @@ take_capability(CapacitySize *size, const char *name, const char *value)
     size->flags |= is_true(value) ? CAPACITY_SPECIAL : 0;
 }
 
-static void
-add_size(CapacityRegion *region, const json_t *sku)
+static gboolean
+is_machine_of(const json_t *sku, const char *region)
 {
+  const json_t *locations = json_object_get(sku, "locations");
+  return g_ascii_strcasecmp(text_of(sku, "resourceType"), "virtualMachines") == 0 && *text_of(sku, "name") != '\0'
+         && (json_array_size(locations) == 0 || holds_region(locations, region));
+}
+
+void
+capacity_region_add_size(const json_t *sku, gpointer data)
+{
+  CapacityRegion *region = data;
   gsize i;
   json_t *capability;
-  const json_t *locations = json_object_get(sku, "locations");
   CapacitySize size = { 0 };
-  if (g_ascii_strcasecmp(text_of(sku, "resourceType"), "virtualMachines") != 0 || *text_of(sku, "name") == '\0'
-      || (json_array_size(locations) > 0 && !holds_region(locations, region->name)))
+  if (region->sizes->len >= MAX_SIZES || !is_machine_of(sku, region->name))
     return;
   size.name = g_string_chunk_insert_const(region->names, text_of(sku, "name"));
   size.family = g_string_chunk_insert_const(region->names, text_of(sku, "family"));
@@ -174,33 +181,17 @@ add_size(CapacityRegion *region, const json_t *sku)
 }
 
 void
-capacity_region_add_sizes(CapacityRegion *region, const json_t *skus)
+capacity_region_add_usage(const json_t *item, gpointer data)
 {
-  gsize i;
-  json_t *sku;
-  json_array_foreach(skus, i, sku)
-  {
-    if (region->sizes->len < MAX_SIZES)
-      add_size(region, sku);
-  }
-}
-
-void
-capacity_region_add_usages(CapacityRegion *region, const json_t *usages)
-{
-  gsize i;
-  json_t *item;
-  json_array_foreach(usages, i, item)
-  {
-    const char *name = text_of(json_object_get(item, "name"), "value");
-    const json_t *used = json_object_get(item, "currentValue"), *limit = json_object_get(item, "limit");
-    if (*name == '\0' || !json_is_integer(used) || !json_is_integer(limit) || region->usages->len >= MAX_USAGES)
-      continue;
-    CapacityUsage usage = { .name = g_string_chunk_insert_const(region->names, name),
-                            .used = MAX(0, json_integer_value(used)),
-                            .limit = json_integer_value(limit) };
-    g_array_append_val(region->usages, usage);
-  }
+  CapacityRegion *region = data;
+  const char *name = text_of(json_object_get(item, "name"), "value");
+  const json_t *used = json_object_get(item, "currentValue"), *limit = json_object_get(item, "limit");
+  if (*name == '\0' || !json_is_integer(used) || !json_is_integer(limit) || region->usages->len >= MAX_USAGES)
+    return;
+  CapacityUsage usage = { .name = g_string_chunk_insert_const(region->names, name),
+                          .used = MAX(0, json_integer_value(used)),
+                          .limit = json_integer_value(limit) };
+  g_array_append_val(region->usages, usage);
 }
 
 const CapacitySize *

@@ -36,9 +36,10 @@ typedef struct {
 CapacityRegion *capacity_region_new(const char *name, GStringChunk *names);
 void capacity_region_free(CapacityRegion *region);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CapacityRegion, capacity_region_free)
-/* Takes what is of use from the elements of one page; what is malformed is left out. */
-void capacity_region_add_sizes(CapacityRegion *region, const json_t *skus);
-void capacity_region_add_usages(CapacityRegion *region, const json_t *usages);
+/* Take what is of use from one element of a list; one that is malformed, or of another region, is left out. `data`: the
+ * CapacityRegion. */
+void capacity_region_add_size(const json_t *sku, gpointer data);
+void capacity_region_add_usage(const json_t *usage, gpointer data);
 const CapacitySize *capacity_region_find(const CapacityRegion *region, const char *vm_size); /* NULL = not offered */
 
 typedef struct { /* what an image asks of a size, as far as its name tells; 0 = it does not */

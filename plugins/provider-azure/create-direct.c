@@ -12,10 +12,12 @@ static void look_at_vm(Creation *creation);
 static void
 put_piece(Creation *creation, AzurePiece piece, json_t *body, ArmDone done)
 {
+  /* only the address has something to tell when it stands */
   const ArmCall call = { .method = "PUT",
-                         .path = azure_piece_id(creation->machine->names, piece),
+                         .path = azure_piece_id(creation->blueprint->names, piece),
                          .version = azure_piece_version(piece),
-                         .body = body };
+                         .body = body,
+                         .no_final = piece != AZURE_ADDRESS };
   arm_run(creation->azure, creation->op, &call, NULL, done, creation);
 }
 
@@ -33,7 +35,7 @@ stage_ended(Creation *creation)
   if (creation->stage_error)
     creation_fail(creation, g_steal_pointer(&creation->stage_error));
   else if (creation_step(creation, "nic"))
-    put_piece(creation, AZURE_NIC, azure_nic_body(creation->machine), on_nic);
+    put_piece(creation, AZURE_NIC, azure_nic_body(creation->blueprint), on_nic);
 }
 
 static void
@@ -61,9 +63,9 @@ creation_by_direct_puts(Creation *creation)
   if (!creation_step(creation, "network"))
     return;
   creation->pending = 3;
-  put_piece(creation, AZURE_RULES, azure_rules_body(creation->machine), on_piece);
-  put_piece(creation, AZURE_NETWORK, azure_network_body(creation->machine), on_piece);
-  put_piece(creation, AZURE_ADDRESS, azure_address_body(creation->machine), on_address);
+  put_piece(creation, AZURE_RULES, azure_rules_body(creation->blueprint), on_piece);
+  put_piece(creation, AZURE_NETWORK, azure_network_body(creation->blueprint), on_piece);
+  put_piece(creation, AZURE_ADDRESS, azure_address_body(creation->blueprint), on_address);
 }
 
 /* ---- the machine: put once, and only where none stands; how that went is looked at when the answer is lost ---- */
@@ -89,11 +91,12 @@ put_vm(Creation *creation)
 {
   static const char *const only_if_absent[] = { "If-None-Match", "*", NULL };
   const ArmCall call = { .method = "PUT",
-                         .path = creation->machine->names->vm,
+                         .path = creation->blueprint->names->vm,
                          .version = ARM_COMPUTE,
-                         .body = azure_vm_body(creation->machine),
+                         .body = azure_vm_body(creation->blueprint),
                          .headers = creation->vm_stands ? NULL : only_if_absent,
-                         .once = TRUE };
+                         .once = TRUE,
+                         .no_final = TRUE };
   arm_run(creation->azure, creation->op, &call, creation_note_url, on_vm, creation);
 }
 
@@ -102,7 +105,7 @@ vm_failed(Creation *creation, const json_t *vm)
 {
   creation_fail(creation,
                 g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "Azure could not make %s: its state is %s",
-                            creation->machine->vm_name, arm_string(vm, "properties.provisioningState", "unknown")));
+                            creation->blueprint->vm_name, arm_string(vm, "properties.provisioningState", "unknown")));
 }
 
 static void
@@ -116,10 +119,10 @@ vm_seen(const ArmReply *reply, gpointer data)
   }
   if (!creation_goes_on(creation, reply))
     return;
-  if (azure_owner_of(reply->body, creation->machine->op) != AZURE_OURS)
+  if (azure_owner_of(reply->body, creation->blueprint->op) != AZURE_OURS)
     creation_fail(creation, g_error_new(AZLIN_ERROR, AZLIN_ERROR_EXISTS,
                                         "a machine %s was made by somebody else meanwhile; it was not changed",
-                                        creation->machine->vm_name));
+                                        creation->blueprint->vm_name));
   else if (!azure_state_is_final(state))
     creation_later(creation, look_at_vm);
   else if (g_ascii_strcasecmp(state, "Succeeded") == 0)
@@ -131,6 +134,6 @@ vm_seen(const ArmReply *reply, gpointer data)
 static void
 look_at_vm(Creation *creation)
 {
-  const ArmCall call = { .method = "GET", .path = creation->machine->names->vm, .version = ARM_COMPUTE };
+  const ArmCall call = { .method = "GET", .path = creation->blueprint->names->vm, .version = ARM_COMPUTE };
   arm_call(creation->azure, creation->op, &call, vm_seen, creation);
 }

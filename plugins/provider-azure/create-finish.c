@@ -25,16 +25,16 @@ finish_with(Creation *creation, const AzlinVm *vm)
 static void
 finish_new(Creation *creation)
 {
-  const AzureMachine *machine = creation->machine;
-  g_autoptr(GVariant) tags = azure_vm_tags(machine);
+  const AzureBlueprint *blueprint = creation->blueprint;
+  g_autoptr(GVariant) tags = azure_vm_tags(blueprint);
   const AzlinVm vm = { .size = sizeof vm,
-                       .region = machine->region,
-                       .vm_name = machine->vm_name,
+                       .region = blueprint->region,
+                       .vm_name = blueprint->vm_name,
                        .public_ip = creation->address,
-                       .resource_group = machine->resource_group,
+                       .resource_group = blueprint->resource_group,
                        .provider = "azure",
-                       .id = machine->names->vm,
-                       .ssh_user = machine->user,
+                       .id = blueprint->names->vm,
+                       .ssh_user = blueprint->user,
                        .host_key = creation->host_key,
                        .ssh_port = 22,
                        .created_at = creation->azure->api->now(creation->azure->host),
@@ -67,7 +67,7 @@ on_host_key(const char *key, const char *why_not, gpointer data)
   if (!key && !creation->cut)
     creation->azure->api->log(creation->azure->host, G_LOG_LEVEL_WARNING,
                               "Azure did not give the host key of %s (%s); trust it as first seen with --accept-new",
-                              creation->machine->vm_name, why_not);
+                              creation->blueprint->vm_name, why_not);
   part_ended(creation);
 }
 
@@ -78,7 +78,7 @@ on_admitted(AzlinOp *op, gpointer data)
   const GError *error = creation->azure->api->op_error(op);
   if (error && !creation->cut)
     creation->azure->api->log(creation->azure->host, G_LOG_LEVEL_WARNING,
-                              "azlin's other machines may not reach %s yet: %s", creation->machine->vm_name,
+                              "azlin's other machines may not reach %s yet: %s", creation->blueprint->vm_name,
                               error->message);
   part_ended(creation);
 }
@@ -87,11 +87,11 @@ static void
 finish_parts(Creation *creation)
 {
   const AzlinHostApi *api = creation->azure->api;
-  gboolean closed = creation->machine->ssh_source != NULL;
+  gboolean closed = creation->blueprint->ssh_source != NULL;
   creation->pending = closed ? 2 : 1;
   if (closed)
     azure_admit(creation->azure, api->op_new(creation->op, "let machines in", ADMISSION_MS, on_admitted, creation));
-  azure_host_key(creation->azure, creation->op, creation->machine->names->vm, on_host_key, creation);
+  azure_host_key(creation->azure, creation->op, creation->blueprint->names->vm, on_host_key, creation);
 }
 
 /* ---- a new machine ---- */
@@ -101,8 +101,7 @@ on_address(const ArmReply *reply, gpointer data)
 {
   Creation *creation = data;
   creation->address = g_strdup(arm_string(reply->body, "properties.ipAddress", NULL));
-  gboolean again = (!reply->error && !creation->address) || reply->status == 404;
-  if (again && !creation->cut && creation->tries < ADDRESS_LOOKS) {
+  if (!reply->error && !creation->address && !creation->cut && creation->tries < ADDRESS_LOOKS) {
     creation_later(creation, look_at_address);
     return;
   }
@@ -113,7 +112,8 @@ on_address(const ArmReply *reply, gpointer data)
 static void
 look_at_address(Creation *creation)
 {
-  const ArmCall call = { .method = "GET", .path = creation->machine->names->address, .version = ARM_NETWORK };
+  const ArmCall call
+      = { .method = "GET", .path = creation->blueprint->names->address, .version = ARM_NETWORK, .fresh = TRUE };
   arm_call(creation->azure, creation->op, &call, on_address, creation);
 }
 
@@ -126,7 +126,7 @@ creation_made(Creation *creation)
   if (creation->guest_trouble)
     creation->azure->api->log(creation->azure->host, G_LOG_LEVEL_WARNING,
                               "%s stands, but its guest did not report in time (%s); SSH will tell",
-                              creation->machine->vm_name, creation->guest_trouble);
+                              creation->blueprint->vm_name, creation->guest_trouble);
   if (creation->address && *creation->address)
     finish_parts(creation);
   else
@@ -160,14 +160,14 @@ on_adopted(AzlinOp *op, gpointer data)
 void
 creation_adopt(Creation *creation)
 {
-  const AzureMachine *machine = creation->machine;
+  const AzureBlueprint *blueprint = creation->blueprint;
   const AzlinVm vm = { .size = sizeof vm,
-                       .region = machine->region,
-                       .vm_name = machine->vm_name,
-                       .resource_group = machine->resource_group,
+                       .region = blueprint->region,
+                       .vm_name = blueprint->vm_name,
+                       .resource_group = blueprint->resource_group,
                        .provider = "azure",
-                       .id = machine->names->vm,
-                       .ssh_user = machine->user,
+                       .id = blueprint->names->vm,
+                       .ssh_user = blueprint->user,
                        .ssh_port = 22 };
   azure_vm_get(creation->azure, &vm, creation->azure->api->op_new(creation->op, "adopt", 0, on_adopted, creation));
 }

@@ -14,8 +14,8 @@ foreign_error(const Creation *creation, AzurePiece piece)
   GError *error = g_error_new(
       AZLIN_ERROR, AZLIN_ERROR_EXISTS,
       "the %s of the name %s in %s was not made by azlin (no tag " AZURE_TAG_MANAGED "); nothing was changed",
-      azure_piece_word(piece), strrchr(azure_piece_id(creation->machine->names, piece), '/') + 1,
-      creation->machine->resource_group);
+      azure_piece_word(piece), strrchr(azure_piece_id(creation->blueprint->names, piece), '/') + 1,
+      creation->blueprint->resource_group);
   creation->azure->api->error_add_step(error, "Choose another name with --vm-name");
   return error;
 }
@@ -35,10 +35,10 @@ find_elsewhere(const Creation *creation, const AzureSight *sight)
   const char *location = arm_string(sight->vm, "location", "");
   g_auto(GStrv) words = g_strsplit(location, " ", -1);
   g_autofree char *joined = g_strjoinv("", words);
-  if (!sight->vm || g_ascii_strcasecmp(joined, creation->machine->region) == 0)
+  if (!sight->vm || g_ascii_strcasecmp(joined, creation->blueprint->region) == 0)
     return NULL;
   return g_error_new(AZLIN_ERROR, AZLIN_ERROR_EXISTS, "the machine %s stands already, in %s and not in %s",
-                     creation->machine->vm_name, location, creation->machine->region);
+                     creation->blueprint->vm_name, location, creation->blueprint->region);
 }
 
 /* What a run before left is finished under its own uuid, so that undoing this one leaves nothing of either. */
@@ -77,5 +77,5 @@ looked(const AzureSight *sight, gpointer data)
 void
 creation_look_around(Creation *creation)
 {
-  azure_look(creation->azure, creation->op, creation->machine->names, NULL, looked, creation);
+  azure_look(creation->azure, creation->op, creation->blueprint->names, NULL, looked, creation);
 }

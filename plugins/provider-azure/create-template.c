@@ -53,7 +53,7 @@ on_deployed(const ArmReply *reply, gpointer data)
 static gboolean
 is_of_this_run(const Creation *creation, const json_t *deployment)
 {
-  AzureOwner owner = azure_owner_of(deployment, creation->machine->op);
+  AzureOwner owner = azure_owner_of(deployment, creation->blueprint->op);
   return owner == AZURE_OURS || owner == AZURE_FOREIGN; /* where tags of deployments are not kept, none come back */
 }
 
@@ -85,7 +85,7 @@ put_again(Creation *creation, const GError *why)
     creation_fail(creation, why ? g_error_copy(why)
                                 : g_error_new(AZLIN_ERROR, AZLIN_ERROR_NETWORK,
                                               "Azure did not take the deployment of %s; it was sent %u times",
-                                              creation->machine->vm_name, creation->tries));
+                                              creation->blueprint->vm_name, creation->tries));
 }
 
 static void
@@ -107,8 +107,8 @@ followed(const json_t *deployment, const GError *error, gpointer data)
 static void
 follow(Creation *creation)
 {
-  azure_deployment_wait(creation->azure, creation->op, creation->machine->names->deployment,
-                        creation->deployment_accepted, followed, creation);
+  azure_deployment_wait(creation->azure, creation->op, creation->blueprint->names->deployment,
+                        creation->deployment_accepted, 0, followed, creation);
 }
 
 /* Sent once: what becomes of a request whose answer is lost is found out by looking, never by sending it again. */
@@ -116,9 +116,9 @@ static void
 put(Creation *creation)
 {
   const ArmCall call = { .method = "PUT",
-                         .path = creation->machine->names->deployment,
+                         .path = creation->blueprint->names->deployment,
                          .version = ARM_RESOURCES,
-                         .body = azure_deployment_body(creation->machine),
+                         .body = azure_deployment_body(creation->blueprint),
                          .once = TRUE };
   creation->deployment_sent = TRUE;
   creation->deployment_accepted = FALSE;

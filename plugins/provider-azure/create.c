@@ -11,7 +11,7 @@
 void
 creation_free(Creation *creation)
 {
-  azure_machine_free(creation->machine);
+  azure_blueprint_free(creation->blueprint);
   g_clear_error(&creation->error);
   g_clear_error(&creation->stage_error);
   g_free(creation->uuid_taken_over);
@@ -50,7 +50,7 @@ undone(const GError *error, gpointer data)
     api->journal_done(creation->azure->host, creation->intent);
   } else {
     api->log(creation->azure->host, G_LOG_LEVEL_WARNING, "What was begun of %s could not be taken away: %s",
-             creation->machine->vm_name, error->message);
+             creation->blueprint->vm_name, error->message);
     api->error_add_step(creation->error, "Take away what was begun: azlin recover");
   }
   if (creation->undo_over)
@@ -80,7 +80,7 @@ undo_op(Creation *creation)
 void
 creation_fail(Creation *creation, GError *error)
 {
-  const AzureNames *names = creation->machine->names;
+  const AzureNames *names = creation->blueprint->names;
   gboolean running = creation->deployment_sent && !creation->deployment_over;
   gboolean unclear = g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_NETWORK)
                      || g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT);
@@ -93,7 +93,7 @@ creation_fail(Creation *creation, GError *error)
     creation->undo = undo_op(creation);
   note_undoing(creation);
   const AzureRemoval removal = { .names = names,
-                                 .op_uuid = creation->machine->op,
+                                 .op_uuid = creation->blueprint->op,
                                  .deployment = running ? names->deployment : NULL,
                                  .deployment_expected = TRUE,
                                  .settle_ms = creation->cut || unclear ? SETTLE_MS : 0,
@@ -123,7 +123,7 @@ creation_goes_on(Creation *creation, const ArmReply *reply)
   if (!creation->cut)
     return TRUE;
   creation_fail(creation, g_error_new(AZLIN_ERROR, AZLIN_ERROR_CANCELLED, "the creation of %s was cancelled",
-                                      creation->machine->vm_name));
+                                      creation->blueprint->vm_name));
   return FALSE;
 }
 
@@ -214,12 +214,12 @@ creation_guest_is_late(const char *code)
 static GVariant *
 intent_facts(const Creation *creation, const char *road)
 {
-  const AzureNames *names = creation->machine->names;
+  const AzureNames *names = creation->blueprint->names;
   GVariantDict facts;
   g_variant_dict_init(&facts, NULL);
-  g_variant_dict_insert(&facts, "vm_name", "s", creation->machine->vm_name);
-  g_variant_dict_insert(&facts, "region", "s", creation->machine->region);
-  g_variant_dict_insert(&facts, "op", "s", creation->machine->op);
+  g_variant_dict_insert(&facts, "vm_name", "s", creation->blueprint->vm_name);
+  g_variant_dict_insert(&facts, "region", "s", creation->blueprint->region);
+  g_variant_dict_insert(&facts, "op", "s", creation->blueprint->op);
   g_variant_dict_insert(&facts, "road", "s", road);
   g_variant_dict_insert(&facts, "at", "x", creation->azure->api->now(creation->azure->host));
   g_variant_dict_insert(&facts, "group", "s", names->group);
@@ -246,15 +246,17 @@ take_road(Creation *creation)
 
 static void put_group(Creation *creation);
 
+/* A group that stands is all that is asked for: of an answer cut off on its way the status is enough. */
 static void
 on_group_made(const ArmReply *reply, gpointer data)
 {
   Creation *creation = data;
-  if (reply->status == 409 && g_str_equal(reply->code, "ResourceGroupBeingDeleted") && !creation->cut) {
+  gboolean stands = reply->status >= 200 && reply->status < 300;
+  if (!creation->cut && reply->status == 409 && g_str_equal(reply->code, "ResourceGroupBeingDeleted")) {
     creation_later(creation, put_group);
     return;
   }
-  if (!creation_goes_on(creation, reply))
+  if (!creation_goes_on(creation, stands ? NULL : reply))
     return;
   creation->tries = 0;
   take_road(creation);
@@ -264,10 +266,21 @@ static void
 put_group(Creation *creation)
 {
   const ArmCall call = { .method = "PUT",
-                         .path = creation->machine->names->group,
+                         .path = creation->blueprint->names->group,
                          .version = ARM_RESOURCES,
-                         .body = azure_group_body(creation->machine->region) };
+                         .body = azure_group_body(creation->blueprint->region) };
   arm_call(creation->azure, creation->op, &call, on_group_made, creation);
+}
+
+static void
+warn_if_open(Azure *azure, const AzureBlueprint *blueprint)
+{
+  if (blueprint->ssh_source || azure->said_open)
+    return;
+  azure->said_open = TRUE;
+  azure->api->log(azure->host, G_LOG_LEVEL_WARNING,
+                  "SSH of new machines is open to every address, as az vm create leaves it; [provider.azure] "
+                  "ssh-source=ADDRESS/BITS closes it");
 }
 
 void
@@ -279,9 +292,10 @@ creation_start(Creation *creation)
   if (!creation_goes_on(creation, NULL))
     return;
   creation->tries = 0;
+  warn_if_open(creation->azure, creation->blueprint);
   if (creation->uuid_taken_over) {
-    g_free(creation->machine->op);
-    creation->machine->op = g_strdup(creation->uuid_taken_over);
+    g_free(creation->blueprint->op);
+    creation->blueprint->op = g_strdup(creation->uuid_taken_over);
   }
   creation->journalled = api->journal_intent(creation->azure->host, creation->op, "vm-create",
                                              intent_facts(creation, road), &creation->intent, &error);
@@ -317,7 +331,7 @@ on_group(const ArmReply *reply, gpointer data)
 static void
 look_at_group(Creation *creation)
 {
-  const ArmCall call = { .method = "GET", .path = creation->machine->names->group, .version = ARM_RESOURCES };
+  const ArmCall call = { .method = "GET", .path = creation->blueprint->names->group, .version = ARM_RESOURCES };
   arm_call(creation->azure, creation->op, &call, on_group, creation);
 }
 
@@ -325,27 +339,13 @@ static void
 on_ready(Azure *azure, const GError *error, gpointer data)
 {
   Creation *creation = data;
-  if (error) {
-    creation_fail(creation, g_error_copy(error));
-    return;
-  }
-  azure_machine_place(creation->machine, azure->subscription);
-  if (creation->machine->names)
-    look_at_group(creation);
+  GError *wrong = error ? g_error_copy(error) : NULL;
+  if (!wrong)
+    azure_blueprint_place(creation->blueprint, azure, &wrong);
+  if (wrong)
+    creation_fail(creation, wrong);
   else
-    creation_fail(creation, g_error_new(AZLIN_ERROR, AZLIN_ERROR_USAGE, "Azure takes no group '%s' or machine '%s'",
-                                        creation->machine->resource_group, creation->machine->vm_name));
-}
-
-static void
-warn_if_open(Azure *azure, const AzureMachine *machine)
-{
-  if (machine->ssh_source || azure->said_open)
-    return;
-  azure->said_open = TRUE;
-  azure->api->log(azure->host, G_LOG_LEVEL_WARNING,
-                  "SSH of new machines is open to every address, as az vm create leaves it; [provider.azure] "
-                  "ssh-source=ADDRESS/BITS closes it");
+    look_at_group(creation);
 }
 
 void
@@ -353,14 +353,13 @@ azure_vm_create(gpointer self, const AzlinVmSpec *spec, AzlinOp *op)
 {
   Azure *azure = self;
   GError *error = NULL;
-  AzureMachine *machine = azure_machine_new(azure, spec, &error);
-  if (!machine) {
+  AzureBlueprint *blueprint = azure_blueprint_new(azure, spec, &error);
+  if (!blueprint) {
     azure->api->op_fail(op, error);
     return;
   }
-  warn_if_open(azure, machine);
   Creation *creation = g_new0(Creation, 1);
-  *creation = (Creation){ .azure = azure, .op = op, .machine = machine };
+  *creation = (Creation){ .azure = azure, .op = op, .blueprint = blueprint };
   azure->api->op_on_cancel(op, cut, creation);
   azure_ready(azure, op, on_ready, creation);
 }

@@ -1,13 +1,13 @@
 /* One vm_create from its first look to its end; the roads (create-template.c, create-direct.c) share it. */
 #pragma once
 #include "arm.h"
-#include "machine.h"
+#include "blueprint.h"
 #include "pieces.h"
 
 typedef struct {
   Azure *azure;
   AzlinOp *op;
-  AzureMachine *machine;
+  AzureBlueprint *blueprint;
   char *uuid_taken_over; /* a half-made machine of an earlier run is finished under its uuid */
   guint64 intent;
   gboolean journalled;

@@ -6,37 +6,47 @@
 #define RUN_COMMAND_MS 90000
 #define MAX_LOG (4u << 20)
 
-typedef struct {
+typedef struct { /* counted: an answer may still be on its way when the deadline has ended the op */
   Azure *azure;
   AzlinOp *op;  /* a child of the caller's with a deadline of its own */
   AzlinOp *run; /* a child of that, so that a slow agent leaves time for the log */
+  gboolean over;
   char *vm_id, *key, *why_not;
   AzureHostKeyDone done;
   gpointer data;
 } Reading;
 
 static void
-reading_free(Reading *reading)
+reading_clear(gpointer data)
 {
+  Reading *reading = data;
   g_free(reading->vm_id);
   g_free(reading->key);
   g_free(reading->why_not);
-  g_free(reading);
 }
+
+static void
+reading_release(Reading *reading)
+{
+  g_rc_box_release_full(reading, reading_clear);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Reading, reading_release)
 
 static void
 reading_ended(AzlinOp *op, gpointer data)
 {
-  Reading *reading = data;
+  g_autoptr(Reading) reading = data;
+  reading->over = TRUE;
   reading->done(reading->key, reading->why_not ? reading->why_not : "it did not answer in time", reading->data);
-  reading_free(reading);
 }
 
 static void
-not_there(Reading *reading, const char *why)
+finish(Reading *reading, const char *why_not)
 {
-  g_free(reading->why_not);
-  reading->why_not = g_strdup(why);
+  if (reading->over)
+    return;
+  reading->why_not = g_strdup(why_not);
   reading->azure->api->op_finish(reading->op);
 }
 
@@ -46,30 +56,34 @@ not_there(Reading *reading, const char *why)
 static void
 on_log(AzlinOp *op, gpointer data)
 {
-  Reading *reading = data;
+  g_autoptr(Reading) reading = data;
   const AzlinHttpReply *http = reading->azure->api->op_http(op);
   gsize length = 0;
   if (!http || http->status != 200 || !http->body) {
-    not_there(reading, "run-command and the serial log were not to be had");
+    finish(reading, "run-command was of no avail, and the serial log was not to be had");
     return;
   }
   const char *log = g_bytes_get_data(http->body, &length);
-  reading->key = azure_host_key_of_serial_log(log, length);
-  not_there(reading, "neither run-command nor the serial log holds it");
+  if (!reading->over)
+    reading->key = azure_host_key_of_serial_log(log, length);
+  finish(reading, "neither run-command nor the serial log holds it");
 }
 
 static void
 on_log_url(const ArmReply *reply, gpointer data)
 {
-  Reading *reading = data;
+  g_autoptr(Reading) reading = data;
+  const AzlinHostApi *api = reading->azure->api;
   const char *url = arm_string(reply->body, "serialConsoleLogBlobUri", NULL);
+  if (reading->over)
+    return;
   if (reply->error || !azure_serial_log_url_is_good(url, reading->azure->endpoint)) {
-    not_there(reading, "run-command was refused, and there is no serial log");
+    finish(reading, "run-command was of no avail, and there is no serial log");
     return;
   }
   const AzlinHttp request = { .size = sizeof request, .method = "GET", .url = url, .max_body = MAX_LOG };
-  reading->azure->api->http(reading->azure->host, &request,
-                            reading->azure->api->op_new(reading->op, "serial log", 0, on_log, reading));
+  api->http(reading->azure->host, &request,
+            api->op_new(reading->op, "serial log", 0, on_log, g_rc_box_acquire(reading)));
 }
 
 static void
@@ -77,7 +91,7 @@ read_serial_log(Reading *reading)
 {
   g_autofree char *path = g_strconcat(reading->vm_id, "/retrieveBootDiagnosticsData", NULL);
   const ArmCall call = { .method = "POST", .path = path, .version = ARM_COMPUTE };
-  arm_call(reading->azure, reading->op, &call, on_log_url, reading);
+  arm_call(reading->azure, reading->op, &call, on_log_url, g_rc_box_acquire(reading));
 }
 
 /* ---- run-command ---- */
@@ -85,17 +99,22 @@ read_serial_log(Reading *reading)
 static void
 run_ended(AzlinOp *op, gpointer data)
 {
-  Reading *reading = data;
+  g_autoptr(Reading) reading = data;
+  reading->run = NULL;
+  if (reading->over || reading->azure->api->op_cancelled(reading->op))
+    return;
   if (reading->key)
-    reading->azure->api->op_finish(reading->op);
-  else if (!reading->azure->api->op_cancelled(reading->op))
+    finish(reading, NULL);
+  else
     read_serial_log(reading);
 }
 
 static void
 on_run(const ArmReply *reply, gpointer data)
 {
-  Reading *reading = data;
+  g_autoptr(Reading) reading = data;
+  if (!reading->run)
+    return;
   if (!reply->error)
     reading->key = azure_host_key_of_run_command(reply->body);
   reading->azure->api->op_finish(reading->run);
@@ -104,15 +123,16 @@ on_run(const ArmReply *reply, gpointer data)
 void
 azure_host_key(Azure *azure, AzlinOp *op, const char *vm_id, AzureHostKeyDone done, gpointer data)
 {
-  Reading *reading = g_new0(Reading, 1);
+  g_autoptr(Reading) reading = g_rc_box_new0(Reading);
+  const AzlinHostApi *api = azure->api;
   *reading = (Reading){ .azure = azure, .vm_id = g_strdup(vm_id), .done = done, .data = data };
-  reading->op = azure->api->op_new(op, "host key", HOST_KEY_MS, reading_ended, reading);
-  reading->run = azure->api->op_new(reading->op, "run-command", RUN_COMMAND_MS, run_ended, reading);
+  reading->op = api->op_new(op, "host key", HOST_KEY_MS, reading_ended, g_rc_box_acquire(reading));
+  reading->run = api->op_new(reading->op, "run-command", RUN_COMMAND_MS, run_ended, g_rc_box_acquire(reading));
   g_autofree char *path = g_strconcat(vm_id, "/runCommand", NULL);
   const ArmCall call = { .method = "POST",
                          .path = path,
                          .version = ARM_COMPUTE,
                          .body = json_pack("{s:s, s:[s]}", "commandId", "RunShellScript", "script",
                                            "cat /etc/ssh/ssh_host_ed25519_key.pub") };
-  arm_run(azure, reading->run, &call, NULL, on_run, reading);
+  arm_run(azure, reading->run, &call, NULL, on_run, g_rc_box_acquire(reading));
 }

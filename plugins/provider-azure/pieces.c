@@ -114,9 +114,9 @@ looked(const ArmReply *reply, gpointer data)
     sight->owner[glance->piece] = azure_owner_of(reply->body, look->op_uuid);
     sight->op[glance->piece] = g_strdup(tag(reply->body, AZURE_TAG_OP));
     if (glance->piece == AZURE_VM)
-      sight->vm = json_incref((json_t *) (gpointer) reply->body);
+      sight->vm = json_deep_copy(reply->body);
     if (glance->piece == AZURE_DISK)
-      look->disk = json_incref((json_t *) (gpointer) reply->body);
+      look->disk = json_deep_copy(reply->body);
   }
   if (--look->left == 0)
     look_end(look);

@@ -48,26 +48,32 @@ preflight_free(Preflight *preflight)
   g_free(preflight);
 }
 
-/* A region that cannot be looked up may have room: only the creation will tell. */
+/* A region that cannot be looked up may have room: only the creation will tell. The message of an error carries its
+ * next steps behind a control character; a note has room for the sentence alone. */
 static GVariant *
-unknown(const char *region, const char *why)
+unknown(const char *region, const GError *error)
 {
   GVariantDict verdict;
+  const char *why = error ? error->message : "the look-up was cut short";
+  gsize length = 0;
+  while ((guchar) why[length] >= ' ')
+    length++;
+  g_autofree char *sentence = g_strndup(why, length);
   g_variant_dict_init(&verdict, NULL);
   g_variant_dict_insert(&verdict, "ok", "b", TRUE);
   g_variant_dict_insert_value(&verdict, "note",
-                              g_variant_new_printf("Room and quota of %s were not checked: %s", region, why));
+                              g_variant_new_printf("Room and quota of %s were not checked: %s", region, sentence));
   return g_variant_dict_end(&verdict);
 }
 
 static GVariant *
 verdict_of(Azure *azure, GHashTable *errors, CapacityLedger *ledger, const Machine *machine)
 {
-  const char *why = g_hash_table_lookup(errors, machine->region);
+  const GError *error = g_hash_table_lookup(errors, machine->region);
   const CapacityRegion *region = catalogue_region(azure, machine->region);
   GVariantDict verdict;
-  if (why || !region)
-    return unknown(machine->region, why ? why : "the look-up was cut short");
+  if (error || !region)
+    return unknown(machine->region, error);
   CapacityVerdict found = capacity_fits(region, ledger, &machine->wish);
   if (!found.code)
     capacity_reserve(region, ledger, &machine->wish);
@@ -80,6 +86,20 @@ verdict_of(Azure *azure, GHashTable *errors, CapacityLedger *ledger, const Machi
   return g_variant_dict_end(&verdict);
 }
 
+/* Without a login or with a wrong subscription no creation will do better. */
+static const GError *
+hopeless(GHashTable *errors)
+{
+  GHashTableIter iter;
+  gpointer error;
+  g_hash_table_iter_init(&iter, errors);
+  while (g_hash_table_iter_next(&iter, NULL, &error))
+    if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_AUTH)
+        || g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG))
+      return error;
+  return NULL;
+}
+
 static void
 on_read(Azure *azure, GHashTable *errors, gpointer data)
 {
@@ -87,6 +107,11 @@ on_read(Azure *azure, GHashTable *errors, gpointer data)
   AzlinOp *op = preflight->op;
   GVariantBuilder verdicts;
   g_autoptr(GHashTable) ledger = capacity_ledger_new();
+  if (hopeless(errors)) {
+    preflight_free(preflight);
+    azure->api->op_fail(op, g_error_copy(hopeless(errors)));
+    return;
+  }
   g_variant_builder_init(&verdicts, G_VARIANT_TYPE("aa{sv}"));
   for (guint i = 0; i < preflight->machines->len; i++)
     g_variant_builder_add_value(&verdicts,
@@ -105,10 +130,17 @@ on_ready(Azure *azure, const GError *error, gpointer data)
     azure->api->op_fail(op, g_error_copy(error));
     return;
   }
-  g_autofree const char **regions = g_new0(const char *, preflight->machines->len + 1);
-  for (guint i = 0; i < preflight->machines->len; i++)
-    regions[i] = ((const Machine *) g_ptr_array_index(preflight->machines, i))->region;
-  catalogue_read(azure, op, regions, on_read, preflight);
+  g_autoptr(GPtrArray) regions = g_ptr_array_new(), sizes = g_ptr_array_new();
+  for (guint i = 0; i < preflight->machines->len; i++) {
+    const Machine *machine = g_ptr_array_index(preflight->machines, i);
+    g_ptr_array_add(regions, machine->region);
+    if (!g_ptr_array_find_with_equal_func(sizes, machine->vm_size, g_str_equal, NULL))
+      g_ptr_array_add(sizes, machine->vm_size);
+  }
+  g_ptr_array_add(regions, NULL);
+  g_ptr_array_add(sizes, NULL);
+  catalogue_read(azure, op, (const char *const *) regions->pdata, (const char *const *) sizes->pdata, on_read,
+                 preflight);
 }
 
 void
@@ -246,7 +278,7 @@ read_more(Search *search)
   if (!some[0] || search->found >= OTHER_REGIONS)
     search_end(search, NULL);
   else
-    catalogue_read(search->azure, search->op, some, on_regions_read, search);
+    catalogue_read(search->azure, search->op, some, NULL, on_regions_read, search);
 }
 
 static void
@@ -286,7 +318,7 @@ on_search_ready(Azure *azure, const GError *error, gpointer data)
   if (error)
     search_end(search, error);
   else
-    catalogue_read(azure, search->op, home, on_home_read, search);
+    catalogue_read(azure, search->op, home, NULL, on_home_read, search);
 }
 
 void

@@ -1,5 +1,5 @@
 /* The JSON of the resources of one machine, as direct PUTs take it; the template is made of the same. */
-#include "machine.h"
+#include "blueprint.h"
 
 #define ADDRESS_SPACE "10.0.0.0/16"
 #define SUBNET "10.0.0.0/24"
@@ -15,30 +15,30 @@ azure_group_body(const char *region)
 /* ---- tags ---- */
 
 static json_t *
-piece_tags(const AzureMachine *machine)
+piece_tags(const AzureBlueprint *blueprint)
 {
-  return json_pack("{s:s, s:s}", AZURE_TAG_MANAGED, "true", AZURE_TAG_OP, machine->op);
+  return json_pack("{s:s, s:s}", AZURE_TAG_MANAGED, "true", AZURE_TAG_OP, blueprint->op);
 }
 
 /* What the caller gives stands, except for what marks a machine as ours. */
 GVariant *
-azure_vm_tags(const AzureMachine *machine)
+azure_vm_tags(const AzureBlueprint *blueprint)
 {
   g_auto(GVariantDict) tags = G_VARIANT_DICT_INIT(NULL);
   GVariantBuilder all;
   GVariantIter iter;
   const char *key, *value;
-  g_variant_dict_insert(&tags, AZURE_TAG_REGION, "s", machine->region);
-  g_variant_dict_insert(&tags, AZURE_TAG_CREATED, "s", machine->created_at);
-  if (machine->vm_type && *machine->vm_type)
-    g_variant_dict_insert(&tags, AZURE_TAG_TYPE, "s", machine->vm_type);
-  if (machine->tags) {
-    g_variant_iter_init(&iter, machine->tags);
+  g_variant_dict_insert(&tags, AZURE_TAG_REGION, "s", blueprint->region);
+  g_variant_dict_insert(&tags, AZURE_TAG_CREATED, "s", blueprint->created_at);
+  if (blueprint->vm_type && *blueprint->vm_type)
+    g_variant_dict_insert(&tags, AZURE_TAG_TYPE, "s", blueprint->vm_type);
+  if (blueprint->tags) {
+    g_variant_iter_init(&iter, blueprint->tags);
     while (g_variant_iter_loop(&iter, "{&s&s}", &key, &value))
       g_variant_dict_insert(&tags, key, "s", value);
   }
   g_variant_dict_insert(&tags, AZURE_TAG_MANAGED, "s", "true");
-  g_variant_dict_insert(&tags, AZURE_TAG_OP, "s", machine->op);
+  g_variant_dict_insert(&tags, AZURE_TAG_OP, "s", blueprint->op);
   g_autoptr(GVariant) merged = g_variant_ref_sink(g_variant_dict_end(&tags));
   GVariant *item;
   g_variant_builder_init(&all, G_VARIANT_TYPE("a{ss}"));
@@ -49,9 +49,9 @@ azure_vm_tags(const AzureMachine *machine)
 }
 
 static json_t *
-vm_tags_json(const AzureMachine *machine)
+vm_tags_json(const AzureBlueprint *blueprint)
 {
-  g_autoptr(GVariant) tags = azure_vm_tags(machine);
+  g_autoptr(GVariant) tags = azure_vm_tags(blueprint);
   json_t *object = json_object();
   GVariantIter iter;
   const char *key, *value;
@@ -62,9 +62,9 @@ vm_tags_json(const AzureMachine *machine)
 }
 
 static json_t *
-resource(const AzureMachine *machine, json_t *tags, json_t *properties)
+resource(const AzureBlueprint *blueprint, json_t *tags, json_t *properties)
 {
-  return json_pack("{s:s, s:o, s:o}", "location", machine->region, "tags", tags, "properties", properties);
+  return json_pack("{s:s, s:o, s:o}", "location", blueprint->region, "tags", tags, "properties", properties);
 }
 
 /* ---- network ---- */
@@ -93,83 +93,84 @@ azure_machines_rule(const char *const *addresses)
 }
 
 json_t *
-azure_rules_body(const AzureMachine *machine)
+azure_rules_body(const AzureBlueprint *blueprint)
 {
-  const char *const *sources = (const char *const *) machine->ssh_source;
+  const char *const *sources = (const char *const *) blueprint->ssh_source;
   json_t *rules = json_pack("[{s:s, s:o}]", "name", AZURE_SSH_RULE, "properties", allow_ssh(SSH_PRIORITY, sources));
-  return resource(machine, piece_tags(machine), json_pack("{s:o}", "securityRules", rules));
+  return resource(blueprint, piece_tags(blueprint), json_pack("{s:o}", "securityRules", rules));
 }
 
 json_t *
-azure_network_body(const AzureMachine *machine)
+azure_network_body(const AzureBlueprint *blueprint)
 {
   json_t *properties = json_pack("{s:{s:[s]}, s:[{s:s, s:{s:s}}]}", "addressSpace", "addressPrefixes", ADDRESS_SPACE,
                                  "subnets", "name", "default", "properties", "addressPrefix", SUBNET);
-  return resource(machine, piece_tags(machine), properties);
+  return resource(blueprint, piece_tags(blueprint), properties);
 }
 
 static void
-set_zone(const AzureMachine *machine, json_t *body)
+set_zone(const AzureBlueprint *blueprint, json_t *body)
 {
-  if (machine->zone)
-    json_object_set_new(body, "zones", json_pack("[s]", machine->zone));
+  if (blueprint->zone)
+    json_object_set_new(body, "zones", json_pack("[s]", blueprint->zone));
 }
 
 json_t *
-azure_address_body(const AzureMachine *machine)
+azure_address_body(const AzureBlueprint *blueprint)
 {
   json_t *properties = json_pack("{s:s, s:s}", "publicIPAllocationMethod", "Static", "deleteOption", "Delete");
-  json_t *body = resource(machine, piece_tags(machine), properties);
+  json_t *body = resource(blueprint, piece_tags(blueprint), properties);
   json_object_set_new(body, "sku", json_pack("{s:s}", "name", "Standard"));
-  set_zone(machine, body);
+  set_zone(blueprint, body);
   return body;
 }
 
 json_t *
-azure_nic_body(const AzureMachine *machine)
+azure_nic_body(const AzureBlueprint *blueprint)
 {
-  json_t *address = json_pack("{s:s, s:{s:s}}", "id", machine->names->address, "properties", "deleteOption", "Delete");
+  json_t *address
+      = json_pack("{s:s, s:{s:s}}", "id", blueprint->names->address, "properties", "deleteOption", "Delete");
   json_t *configuration = json_pack("{s:s, s:{s:{s:s}, s:o}}", "name", "ipconfig1", "properties", "subnet", "id",
-                                    machine->names->subnet, "publicIPAddress", address);
-  json_t *properties = json_pack("{s:{s:s}, s:[o]}", "networkSecurityGroup", "id", machine->names->rules,
+                                    blueprint->names->subnet, "publicIPAddress", address);
+  json_t *properties = json_pack("{s:{s:s}, s:[o]}", "networkSecurityGroup", "id", blueprint->names->rules,
                                  "ipConfigurations", configuration);
-  return resource(machine, piece_tags(machine), properties);
+  return resource(blueprint, piece_tags(blueprint), properties);
 }
 
 /* ---- the machine itself ---- */
 
 static json_t *
-storage_profile(const AzureMachine *machine)
+storage_profile(const AzureBlueprint *blueprint)
 {
-  return json_pack("{s:O, s:{s:s, s:s, s:s, s:{s:s}}}", "imageReference", machine->image, "osDisk", "name",
-                   machine->names->disk_name, "createOption", "FromImage", "deleteOption", "Delete", "managedDisk",
+  return json_pack("{s:O, s:{s:s, s:s, s:s, s:{s:s}}}", "imageReference", blueprint->image, "osDisk", "name",
+                   blueprint->names->disk_name, "createOption", "FromImage", "deleteOption", "Delete", "managedDisk",
                    "storageAccountType", "StandardSSD_LRS");
 }
 
 static json_t *
-os_profile(const AzureMachine *machine)
+os_profile(const AzureBlueprint *blueprint)
 {
-  g_autofree char *path = g_strdup_printf("/home/%s/.ssh/authorized_keys", machine->user);
-  json_t *keys = json_pack("[{s:s, s:s}]", "path", path, "keyData", machine->ssh_key);
+  g_autofree char *path = g_strdup_printf("/home/%s/.ssh/authorized_keys", blueprint->user);
+  json_t *keys = json_pack("[{s:s, s:s}]", "path", path, "keyData", blueprint->ssh_key);
   json_t *profile
-      = json_pack("{s:s, s:s, s:{s:b, s:{s:o}}}", "computerName", machine->vm_name, "adminUsername", machine->user,
+      = json_pack("{s:s, s:s, s:{s:b, s:{s:o}}}", "computerName", blueprint->vm_name, "adminUsername", blueprint->user,
                   "linuxConfiguration", "disablePasswordAuthentication", TRUE, "ssh", "publicKeys", keys);
-  if (machine->custom_data)
-    json_object_set_new(profile, "customData", json_string(machine->custom_data));
+  if (blueprint->custom_data)
+    json_object_set_new(profile, "customData", json_string(blueprint->custom_data));
   return profile;
 }
 
 /* Managed boot diagnostics keep the serial log, which is the second channel for the host key. */
 json_t *
-azure_vm_body(const AzureMachine *machine)
+azure_vm_body(const AzureBlueprint *blueprint)
 {
-  json_t *nic = json_pack("{s:s, s:{s:b, s:s}}", "id", machine->names->nic, "properties", "primary", TRUE,
+  json_t *nic = json_pack("{s:s, s:{s:b, s:s}}", "id", blueprint->names->nic, "properties", "primary", TRUE,
                           "deleteOption", "Delete");
   json_t *properties
-      = json_pack("{s:{s:s}, s:o, s:o, s:{s:[o]}, s:{s:{s:b}}}", "hardwareProfile", "vmSize", machine->vm_size,
-                  "storageProfile", storage_profile(machine), "osProfile", os_profile(machine), "networkProfile",
+      = json_pack("{s:{s:s}, s:o, s:o, s:{s:[o]}, s:{s:{s:b}}}", "hardwareProfile", "vmSize", blueprint->vm_size,
+                  "storageProfile", storage_profile(blueprint), "osProfile", os_profile(blueprint), "networkProfile",
                   "networkInterfaces", nic, "diagnosticsProfile", "bootDiagnostics", "enabled", TRUE);
-  json_t *body = resource(machine, vm_tags_json(machine), properties);
-  set_zone(machine, body);
+  json_t *body = resource(blueprint, vm_tags_json(blueprint), properties);
+  set_zone(blueprint, body);
   return body;
 }

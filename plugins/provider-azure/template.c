@@ -1,13 +1,13 @@
 /* One deployment of all resources of a machine: ids and values are literal, secrets travel as secure parameters. */
 #include "arm.h"
-#include "machine.h"
+#include "blueprint.h"
 #include <string.h>
 
 #define SCHEMA "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 
 /* A literal that begins with '[' would be read as an expression. */
 static json_t *
-escaped(const json_t *value)
+escaped(json_t *value)
 {
   if (json_is_string(value)) {
     const char *text = json_string_value(value);
@@ -25,7 +25,7 @@ escaped(const json_t *value)
   json_t *object = json_object();
   const char *key;
   json_t *member;
-  json_object_foreach((json_t *) (gpointer) value, key, member) json_object_set_new(object, key, escaped(member));
+  json_object_foreach(value, key, member) json_object_set_new(object, key, escaped(member));
   return object;
 }
 
@@ -44,57 +44,58 @@ template_resource(const char *type, const char *version, const char *id, json_t 
 }
 
 static json_t *
-vm_resource(const AzureMachine *machine)
+vm_resource(const AzureBlueprint *blueprint)
 {
-  json_t *resource = template_resource("Microsoft.Compute/virtualMachines", ARM_COMPUTE, machine->names->vm,
-                                       azure_vm_body(machine), json_pack("[s]", machine->names->nic));
+  json_t *resource = template_resource("Microsoft.Compute/virtualMachines", ARM_COMPUTE, blueprint->names->vm,
+                                       azure_vm_body(blueprint), json_pack("[s]", blueprint->names->nic));
   json_t *profile = json_object_get(json_object_get(resource, "properties"), "osProfile");
   json_t *ssh = json_object_get(json_object_get(profile, "linuxConfiguration"), "ssh");
   json_t *key = json_array_get(json_object_get(ssh, "publicKeys"), 0);
   json_object_set_new(key, "keyData", json_string("[parameters('sshKey')]"));
-  if (machine->custom_data)
+  if (blueprint->custom_data)
     json_object_set_new(profile, "customData", json_string("[parameters('customData')]"));
   return resource;
 }
 
 static json_t *
-resources(const AzureMachine *machine)
+resources(const AzureBlueprint *blueprint)
 {
-  const AzureNames *names = machine->names;
+  const AzureNames *names = blueprint->names;
   json_t *nic_needs = json_pack("[s, s, s]", names->rules, names->network, names->address);
   json_t *list = json_array();
   json_array_append_new(list, template_resource("Microsoft.Network/networkSecurityGroups", ARM_NETWORK, names->rules,
-                                                azure_rules_body(machine), NULL));
+                                                azure_rules_body(blueprint), NULL));
   json_array_append_new(list, template_resource("Microsoft.Network/virtualNetworks", ARM_NETWORK, names->network,
-                                                azure_network_body(machine), NULL));
+                                                azure_network_body(blueprint), NULL));
   json_array_append_new(list, template_resource("Microsoft.Network/publicIPAddresses", ARM_NETWORK, names->address,
-                                                azure_address_body(machine), NULL));
+                                                azure_address_body(blueprint), NULL));
   json_array_append_new(list, template_resource("Microsoft.Network/networkInterfaces", ARM_NETWORK, names->nic,
-                                                azure_nic_body(machine), nic_needs));
-  json_array_append_new(list, vm_resource(machine));
+                                                azure_nic_body(blueprint), nic_needs));
+  json_array_append_new(list, vm_resource(blueprint));
   return list;
 }
 
 static json_t *
-outputs(const AzureMachine *machine)
+outputs(const AzureBlueprint *blueprint)
 {
   g_autofree char *expression
       = g_strdup_printf("[reference(resourceId('Microsoft.Network/publicIPAddresses', '%s'), '%s').ipAddress]",
-                        strrchr(machine->names->address, '/') + 1, ARM_NETWORK);
+                        strrchr(blueprint->names->address, '/') + 1, ARM_NETWORK);
   return json_pack("{s:{s:s, s:s}}", "ip", "type", "string", "value", expression);
 }
 
 json_t *
-azure_deployment_body(const AzureMachine *machine)
+azure_deployment_body(const AzureBlueprint *blueprint)
 {
   json_t *declared = json_pack("{s:{s:s}}", "sshKey", "type", "securestring");
-  json_t *given = json_pack("{s:{s:s}}", "sshKey", "value", machine->ssh_key);
-  if (machine->custom_data) {
+  json_t *given = json_pack("{s:{s:s}}", "sshKey", "value", blueprint->ssh_key);
+  if (blueprint->custom_data) {
     json_object_set_new(declared, "customData", json_pack("{s:s}", "type", "securestring"));
-    json_object_set_new(given, "customData", json_pack("{s:s}", "value", machine->custom_data));
+    json_object_set_new(given, "customData", json_pack("{s:s}", "value", blueprint->custom_data));
   }
-  json_t *template = json_pack("{s:s, s:s, s:o, s:o, s:o}", "$schema", SCHEMA, "contentVersion", "1.0.0.0",
-                               "parameters", declared, "resources", resources(machine), "outputs", outputs(machine));
-  return json_pack("{s:{s:s, s:s}, s:{s:s, s:o, s:o}}", "tags", AZURE_TAG_MANAGED, "true", AZURE_TAG_OP, machine->op,
+  json_t *template
+      = json_pack("{s:s, s:s, s:o, s:o, s:o}", "$schema", SCHEMA, "contentVersion", "1.0.0.0", "parameters", declared,
+                  "resources", resources(blueprint), "outputs", outputs(blueprint));
+  return json_pack("{s:{s:s, s:s}, s:{s:s, s:o, s:o}}", "tags", AZURE_TAG_MANAGED, "true", AZURE_TAG_OP, blueprint->op,
                    "properties", "mode", "Incremental", "template", template, "parameters", given);
 }

@@ -1,5 +1,6 @@
 /* What fits where, from the lists that Azure gives: restrictions, zones, images, quotas, reservations, alternatives. */
 #include "capacity.h"
+#include "elements.h"
 #include <string.h>
 
 #define SIZE(name, family, cpus, memory, more)                                                                         \
@@ -69,16 +70,23 @@ parsed(const char *text)
   return json;
 }
 
+/* As a page of Azure's list, the way the catalogue reads it. */
+static void
+add_all(CapacityRegion *region, const char *elements, ElementsTake take)
+{
+  g_autofree char *next = NULL;
+  g_autofree char *page = g_strdup_printf("{\"nextLink\": null, \"value\" : %s}", elements);
+  g_assert_true(elements_each(page, strlen(page), NULL, take, region, &next));
+  g_assert_null(next);
+}
+
 static void
 fixture_open(Fixture *fixture, const char *sizes, const char *usages)
 {
-  json_t *size_list = parsed(sizes), *usage_list = parsed(usages);
   fixture->names = g_string_chunk_new(256);
   fixture->region = capacity_region_new("westeurope", fixture->names);
-  capacity_region_add_sizes(fixture->region, size_list);
-  capacity_region_add_usages(fixture->region, usage_list);
-  json_decref(size_list);
-  json_decref(usage_list);
+  add_all(fixture->region, sizes, capacity_region_add_size);
+  add_all(fixture->region, usages, capacity_region_add_usage);
 }
 
 static void
@@ -353,6 +361,98 @@ test_order_of_regions(void)
   json_decref(list);
 }
 
+/* ---- lists, one element at a time ---- */
+
+static void
+count_numbers(const json_t *element, gpointer data)
+{
+  *(guint *) data += json_is_integer(element) ? (guint) json_integer_value(element) : 100;
+}
+
+static void
+test_elements(void)
+{
+  static const struct {
+    const char *text, *next;
+    gboolean good;
+    guint sum;
+  } rows[] = {
+    { "{\"value\":[1,2,3]}", NULL, TRUE, 6 },
+    { " { \"value\" : [ 1 , 2 ] , \"nextLink\" : \"https://a/b\" } ", "https://a/b", TRUE, 3 },
+    { "{\"nextLink\":\"x\\u0041\\\"y\",\"value\":[]}", "xA\"y", TRUE, 0 },
+    { "{\"value\":[],\"nextLink\":\"\"}", NULL, TRUE, 0 },
+    { "{\"value\":[],\"nextLink\":7}", NULL, TRUE, 0 },
+    { "{\"other\":{\"value\":[9,{\"a\":\"]}\\\"\"}]},\"value\":[{\"a\":\"]\\\\\"},[1],\"t\",null,5]}", NULL, TRUE,
+      405 },
+    { "{\"value\":[1],\"value\":[2]}", NULL, TRUE, 1 },
+    { "{\"nothing\":[1]}", NULL, FALSE, 0 },
+    { "{\"value\":{}}", NULL, FALSE, 0 },
+    { "[1]", NULL, FALSE, 0 },
+    { "{", NULL, FALSE, 0 },
+    { "", NULL, FALSE, 0 },
+    { "{}", NULL, FALSE, 0 },
+    { "{\"value\":[1,2", NULL, FALSE, 1 },
+    { "{\"value\":[1,2]", NULL, FALSE, 3 },
+    { "{\"value\":[1,,2]}", NULL, FALSE, 1 },
+    { "{\"value\":[1 2]}", NULL, FALSE, 0 },
+    { "{\"value\":[1}", NULL, FALSE, 1 },
+    { "{\"value\":[{\"a\":1]}", NULL, FALSE, 0 },
+    { "{\"value\":[\"\\", NULL, FALSE, 0 },
+    { "{\"val", NULL, FALSE, 0 },
+    { "{\"value\"", NULL, FALSE, 0 },
+    { "{value:[1]}", NULL, FALSE, 0 },
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    guint sum = 0;
+    g_autofree char *next = NULL;
+    g_autofree char *copy = g_memdup2(rows[i].text, strlen(rows[i].text)); /* so that a step too far is seen */
+    gboolean good = elements_each(copy, strlen(rows[i].text), NULL, count_numbers, &sum, &next);
+    if (good != rows[i].good || sum != rows[i].sum || (good && g_strcmp0(next, rows[i].next) != 0))
+      g_error("row %zu, %s: %d, %u, %s", i, rows[i].text, good, sum, next);
+  }
+}
+
+static gboolean
+wants_b2s(const char *text, gsize length, gpointer data)
+{
+  return elements_holds(text, length, "standard_B2S");
+}
+
+static void
+test_wanted_elements(void)
+{
+  Fixture fixture;
+  g_autofree char *next = NULL, *page = g_strdup_printf("{\"value\":%s}", SIZES);
+  fixture_open(&fixture, "[]", "[]");
+  g_assert_true(elements_each(page, strlen(page), wants_b2s, capacity_region_add_size, fixture.region, &next));
+  g_assert_cmpuint(fixture.region->sizes->len, ==, 1);
+  g_assert_nonnull(capacity_region_find(fixture.region, "Standard_B2s"));
+  g_assert_true(elements_holds("\"a\"", 3, "A"));
+  g_assert_false(elements_holds("\"ab\"", 4, "a") || elements_holds("\"a", 2, "a") || elements_holds("", 0, "a"));
+  fixture_close(&fixture);
+}
+
+/* Bytes of a page changed, and pages cut anywhere: taken or refused, never more. */
+static void
+test_broken_pages(void)
+{
+  g_autofree char *page = g_strdup_printf("{\"value\":%s,\"nextLink\":\"https://a/b\"}", SIZES);
+  gsize length = strlen(page);
+  guint refused = 0;
+  for (guint i = 0; i < 3000; i++) {
+    Fixture fixture;
+    g_autofree char *next = NULL;
+    gsize cut = i % 2 ? length : (gsize) g_test_rand_int_range(0, (gint32) length);
+    g_autofree char *copy = g_memdup2(page, cut + 1);
+    for (guint j = 0; i % 2 && j < 3; j++)
+      copy[g_test_rand_int_range(0, (gint32) cut)] = "\"\\{}[],:0\x01"[g_test_rand_int_range(0, 10)];
+    fixture_open(&fixture, "[]", "[]");
+    refused += !elements_each(copy, cut, NULL, capacity_region_add_size, fixture.region, &next);
+    fixture_close(&fixture);
+  }
+  g_assert_cmpuint(refused, >, 1500);
+}
+
 /* A thousand sizes in each of 200 regions, as Azure really has them. */
 static void
 test_memory_of_many_regions(void)
@@ -363,13 +463,11 @@ test_memory_of_many_regions(void)
     CapacityRegion *region = capacity_region_new("westeurope", names);
     for (guint j = 0; j < 1000; j++) {
       g_autofree char *text = g_strdup_printf("[{\"resourceType\":\"virtualMachines\",\"name\":\"Standard_X%u\"}]", j);
-      json_t *list = i == 0 ? parsed(text) : NULL;
-      if (list)
-        capacity_region_add_sizes(region, list);
+      if (i == 0)
+        add_all(region, text, capacity_region_add_size);
       else
         g_array_append_val(region->sizes,
                            g_array_index(((CapacityRegion *) regions->pdata[0])->sizes, CapacitySize, j));
-      json_decref(list);
     }
     g_ptr_array_add(regions, region);
     g_assert_cmpuint(region->sizes->len, ==, 1000);
@@ -386,6 +484,9 @@ main(int argc, char **argv)
   g_test_add_func("/capacity/other-sizes", test_other_sizes);
   g_test_add_func("/capacity/other-zones", test_other_zones);
   g_test_add_func("/capacity/order-of-regions", test_order_of_regions);
+  g_test_add_func("/capacity/elements", test_elements);
+  g_test_add_func("/capacity/wanted-elements", test_wanted_elements);
+  g_test_add_func("/capacity/broken-pages", test_broken_pages);
   g_test_add_func("/capacity/memory-of-many-regions", test_memory_of_many_regions);
   return g_test_run();
 }

@@ -1,5 +1,5 @@
 /* The JSON of a machine's resources and of the deployment that makes them, against golden files; what is refused. */
-#include "create-machine.h"
+#include "create-blueprint.h"
 #include "image.h"
 #include <glib/gstdio.h>
 #include <string.h>
@@ -10,10 +10,11 @@ test_direct(void)
   Azure *azure = test_azure_new();
   AzlinVmSpec spec = test_spec();
   test_option("vm-type", "'dev'");
-  g_autoptr(AzureMachine) machine = test_machine_new(azure, &spec);
-  json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "group", azure_group_body(machine->region), "rules",
-                          azure_rules_body(machine), "network", azure_network_body(machine), "address",
-                          azure_address_body(machine), "nic", azure_nic_body(machine), "vm", azure_vm_body(machine));
+  g_autoptr(AzureBlueprint) blueprint = test_blueprint_new(azure, &spec);
+  json_t *all
+      = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "group", azure_group_body(blueprint->region), "rules",
+                  azure_rules_body(blueprint), "network", azure_network_body(blueprint), "address",
+                  azure_address_body(blueprint), "nic", azure_nic_body(blueprint), "vm", azure_vm_body(blueprint));
   test_assert_golden(all, "create-direct.json");
   test_azure_free(azure);
 }
@@ -37,8 +38,8 @@ test_template(void)
   g_autoptr(GVariant) tags = g_variant_ref_sink(g_variant_new_parsed(
       "{'azlin:region': 'eastus', 'azlin:managed': 'no', 'azlin:op': 'forged', 'note': '[deployment().name]'}"));
   spec.tags = tags;
-  g_autoptr(AzureMachine) machine = test_machine_new(azure, &spec);
-  test_assert_golden(azure_deployment_body(machine), "create-template.json");
+  g_autoptr(AzureBlueprint) blueprint = test_blueprint_new(azure, &spec);
+  test_assert_golden(azure_deployment_body(blueprint), "create-template.json");
   g_unlink(path);
   test_azure_free(azure);
 }
@@ -55,8 +56,8 @@ test_secrets_are_parameters(void)
 {
   Azure *azure = test_azure_new();
   AzlinVmSpec spec = test_spec();
-  g_autoptr(AzureMachine) machine = test_machine_new(azure, &spec);
-  json_t *body = azure_deployment_body(machine);
+  g_autoptr(AzureBlueprint) blueprint = test_blueprint_new(azure, &spec);
+  json_t *body = azure_deployment_body(blueprint);
   char *text = json_dumps(template_part(body, "resources"), 0);
   g_assert_null(strstr(text, "AAAAC3NzaC1lZDI1NTE5"));
   g_assert_nonnull(strstr(text, "[parameters('sshKey')]"));
@@ -110,13 +111,13 @@ test_refused(void)
   for (gsize i = 0; i < G_N_ELEMENTS(keys); i++) {
     g_autoptr(GError) error = NULL;
     spec.ssh_public_key = keys[i];
-    g_assert_null(azure_machine_new(azure, &spec, &error));
+    g_assert_null(azure_blueprint_new(azure, &spec, &error));
     g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE);
   }
   g_autoptr(GError) error = NULL;
   spec = test_spec();
   test_option("user-data-file", "'/nonexistent/user-data'");
-  g_assert_null(azure_machine_new(azure, &spec, &error));
+  g_assert_null(azure_blueprint_new(azure, &spec, &error));
   g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG);
   test_azure_free(azure);
 }

@@ -173,6 +173,33 @@ def test_dry_run_shows_verdicts():
         assert not os.path.exists(cloud.path)
 
 
+def test_a_provider_that_lies_moves_nothing_out():
+    """What it proposes beyond the policy, without a size, or where the machine is already is passed over; four moves end it."""
+    config = "[bricks]\nprovider=liar\n[policy]\n%s\n[provider.liar]\nhow=%s\n"
+    for how, says in (("", ""), ("fail", "nothing may be read"), ("type", "was not checked"), ("count", "ignored"), ("values", "")):
+        with e2e.Home(config % (SET, how)) as home:
+            r = home.run("deploy", "-r", "westeurope", "--allow-fallback", "-o", "json")
+            attempts = r.json()["failed"][0]["attempts"]
+            assert r.code == 2 and says in r.err, r
+            assert "\x1f" not in r.err and "mars" not in r.out, r
+            assert [(a["region"], a["vm_size"]) for a in attempts[1:]] == [("westeurope", "Size%d" % n) for n in range(4)], r
+
+
+def test_places_that_are_none_are_no_places():
+    with e2e.Home("[bricks]\nprovider=liar\n[policy]\n%s\n[provider.liar]\nhow=places\n" % SET) as home:
+        for flags in ((), ("--allow-fallback",)):
+            r = home.run("deploy", "-r", "westeurope", *flags, "-o", "json")
+            assert r.code == 2 and "(checked)" not in r.err, r
+
+
+def test_no_login_is_said_once():
+    with e2e.Home("[bricks]\nprovider=liar\n[provider.liar]\nhow=auth\n") as home:
+        r = home.run("deploy", "-r", "westeurope,eastus", "-o", "json")
+        assert r.code == 2 and r.err.count("nobody is logged in") == 1, r
+        assert {e["error"]["error_type"] for e in r.json()["failed"]} == {"AuthenticationFailed"}, r
+        assert home.run("deploy", "-r", "westeurope", "--dry-run").code == 0
+
+
 def test_every_attempt_is_in_the_events():
     with Cloud(FULL) as cloud:
         r = cloud.run("deploy", "-r", "westeurope", "--allow-fallback", "-o", "jsonl")

@@ -24,6 +24,7 @@ typedef struct {
   GHashTable *ok, *failed; /* region -> message */
   guint started;
   gboolean ended, cancelled;
+  const char *cancel_at_start; /* cancels when this region is said to begin */
   gint64 took;
 } World;
 
@@ -125,6 +126,8 @@ on_region_started(AzlinOp *op, const char *region, const char *text, gpointer da
 {
   World *world = data;
   world->started++;
+  if (g_strcmp0(world->cancel_at_start, region) == 0)
+    az_op_cancel(op, "interrupted");
 }
 
 static void
@@ -150,18 +153,18 @@ cancel_root(gpointer data)
   az_op_cancel(data, "interrupted");
 }
 
-/* Runs one deploy to its end; `cancel_s` > 0 cancels it then. */
+/* Runs one deploy of a plan without its specs to its end; `cancel_s` > 0 cancels it then. */
 static void
-deploy(World *world, const Script *scripts, guint n, guint32 max_concurrent, guint32 timeout_s, guint32 cancel_s)
+run_plan(World *world, const Script *scripts, guint n, AzlinDeployPlan plan, guint32 cancel_s)
 {
+  const char *cancel_at_start = world->cancel_at_start;
   const AzlinBrick *brick = azlin_plugin_v1.bricks[0];
   const AzlinDeployer *deployer = brick->iface;
   gpointer self = NULL;
   g_autofree AzlinVmSpec *specs = g_new0(AzlinVmSpec, n);
   g_autofree const AzlinVmSpec **list = g_new0(const AzlinVmSpec *, n + 1);
-  const AzlinDeployPlan plan
-      = { .size = sizeof plan, .specs = list, .max_concurrent = max_concurrent, .region_timeout_s = timeout_s };
-  *world = (World){ .host = { &api }, .scripts = scripts, .n = n };
+  *world = (World){ .host = { &api }, .scripts = scripts, .n = n, .cancel_at_start = cancel_at_start };
+  plan.specs = list;
   world->clock = az_clock_new_virtual(1000000);
   world->ok = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   world->failed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -180,6 +183,14 @@ deploy(World *world, const Script *scripts, guint n, guint32 max_concurrent, gui
     g_main_context_iteration(NULL, TRUE);
   world->took -= start;
   brick->free(self);
+}
+
+static void
+deploy(World *world, const Script *scripts, guint n, guint32 max_concurrent, guint32 timeout_s, guint32 cancel_s)
+{
+  const AzlinDeployPlan plan = { .size = sizeof plan, .max_concurrent = max_concurrent, .region_timeout_s = timeout_s };
+  world->cancel_at_start = NULL;
+  run_plan(world, scripts, n, plan, cancel_s);
 }
 
 static const char *
@@ -320,6 +331,38 @@ test_cancel(void)
   world_clear(&world);
 }
 
+/* Whoever hears that a region begins may end it all there: nothing is made then. */
+static void
+test_cancel_at_start(void)
+{
+  const Script scripts[] = { { "a", 5 }, { "b", 5 } };
+  const AzlinDeployPlan plan = { .size = sizeof plan, .max_concurrent = 2, .region_timeout_s = 60 };
+  World world = { .cancel_at_start = "b" };
+  run_plan(&world, scripts, 2, plan, 0);
+  g_assert_true(world.cancelled);
+  g_assert_cmpuint(world.calls[1], ==, 0);
+  world_clear(&world);
+}
+
+/* The engine has another place: only missing room ends at once, and an older engine's plan does not know the word. */
+static void
+test_no_capacity_retry(void)
+{
+  const Script scripts[] = { { "full", 1, 9, AZLIN_ERROR_CAPACITY }, { "busy", 1, 2, AZLIN_ERROR_THROTTLED } };
+  AzlinDeployPlan plan
+      = { .size = sizeof plan, .max_concurrent = 2, .region_timeout_s = 600, .no_capacity_retry = TRUE };
+  World world = { 0 };
+  run_plan(&world, scripts, 2, plan, 0);
+  g_assert_cmpuint(world.calls[0], ==, 1);
+  g_assert_cmpuint(world.calls[1], ==, 3);
+  world_clear(&world);
+  plan.size = G_STRUCT_OFFSET(AzlinDeployPlan, no_capacity_retry);
+  world.cancel_at_start = NULL;
+  run_plan(&world, scripts, 2, plan, 0);
+  g_assert_cmpuint(world.calls[0], ==, 3);
+  world_clear(&world);
+}
+
 static void
 test_thousand(void)
 {
@@ -350,6 +393,8 @@ main(int argc, char **argv)
   g_test_add_func("/parallel/failures-free-their-place", test_failures_free_places);
   g_test_add_func("/parallel/no-regions", test_no_regions);
   g_test_add_func("/parallel/cancel", test_cancel);
+  g_test_add_func("/parallel/cancel-at-start", test_cancel_at_start);
+  g_test_add_func("/parallel/no-capacity-retry", test_no_capacity_retry);
   g_test_add_func("/parallel/thousand-regions", test_thousand);
   return g_test_run();
 }

@@ -55,7 +55,8 @@ static void
 test_steps(void)
 {
   g_autoptr(GError) error = g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_CAPACITY, "Standard_B2s is full in eastus");
-  az_error_add_step(error, "Try %s", "westus2");
+  az_error_add_step(error, "Try %s", "another day");
+  az_error_add_first_step(error, "Try %s", "westus2");
   g_autoptr(GVariant) result = g_variant_ref_sink(az_error_to_variant(error, "region=eastus"));
   const char *message, *type;
   g_autofree const char **steps = NULL;
@@ -67,9 +68,25 @@ test_steps(void)
   g_assert_cmpstr(type, ==, "CapacityUnavailable");
   g_assert_cmpstr(message, ==, "Standard_B2s is full in eastus");
   g_assert_cmpstr(steps[0], ==, "Try westus2");
+  g_assert_cmpstr(steps[1], ==, "Try another day");
   g_assert_true(retry);
   g_autofree char *plain = az_error_message(error);
   g_assert_cmpstr(plain, ==, "Standard_B2s is full in eastus");
+}
+
+static void
+test_no_general_steps(void)
+{
+  g_autoptr(GError) error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_AUTH, "not logged in");
+  g_autofree const char **steps = NULL;
+  az_error_add_step(error, "Log in: az login");
+  az_error_add_step(error, "%s", "");
+  g_autoptr(GVariant) result = g_variant_ref_sink(az_error_to_variant(error, NULL));
+  g_autofree char *message = az_error_message(error);
+  g_assert_true(g_variant_lookup(result, "resolution_steps", "^a&s", &steps));
+  g_assert_cmpstr(steps[0], ==, "Log in: az login");
+  g_assert_null(steps[1]);
+  g_assert_cmpstr(message, ==, "not logged in");
 }
 
 static void
@@ -93,6 +110,7 @@ main(int argc, char **argv)
   g_test_add_func("/error/backoff-grows", test_backoff_grows);
   g_test_add_func("/error/exit-codes", test_exit_codes);
   g_test_add_func("/error/steps", test_steps);
+  g_test_add_func("/error/no-general-steps", test_no_general_steps);
   g_test_add_func("/error/table-is-whole", test_table_is_whole);
   return g_test_run();
 }

@@ -1,4 +1,5 @@
 /* Golden table: evidence and power state on the left, the verdict on the right; and what a witness' scan means. */
+#include "evidence.h"
 #include "health.h"
 
 #include <string.h>
@@ -120,6 +121,35 @@ test_scan(void)
     g_assert_cmpstr(az_health_read_scan(scans[i].text, scans[i].pin), ==, scans[i].outcome);
 }
 
+static void
+expect_platform(const char *platform, const char *said, gint64 at, const char *outcome, const char *detail)
+{
+  AzlinVm vm = { .size = sizeof vm, .platform = platform, .platform_detail = said, .maintenance_at = at };
+  g_autoptr(GPtrArray) list = az_evidence_list();
+  AzlinEvidence *evidence = az_evidence_of_platform(&vm, 12, 1);
+  g_assert_cmpint(evidence == NULL, ==, outcome == NULL);
+  if (evidence == NULL)
+    return;
+  g_ptr_array_add(list, evidence);
+  g_assert_cmpstr(evidence->probe, ==, "platform");
+  g_assert_cmpstr(evidence->vantage, ==, "here");
+  g_assert_cmpstr(evidence->outcome, ==, outcome);
+  g_assert_cmpstr(evidence->detail, ==, detail);
+}
+
+static void
+test_platform(void)
+{
+  gint64 at = G_GINT64_CONSTANT(1800000000) * G_USEC_PER_SEC;
+  expect_platform(NULL, NULL, 0, NULL, NULL);
+  expect_platform(NULL, "words alone are no statement", 0, NULL, NULL);
+  expect_platform("available", NULL, 0, "ok", NULL);
+  expect_platform("unavailable", "The host failed", 0, "unavailable", "The host failed");
+  expect_platform(NULL, NULL, at, "ok", "maintenance is announced for 2027-01-15T08:00:00Z");
+  expect_platform("unavailable", "The host failed", at, "unavailable",
+                  "The host failed; maintenance is announced for 2027-01-15T08:00:00Z");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -127,5 +157,6 @@ main(int argc, char **argv)
   g_test_add_func("/verdict/table", test_table);
   g_test_add_func("/verdict/other-vantages-do-not-count", test_other_vantages_do_not_count);
   g_test_add_func("/verdict/scan", test_scan);
+  g_test_add_func("/verdict/platform", test_platform);
   return g_test_run();
 }

@@ -579,6 +579,25 @@ a_held_lock_ends_at_the_deadline(Fixture *fixture, gconstpointer data)
   expect_order(fixture->host, "westus2");
 }
 
+static void
+epoch_only_rises(Fixture *fixture, gconstpointer data)
+{
+  BrickHost *host = fixture->host;
+  const AzlinContext *context = host->brick->iface;
+  static const guint64 wanted[] = { 7, 3, 7 };
+  add(host, "eastus", FALSE);
+  for (gsize i = 0; i < G_N_ELEMENTS(wanted); i++) {
+    g_auto(Reply) reply = { 0 };
+    context->raise_epoch(host->self, wanted[i], reply_op(host, &reply, 0));
+    reply_wait(&reply);
+    g_assert_no_error(reply.error);
+    g_assert_cmpuint(context_epoch(host), ==, 7);
+  }
+  g_auto(Reply) moved = context_set_primary(host, "", "eastus", 7);
+  g_assert_no_error(moved.error);
+  g_assert_cmpuint(g_variant_get_uint64(moved.variant), ==, 8);
+}
+
 #define ADD(name) g_test_add("/context/" #name, Fixture, NULL, set_up, name, tear_down)
 
 int
@@ -594,6 +613,7 @@ main(int argc, char **argv)
   ADD(unchanged_put_writes_nothing);
   ADD(put_status_of_several);
   ADD(put_all_in_one_write);
+  ADD(epoch_only_rises);
   ADD(remove_exists_and_nonexistent);
   ADD(remove_primary_leaves_none);
   ADD(first_region_is_primary_only_if_asked);

@@ -277,6 +277,28 @@ def test_rebuild_believes_no_forgery():
         assert fleet.records()[0] == "eastus" and fleet.records()[1] < 10
 
 
+def test_rebuild_takes_one_machine_for_each_region():
+    with Fleet("eastus", "westus2") as fleet:
+        fleet.drive("create", "a-double", "eastus", "azureuser", "ssh-ed25519 AAAA")
+        fleet.tag("a-double", "azlin:primary=true", "azlin:epoch=50", "azlin:region=eastus", "-azlin:managed")
+        fleet.lose_home()
+        r = fleet.ok("regions", "refresh", "--rebuild")
+        assert "a-double is left out: a region holds one machine, here vm-eastus" in r.out, r
+        found = fleet.ok("regions", "list", "-o", "json").json()
+        assert [(v["region"], v["vm_name"]) for v in found["regions"]] == [("eastus", "vm-eastus"), ("westus2", "vm-westus2")]
+        assert found["primary"] == "eastus" and found["epoch"] < 10, found
+        r = fleet.ok("regions", "refresh", "-o", "json").json()
+        assert drift(r) == [("eastus", "machine", "none")], r
+
+
+def test_a_deploy_into_a_silent_cloud_ends():
+    with Fleet() as fleet:
+        fleet.faults("tag * hang")
+        r = fleet.ok("deploy", "-r", "eastus,westus2", "--vm-name", "vm", "-o", "json")
+        assert r.json()["primary"] == "eastus" and r.json()["total_duration_seconds"] < 10, r
+        assert "were not written" in r.err and fleet.seconds() < 20, r
+
+
 def test_rebuild_keeps_a_primary_that_stands():
     with Fleet("eastus", "westus2") as fleet:
         fleet.tag("vm-westus2", "azlin:primary=true", "azlin:epoch=40")
@@ -299,6 +321,14 @@ def test_a_provider_without_tags_is_said_once():
         assert r.out.count("provider static keeps no tags") == 1, r
         r = fleet.ok("regions", "set-primary", "westus2")
         assert r.out.count("provider static keeps no tags") == 1 and fleet.records()[0] == "westus2", r
+
+
+def test_a_pin_may_be_given_to_a_machine_that_the_provider_knows():
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
+    with Fleet("eastus", "westus2") as fleet:
+        fleet.ok("regions", "remove", "westus2")
+        added = fleet.ok("regions", "add", "westus2", "--host-key", key, "-o", "json").json()["region"]
+        assert added["host_key"] == key and added["id"] and added["public_ip"], added
 
 
 def test_tags_alone():

@@ -3,8 +3,8 @@
 #pragma once
 #include "names.h"
 
-typedef struct {     /* all owned */
-  AzureNames *names; /* NULL until the subscription is known: azure_machine_place() */
+typedef struct {                                            /* all owned */
+  AzureNames *names;                                        /* NULL until azure_blueprint_place() */
   char *region, *vm_name, *resource_group, *vm_size, *zone; /* zone: NULL = none */
   char *user, *ssh_key, *vm_type;
   char *custom_data; /* base64, or NULL */
@@ -13,13 +13,14 @@ typedef struct {     /* all owned */
   char **ssh_source; /* IPv4 ranges that may reach SSH; NULL = everybody */
   json_t *image;     /* imageReference */
   GVariant *tags;    /* a{ss} or NULL */
-} AzureMachine;
+} AzureBlueprint;
 
 /* Checks `spec` and the options of the brick: USAGE or CONFIG. */
-AzureMachine *azure_machine_new(Azure *azure, const AzlinVmSpec *spec, GError **error);
-void azure_machine_place(AzureMachine *machine, const char *subscription);
-void azure_machine_free(AzureMachine *machine);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzureMachine, azure_machine_free)
+AzureBlueprint *azure_blueprint_new(Azure *azure, const AzlinVmSpec *spec, GError **error);
+/* Once the subscription is known. FALSE and USAGE: group or machine have a name that Azure does not take. */
+gboolean azure_blueprint_place(AzureBlueprint *blueprint, Azure *azure, GError **error);
+void azure_blueprint_free(AzureBlueprint *blueprint);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzureBlueprint, azure_blueprint_free)
 
 /* ---- checks, pure ---- */
 gboolean azure_user_check(const char *user, GError **error);
@@ -28,12 +29,12 @@ char **azure_ssh_source_parse(const char *const *words, GError **error);
 
 /* ---- resources.c: new JSON objects ---- */
 json_t *azure_group_body(const char *region);
-json_t *azure_rules_body(const AzureMachine *machine);
-json_t *azure_network_body(const AzureMachine *machine);
-json_t *azure_address_body(const AzureMachine *machine);
-json_t *azure_nic_body(const AzureMachine *machine);
-json_t *azure_vm_body(const AzureMachine *machine);
-GVariant *azure_vm_tags(const AzureMachine *machine); /* a{ss}, owned: all tags that the machine bears */
+json_t *azure_rules_body(const AzureBlueprint *blueprint);
+json_t *azure_network_body(const AzureBlueprint *blueprint);
+json_t *azure_address_body(const AzureBlueprint *blueprint);
+json_t *azure_nic_body(const AzureBlueprint *blueprint);
+json_t *azure_vm_body(const AzureBlueprint *blueprint);
+GVariant *azure_vm_tags(const AzureBlueprint *blueprint); /* a{ss}, owned: all tags that the machine bears */
 
 /* The rule that lets azlin's own machines in; `addresses` is not empty. */
 #define AZURE_MACHINES_RULE "azlin-machines"
@@ -42,4 +43,4 @@ json_t *azure_machines_rule(const char *const *addresses);
 
 /* ---- template.c ---- */
 /* One deployment of all of these: ids and values are literal, what is secret travels as a secure parameter. */
-json_t *azure_deployment_body(const AzureMachine *machine);
+json_t *azure_deployment_body(const AzureBlueprint *blueprint);

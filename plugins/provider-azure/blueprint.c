@@ -1,5 +1,5 @@
 /* What is asked for one machine, checked before anything is sent: user, key, user data, addresses that may come in. */
-#include "machine.h"
+#include "blueprint.h"
 #include "image.h"
 #include <gio/gio.h>
 #include <string.h>
@@ -111,54 +111,57 @@ now_text(Azure *azure)
   return g_date_time_format_iso8601(now);
 }
 
-AzureMachine *
-azure_machine_new(Azure *azure, const AzlinVmSpec *spec, GError **error)
+AzureBlueprint *
+azure_blueprint_new(Azure *azure, const AzlinVmSpec *spec, GError **error)
 {
-  g_autoptr(AzureMachine) machine = g_new0(AzureMachine, 1);
+  g_autoptr(AzureBlueprint) blueprint = g_new0(AzureBlueprint, 1);
   if (!azure_user_check(spec->ssh_user, error) || !check_key(spec, error)
-      || !read_ssh_source(azure, &machine->ssh_source, error) || !read_user_data(azure, &machine->custom_data, error))
+      || !read_ssh_source(azure, &blueprint->ssh_source, error)
+      || !read_user_data(azure, &blueprint->custom_data, error))
     return NULL;
-  machine->image = azure_image_reference(spec->image, error);
-  if (!machine->image)
+  blueprint->image = azure_image_reference(spec->image, error);
+  if (!blueprint->image)
     return NULL;
-  machine->region = g_strdup(spec->region);
-  machine->vm_name = g_strdup(spec->vm_name);
-  machine->resource_group = g_strdup(spec->resource_group);
-  machine->vm_size = g_strdup(spec->vm_size);
-  machine->zone = spec->zone && *spec->zone ? g_strdup(spec->zone) : NULL;
-  machine->user = g_strdup(spec->ssh_user);
-  machine->ssh_key = g_strdup(spec->ssh_public_key);
-  machine->vm_type = azure_option_string(azure, "vm-type");
-  machine->tags = spec->tags ? g_variant_ref_sink(spec->tags) : NULL;
-  machine->op = g_uuid_string_random();
-  machine->created_at = now_text(azure);
-  return g_steal_pointer(&machine);
+  blueprint->region = g_strdup(spec->region);
+  blueprint->vm_name = g_strdup(spec->vm_name);
+  blueprint->resource_group = g_strdup(spec->resource_group);
+  blueprint->vm_size = g_strdup(spec->vm_size);
+  blueprint->zone = spec->zone && *spec->zone ? g_strdup(spec->zone) : NULL;
+  blueprint->user = g_strdup(spec->ssh_user);
+  blueprint->ssh_key = g_strdup(spec->ssh_public_key);
+  blueprint->vm_type = azure_option_string(azure, "vm-type");
+  blueprint->tags = spec->tags ? g_variant_ref_sink(spec->tags) : NULL;
+  blueprint->op = g_uuid_string_random();
+  blueprint->created_at = now_text(azure);
+  return g_steal_pointer(&blueprint);
+}
+
+gboolean
+azure_blueprint_place(AzureBlueprint *blueprint, Azure *azure, GError **error)
+{
+  const AzlinVm vm = { .size = sizeof vm, .vm_name = blueprint->vm_name, .resource_group = blueprint->resource_group };
+  g_clear_pointer(&blueprint->names, azure_names_free);
+  blueprint->names = azure_names_of_vm(azure, &vm, error);
+  return blueprint->names != NULL;
 }
 
 void
-azure_machine_place(AzureMachine *machine, const char *subscription)
+azure_blueprint_free(AzureBlueprint *blueprint)
 {
-  g_clear_pointer(&machine->names, azure_names_free);
-  machine->names = azure_names_new(subscription, machine->resource_group, machine->vm_name);
-}
-
-void
-azure_machine_free(AzureMachine *machine)
-{
-  g_clear_pointer(&machine->names, azure_names_free);
-  g_free(machine->region);
-  g_free(machine->vm_name);
-  g_free(machine->resource_group);
-  g_free(machine->vm_size);
-  g_free(machine->zone);
-  g_free(machine->user);
-  g_free(machine->ssh_key);
-  g_free(machine->vm_type);
-  g_free(machine->custom_data);
-  g_free(machine->op);
-  g_free(machine->created_at);
-  g_strfreev(machine->ssh_source);
-  json_decref(machine->image);
-  g_clear_pointer(&machine->tags, g_variant_unref);
-  g_free(machine);
+  g_clear_pointer(&blueprint->names, azure_names_free);
+  g_free(blueprint->region);
+  g_free(blueprint->vm_name);
+  g_free(blueprint->resource_group);
+  g_free(blueprint->vm_size);
+  g_free(blueprint->zone);
+  g_free(blueprint->user);
+  g_free(blueprint->ssh_key);
+  g_free(blueprint->vm_type);
+  g_free(blueprint->custom_data);
+  g_free(blueprint->op);
+  g_free(blueprint->created_at);
+  g_strfreev(blueprint->ssh_source);
+  json_decref(blueprint->image);
+  g_clear_pointer(&blueprint->tags, g_variant_unref);
+  g_free(blueprint);
 }

@@ -1,5 +1,5 @@
 /* A machine of fixed values for tests of what is made of it. */
-#include "create-machine.h"
+#include "create-blueprint.h"
 #include <string.h>
 
 static GHashTable *options;
@@ -34,7 +34,7 @@ test_azure_new(void)
   static const AzlinHostApi api = { .size = sizeof api, .option = fake_option, .now = fake_now };
   static AzlinHost host = { &api };
   Azure *azure = g_new0(Azure, 1);
-  *azure = (Azure){ .host = &host, .api = &api };
+  *azure = (Azure){ .host = &host, .api = &api, .subscription = g_strdup(TEST_SUBSCRIPTION) };
   options = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
   return azure;
 }
@@ -43,6 +43,7 @@ void
 test_azure_free(Azure *azure)
 {
   g_clear_pointer(&options, g_hash_table_unref);
+  g_free(azure->subscription);
   g_free(azure);
 }
 
@@ -59,16 +60,17 @@ test_spec(void)
                         .ssh_public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEexample azlin" };
 }
 
-AzureMachine *
-test_machine_new(Azure *azure, const AzlinVmSpec *spec)
+AzureBlueprint *
+test_blueprint_new(Azure *azure, const AzlinVmSpec *spec)
 {
   g_autoptr(GError) error = NULL;
-  AzureMachine *machine = azure_machine_new(azure, spec, &error);
+  AzureBlueprint *blueprint = azure_blueprint_new(azure, spec, &error);
   g_assert_no_error(error);
-  azure_machine_place(machine, TEST_SUBSCRIPTION);
-  g_free(machine->op);
-  machine->op = g_strdup(TEST_OP);
-  return machine;
+  azure_blueprint_place(blueprint, azure, &error);
+  g_assert_no_error(error);
+  g_free(blueprint->op);
+  blueprint->op = g_strdup(TEST_OP);
+  return blueprint;
 }
 
 void

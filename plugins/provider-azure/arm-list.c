@@ -1,0 +1,78 @@
+/* A list of Azure, page after page, as one array. */
+#include "arm.h"
+
+#define MAX_ITEMS 10000
+#define MAX_PAGES 1000u
+
+typedef struct {
+  Azure *azure;
+  AzlinOp *op;
+  json_t *all;
+  GHashTable *seen; /* of links that were followed */
+  ArmDone done;
+  gpointer data;
+} List;
+
+static void
+deliver(List *list, const ArmReply *last, const GError *error)
+{
+  ArmReply reply = *last;
+  reply.body = error == NULL ? list->all : last->body;
+  reply.error = error;
+  list->done(&reply, list->data);
+  json_decref(list->all);
+  g_hash_table_unref(list->seen);
+  g_free(list);
+}
+
+static void on_page(const ArmReply *reply, gpointer data);
+
+static void
+ask(List *list, const char *path, const char *version)
+{
+  ArmCall call = { .method = "GET", .path = path, .version = version };
+  arm_call(list->azure, list->op, &call, on_page, list);
+}
+
+/* NULL = the next page may be asked for. */
+static GError *
+check_page(List *list, const json_t *body, const char *next)
+{
+  const json_t *value = json_object_get(body, "value");
+  if (!json_is_array(value))
+    return g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "Azure answered a list without its values");
+  if (json_array_size(list->all) + json_array_size(value) > MAX_ITEMS)
+    return g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "a list of Azure has more than %d items", MAX_ITEMS);
+  if (*next == '\0')
+    return NULL;
+  if (g_hash_table_contains(list->seen, next) || g_hash_table_size(list->seen) >= MAX_PAGES)
+    return g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "the pages of a list of Azure go round in a circle");
+  return NULL;
+}
+
+static void
+on_page(const ArmReply *reply, gpointer data)
+{
+  List *list = data;
+  const char *next = arm_string(reply->body, "nextLink", "");
+  g_autoptr(GError) error = reply->error != NULL ? g_error_copy(reply->error) : check_page(list, reply->body, next);
+  if (error == NULL) { /* json_array_extend() takes its source as not const, and only reads it */
+    json_t *value = json_object_get(reply->body, "value");
+    json_array_extend(list->all, value);
+  }
+  if (error != NULL || *next == '\0') {
+    deliver(list, reply, error);
+    return;
+  }
+  g_hash_table_add(list->seen, g_strdup(next));
+  ask(list, next, NULL);
+}
+
+void
+arm_list(Azure *azure, AzlinOp *op, const char *path, const char *version, ArmDone done, gpointer data)
+{
+  List *list = g_new0(List, 1);
+  *list = (List){ .azure = azure, .op = op, .all = json_array(), .done = done, .data = data };
+  list->seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  ask(list, path, version);
+}
