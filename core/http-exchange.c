@@ -282,6 +282,8 @@ send_attempt(AzHttpExchange *exchange)
     az_secret_wipe(bearer, strlen(bearer));
 }
 
+static void attempt_again(AzHttpExchange *exchange);
+
 static void
 on_token(const AzSecret *token, const GError *error, gpointer data)
 {
@@ -297,7 +299,11 @@ on_token(const AzSecret *token, const GError *error, gpointer data)
   }
   g_clear_pointer(&exchange->token, az_secret_unref);
   exchange->token = az_secret_ref((AzSecret *) (guintptr) token);
-  send_attempt(exchange);
+  /* a token takes its time: what the cloud forbade meanwhile holds, and with a renewed one it is another attempt */
+  if (exchange->turn != NULL && !az_turn_stands(exchange->turn))
+    attempt_again(exchange);
+  else
+    send_attempt(exchange);
 }
 
 static void
@@ -333,6 +339,13 @@ attempt(gpointer data)
     az_turn_ask(exchange->turn);
   else
     on_turn(0, exchange);
+}
+
+static void
+attempt_again(AzHttpExchange *exchange)
+{
+  az_turn_end(exchange->turn, NULL);
+  az_turn_ask(exchange->turn);
 }
 
 static void

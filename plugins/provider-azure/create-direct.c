@@ -54,7 +54,7 @@ on_address(const ArmReply *reply, gpointer data)
 {
   Creation *creation = data;
   if (!reply->error)
-    creation->address = g_strdup(arm_string(reply->body, "properties.ipAddress", NULL));
+    creation_note_address(creation, arm_string(reply->body, "properties.ipAddress", NULL));
   on_piece(reply, data);
 }
 
