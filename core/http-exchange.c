@@ -1,6 +1,8 @@
 /* One request of a brick from its turn to its answer: token, attempts, waits. */
 #include "http-private.h"
 
+#include "error.h"
+
 #include <string.h>
 
 struct _AzHttpExchange {
@@ -82,9 +84,11 @@ fail(AzHttpExchange *exchange, GError *error)
 static void
 fail_hopeless(AzHttpExchange *exchange, gint64 wait_ms)
 {
-  GError *error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_THROTTLED,
-                              "%s wants no further request for %" G_GINT64_FORMAT " s, longer than this may take",
-                              exchange->host, (wait_ms + 999) / 1000);
+  GError *error
+      = g_error_new(AZLIN_ERROR, AZLIN_ERROR_THROTTLED,
+                    "throttled: %s wants no further request for %" G_GINT64_FORMAT " s, longer than this may take",
+                    exchange->host, (wait_ms + 999) / 1000);
+  az_error_set_final(error);
   fail(exchange, error);
 }
 

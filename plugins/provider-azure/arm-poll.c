@@ -212,12 +212,12 @@ on_polled(const ArmReply *reply, gpointer data)
 {
   Run *run = data;
   note_pause(run, reply->http);
-  if (reply->error != NULL && reply->status != 200) {
+  if (reply->error != NULL) {
     on_unread(run, reply);
     return;
   }
   run->unread = 0;
-  switch (reply->error != NULL ? RUNNING : state_of_poll(run->how, reply->status, reply->body)) {
+  switch (state_of_poll(run->how, reply->status, reply->body)) {
   case SUCCEEDED:
     succeed(run, reply);
     break;
