@@ -95,7 +95,8 @@ next_step(const char *complaint)
     const char *code, *step;
   } steps[] = {
     { "AADSTS7000215:", "Check AZURE_CLIENT_SECRET: it must be the value of the secret, not its id" },
-    { "AADSTS7000222:", "Make a new secret: az ad app credential reset --id \"$AZURE_CLIENT_ID\"" },
+    { "AADSTS7000222:",
+      "Make a new secret: az ad app credential reset --id \"$AZURE_CLIENT_ID\"; then set AZURE_CLIENT_SECRET" },
     { "AADSTS700016:", "Check AZURE_CLIENT_ID and AZURE_TENANT_ID: the application is not in that tenant" },
     { "AADSTS90002:", "Check AZURE_TENANT_ID and AZURE_AUTHORITY_HOST: there is no such tenant" },
     { "AADSTS700024:", "Check the clock of this host" },

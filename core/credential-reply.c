@@ -153,10 +153,13 @@ az_token_quote(const char *bytes, gsize length)
   const char *end = length > 0 ? memchr(bytes, '\n', length) : NULL;
   gsize line = MIN(end != NULL ? (gsize) (end - bytes) : length, LONGEST_QUOTE);
   g_autofree char *text = g_utf8_make_valid(line > 0 ? bytes : "", (gssize) line);
-  for (char *c = text; *c != '\0'; c++)
-    if (g_ascii_iscntrl(*c))
-      *c = ' ';
-  return g_strdup(g_strstrip(text));
+  g_autoptr(GString) shown = g_string_new(NULL);
+  for (const char *c = text; *c != '\0'; c = g_utf8_next_char(c)) {
+    GUnicodeType type = g_unichar_type(g_utf8_get_char(c)); /* FORMAT: direction marks show what is not there */
+    gboolean hidden = type == G_UNICODE_CONTROL || type == G_UNICODE_FORMAT || type == G_UNICODE_UNASSIGNED;
+    g_string_append_unichar(shown, hidden ? ' ' : g_utf8_get_char(c));
+  }
+  return g_strdup(g_strstrip(shown->str));
 }
 
 static const char *
@@ -197,7 +200,8 @@ az_token_reply_complaint(int status, GBytes *body, const AzSecret *hidden)
   json_decref(object);
   az_secret_wipe_bytes(body);
   if (shown == NULL || *shown == '\0')
-    return g_strdup_printf("HTTP %d", status);
+    return g_strdup_printf(status >= 300 && status < 400 ? "HTTP %d, a redirect, and none is followed" : "HTTP %d",
+                           status);
   char *for_support = strstr(shown, " Trace ID:"); /* a line of its own in older answers */
   if (for_support != NULL)
     *for_support = '\0';

@@ -88,6 +88,7 @@ static const ErrorRow rows[AZLIN_N_ERRORS] = {
 
 /* Steps that belong to one error travel in its message after this separator, since a GError has no other room. */
 #define STEP_MARK "\x1f"
+#define FINAL_STEP "\x1e" /* no step, but the word that trying again is of no use */
 
 static const ErrorRow *
 row_of(const GError *error)
@@ -103,17 +104,23 @@ az_error_type(const GError *error)
   return row_of(error)->type;
 }
 
+static gboolean
+is_final(const GError *error)
+{
+  return error != NULL && strstr(error->message, STEP_MARK FINAL_STEP) != NULL;
+}
+
 gboolean
 az_error_retry_possible(const GError *error)
 {
-  return row_of(error)->retries > 0;
+  return row_of(error)->retries > 0 && !is_final(error);
 }
 
 int
 az_error_retry_delay_ms(const GError *error, guint32 attempt)
 {
   const ErrorRow *row = row_of(error);
-  if (attempt > row->retries)
+  if (attempt > row->retries || is_final(error))
     return -1;
   guint ceiling = row->base_delay_ms << MIN(attempt, 6);
   return g_random_int_range((gint32) ceiling / 2, (gint32) ceiling + 1);
@@ -134,6 +141,12 @@ az_error_add_step(GError *error, const char *format, ...)
   va_end(args);
   g_autofree char *message = error->message;
   error->message = g_strconcat(message, STEP_MARK, step, NULL);
+}
+
+void
+az_error_set_final(GError *error)
+{
+  az_error_add_step(error, FINAL_STEP);
 }
 
 void
@@ -158,7 +171,7 @@ az_error_to_variant(const GError *error, const char *context)
   gboolean complete = FALSE;
   for (guint i = 1; parts[0] != NULL && parts[i] != NULL; i++) {
     complete |= *parts[i] == '\0';
-    if (*parts[i] != '\0')
+    if (*parts[i] != '\0' && !g_str_equal(parts[i], FINAL_STEP))
       g_strv_builder_add(builder_of_steps, parts[i]);
   }
   for (guint i = 0; !complete && i < G_N_ELEMENTS(row->steps) && row->steps[i] != NULL; i++)
@@ -171,7 +184,7 @@ az_error_to_variant(const GError *error, const char *context)
   g_variant_builder_add(&builder, "{sv}", "error_type", g_variant_new_string(row->type));
   g_variant_builder_add(&builder, "{sv}", "error_message", g_variant_new_string(parts[0] != NULL ? parts[0] : ""));
   g_variant_builder_add(&builder, "{sv}", "resolution_steps", g_variant_new_strv((const char *const *) steps, -1));
-  g_variant_builder_add(&builder, "{sv}", "retry_possible", g_variant_new_boolean(row->retries > 0));
+  g_variant_builder_add(&builder, "{sv}", "retry_possible", g_variant_new_boolean(az_error_retry_possible(error)));
   g_variant_builder_add(&builder, "{sv}", "log_details", g_variant_new_string(details));
   return g_variant_builder_end(&builder);
 }

@@ -17,6 +17,8 @@ int az_error_exit_code(const GError *error);
 void az_error_add_step(GError *error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* The same in front of those that it has. */
 void az_error_add_first_step(GError *error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* Says that trying again is of no use this time, whatever the table says of errors of this kind. */
+void az_error_set_final(GError *error);
 /* The message without the steps that az_error_add_step() attached. Owned. */
 char *az_error_message(const GError *error);
 /* Ends `text`, into which such a message went, before its steps. */

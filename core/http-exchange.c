@@ -1,6 +1,8 @@
 /* One request of a brick from its turn to its answer: token, attempts, waits. */
 #include "http-private.h"
 
+#include "error.h"
+
 #include <string.h>
 
 struct _AzHttpExchange {
@@ -82,9 +84,11 @@ fail(AzHttpExchange *exchange, GError *error)
 static void
 fail_hopeless(AzHttpExchange *exchange, gint64 wait_ms)
 {
-  GError *error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_THROTTLED,
-                              "%s wants no further request for %" G_GINT64_FORMAT " s, longer than this may take",
-                              exchange->host, (wait_ms + 999) / 1000);
+  GError *error
+      = g_error_new(AZLIN_ERROR, AZLIN_ERROR_THROTTLED,
+                    "throttled: %s wants no further request for %" G_GINT64_FORMAT " s, longer than this may take",
+                    exchange->host, (wait_ms + 999) / 1000);
+  az_error_set_final(error);
   fail(exchange, error);
 }
 
@@ -282,6 +286,8 @@ send_attempt(AzHttpExchange *exchange)
     az_secret_wipe(bearer, strlen(bearer));
 }
 
+static void attempt_again(AzHttpExchange *exchange);
+
 static void
 on_token(const AzSecret *token, const GError *error, gpointer data)
 {
@@ -297,7 +303,11 @@ on_token(const AzSecret *token, const GError *error, gpointer data)
   }
   g_clear_pointer(&exchange->token, az_secret_unref);
   exchange->token = az_secret_ref((AzSecret *) (guintptr) token);
-  send_attempt(exchange);
+  /* a token takes its time: what the cloud forbade meanwhile holds, and with a renewed one it is another attempt */
+  if (exchange->turn != NULL && !az_turn_stands(exchange->turn))
+    attempt_again(exchange);
+  else
+    send_attempt(exchange);
 }
 
 static void
@@ -333,6 +343,13 @@ attempt(gpointer data)
     az_turn_ask(exchange->turn);
   else
     on_turn(0, exchange);
+}
+
+static void
+attempt_again(AzHttpExchange *exchange)
+{
+  az_turn_end(exchange->turn, NULL);
+  az_turn_ask(exchange->turn);
 }
 
 static void

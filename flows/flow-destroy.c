@@ -90,6 +90,14 @@ forget_next(Destroy *destroy)
 /* ---- deleting, all at once ---- */
 
 static void
+say_failed(AzJob *job, const AzlinVm *vm, const GError *error)
+{
+  g_autoptr(GError) named = g_error_copy(error);
+  g_prefix_error(&named, "%s in %s: ", vm->vm_name, vm->region);
+  az_flow_say_error(job, NULL, named);
+}
+
+static void
 on_deleted(AzlinOp *op, gpointer data)
 {
   g_autofree Doom *doom = data;
@@ -100,9 +108,10 @@ on_deleted(AzlinOp *op, gpointer data)
     return;
   const GError *error = az_op_error(op);
   g_ptr_array_add(error ? destroy->failed : destroy->deleted, g_strdup_printf("%s/%s", vm->region, vm->vm_name));
-  az_flow_audit_vm(destroy->job, "vm.delete", vm, error ? error->message : "done");
+  g_autofree char *why = error ? az_error_message(error) : NULL;
+  az_flow_audit_vm(destroy->job, "vm.delete", vm, why ? why : "done");
   if (error)
-    az_flow_say_error(destroy->job, NULL, error);
+    say_failed(destroy->job, vm, error);
   else
     az_job_message(destroy->job, "ok", NULL, "Deleted %s in %s", vm->vm_name, vm->region);
   if (!error && record && g_strcmp0(record->vm_name, vm->vm_name) == 0)

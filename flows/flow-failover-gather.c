@@ -1,5 +1,6 @@
 /* Gathers evidence for a failover: health of every region, then rounds of probes of the suspect from here and from the
  * machines of other regions, until decide() has what it needs. */
+#include "error.h"
 #include "flow-failover.h"
 #include "health.h"
 
@@ -67,11 +68,12 @@ health_of_op(AzlinOp *op, const AzlinVm *vm)
 
   if (error == NULL && az_op_variant(op) != NULL)
     return az_health_from_variant(az_op_variant(op), vm);
+  g_autofree char *why = error != NULL ? az_error_message(error) : NULL;
   AzlinHealth health = { .size = sizeof health,
                          .vm = vm,
                          .failure = AZLIN_FAILURE_UNKNOWN,
                          .response_time_ms = -1,
-                         .detail = error != NULL ? error->message : "The check gave no result" };
+                         .detail = why != NULL ? why : "The check gave no result" };
   g_autoptr(GVariant) value = g_variant_ref_sink(az_health_to_variant(&health));
   return az_health_from_variant(value, vm);
 }

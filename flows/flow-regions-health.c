@@ -219,7 +219,8 @@ no_result(const Check *check, const GError *error)
   g_variant_dict_insert(&result, "is_healthy", "b", FALSE);
   g_variant_dict_insert(&result, "failure_type", "s", az_failure_to_string(AZLIN_FAILURE_UNKNOWN));
   g_variant_dict_insert_value(&result, "response_time_ms", az_null());
-  g_variant_dict_insert(&result, "error_details", "s", error->message);
+  g_autofree char *why = az_error_message(error);
+  g_variant_dict_insert(&result, "error_details", "s", why);
   g_variant_dict_insert_value(&result, "evidence", g_variant_new("aa{sv}", NULL));
   return g_variant_ref_sink(g_variant_dict_end(&result));
 }

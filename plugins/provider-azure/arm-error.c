@@ -96,7 +96,7 @@ static const Row rows[] = {
     KNOWN,
     { "Register it once: az provider register --namespace Microsoft.Compute" } },
   { "MissingSubscriptionRegistration",
-    AZLIN_ERROR_FAILED,
+    AZLIN_ERROR_CONFIG,
     CAUSE,
     { "Register it once: az provider register --wait --namespace Microsoft.Compute",
       "And: az provider register --wait --namespace Microsoft.Network" } },
@@ -311,6 +311,8 @@ status_sentence(int status)
   const char *reason = reason_of_status(status);
   if (status == 0)
     return g_strdup("the operation failed and Azure gave no reason");
+  if (status >= 300 && status < 400)
+    return g_strdup_printf("Azure answered %d, which leads to another address; redirects are never followed", status);
   return reason != NULL ? g_strdup_printf("Azure answered %d %s", status, reason)
                         : g_strdup_printf("Azure answered %d", status);
 }
@@ -364,6 +366,8 @@ add_steps(Azure *azure, GError *error, const Row *row)
     steps = AT_FAULT;
   for (gsize i = 0; steps != NULL && i < n && steps[i] != NULL; i++)
     azure->api->error_add_step(error, "%s", steps[i]);
+  if (steps != NULL && steps[0] != NULL) /* these are about Azure; general advice is not */
+    azure->api->error_add_step(error, "%s", "");
 }
 
 GError *

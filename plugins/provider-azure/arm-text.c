@@ -91,7 +91,7 @@ append_encoded(GString *url, const char *path)
 char *
 arm_url(const char *endpoint, const char *path, const char *version)
 {
-  if (path == NULL || *path != '/' || path[1] == '/') {
+  if (path == NULL || *path != '/' || path[1] == '/' || strchr(path, '\\') != NULL) {
     gboolean ours = path != NULL && strlen(path) <= MAX_URL && arm_same_origin(endpoint, path);
     return ours ? g_strdup(path) : NULL;
   }

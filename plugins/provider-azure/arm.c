@@ -160,9 +160,13 @@ refuse(Call *call)
 {
   const AzlinHostApi *api = call->azure->api;
   AzlinOp *child = api->op_new(call->op, call->name, 0, on_refused, call);
-  api->op_fail(child, g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_CONFIG,
-                                          "Azure's answer names an address to go on at that is not its own, or is over "
-                                          "8 KiB long; nothing was sent there"));
+  GError *error = g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_CONFIG,
+                                      "Azure's answer names an address to go on at that is not its own, or is over "
+                                      "8 KiB long; nothing was sent there");
+  api->error_add_step(error, "Find out what stands between azlin and %s: it may change what Azure answers",
+                      call->azure->endpoint);
+  api->error_add_step(error, "%s", "");
+  api->op_fail(child, error);
 }
 
 static GBytes *

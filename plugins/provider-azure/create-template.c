@@ -10,8 +10,7 @@ static void follow(Creation *creation);
 static void
 take_outputs(Creation *creation, const json_t *deployment)
 {
-  g_free(creation->address);
-  creation->address = g_strdup(arm_string(deployment, "properties.outputs.ip.value", NULL));
+  creation_note_address(creation, arm_string(deployment, "properties.outputs.ip.value", NULL));
 }
 
 static void

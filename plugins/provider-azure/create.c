@@ -216,7 +216,10 @@ intent_facts(const Creation *creation, const char *road)
 {
   const AzureNames *names = creation->blueprint->names;
   GVariantDict facts;
+  json_auto_t *machine = azure_vm_body(creation->blueprint);
+  g_autofree char *making = azure_making_of(machine);
   g_variant_dict_init(&facts, NULL);
+  g_variant_dict_insert(&facts, "making", "s", making);
   g_variant_dict_insert(&facts, "vm_name", "s", creation->blueprint->vm_name);
   g_variant_dict_insert(&facts, "region", "s", creation->blueprint->region);
   g_variant_dict_insert(&facts, "op", "s", creation->blueprint->op);
