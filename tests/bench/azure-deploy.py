@@ -3,7 +3,7 @@ then azlin's two roads (one template, direct PUTs) alone, and 200 regions at onc
 
 Both programs speak TLS with one nginx in front of the double, since az refuses plain http. Printed: wall, CPU, memory,
 requests and their ratios; nothing is judged. What is not installed is left out by name."""
-import json, os, resource, shutil, signal, ssl, statistics, subprocess, sys, tempfile, threading, time
+import json, os, resource, shutil, ssl, statistics, subprocess, sys, tempfile, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from armdouble import ArmDouble, SUBSCRIPTION
@@ -181,7 +181,7 @@ def three_regions():
     if missing:
         print("left out: azlin beside az, because %s is not installed" % " and ".join(missing))
         return
-    with ArmDouble(duration_ms={"create.virtualMachines": 3000}, strict=False, poll_retry_after=float(os.environ.get("PRA","1"))) as double:
+    with ArmDouble(duration_ms={"create.virtualMachines": 3000}, strict=False) as double:
         front = Front(double)
         peer, ours = [], []
         az = Az(double, front)
