@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A hostile cloud: forged addresses, redirects and answers that are no answers cost no token, no memory and no record."""
-import concurrent.futures, json, os, re, resource, threading
+import concurrent.futures, json, os, re, threading, time
 import e2e
-from armdouble import ArmDouble, SUBSCRIPTION
+from armdouble import ArmDouble
 
 LIMIT_KIB = 64 * 1024
 SANITIZED = os.environ.get("AZLIN_SANITIZED") == "1"
@@ -328,6 +328,23 @@ def test_many_bombs_at_once():
         result = cloud.deploy()
         assert_said(result, "bombs")
         print("# %d KiB" % result.kib)
+        cloud.assert_recovers()
+
+
+def test_records_that_cannot_be_written():
+    """The machine stands and is paid for, while the disk is full: azlin recover knows of it."""
+    with Cloud(duration_ms={**QUICK["duration_ms"], "create.virtualMachines": 1500}) as cloud:
+        running = cloud.popen("deploy", "-r", "eastus,westus2", "-o", "json")
+        while "Deployments_CreateOrUpdate" not in cloud.double.state()["requests"]["kinds"]:
+            time.sleep(0.05)
+        os.mkdir(os.path.join(cloud.path, "config.json.new")) # in the way, as a full disk is
+        out, err = running.communicate(timeout=60)
+        assert running.returncode == 2 and "cannot write" in out and "put it on record: azlin recover" in out, (out, err)
+        os.rmdir(os.path.join(cloud.path, "config.json.new"))
+        recovered = cloud.run("recover", "--yes")
+        listed = json.loads(cloud.run("regions", "list", "-o", "json").out)["regions"]
+        assert {vm["region"] for vm in listed} == {"eastus", "westus2"}, (listed, recovered)
+        cloud.double.assert_clean()
         cloud.assert_recovers()
 
 
