@@ -15,7 +15,7 @@ check: deps
 	@tools/check.sh $(CHECK)
 
 bench: all
-	@tools/install-deps.sh hyperfine pssh
+	@tools/install-deps.sh hyperfine pssh nginx-light curl openssl azure-cli
 	meson test -C $(BUILD) --benchmark --verbose --num-processes 1
 
 install: all

@@ -10,6 +10,7 @@ struct _AzHttpExchange {
   AzlinOp *op; /* NULL once it was cut short and only the credentials have still to answer */
   GList link;  /* in http->exchanges */
   char *method, *url, *host, *content_type;
+  char *place; /* the part of `url` that names the host; NULL without a tape */
   char **headers;
   GBytes *body;
   char *origin, *authority, *scope, *subscription; /* of the identity; origin NULL = none */
@@ -22,8 +23,6 @@ struct _AzHttpExchange {
   AzTurn *turn; /* NULL = unpaced */
 };
 
-static void attempt(gpointer data);
-
 static void
 exchange_free(AzHttpExchange *exchange)
 {
@@ -31,6 +30,7 @@ exchange_free(AzHttpExchange *exchange)
   az_turn_free(exchange->turn);
   g_free(exchange->method);
   g_free(exchange->url);
+  g_free(exchange->place);
   g_free(exchange->host);
   g_free(exchange->content_type);
   g_strfreev(exchange->headers);
@@ -103,6 +103,8 @@ deliver(AzHttpExchange *exchange, const AzHttpEnd *end)
 }
 
 static void ask_token(AzHttpExchange *exchange, const AzSecret *rejected);
+static void send_attempt(AzHttpExchange *exchange);
+static void attempt(gpointer data);
 
 static gint64
 remaining_ms(AzHttpExchange *exchange)
@@ -139,6 +141,39 @@ teach_governor(AzHttpExchange *exchange, const AzHttpEnd *end, gint64 delay_ms)
     az_turn_hold(exchange->turn, MAX(ordered_ms, delay_ms), TRUE);
 }
 
+static gboolean
+is_played(AzHttpExchange *exchange)
+{
+  return az_tape_replays(exchange->http->tape);
+}
+
+static void
+renew(AzHttpExchange *exchange)
+{
+  exchange->renewed = TRUE;
+  exchange->attempts--;
+  if (is_played(exchange))
+    send_attempt(exchange);
+  else
+    ask_token(exchange, exchange->token);
+}
+
+static AzTapeRequest
+tape_request(AzHttpExchange *exchange)
+{
+  return (AzTapeRequest){
+    .method = exchange->method, .url = exchange->url, .origin = exchange->place, .body = exchange->body
+  };
+}
+
+static void
+record(AzHttpExchange *exchange, const AzHttpEnd *end)
+{
+  AzTapeRequest request = tape_request(exchange);
+  if (exchange->http->tape != NULL && !is_played(exchange))
+    az_tape_record(exchange->http->tape, &request, end);
+}
+
 static void
 on_finished(const AzHttpEnd *end, gpointer data)
 {
@@ -152,21 +187,20 @@ on_finished(const AzHttpEnd *end, gpointer data)
                            .status = end->status,
                            .headers = (const char *const *) end->headers,
                            .once = exchange->once,
-                           .may_renew = exchange->token != NULL && !exchange->renewed,
+                           .may_renew = exchange->origin != NULL && !exchange->renewed,
                            .attempts = ++exchange->attempts,
                            .now = az_clock_now(http->clock),
                            .remaining_ms = remaining_ms(exchange),
                            .random = g_random_double() };
   AzHttpVerdict verdict = az_http_judge(&judged, &delay_ms);
+  record(exchange, end);
   teach_governor(exchange, end, delay_ms);
   switch (verdict) {
   case AZ_HTTP_RENEW:
-    exchange->renewed = TRUE;
-    exchange->attempts--;
-    ask_token(exchange, exchange->token);
+    renew(exchange);
     return;
   case AZ_HTTP_AGAIN:
-    exchange->timer = az_clock_after(http->clock, (guint32) delay_ms, attempt, exchange);
+    exchange->timer = az_clock_after(http->clock, is_played(exchange) ? 0 : (guint32) delay_ms, attempt, exchange);
     return;
   case AZ_HTTP_HOPELESS:
     fail_hopeless(exchange, delay_ms);
@@ -195,9 +229,30 @@ add_header(GPtrArray *headers, const char *name, const char *value)
 }
 
 static void
+play(gpointer data)
+{
+  AzHttpExchange *exchange = data;
+  AzTapeRequest request = tape_request(exchange);
+  AzHttpEnd *end = az_tape_play(exchange->http->tape, &request);
+  exchange->timer = NULL;
+  if (end == NULL) {
+    fail(exchange, g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "the tape has no answer to %s %s", exchange->method,
+                               exchange->url + strlen(exchange->place)));
+    return;
+  }
+  az_clock_hold(exchange->http->clock);
+  on_finished(end, exchange);
+  az_tape_end_free(end);
+}
+
+static void
 send_attempt(AzHttpExchange *exchange)
 {
   AzHttp *http = exchange->http;
+  if (is_played(exchange)) {
+    exchange->timer = az_clock_after(http->clock, 0, play, exchange);
+    return;
+  }
   g_autoptr(GPtrArray) headers = g_ptr_array_sized_new(24);
   g_autofree char *guid = NULL;
   g_autofree char *bearer = NULL;
@@ -231,6 +286,8 @@ send_attempt(AzHttpExchange *exchange)
     az_secret_wipe(bearer, strlen(bearer));
 }
 
+static void attempt_again(AzHttpExchange *exchange);
+
 static void
 on_token(const AzSecret *token, const GError *error, gpointer data)
 {
@@ -246,7 +303,11 @@ on_token(const AzSecret *token, const GError *error, gpointer data)
   }
   g_clear_pointer(&exchange->token, az_secret_unref);
   exchange->token = az_secret_ref((AzSecret *) (guintptr) token);
-  send_attempt(exchange);
+  /* a token takes its time: what the cloud forbade meanwhile holds, and with a renewed one it is another attempt */
+  if (exchange->turn != NULL && !az_turn_stands(exchange->turn))
+    attempt_again(exchange);
+  else
+    send_attempt(exchange);
 }
 
 static void
@@ -267,7 +328,7 @@ on_turn(gint64 wait_ms, gpointer data)
   AzHttpExchange *exchange = data;
   if (wait_ms > 0)
     fail_hopeless(exchange, wait_ms);
-  else if (exchange->origin != NULL)
+  else if (exchange->origin != NULL && !is_played(exchange))
     ask_token(exchange, NULL);
   else
     send_attempt(exchange);
@@ -282,6 +343,13 @@ attempt(gpointer data)
     az_turn_ask(exchange->turn);
   else
     on_turn(0, exchange);
+}
+
+static void
+attempt_again(AzHttpExchange *exchange)
+{
+  az_turn_end(exchange->turn, NULL);
+  az_turn_ask(exchange->turn);
 }
 
 static void
@@ -328,7 +396,10 @@ az_http_exchange_start(AzHttp *http, const AzlinHttp *request, GUri *uri, AzlinO
   exchange->once = request->once;
   exchange->max_body = request->max_body > 0 ? request->max_body : AZ_HTTP_MAX_BODY;
   take_identity(exchange, request->identity);
-  if (request->account != NULL)
+  if (http->tape != NULL)
+    exchange->place
+        = g_strndup(request->url, strcspn(strstr(request->url, "://") + 3, "/?") + 3 + strcspn(request->url, ":"));
+  if (request->account != NULL && !is_played(exchange))
     take_account(exchange, request->account, uri);
   exchange->link.data = exchange;
   g_queue_push_tail_link(&http->exchanges, &exchange->link);

@@ -177,6 +177,12 @@ path_held_until(Lane *lane, const char *path, gint64 now)
 }
 
 static void
+hold_path(Lane *lane, const char *path, gint64 until)
+{
+  g_hash_table_replace(lane->paths, g_strdup(path), g_memdup2(&until, sizeof until));
+}
+
+static void
 leave_queue(AzTurn *turn)
 {
   g_queue_unlink(&turn->lane->waiting[turn->priority], &turn->link);
@@ -278,6 +284,14 @@ az_turn_ask(AzTurn *turn)
   serve(turn->lane);
 }
 
+gboolean
+az_turn_stands(const AzTurn *turn)
+{
+  Lane *lane = turn->lane;
+  gint64 now = az_clock_monotonic(lane->governor->clock);
+  return turn->state == TURN_UNDER_WAY && lane->budget.held_until <= now && path_held_until(lane, turn->path, now) == 0;
+}
+
 static gint64
 read_remaining(const char *const *headers, AzBudgetKind kind)
 {
@@ -314,7 +328,7 @@ az_turn_hold(AzTurn *turn, gint64 ms, gboolean path_only)
   gint64 now = az_clock_monotonic(lane->governor->clock);
   gint64 until = now + ms * 1000;
   if (path_only)
-    g_hash_table_replace(lane->paths, g_strdup(turn->path), g_memdup2(&until, sizeof until));
+    hold_path(lane, turn->path, MAX(until, path_held_until(lane, turn->path, now)));
   else
     az_budget_hold(&lane->budget, until, now);
   serve(lane); /* those that will wait in vain hear it now */

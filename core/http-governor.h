@@ -42,6 +42,8 @@ typedef struct {
 AzTurn *az_turn_new(AzGovernor *governor, const AzTurnRequest *request);
 /* Waits for its turn: higher priority first, then first come, first served. Again for each attempt. */
 void az_turn_ask(AzTurn *turn);
+/* FALSE: it was never given, has ended, or what it is for has been held back since. */
+gboolean az_turn_stands(const AzTurn *turn);
 /* The attempt has ended; `headers` (lower-case name, value, ...) or NULL. */
 void az_turn_end(AzTurn *turn, const char *const *headers);
 /* After `ms` at the earliest: requests of this account and kind, or those of this path alone. */

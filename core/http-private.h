@@ -2,6 +2,7 @@
 #pragma once
 #include "credential.h"
 #include "http-governor.h"
+#include "http-tape.h"
 #include "http.h"
 #include "transport-http.h"
 
@@ -48,6 +49,7 @@ struct _AzHttp {
   const AzTransportHttp *module;
   AzHttpSession *session;
   AzGovernor *governor;
+  AzTape *tape;     /* NULL = none */
   GQueue exchanges; /* of AzHttpExchange */
 };
 gboolean az_http_load(AzHttp *http, GError **error);

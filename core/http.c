@@ -24,6 +24,7 @@ az_http_free(AzHttp *http)
     az_http_exchange_drop(http->exchanges.head->data);
   az_credentials_free(http->credentials);
   az_governor_free(http->governor);
+  az_tape_close(http->tape);
   if (http->session != NULL)
     http->module->session_free(http->session);
   g_free(http);
@@ -32,7 +33,12 @@ az_http_free(AzHttp *http)
 gboolean
 az_http_load(AzHttp *http, GError **error)
 {
-  if (http->session != NULL)
+  const char *tape = g_getenv("AZLIN_TAPE");
+  if (http->tape == NULL && tape != NULL && *tape != '\0')
+    http->tape = az_tape_open(tape, error);
+  if (http->tape == NULL && tape != NULL && *tape != '\0')
+    return FALSE;
+  if (http->session != NULL || az_tape_replays(http->tape))
     return TRUE;
   if (http->module == NULL)
     http->module = az_loader_module(AZ_TRANSPORT_HTTP_MODULE, AZ_TRANSPORT_HTTP_SYMBOL, error);
@@ -201,6 +207,10 @@ az_http_send_plain(AzHttp *http, const AzHttpPlain *request, AzlinOp *op)
   g_autoptr(GUri) uri = check_plain_url(request, &error);
   if (uri == NULL || !check_headers(request->headers, &error) || !az_http_load(http, &error)) {
     az_op_fail(op, g_steal_pointer(&error));
+    return;
+  }
+  if (http->session == NULL) {
+    az_op_fail_new(op, AZLIN_ERROR_NETWORK, "there is no network while a tape is played");
     return;
   }
   g_autoptr(GBytes) body = secret_bytes(request->secret_body);

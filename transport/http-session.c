@@ -20,6 +20,8 @@ http_session_new(const char *ca_file, GError **error)
       g_free(session);
       return NULL;
     }
+    /* each new connection first reads the default one whole, megabytes, and only then hears of another */
+    g_tls_backend_set_default_database(g_tls_backend_get_default(), session->trusted);
   }
   session->proxies = http_proxies_from_environment();
   session->hosts = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify) http_host_free);

@@ -340,7 +340,7 @@ sentence_of(const Finding *best, int status, const AzlinHttpReply *http)
   while (length > 0 && (message[length - 1] == '.' || message[length - 1] == ' ') && !g_str_has_suffix(message, "..."))
     message[--length] = '\0';
   GString *text = g_string_new(length > 0 ? message : fallback);
-  if (*code != '\0' && strstr(text->str, code) == NULL) {
+  if (*code != '\0' && (length == 0 || strstr(message, code) == NULL)) {
     g_string_prepend(text, ": ");
     g_string_prepend(text, code);
   }
@@ -380,7 +380,10 @@ arm_error_of_reply(Azure *azure, int status, const json_t *body, const AzlinHttp
   if (status == 429 || status == 401) /* whatever code came with it */
     class = class_of_status(status);
   g_autofree char *sentence = sentence_of(&best, status, http);
-  GError *error = g_error_new_literal(AZLIN_ERROR, (int) class, sentence);
+  gboolean of_subscription = class == AZLIN_ERROR_CONFIG && azure->subscription_from != NULL;
+  GError *error = g_error_new(AZLIN_ERROR, (int) class, "%s%s%s", sentence,
+                              of_subscription ? "; the subscription was taken from " : "",
+                              of_subscription ? azure->subscription_from : "");
   add_steps(azure, error, best.row);
   if (ret_code != NULL)
     *ret_code = arm_clean(best.weight >= 0 ? best.code : "");

@@ -19,9 +19,9 @@ typedef struct {
   Azure *azure;
   AzlinOp *op;
   char *method, *path, *version; /* the call that began it; method NULL = resumed */
-  char *poll_url;
+  char *poll_url, *answer_url;   /* answer_url: read at the end where the status holds no output */
   How how;
-  gboolean wants_resource;
+  gboolean wants_resource, wants_answer;
   ArmPollUrl tell;
   ArmDone done;
   gpointer data;
@@ -45,6 +45,7 @@ run_free(Run *run)
   g_free(run->path);
   g_free(run->version);
   g_free(run->poll_url);
+  g_free(run->answer_url);
   g_free(run);
 }
 
@@ -148,12 +149,24 @@ read_resource(Run *run)
 }
 
 static void
+on_answer(const ArmReply *reply, gpointer data)
+{
+  deliver(data, reply);
+}
+
+static void
 succeed(Run *run, const ArmReply *last)
 {
-  if (run->wants_resource)
+  if (run->wants_resource) {
     read_resource(run);
-  else
-    deliver(run, last);
+    return;
+  }
+  if (run->answer_url != NULL && arm_member(last->body, "properties.output") == NULL) {
+    const ArmCall call = { .method = "GET", .path = run->answer_url };
+    arm_call(run->azure, run->op, &call, on_answer, run);
+    return;
+  }
+  deliver(run, last);
 }
 
 /* ---- polling ---- */
@@ -252,7 +265,7 @@ static void
 follow(Run *run, const ArmReply *reply)
 {
   const char *by_status = arm_header(reply->http, "azure-asyncoperation");
-  const char *url = by_status != NULL ? by_status : arm_header(reply->http, "location");
+  const char *location = arm_header(reply->http, "location"), *url = by_status != NULL ? by_status : location;
   if (url == NULL) {
     run->how = BY_RESOURCE;
     poll(run);
@@ -260,6 +273,7 @@ follow(Run *run, const ArmReply *reply)
   }
   run->poll_url = g_strdup(url);
   run->how = by_status != NULL ? BY_STATUS : BY_LOCATION;
+  run->answer_url = run->wants_answer && by_status != NULL ? g_strdup(location) : NULL;
   if (run->tell != NULL && arm_same_origin(run->azure->endpoint, url))
     run->tell(url, run->data);
   poll(run);
@@ -318,6 +332,7 @@ arm_run(Azure *azure, AzlinOp *op, const ArmCall *call, ArmPollUrl poll_url, Arm
   run->path = resource_path(call);
   run->version = g_strdup(call->version);
   run->wants_resource = makes && !call->no_final;
+  run->wants_answer = call->wants_answer;
   arm_call(azure, op, call, on_begun, run);
 }
 

@@ -30,6 +30,8 @@ typedef struct {
   gboolean fresh;             /* this id was made by us moments ago: 404 is asked again for 120 s */
   gboolean raw;               /* a good answer's body is not parsed: it is long, and ArmReply.http has it */
   gboolean no_final;          /* arm_run() of PUT or PATCH: the resource itself is not read at the end */
+  /* arm_run() of POST: what the action answered is read from Location when its Azure-AsyncOperation does not hold it */
+  gboolean wants_answer;
 } ArmCall;
 
 /* `done` runs once, from the main loop, also when `op` ends first. `op` is the parent of the request. Answers that say

@@ -9,14 +9,16 @@ typedef struct _AzureGets AzureGets;
 typedef struct {
   AzlinHost *host;
   const AzlinHostApi *api;
-  char *endpoint;     /* "https://management.azure.com", no slash at the end */
-  char *authority;    /* "https://login.microsoftonline.com", no slash at the end */
-  char *scope;        /* "https://management.azure.com/.default" */
-  char *subscription; /* NULL until azure_ready() has settled it */
+  char *endpoint;                /* "https://management.azure.com", no slash at the end */
+  char *authority;               /* "https://login.microsoftonline.com", no slash at the end */
+  char *scope;                   /* "https://management.azure.com/.default" */
+  char *subscription;            /* NULL until azure_ready() has settled it */
+  const char *subscription_from; /* static: where that was said, for people */
   AzlinIdentity identity;
   GPtrArray *waiting;                /* of calls that wait for the subscription; NULL = nobody asks for it now */
   AzureGets *gets;                   /* machines asked for in this turn of the main loop (gather.c) */
   int has_health;                    /* Microsoft.ResourceHealth is registered: -1 = not asked yet (platform.c) */
+  GPtrArray *health_waiting;         /* of calls that wait for that; NULL = nobody asks for it now */
   ArmCache *catalogue;               /* SKUs and quotas read in this process (catalogue.c) */
   gboolean said_open;                /* that SSH of new machines is open to everybody */
   struct _AzureAdmission *admission; /* a round that lets machines in under way, or NULL (admission.c) */

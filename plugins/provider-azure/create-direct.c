@@ -1,6 +1,7 @@
 /* vm_create by direct PUTs: rules, network and address side by side, then the interface, then the machine. */
 #include "creation.h"
 #include "deployment.h"
+#include <string.h>
 
 #define MAX_PUTS 4
 
@@ -53,7 +54,7 @@ on_address(const ArmReply *reply, gpointer data)
 {
   Creation *creation = data;
   if (!reply->error)
-    creation->address = g_strdup(arm_string(reply->body, "properties.ipAddress", NULL));
+    creation_note_address(creation, arm_string(reply->body, "properties.ipAddress", NULL));
   on_piece(reply, data);
 }
 
@@ -100,12 +101,40 @@ put_vm(Creation *creation)
   arm_run(creation->azure, creation->op, &call, creation_note_url, on_vm, creation);
 }
 
-static void
-vm_failed(Creation *creation, const json_t *vm)
+/* "ProvisioningState/failed/AllocationFailed" names the cause of a machine that could not be made. */
+static GError *
+cause_of_failure(Creation *creation, const json_t *view)
 {
-  creation_fail(creation,
-                g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "Azure could not make %s: its state is %s",
-                            creation->blueprint->vm_name, arm_string(vm, "properties.provisioningState", "unknown")));
+  static const char failed[] = "ProvisioningState/failed/";
+  const json_t *statuses = json_object_get(view, "statuses");
+  for (size_t i = 0; i < json_array_size(statuses); i++) {
+    const json_t *status = json_array_get(statuses, i);
+    const char *code = arm_string(status, "code", "");
+    if (g_ascii_strncasecmp(code, failed, strlen(failed)) != 0)
+      continue;
+    json_t *body = json_pack("{s:{s:s, s:s}}", "error", "code", code + strlen(failed), "message",
+                             arm_string(status, "message", "Azure could not make the machine"));
+    GError *error = arm_error(creation->azure, 0, body, NULL);
+    json_decref(body);
+    return error;
+  }
+  return g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "Azure could not make %s and does not say why",
+                     creation->blueprint->vm_name);
+}
+
+static void
+on_cause(const ArmReply *reply, gpointer data)
+{
+  Creation *creation = data;
+  creation_fail(creation, cause_of_failure(creation, reply->body));
+}
+
+static void
+vm_failed(Creation *creation)
+{
+  g_autofree char *path = g_strconcat(creation->blueprint->names->vm, "/instanceView", NULL);
+  const ArmCall call = { .method = "GET", .path = path, .version = ARM_COMPUTE };
+  arm_call(creation->azure, creation->op, &call, on_cause, creation);
 }
 
 static void
@@ -128,7 +157,7 @@ vm_seen(const ArmReply *reply, gpointer data)
   else if (g_ascii_strcasecmp(state, "Succeeded") == 0)
     creation_made(creation);
   else
-    vm_failed(creation, reply->body);
+    vm_failed(creation);
 }
 
 static void

@@ -8,6 +8,13 @@
 
 static void look_at_address(Creation *creation);
 
+void
+creation_note_address(Creation *creation, const char *text)
+{
+  g_free(creation->address);
+  creation->address = text && g_hostname_is_ip_address(text) ? g_strdup(text) : NULL;
+}
+
 /* ---- the record ---- */
 
 static void
@@ -100,7 +107,7 @@ static void
 on_address(const ArmReply *reply, gpointer data)
 {
   Creation *creation = data;
-  creation->address = g_strdup(arm_string(reply->body, "properties.ipAddress", NULL));
+  creation_note_address(creation, arm_string(reply->body, "properties.ipAddress", NULL));
   if (!reply->error && !creation->address && !creation->cut && creation->tries < ADDRESS_LOOKS) {
     creation_later(creation, look_at_address);
     return;
@@ -127,7 +134,7 @@ creation_made(Creation *creation)
     creation->azure->api->log(creation->azure->host, G_LOG_LEVEL_WARNING,
                               "%s stands, but its guest did not report in time (%s); SSH will tell",
                               creation->blueprint->vm_name, creation->guest_trouble);
-  if (creation->address && *creation->address)
+  if (creation->address)
     finish_parts(creation);
   else
     look_at_address(creation);

@@ -10,8 +10,7 @@ static void follow(Creation *creation);
 static void
 take_outputs(Creation *creation, const json_t *deployment)
 {
-  g_free(creation->address);
-  creation->address = g_strdup(arm_string(deployment, "properties.outputs.ip.value", NULL));
+  creation_note_address(creation, arm_string(deployment, "properties.outputs.ip.value", NULL));
 }
 
 static void
@@ -108,7 +107,7 @@ static void
 follow(Creation *creation)
 {
   azure_deployment_wait(creation->azure, creation->op, creation->blueprint->names->deployment,
-                        creation->deployment_accepted, followed, creation);
+                        creation->deployment_accepted, 0, followed, creation);
 }
 
 /* Sent once: what becomes of a request whose answer is lost is found out by looking, never by sending it again. */

@@ -216,7 +216,10 @@ intent_facts(const Creation *creation, const char *road)
 {
   const AzureNames *names = creation->blueprint->names;
   GVariantDict facts;
+  json_auto_t *machine = azure_vm_body(creation->blueprint);
+  g_autofree char *making = azure_making_of(machine);
   g_variant_dict_init(&facts, NULL);
+  g_variant_dict_insert(&facts, "making", "s", making);
   g_variant_dict_insert(&facts, "vm_name", "s", creation->blueprint->vm_name);
   g_variant_dict_insert(&facts, "region", "s", creation->blueprint->region);
   g_variant_dict_insert(&facts, "op", "s", creation->blueprint->op);
@@ -246,15 +249,17 @@ take_road(Creation *creation)
 
 static void put_group(Creation *creation);
 
+/* A group that stands is all that is asked for: of an answer cut off on its way the status is enough. */
 static void
 on_group_made(const ArmReply *reply, gpointer data)
 {
   Creation *creation = data;
-  if (reply->status == 409 && g_str_equal(reply->code, "ResourceGroupBeingDeleted") && !creation->cut) {
+  gboolean stands = reply->status >= 200 && reply->status < 300;
+  if (!creation->cut && reply->status == 409 && g_str_equal(reply->code, "ResourceGroupBeingDeleted")) {
     creation_later(creation, put_group);
     return;
   }
-  if (!creation_goes_on(creation, reply))
+  if (!creation_goes_on(creation, stands ? NULL : reply))
     return;
   creation->tries = 0;
   take_road(creation);

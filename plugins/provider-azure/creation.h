@@ -40,6 +40,8 @@ void creation_fail(Creation *creation, GError *error);
 gboolean creation_step(Creation *creation, const char *step);
 /* TRUE: `reply` is no error and the op goes on. FALSE: the creation was failed. */
 gboolean creation_goes_on(Creation *creation, const ArmReply *reply);
+/* Keeps `text` (or NULL) when it is an address: it ends up in commands, so that nothing else may. */
+void creation_note_address(Creation *creation, const char *text);
 void creation_note_url(const char *url, gpointer creation); /* as ArmPollUrl */
 /* Goes on in `then` after a pause that grows with `tries`, unless the op ends. */
 void creation_later(Creation *creation, void (*then)(Creation *creation));

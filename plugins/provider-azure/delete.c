@@ -62,10 +62,12 @@ on_removed(const GError *error, gpointer data)
 }
 
 static gboolean
-announce(Deletion *deletion, GError **error)
+announce(Deletion *deletion, const json_t *vm, GError **error)
 {
   GVariantDict facts;
+  g_autofree char *making = azure_making_of(vm);
   g_variant_dict_init(&facts, NULL);
+  g_variant_dict_insert(&facts, "making", "s", making);
   g_variant_dict_insert(&facts, "vm_name", "s", deletion->names->vm_name);
   g_variant_dict_insert(&facts, "vm", "s", deletion->names->vm);
   return deletion->azure->api->journal_intent(deletion->azure->host, deletion->op, "vm-delete",
@@ -87,7 +89,7 @@ looked(const AzureSight *sight, gpointer data)
                                deletion->names->vm_name));
     return;
   }
-  if (!announce(deletion, &error)) {
+  if (!announce(deletion, sight->vm, &error)) {
     fail(deletion, error);
     return;
   }

@@ -11,6 +11,7 @@ typedef struct {
   char *id;
   gboolean expected, stop;
   guint looks, missing;
+  gint64 until; /* monotonic; 0 = no limit */
   AzureDeploymentEnded done;
   gpointer data;
 } Wait;
@@ -82,7 +83,8 @@ looked(const ArmReply *reply, gpointer data)
     wait_end(wait, NULL, reply->status == 404 ? NULL : reply->error);
     return;
   }
-  if (azure_state_is_final(arm_string(reply->body, "properties.provisioningState", ""))) {
+  gboolean over = wait->until && wait->azure->api->monotonic(wait->azure->host) >= wait->until;
+  if (over || azure_state_is_final(arm_string(reply->body, "properties.provisioningState", ""))) {
     wait_end(wait, reply->body, NULL);
     return;
   }
@@ -114,10 +116,11 @@ begin(Azure *azure, AzlinOp *op, const Wait *how)
 }
 
 void
-azure_deployment_wait(Azure *azure, AzlinOp *op, const char *id, gboolean expected, AzureDeploymentEnded done,
-                      gpointer data)
+azure_deployment_wait(Azure *azure, AzlinOp *op, const char *id, gboolean expected, guint32 limit_ms,
+                      AzureDeploymentEnded done, gpointer data)
 {
-  begin(azure, op, &(Wait){ .id = g_strdup(id), .expected = expected, .done = done, .data = data });
+  gint64 until = limit_ms ? azure->api->monotonic(azure->host) + limit_ms * G_GINT64_CONSTANT(1000) : 0;
+  begin(azure, op, &(Wait){ .id = g_strdup(id), .expected = expected, .until = until, .done = done, .data = data });
 }
 
 void

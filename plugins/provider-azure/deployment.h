@@ -2,13 +2,14 @@
 #pragma once
 #include "azure.h"
 
-/* `deployment`: as GET answered it once it had ended (Succeeded, Failed, Canceled); NULL and no error = there is none.
- * Valid in the call. */
+/* `deployment`: as GET answered it once it had ended (Succeeded, Failed, Canceled), or when `limit_ms` was over; NULL
+ * and no error = there is none. Valid in the call. */
 typedef void (*AzureDeploymentEnded)(const json_t *deployment, const GError *error, gpointer data);
 
-/* `expected`: a PUT may have made it a moment ago, so "not found" is asked again for a while. */
-void azure_deployment_wait(Azure *azure, AzlinOp *op, const char *id, gboolean expected, AzureDeploymentEnded done,
-                           gpointer data);
+/* `expected`: a PUT may have made it a moment ago, so "not found" is asked again for a while. `limit_ms` 0 = as long as
+ * `op` lasts. */
+void azure_deployment_wait(Azure *azure, AzlinOp *op, const char *id, gboolean expected, guint32 limit_ms,
+                           AzureDeploymentEnded done, gpointer data);
 /* Cancels it first when it is running. */
 void azure_deployment_stop(Azure *azure, AzlinOp *op, const char *id, gboolean expected, AzureDeploymentEnded done,
                            gpointer data);

@@ -81,8 +81,12 @@ static void
 on_inventory(const AzureInventory *inventory, const GError *error, gpointer data)
 {
   AzureGets *gets = data;
+  g_autoptr(GError) late
+      = g_error_new(AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT, "Azure did not list the machines within %d s", LISTS_MS / 1000);
   if (error == NULL)
     hand_out_all(gets, read_from, inventory);
+  else if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_CANCELLED))
+    hand_out_all(gets, fail_with, late);
   else if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_PERMISSION)) /* rights on the groups alone */
     hand_out_all(gets, read_alone, NULL);
   else

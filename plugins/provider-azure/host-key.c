@@ -132,6 +132,7 @@ azure_host_key(Azure *azure, AzlinOp *op, const char *vm_id, AzureHostKeyDone do
   const ArmCall call = { .method = "POST",
                          .path = path,
                          .version = ARM_COMPUTE,
+                         .wants_answer = TRUE,
                          .body = json_pack("{s:s, s:[s]}", "commandId", "RunShellScript", "script",
                                            "cat /etc/ssh/ssh_host_ed25519_key.pub") };
   arm_run(azure, reading->run, &call, NULL, on_run, g_rc_box_acquire(reading));

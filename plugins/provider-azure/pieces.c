@@ -70,6 +70,12 @@ azure_owner_of(const json_t *resource, const char *op_uuid)
   return AZURE_OTHER_RUN;
 }
 
+char *
+azure_making_of(const json_t *vm)
+{
+  return g_strdup_printf("%s %s", tag(vm, AZURE_TAG_OP), tag(vm, AZURE_TAG_CREATED));
+}
+
 void
 azure_settle_disk(AzureSight *sight, const json_t *disk, const AzureNames *names)
 {

@@ -33,6 +33,8 @@ azure_look(Azure *azure, AzlinOp *op, const AzureNames *names, const char *op_uu
 
 /* ---- pure ---- */
 AzureOwner azure_owner_of(const json_t *resource, const char *op_uuid); /* NULL = AZURE_ABSENT */
+/* Which creation made this machine (or NULL), as its tags say: another text = another one. Owned. */
+char *azure_making_of(const json_t *vm);
 const char *azure_piece_id(const AzureNames *names, AzurePiece piece);
 const char *azure_piece_version(AzurePiece piece);
 const char *azure_piece_word(AzurePiece piece); /* "network interface" */

@@ -11,6 +11,7 @@
 typedef struct {
   Azure *azure;
   AzlinOp *limit;
+  AzlinOp *wait; /* until it is known whether there is anybody to ask */
   char *path;
   AzurePlatformDone done;
   gpointer data;
@@ -76,18 +77,51 @@ ask_status(Ask *ask)
   arm_call(ask->azure, ask->limit, &call, on_status, ask);
 }
 
+/* ---- whether there is anybody to ask ---- */
+
 static void
-on_registration(const ArmReply *reply, gpointer data)
+on_known(AzlinOp *wait, gpointer data)
 {
   Ask *ask = data;
-  gboolean known = reply->error == NULL || reply->status == 404 || reply->status == 403;
-  gboolean registered = g_ascii_strcasecmp(arm_string(reply->body, "registrationState", ""), "Registered") == 0;
-  if (known)
-    ask->azure->has_health = reply->error == NULL && registered ? 1 : 0;
-  if (known && ask->azure->has_health == 1)
+  Azure *azure = ask->azure;
+  if (azure->health_waiting != NULL) /* it ended before that was known */
+    g_ptr_array_remove(azure->health_waiting, ask);
+  if (azure->api->op_error(wait) == NULL && azure->has_health == 1)
     ask_status(ask);
   else
     finish(ask, NULL);
+}
+
+typedef struct {
+  Azure *azure;
+  AzlinOp *op;
+} Question;
+
+static void
+on_registration(const ArmReply *reply, gpointer data)
+{
+  g_autofree Question *question = data;
+  Azure *azure = question->azure;
+  g_autoptr(GPtrArray) waiting = g_steal_pointer(&azure->health_waiting);
+  gboolean registered = g_ascii_strcasecmp(arm_string(reply->body, "registrationState", ""), "Registered") == 0;
+  if (reply->error == NULL || reply->status == 404 || reply->status == 403)
+    azure->has_health = reply->error == NULL && registered ? 1 : 0;
+  for (guint i = 0; i < waiting->len; i++)
+    azure->api->op_finish(((Ask *) g_ptr_array_index(waiting, i))->wait);
+  azure->api->op_finish(question->op);
+}
+
+/* Beside the tree of the first who asks, so that its end does not leave the others without an answer. */
+static void
+ask_registration(Azure *azure, AzlinOp *op)
+{
+  Question *question = g_new0(Question, 1);
+  g_autofree char *path = g_strdup_printf("/subscriptions/%s/providers/Microsoft.ResourceHealth", azure->subscription);
+  ArmCall call = { .method = "GET", .path = path, .version = ARM_RESOURCES };
+  question->azure = azure;
+  question->op = azure->api->op_new_detached(op, "find Microsoft.ResourceHealth", ASK_MS, NULL, NULL);
+  azure->health_waiting = g_ptr_array_new();
+  arm_call(azure, question->op, &call, on_registration, question);
 }
 
 void
@@ -105,7 +139,8 @@ azure_platform_ask(Azure *azure, AzlinOp *op, const char *vm_id, AzurePlatformDo
     ask_status(ask);
     return;
   }
-  g_autofree char *path = g_strdup_printf("/subscriptions/%s/providers/Microsoft.ResourceHealth", azure->subscription);
-  ArmCall call = { .method = "GET", .path = path, .version = ARM_RESOURCES };
-  arm_call(azure, ask->limit, &call, on_registration, ask);
+  ask->wait = azure->api->op_new(ask->limit, "find Microsoft.ResourceHealth", 0, on_known, ask);
+  if (azure->health_waiting == NULL)
+    ask_registration(azure, op);
+  g_ptr_array_add(azure->health_waiting, ask);
 }

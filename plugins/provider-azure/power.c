@@ -139,17 +139,17 @@ look_later(Switch *change)
 /* ---- the request ---- */
 
 static void
-on_answer(Switch *change, const ArmReply *reply, gboolean counts)
+on_answer(Switch *change, const ArmReply *reply, gboolean is_first)
 {
   change->requests--;
   if (is_over(change)) {
     leave(change);
     return;
   }
-  if (reply->error != NULL && reply->status == 409)
-    change->refused = change->refused != NULL ? change->refused : g_error_copy(reply->error);
-  else if (reply->error != NULL && counts)
-    fail(change, g_error_copy(reply->error));
+  if (reply->error != NULL && reply->status == 409 && is_first)
+    change->refused = g_error_copy(reply->error);
+  else if (reply->error != NULL && reply->status != 409 && !(is_first && change->cut))
+    fail(change, g_error_copy(reply->error)); /* cutting the power preempts the shutdown, which then fails */
   if (!is_over(change) && !change->watching)
     look(change);
   leave(change);
@@ -158,14 +158,13 @@ on_answer(Switch *change, const ArmReply *reply, gboolean counts)
 static void
 on_switched(const ArmReply *reply, gpointer data)
 {
-  Switch *change = data;
-  on_answer(change, reply, !change->cut); /* cutting the power preempts the shutdown */
+  on_answer(data, reply, TRUE);
 }
 
 static void
 on_cut(const ArmReply *reply, gpointer data)
 {
-  on_answer(data, reply, TRUE);
+  on_answer(data, reply, FALSE);
 }
 
 static void

@@ -30,13 +30,17 @@ azure_first_nic(const json_t *body)
 }
 
 /* Lists spell the group of a machine in capitals; ids that it only mentions keep how it was written. */
-static char *
-group_as_written(const AzureNames *names, const char *nic)
+static AzureNames *
+names_as_written(const json_t *body)
 {
-  g_auto(GStrv) words = g_strsplit(nic, "/", -1);
-  if (g_strv_length(words) > 4 && g_ascii_strcasecmp(words[4], names->group_name) == 0)
-    return g_strdup(words[4]);
-  return g_strdup(names->group_name);
+  const char *id = arm_string(body, "id", NULL);
+  g_autoptr(AzureNames) names = azure_names_from_vm_id(id);
+  g_auto(GStrv) nic = g_strsplit(azure_first_nic(body), "/", -1);
+  if (names == NULL || g_strv_length(nic) < 5 || g_ascii_strcasecmp(nic[4], names->group_name) != 0)
+    return g_steal_pointer(&names);
+  g_auto(GStrv) words = g_strsplit(id, "/", -1);
+  g_autofree char *subscription = g_ascii_strdown(words[2], -1);
+  return azure_names_new(subscription, nic[4], names->vm_name);
 }
 
 static GVariant *
@@ -72,18 +76,17 @@ azure_record_read(AzureRecord *record, const json_t *body, const AzlinVm *known)
     memcpy(&record->vm, known, MIN(known->size, sizeof record->vm));
   AzlinVm *vm = &record->vm;
   vm->size = sizeof *vm;
-  record->names = azure_names_from_vm_id(arm_string(body, "id", NULL));
+  record->names = names_as_written(body);
   record->region = arm_region_name(arm_string(body, "location", ""));
   if (record->names == NULL || *record->region == '\0')
     return FALSE;
-  record->group = group_as_written(record->names, azure_first_nic(body));
   record->tags = tags_of(body);
   vm->tags = record->tags;
   vm->provider = "azure";
   if (known == NULL) {
     vm->region = record->region;
     vm->vm_name = record->names->vm_name;
-    vm->resource_group = record->group;
+    vm->resource_group = record->names->group_name;
     vm->ssh_user = arm_string(body, "properties.osProfile.adminUsername", "");
   }
   if (vm->id == NULL || *vm->id == '\0')
@@ -132,6 +135,5 @@ azure_record_clear(AzureRecord *record)
 {
   g_clear_pointer(&record->names, azure_names_free);
   g_clear_pointer(&record->region, g_free);
-  g_clear_pointer(&record->group, g_free);
   g_clear_pointer(&record->tags, g_variant_unref);
 }

@@ -6,7 +6,7 @@
 typedef struct {
   AzlinVm vm; /* strings borrowed from below, from the JSON and from the record that was known */
   AzureNames *names;
-  char *region, *group;
+  char *region;
   GVariant *tags;
 } AzureRecord;
 

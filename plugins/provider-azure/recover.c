@@ -8,6 +8,7 @@
 #define ADMISSION_MS 120000
 #define SETTLE_MS 5000
 #define YOUNG_MS 60000
+#define PATIENCE_MS 600000 /* since the last step: a creation that goes on for longer is taken away */
 
 typedef struct {
   Azure *azure;
@@ -35,6 +36,15 @@ flag(const Recovery *recovery, const char *key)
   gboolean value = FALSE;
   g_variant_lookup(recovery->undo, key, "b", &value);
   return value;
+}
+
+/* A machine of that name was made since by a run that knew nothing of this entry: it is none of its business. */
+static gboolean
+is_newer(const Recovery *recovery, const json_t *vm)
+{
+  const char *was = NULL;
+  g_autofree char *making = azure_making_of(vm);
+  return vm && g_variant_lookup(recovery->undo, "making", "&s", &was) && g_ascii_strcasecmp(was, making) != 0;
 }
 
 /* Milliseconds since the last step was journalled; a clock that was set back counts as "just now". */
@@ -134,7 +144,11 @@ looked(const AzureSight *sight, gpointer data)
   gboolean ours = sight->owner[AZURE_VM] == AZURE_OURS;
   if (sight->error)
     fail(recovery, g_error_copy(sight->error));
-  else if (ours && !azure_state_is_final(state))
+  else if (ours && is_newer(recovery, sight->vm))
+    finish(recovery, g_strdup_printf("%s was made anew since and was kept", recovery->names->vm_name));
+  else if (!recovery->op_uuid || flag(recovery, "undoing"))
+    take_away(recovery);
+  else if (ours && !azure_state_is_final(state) && age_ms(recovery) < PATIENCE_MS)
     api->sleep(recovery->azure->host, azure_wait_ms(recovery->looks++),
                api->op_new(recovery->op, "wait", 0, looked_again, recovery));
   else if (ours && (g_ascii_strcasecmp(state, "Succeeded") == 0 || g_str_equal(fact(recovery, "step"), "made")))
@@ -174,14 +188,17 @@ on_resumed(const ArmReply *reply, gpointer data)
 static void
 mend(Recovery *recovery)
 {
+  const AzlinHostApi *api = recovery->azure->api;
   const char *step = fact(recovery, "step"), *url = fact(recovery, "poll");
+  guint32 patience_ms = (guint32) CLAMP(PATIENCE_MS - age_ms(recovery), 1, PATIENCE_MS);
   if (!recovery->op_uuid || flag(recovery, "undoing"))
-    take_away(recovery);
+    look(recovery);
   else if (g_str_equal(step, "deployment"))
     azure_deployment_wait(recovery->azure, recovery->op, recovery->names->deployment, age_ms(recovery) < YOUNG_MS,
-                          on_deployment, recovery);
+                          patience_ms, on_deployment, recovery);
   else if (g_str_equal(step, "vm") && *url)
-    arm_resume(recovery->azure, recovery->op, url, on_resumed, recovery);
+    arm_resume(recovery->azure, api->op_new(recovery->op, "wait for the creation", patience_ms, NULL, NULL), url,
+               on_resumed, recovery);
   else
     look(recovery);
 }

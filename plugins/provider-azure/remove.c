@@ -70,16 +70,6 @@ take(Removal *removal, AzurePiece piece, void (*then)(Removal *removal))
 /* ---- machine, then what hangs on it, then what that hangs on ---- */
 
 static void
-round_over(Removal *removal)
-{
-  if (removal->error) {
-    removal_end(removal, removal->error);
-    return;
-  }
-  list_rest(removal);
-}
-
-static void
 take_rest(Removal *removal)
 {
   static const AzurePiece rest[] = { AZURE_ADDRESS, AZURE_RULES, AZURE_NETWORK, AZURE_DISK };
@@ -87,10 +77,10 @@ take_rest(Removal *removal)
   for (gsize i = 0; i < G_N_ELEMENTS(rest); i++)
     if (removal->mine[rest[i]] && !removal->error) {
       removal->pending++;
-      take(removal, rest[i], round_over);
+      take(removal, rest[i], list_rest);
     }
   if (--removal->pending == 0)
-    round_over(removal);
+    list_rest(removal);
 }
 
 static void
@@ -129,54 +119,60 @@ paused(AzlinOp *op, gpointer data)
     take_away(removal);
 }
 
-static gboolean
-note_rest(Removal *removal, const json_t *list, gboolean *ret_others)
+typedef struct {
+  gboolean left, found, others; /* of ours; of ours and not known to stand; of anybody else's */
+} Rest;
+
+static Rest
+note_rest(Removal *removal, const json_t *list)
 {
-  gboolean left = FALSE;
+  Rest rest = { FALSE, FALSE, FALSE };
   for (size_t i = 0; i < json_array_size(list); i++) {
     const json_t *item = json_array_get(list, i);
     gboolean ours = FALSE;
     for (guint piece = 0; piece < AZURE_N_PIECES && !ours; piece++) {
       ours = arm_same_id(arm_string(item, "id", ""), azure_piece_id(removal->names, (AzurePiece) piece))
              && azure_owner_of(item, removal->op_uuid) == AZURE_OURS;
+      rest.found |= ours && !removal->mine[piece];
       removal->mine[piece] |= ours;
     }
-    left |= ours;
-    *ret_others |= !ours;
+    rest.left |= ours;
+    rest.others |= !ours;
   }
-  return left;
+  return rest;
 }
 
+static void
+again(Removal *removal)
+{
+  const AzlinHostApi *api = removal->azure->api;
+  g_clear_error(&removal->error);
+  api->sleep(removal->azure->host, PAUSE_MS, api->op_new(removal->op, "wait", 0, paused, removal));
+}
+
+/* A piece that could not go because of one that a read had missed goes in the next round. */
 static void
 listed(const ArmReply *reply, gpointer data)
 {
   Removal *removal = data;
-  const AzlinHostApi *api = removal->azure->api;
-  gboolean others = FALSE;
-  if (reply->status == 404) { /* the group went, and all with it */
-    removal_end(removal, NULL);
+  if (reply->error) { /* 404: the group went, and all with it */
+    const GError *first = removal->error ? removal->error : reply->error;
+    removal_end(removal, reply->status == 404 ? NULL : first);
     return;
   }
-  if (reply->error) {
-    removal_end(removal, reply->error);
+  Rest rest = note_rest(removal, reply->body);
+  if (removal->round < MAX_ROUNDS && (removal->error ? rest.found : rest.left)) {
+    again(removal);
     return;
   }
-  gboolean left = note_rest(removal, reply->body, &others);
-  if (left && removal->round < MAX_ROUNDS) {
-    api->sleep(removal->azure->host, PAUSE_MS, api->op_new(removal->op, "wait", 0, paused, removal));
-    return;
-  }
-  if (left) {
-    g_autoptr(GError) error
+  if (rest.left && !removal->error)
+    removal->error
         = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "Azure still lists resources of %s that it said it had deleted",
                       removal->names->vm_name);
-    removal_end(removal, error);
-    return;
-  }
-  if (removal->group && !others)
+  if (removal->group && !rest.others && !removal->error)
     check_group(removal);
   else
-    removal_end(removal, NULL);
+    removal_end(removal, removal->error);
 }
 
 static void

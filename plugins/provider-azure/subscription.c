@@ -81,10 +81,16 @@ on_subscriptions(const ArmReply *reply, gpointer data)
 {
   Azure *azure = data;
   g_autoptr(GError) error = reply->error != NULL ? g_error_copy(reply->error) : NULL;
+  if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_CANCELLED)) {
+    g_clear_error(&error);
+    error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT, "Azure did not list the subscriptions within %d s",
+                        ASK_MS / 1000);
+  }
   char *chosen = error == NULL ? choose(azure, reply->body, &error) : NULL;
   if (chosen != NULL) {
     azure->subscription = chosen;
     azure->identity.subscription = chosen;
+    azure->subscription_from = "the only enabled one of the login";
   }
   settle(azure, error);
 }
@@ -129,6 +135,7 @@ take(Azure *azure, const char *id, const char *where, GError **error)
   }
   azure->subscription = g_ascii_strdown(id, -1);
   azure->identity.subscription = azure->subscription;
+  azure->subscription_from = where;
   return TRUE;
 }
 

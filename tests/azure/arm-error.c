@@ -220,6 +220,29 @@ test_nested_text_is_bounded(void)
   g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_FAILED);
 }
 
+/* Bytes changed at random: whatever still is JSON gets a class, a sentence and a code without control characters. */
+static void
+test_mutations(void)
+{
+  g_autoptr(ArmWorld) world = arm_world_new(NULL, 0);
+  for (guint i = 0; i < 20000; i++) {
+    const Row *row = &rows[g_test_rand_int_range(0, G_N_ELEMENTS(rows))];
+    g_autofree char *text = g_strdup(row->body != NULL ? row->body : "{}");
+    gsize length = strlen(text);
+    for (guint n = 0; n < 3 && length > 0; n++)
+      text[g_test_rand_int_range(0, (gint32) length)] = "\"{}[]:,\\ea0"[g_test_rand_int_range(0, 11)];
+    json_auto_t *body = json_loads(text, 0, NULL);
+    g_autofree char *code = NULL;
+    g_autoptr(GError) error = arm_error(&world->azure, row->status, body, &code);
+    g_autofree char *message = az_error_message(error);
+    g_assert_true(error->code >= 0 && error->code < AZLIN_N_ERRORS && *message != '\0');
+    for (const char *p = message; *p != '\0'; p++)
+      g_assert_false(g_ascii_iscntrl(*p));
+    for (const char *p = code; *p != '\0'; p++)
+      g_assert_false(g_ascii_iscntrl(*p));
+  }
+}
+
 static void
 test_request_id(void)
 {
@@ -242,6 +265,7 @@ main(int argc, char **argv)
   g_test_add_func("/error/table", test_table);
   g_test_add_func("/error/lengths", test_lengths);
   g_test_add_func("/error/nested-text-is-bounded", test_nested_text_is_bounded);
+  g_test_add_func("/error/mutations", test_mutations);
   g_test_add_func("/error/request-id", test_request_id);
   return g_test_run();
 }

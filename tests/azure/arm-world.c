@@ -42,6 +42,8 @@ static void
 world_http(AzlinHost *host, const AzlinHttp *request, AzlinOp *op)
 {
   ArmWorld *world = (ArmWorld *) host;
+  if (az_op_cancelled(op)) /* as the engine does */
+    return;
   g_autofree char *line = g_strdup_printf("%s %s", request->method, path_of(request->url));
   double at = (double) az_clock_monotonic(world->clock) / G_USEC_PER_SEC;
   g_string_append_printf(world->log, "%.1f %s\n", at, line);

@@ -1,5 +1,6 @@
 /* What answers are taken for: host keys, owners, states, rules; each from hostile text, too. */
 #include "admission.h"
+#include "creation.h"
 #include "deployment.h"
 #include "host-key.h"
 #include "pieces.h"
@@ -230,6 +231,21 @@ test_addresses(void)
   json_decref(list);
 }
 
+/* It becomes part of command lines. */
+static void
+test_address(void)
+{
+  Creation creation = { 0 };
+  creation_note_address(&creation, "20.1.2.3");
+  g_assert_cmpstr(creation.address, ==, "20.1.2.3");
+  creation_note_address(&creation, "-oProxyCommand=id");
+  g_assert_null(creation.address);
+  creation_note_address(&creation, "");
+  g_assert_null(creation.address);
+  creation_note_address(&creation, NULL);
+  g_assert_null(creation.address);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -243,5 +259,6 @@ main(int argc, char **argv)
   g_test_add_func("/create/states", test_states);
   g_test_add_func("/create/stale-rules", test_stale_rules);
   g_test_add_func("/create/addresses", test_addresses);
+  g_test_add_func("/create/address-of-a-machine", test_address);
   return g_test_run();
 }

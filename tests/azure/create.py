@@ -353,5 +353,43 @@ def test_recover_finishes_a_deletion():
             azure.assert_nothing()
 
 
+def test_recover_keeps_a_machine_made_since():
+    """A deletion that failed half way, then done by hand; the name is used again; only then recover."""
+    for road in ROADS:
+        with Azure(road) as azure:
+            assert azure.deploy().code == 0
+            azure.double.control(faults=[{"on": "VirtualMachines_Delete", "do": "status", "status": 403,
+                                          "code": "AuthorizationFailed"}])
+            assert azure.run("destroy", "--yes").code != 0
+            assert azure.open_entries() != set()
+            azure.double.control(faults=[])
+            azure.run("destroy", "--yes")
+            assert azure.resources("virtualMachines") == [], azure.resources()
+            assert azure.deploy().code == 0
+            result = azure.run("recover", "--yes")
+            assert result.code == 0 and "was made anew since" in result.out + result.err, result
+            assert azure.resources("virtualMachines") and azure.open_entries() == set(), result
+            azure.double.assert_clean()
+
+
+@both_roads
+def test_recover_keeps_what_was_finished_since(road):
+    """Undoing a failed creation fails too; a second run takes the pieces over and succeeds; only then recover."""
+    with Azure(road, faults=[{"on": "VirtualMachines_CreateOrUpdate", "do": "fail", "code": "InternalExecutionError"},
+                             {"on": "VirtualMachines_Delete", "do": "status", "status": 403,
+                              "code": "AuthorizationFailed"}]) as azure:
+        assert azure.deploy().code != 0
+        assert azure.open_entries() != set()
+        azure.double.control(faults=[])
+        result = azure.deploy()
+        assert result.code == 0, result
+        result = azure.run("recover", "--yes")
+        assert result.code == 0, result
+        machines = azure.resources("virtualMachines")
+        assert len(machines) == 1 and machines[0]["state"] == "Succeeded", (machines, result)
+        assert azure.open_entries() == set(), result
+        azure.double.assert_clean()
+
+
 if __name__ == "__main__":
     e2e.main(globals())

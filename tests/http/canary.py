@@ -78,7 +78,7 @@ def forget_outside():
 def environment(home, cloud, **more):
     return dict({"AZURE_AUTHORITY_HOST": cloud.url, "PATH": os.path.join(home.root, "bin"),
                  "TMPDIR": os.path.join(home.root, "tmp"),
-                 "AZLIN_TAPE": os.path.join(home.root, "tape")}, **more)
+                 "AZLIN_TAPE": "record:" + os.path.join(home.root, "tape")}, **more)
 
 
 def principal(**more):

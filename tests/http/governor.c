@@ -223,6 +223,47 @@ test_cancelled_leave_the_queue(Fixture *f, gconstpointer unused)
   g_assert_cmpint(next->went_ms, <=, 110);
 }
 
+/* Between a turn and its request a token may be asked for: what is forbidden meanwhile takes the turn back. */
+static void
+test_hold_takes_a_turn_back(Fixture *f, gconstpointer unused)
+{
+  g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(discard);
+  Request *first = ask(f, '1', "PUT", "/a", AZ_PRIORITY_DEPLOY, 0);
+  Request *second = ask(f, '2', "PUT", "/b", AZ_PRIORITY_DEPLOY, 0);
+  g_ptr_array_add(all, first);
+  g_ptr_array_add(all, second);
+  g_assert_true(az_turn_stands(second->turn));
+  az_turn_hold(first->turn, 1000, TRUE);
+  g_assert_false(az_turn_stands(first->turn));
+  g_assert_true(az_turn_stands(second->turn));
+  az_turn_hold(first->turn, 5000, FALSE);
+  g_assert_false(az_turn_stands(second->turn));
+  end(second, NULL, NULL);
+  az_turn_ask(second->turn);
+  run_until_idle();
+  g_assert_cmpint(second->went_ms, >=, 5000);
+  g_assert_true(az_turn_stands(second->turn));
+  end(second, NULL, NULL);
+  g_assert_false(az_turn_stands(second->turn));
+}
+
+/* Two answers about one path: the later one asks for less, which does not shorten what the first asked for. */
+static void
+test_longer_hold_stays(Fixture *f, gconstpointer unused)
+{
+  g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(discard);
+  Request *first = ask(f, '1', "GET", "/a", AZ_PRIORITY_DEPLOY, 0);
+  Request *second = ask(f, '2', "GET", "/a", AZ_PRIORITY_DEPLOY, 0);
+  g_ptr_array_add(all, first);
+  g_ptr_array_add(all, second);
+  az_turn_hold(first->turn, 60000, TRUE);
+  az_turn_hold(second->turn, 1000, TRUE);
+  Request *late = ask(f, 'l', "GET", "/a", AZ_PRIORITY_DEPLOY, 0);
+  g_ptr_array_add(all, late);
+  run_until_idle();
+  g_assert_cmpint(late->went_ms, >=, 60000);
+}
+
 #define TEST(path, func) g_test_add(path, Fixture, NULL, set_up, func, tear_down)
 
 int
@@ -235,6 +276,8 @@ main(int argc, char **argv)
   TEST("/http/governor/corrected-by-headers", test_corrected_by_headers);
   TEST("/http/governor/hold", test_hold);
   TEST("/http/governor/hold-of-one-path", test_hold_of_one_path);
+  TEST("/http/governor/hold-takes-a-turn-back", test_hold_takes_a_turn_back);
+  TEST("/http/governor/longer-hold-stays", test_longer_hold_stays);
   TEST("/http/governor/hold-beyond-the-deadline", test_hold_beyond_the_deadline);
   TEST("/http/governor/cancelled-leave-the-queue", test_cancelled_leave_the_queue);
   return g_test_run();

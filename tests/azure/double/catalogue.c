@@ -307,9 +307,21 @@ catalogue_handle_network_usages(Exchange *exchange)
   view_page(exchange, list);
 }
 
+static json_t *
+one_image(Exchange *exchange)
+{
+  return json_pack("{s:s, s:s, s:s, s:{s:{s:s}, s:s}}", "location", exchange_segment(exchange, "location"), "name",
+                   exchange_segment(exchange, "version"), "id", exchange->path, "properties", "osDiskImage",
+                   "operatingSystem", "Linux", "hyperVGeneration", "V2");
+}
+
 void
 catalogue_handle_images(Exchange *exchange)
 {
+  if (g_str_equal(exchange->kind, "VirtualMachineImages_Get")) {
+    exchange_json(exchange, 200, one_image(exchange));
+    return;
+  }
   json_t *list = json_array();
   static const char *const versions[] = { "22.04.202411010", "22.04.202412010" };
   for (guint i = 0; i < G_N_ELEMENTS(versions); i++)

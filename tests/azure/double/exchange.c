@@ -468,6 +468,8 @@ exchange_new(Double *world, SoupServerMessage *message, gboolean foreign)
   GUri *uri = soup_server_message_get_uri(message);
   SoupMessageHeaders *headers = soup_server_message_get_request_headers(message);
   const char *query = g_uri_get_query(uri), *host = soup_message_headers_get_one(headers, "Host");
+  const char *front = soup_message_headers_get_one(headers, "X-Forwarded-Proto"); /* TLS may end before the double */
+  const char *scheme = front != NULL ? front : g_uri_get_scheme(uri);
   exchange->world = world;
   exchange->foreign = foreign;
   exchange->message = g_object_ref(message);
@@ -475,9 +477,8 @@ exchange_new(Double *world, SoupServerMessage *message, gboolean foreign)
   exchange->method = soup_server_message_get_method(message);
   exchange->path = g_strdup(g_uri_get_path(uri));
   exchange->target = query != NULL ? g_strconcat(exchange->path, "?", query, NULL) : g_strdup(exchange->path);
-  exchange->base = host != NULL
-                       ? g_strdup_printf("%s://%s", g_uri_get_scheme(uri), host)
-                       : g_strdup_printf("%s://%s:%d", g_uri_get_scheme(uri), g_uri_get_host(uri), g_uri_get_port(uri));
+  exchange->base = host != NULL ? g_strdup_printf("%s://%s", scheme, host)
+                                : g_strdup_printf("%s://%s:%d", scheme, g_uri_get_host(uri), g_uri_get_port(uri));
   read_query(exchange, query);
   read_body(exchange);
   return exchange;
