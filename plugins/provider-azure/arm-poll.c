@@ -3,7 +3,7 @@
 #include <string.h>
 
 #define LOST_READS 3u      /* polls answered 404 before the resource is asked instead */
-#define FAILED_READS 3u    /* other polls without an answer in a row before the resource is asked instead */
+#define FAILED_READS 4u    /* other polls without an answer in a row before the resource is asked instead */
 #define LEAST_PAUSE_MS 250 /* where Azure says "at once", it is not asked in a circle */
 
 typedef enum {
