@@ -114,6 +114,16 @@ def test_killed_while_made(road):
         azure.assert_nothing()
 
 
+def test_recovered_record_has_its_address():
+    with life("template", faults=[{"do": "lag", "on": "PublicIPAddresses_CreateOrUpdate", "gets": 3}]) as azure:
+        kill_at(azure, "Deployments_CreateOrUpdate", "deploy", "-r", "eastus")
+        azure.ok("recover", "--yes")
+        one = records(azure)["eastus"]
+        assert one["public_ip"] and one["ssh_user"] == "azureuser", one
+        azure.ok("destroy", "--yes")
+        azure.assert_nothing()
+
+
 def test_killed_deletion_leaves_no_record():
     for command in (["destroy", "--yes"], ["vm", "delete", "--region", "eastus", "--yes"],
                     ["regions", "remove", "eastus", "--remove-vm", "--yes"]):
