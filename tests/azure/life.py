@@ -117,9 +117,12 @@ def test_killed_while_made(road):
 def test_recovered_record_has_its_address():
     with life("template", faults=[{"do": "lag", "on": "PublicIPAddresses_CreateOrUpdate", "gets": 3}]) as azure:
         kill_at(azure, "Deployments_CreateOrUpdate", "deploy", "-r", "eastus")
-        azure.ok("recover", "--yes")
+        said = azure.ok("recover", "--yes").out
         one = records(azure)["eastus"]
         assert one["public_ip"] and one["ssh_user"] == "azureuser", one
+        assert "azlin deploy --regions eastus" in said, said
+        azure.ok("deploy", "--regions", "eastus")
+        assert "ssh-ed25519" in records(azure)["eastus"]["host_key"] and len(machines(azure)) == 1
         azure.ok("destroy", "--yes")
         azure.assert_nothing()
 
