@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Deploys under random faults, a third of them killed: after recover, what stands is what is on record, and nothing else.
+"""Deploys under random faults, many of them killed: after recover, what stands is on record, and nothing else is there.
 
 AZLIN_CHAOS = rounds (25), AZLIN_CHAOS_SEED = the first seed (1), AZLIN_CHAOS_JOBS = rounds side by side (4),
-AZLIN_CHAOS_VERBOSE=1 prints a line for each round. A failing round prints its seed: AZLIN_CHAOS=1 AZLIN_CHAOS_SEED=it."""
+AZLIN_CHAOS_VERBOSE=1 prints a line for each round, AZLIN_CHAOS_LOG = file for a round's requests. A failing round
+prints its seed: AZLIN_CHAOS=1 AZLIN_CHAOS_SEED=it plays it alone."""
 import collections, concurrent.futures, json, os, random, shutil, signal, subprocess, sys, threading, time
 import e2e
 from create import Azure, group_of
@@ -22,9 +23,10 @@ LIMIT_S = 200  # of one command: no wait that azlin is told of comes near it
 
 def fault_of(rng):
     """(fault, seconds that a region may take or None)"""
-    kind = rng.choice(["throttle", "throttle", "status", "status", "reset", "reset", "lag", "fail", "fail", "fail-delete",
-                       "conflict", "html", "truncate", "cut", "expire", "never", "duration", "latency"])
-    fault = {"do": kind, "on": rng.choice(COMMON), "chance": round(rng.uniform(0.05, 0.3), 2), "seed": rng.randrange(1 << 30)}
+    kind = rng.choice(["throttle", "throttle", "status", "status", "reset", "reset", "lag", "fail", "fail",
+                       "fail-delete", "conflict", "html", "truncate", "cut", "expire", "never", "duration", "latency"])
+    fault = {"do": kind, "on": rng.choice(COMMON), "chance": round(rng.uniform(0.05, 0.3), 2),
+             "seed": rng.randrange(1 << 30)}
     if kind == "throttle":
         fault["retry_after"] = rng.randint(1, 2)
     elif kind == "status":
@@ -73,7 +75,8 @@ class Round:
         self.options = {"ssh-source": "203.0.113.0/24"} if rng.random() < 0.5 else {}
         self.tags = rng.random() < 0.5
         self.settings = {
-            "nic_reserve_s": rng.randint(1, 2), "poll_retry_after": rng.randint(0, 1), "latency_ms": [0, rng.choice([5, 40])],
+            "nic_reserve_s": rng.randint(1, 2), "poll_retry_after": rng.randint(0, 1),
+            "latency_ms": [0, rng.choice([5, 40])],
             "duration_ms": {"create": rng.randint(20, 120), "create.virtualMachines": rng.randint(50, 500),
                             "delete": rng.randint(20, 100), "delete.virtualMachines": rng.randint(50, 300),
                             "delete.resourceGroups": rng.randint(50, 300), "runCommand": rng.randint(20, 100)},
@@ -127,7 +130,8 @@ class Round:
         args = ["deploy", "-r", ",".join(self.regions), "--timeout", str(self.timeout)]
         running = azure.popen(*args)
         if self.fate != "run":
-            self.hit = self.strike(azure, running, signal.SIGKILL if self.fate == "kill" else signal.SIGINT, self.strike_after)
+            how = signal.SIGKILL if self.fate == "kill" else signal.SIGINT
+            self.hit = self.strike(azure, running, how, self.strike_after)
         code = self.end(running, *args).code
         allowed = {0, 1, 2, 3}
         if self.hit:
@@ -209,9 +213,11 @@ class Round:
             azure.double.__exit__(*sys.exc_info())
 
     def describe(self):
-        return "seed %d: %s %s of %s, timeout %d, after %.2f s, foreign %s, tags %s, options %s\n  faults %s\n  settings %s\n%s" % (
+        head = "seed %d: %s %s of %s, timeout %d, after %.2f s, foreign %s, tags %s, options %s" % (
             self.seed, self.road, self.fate, self.regions, self.timeout, self.strike_after, self.foreign, self.tags,
-            self.options, json.dumps(self.faults), json.dumps(self.settings), "\n".join(self.said))
+            self.options)
+        return "\n".join([head, "  faults " + json.dumps(self.faults), "  settings " + json.dumps(self.settings),
+                          *self.said])
 
 
 def play(seed, sums, lock):

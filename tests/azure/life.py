@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A whole life in five regions, on both roads: made, listed, tagged, switched off and on, deleted, recovered, destroyed."""
+"""A whole life in five regions, on both roads: made, listed, tagged, switched, deleted, recovered, destroyed."""
 import time
 import e2e
 from create import Azure, both_roads
