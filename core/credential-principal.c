@@ -125,7 +125,8 @@ try_again(Principal *principal, gint64 delay_ms)
   if (++principal->attempt >= ATTEMPTS || delay_ms > LONGEST_WAIT_MS)
     return FALSE;
   fetch->not_before = az_clock_monotonic(fetch->place.clock) + asked_ms * 1000;
-  wait_and_send(principal, MAX(asked_ms, usual_delay_ms(principal->attempt)));
+  gint64 usual_ms = usual_delay_ms(principal->attempt); /* once: MAX() would draw twice */
+  wait_and_send(principal, MAX(asked_ms, usual_ms));
   return TRUE;
 }
 
