@@ -18,6 +18,7 @@ typedef struct {
   GPtrArray *failed;  /* the same */
   GQueue forget;      /* of char*, region names still to be taken out; one write after the other */
   const char *forgetting;
+  GHashTable *notes; /* region -> guint64 of az_deletion_begin() */
   guint listing, deleting;
 } Destroy;
 
@@ -35,6 +36,7 @@ destroy_free(gpointer data)
   g_ptr_array_unref(destroy->deleted);
   g_ptr_array_unref(destroy->failed);
   g_queue_clear(&destroy->forget);
+  g_hash_table_unref(destroy->notes);
   g_free(destroy);
 }
 
@@ -67,6 +69,21 @@ on_final(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   az_job_finish(job, destroy->failed->len ? 1 : 0, g_variant_dict_end(&result));
 }
 
+static void
+note_deletion(Destroy *destroy, const AzlinVm *vm)
+{
+  guint64 note = az_deletion_begin(destroy->engine, vm);
+  g_hash_table_insert(destroy->notes, (gpointer) (guintptr) vm->region, g_memdup2(&note, sizeof note));
+}
+
+static void
+end_deletion(Destroy *destroy, const char *region, const GError *error)
+{
+  const guint64 *note = g_hash_table_lookup(destroy->notes, region);
+  if (note)
+    az_deletion_end(destroy->engine, *note, error);
+}
+
 static void forget_next(Destroy *destroy);
 
 static void
@@ -77,7 +94,7 @@ on_forgotten(AzlinOp *op, gpointer data)
     az_job_fail(destroy->job, g_error_copy(az_op_error(op)));
     return;
   }
-  az_deletion_end(destroy->engine, destroy->forgetting, NULL);
+  end_deletion(destroy, destroy->forgetting, NULL);
   forget_next(destroy);
 }
 
@@ -127,7 +144,7 @@ on_deleted(AzlinOp *op, gpointer data)
   if (!error && is_on_record(destroy, vm))
     g_queue_push_tail(&destroy->forget, (gpointer) (guintptr) vm->region);
   else if (is_on_record(destroy, vm))
-    az_deletion_end(destroy->engine, vm->region, error);
+    end_deletion(destroy, vm->region, error);
   if (--destroy->deleting == 0)
     forget_next(destroy);
 }
@@ -149,7 +166,7 @@ on_lease(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data)
     *doom = (Doom){ .destroy = destroy, .vm = g_ptr_array_index(destroy->doomed, i) };
     az_flow_audit_vm(job, "vm.delete", doom->vm, "requested");
     if (is_on_record(destroy, doom->vm))
-      az_deletion_begin(destroy->engine, doom->vm);
+      note_deletion(destroy, doom->vm);
     az_flow_vm_erase(destroy->engine, root, doom->vm, VM_TIMEOUT_MS, on_deleted, doom);
   }
 }
@@ -239,6 +256,7 @@ destroy_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   destroy->deleted = g_ptr_array_new_with_free_func(g_free);
   destroy->failed = g_ptr_array_new_with_free_func(g_free);
   g_queue_init(&destroy->forget);
+  destroy->notes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
   az_job_set_data(job, destroy, destroy_free);
   g_hash_table_add(providers, (gpointer) (guintptr) selected);
   for (guint i = 0; i < stored->vms->len; i++) {
