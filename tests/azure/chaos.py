@@ -193,9 +193,7 @@ class Round:
             before = azure.resources()
             self.deploy(azure)
             self.struck = sum(fault["fired"] for fault in azure.double.state()["faults"])
-            azure.double.control(faults=[])
-            if self.hit:
-                azure.double.control(forget_waits=True)
+            azure.double.control(faults=[], forget_waits=True)  # the next process cannot know what this one was told
             self.recover(azure, self.hit)
             stands = self.check_records(azure)
             left = self.destroy_in_vain(azure, stands) if self.kill_destroy and stands else stands
