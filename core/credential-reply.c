@@ -154,7 +154,7 @@ az_token_quote(const char *bytes, gsize length)
   gsize line = MIN(end != NULL ? (gsize) (end - bytes) : length, LONGEST_QUOTE);
   g_autofree char *text = g_utf8_make_valid(line > 0 ? bytes : "", (gssize) line);
   g_autoptr(GString) shown = g_string_new(NULL);
-  for (const char *c = text; *c != '\0'; c = g_utf8_next_char(c)) {
+  for (char *c = text; *c != '\0'; c = g_utf8_next_char(c)) {
     GUnicodeType type = g_unichar_type(g_utf8_get_char(c)); /* FORMAT: direction marks show what is not there */
     gboolean hidden = type == G_UNICODE_CONTROL || type == G_UNICODE_FORMAT || type == G_UNICODE_UNASSIGNED;
     g_string_append_unichar(shown, hidden ? ' ' : g_utf8_get_char(c));

@@ -1,5 +1,6 @@
 /* destroy: every machine of this context that azlin made; registered ones are only forgotten. */
 #include "error.h"
+#include "flow-deletion.h"
 #include "flow-lease.h"
 #include "flow-names.h"
 #include "flow-regions-drift.h"
@@ -19,6 +20,7 @@ typedef struct {
   GPtrArray *failed;  /* the same */
   GQueue forget;      /* of char*, region names still to be taken out; one write after the other */
   char *home;         /* as in AZLIN_TAG_HOME; NULL = this home has made nothing yet */
+  const char *forgetting;
   guint listing, deleting, of_others;
 } Destroy;
 
@@ -75,18 +77,20 @@ static void
 on_forgotten(AzlinOp *op, gpointer data)
 {
   Destroy *destroy = data;
-  if (az_op_error(op) && !g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND))
+  if (az_op_error(op) && !g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND)) {
     az_job_fail(destroy->job, g_error_copy(az_op_error(op)));
-  else
-    forget_next(destroy);
+    return;
+  }
+  az_deletion_end(destroy->engine, destroy->forgetting, NULL);
+  forget_next(destroy);
 }
 
 static void
 forget_next(Destroy *destroy)
 {
-  const char *region = g_queue_pop_head(&destroy->forget);
-  if (region)
-    az_flow_forget(destroy->engine, destroy->root, region, on_forgotten, destroy);
+  destroy->forgetting = g_queue_pop_head(&destroy->forget);
+  if (destroy->forgetting)
+    az_flow_forget(destroy->engine, destroy->root, destroy->forgetting, on_forgotten, destroy);
   else
     az_stored_read(destroy->job, destroy->root, on_final, destroy);
 }
@@ -101,13 +105,19 @@ say_failed(AzJob *job, const AzlinVm *vm, const GError *error)
   az_flow_say_error(job, NULL, named);
 }
 
+static gboolean
+is_on_record(const Destroy *destroy, const AzlinVm *vm)
+{
+  const AzlinVm *record = az_stored_find(destroy->stored, vm->region);
+  return record && g_strcmp0(record->vm_name, vm->vm_name) == 0;
+}
+
 static void
 on_deleted(AzlinOp *op, gpointer data)
 {
   g_autofree Doom *doom = data;
   Destroy *destroy = doom->destroy;
   const AzlinVm *vm = doom->vm;
-  const AzlinVm *record = az_stored_find(destroy->stored, vm->region);
   if (az_op_cancelled(destroy->root))
     return;
   const GError *error = az_op_error(op);
@@ -118,8 +128,10 @@ on_deleted(AzlinOp *op, gpointer data)
     say_failed(destroy->job, vm, error);
   else
     az_job_message(destroy->job, "ok", NULL, "Deleted %s in %s", vm->vm_name, vm->region);
-  if (!error && record && g_strcmp0(record->vm_name, vm->vm_name) == 0)
-    g_queue_push_tail(&destroy->forget, (gpointer) (guintptr) record->region);
+  if (!error && is_on_record(destroy, vm))
+    g_queue_push_tail(&destroy->forget, (gpointer) (guintptr) vm->region);
+  else if (is_on_record(destroy, vm))
+    az_deletion_end(destroy->engine, vm->region, error);
   if (--destroy->deleting == 0)
     forget_next(destroy);
 }
@@ -140,6 +152,8 @@ on_lease(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data)
     Doom *doom = g_new0(Doom, 1);
     *doom = (Doom){ .destroy = destroy, .vm = g_ptr_array_index(destroy->doomed, i) };
     az_flow_audit_vm(job, "vm.delete", doom->vm, "requested");
+    if (is_on_record(destroy, doom->vm))
+      az_deletion_begin(destroy->engine, doom->vm);
     az_flow_vm_erase(destroy->engine, root, doom->vm, VM_TIMEOUT_MS, on_deleted, doom);
   }
 }

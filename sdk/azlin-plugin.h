@@ -331,7 +331,8 @@ typedef struct { /* one cloud, one machine at a time, no policy */
    * that the cloud does not take: nothing is cut to fit. NULL: the provider's machines carry no tags. */
   void (*vm_tag)(gpointer self, const AzlinVm *, GVariant *set, const char *const *unset, AzlinOp *);
   /* before the first write: whether all these machines together fit. Variant aa{sv}, one per spec in their order:
-   * ok b; when not: code s ("SkuNotAvailable", ...), message s */
+   * ok b; when not: code s ("SkuNotAvailable", ...), message s, steps as (optional: next steps; an
+   * empty one = nothing else is worth suggesting) */
   void (*preflight)(gpointer self, const AzlinVmSpec *const *specs /* ends NULL */, AzlinOp *);
   /* where else a machine that found no room would fit, checked like a preflight, best first: other sizes, then zones,
    * then `regions` (ends NULL). Variant aa{sv}: region s, vm_size s, zone s ("" = none), reason s */
