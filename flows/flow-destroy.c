@@ -2,6 +2,8 @@
 #include "error.h"
 #include "flow-deletion.h"
 #include "flow-lease.h"
+#include "flow-names.h"
+#include "flow-regions-drift.h"
 #include "flow-support.h"
 
 #define VM_TIMEOUT_MS 600000
@@ -17,9 +19,10 @@ typedef struct {
   GPtrArray *deleted; /* of char*, "region/name" */
   GPtrArray *failed;  /* the same */
   GQueue forget;      /* of char*, region names still to be taken out; one write after the other */
+  char *home;         /* as in AZLIN_TAG_HOME; NULL = this home has made nothing yet */
   const char *forgetting;
   GHashTable *notes; /* region -> guint64 of az_deletion_begin() */
-  guint listing, deleting;
+  guint listing, deleting, of_others;
 } Destroy;
 
 typedef struct {
@@ -37,6 +40,7 @@ destroy_free(gpointer data)
   g_ptr_array_unref(destroy->failed);
   g_queue_clear(&destroy->forget);
   g_hash_table_unref(destroy->notes);
+  g_free(destroy->home);
   g_free(destroy);
 }
 
@@ -206,6 +210,9 @@ ask(Destroy *destroy)
     az_job_message(destroy->job, "detail", NULL, "%s: %s (%s)", vm->region, vm->vm_name, vm->provider);
     g_string_append_printf(names, "%s%s", i ? ", " : "", vm->vm_name);
   }
+  if (destroy->of_others)
+    az_job_message(destroy->job, "detail", NULL, "%u machine%s made from another home of azlin: left alone",
+                   destroy->of_others, destroy->of_others == 1 ? "" : "s");
   if (destroy->doomed->len + forgotten == 0) {
     nothing_there(destroy->job);
     return;
@@ -216,13 +223,41 @@ ask(Destroy *destroy)
   az_job_ask(destroy->job, question, on_answer, destroy);
 }
 
+static gboolean
+is_doomed(const Destroy *destroy, const AzlinVm *vm)
+{
+  for (guint i = 0; i < destroy->doomed->len; i++) {
+    const AzlinVm *other = g_ptr_array_index(destroy->doomed, i);
+    if (g_strcmp0(other->vm_name, vm->vm_name) == 0 && g_strcmp0(other->region, vm->region) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static void
 doom(Destroy *destroy, const AzlinVm *vm)
 {
-  for (guint i = 0; i < destroy->doomed->len; i++)
-    if (g_strcmp0(((const AzlinVm *) g_ptr_array_index(destroy->doomed, i))->vm_name, vm->vm_name) == 0)
-      return;
-  g_ptr_array_add(destroy->doomed, az_vm_dup(vm));
+  if (!is_doomed(destroy, vm))
+    g_ptr_array_add(destroy->doomed, az_vm_dup(vm));
+}
+
+/* A cloud lists what everybody who shares the subscription has made. */
+static gboolean
+is_of_another_home(const Destroy *destroy, const AzlinVm *vm)
+{
+  const char *home = az_tag_of(vm, AZLIN_TAG_HOME);
+  return home && g_strcmp0(home, destroy->home) != 0;
+}
+
+static void
+weigh(Destroy *destroy, const AzlinVm *vm)
+{
+  if (is_static(vm) || is_doomed(destroy, vm))
+    return;
+  if (is_of_another_home(destroy, vm))
+    destroy->of_others++;
+  else
+    doom(destroy, vm);
 }
 
 static void
@@ -236,8 +271,7 @@ on_listed(AzlinOp *op, gpointer data)
   if (az_op_error(op))
     az_flow_say_error(destroy->job, NULL, az_op_error(op));
   for (gsize i = 0; i < n; i++)
-    if (!is_static(vms[i]))
-      doom(destroy, vms[i]);
+    weigh(destroy, vms[i]);
   if (--destroy->listing == 0)
     ask(destroy);
 }
@@ -257,6 +291,8 @@ destroy_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   destroy->failed = g_ptr_array_new_with_free_func(g_free);
   g_queue_init(&destroy->forget);
   destroy->notes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+  g_autofree char *id = az_names_home_id(engine, FALSE, NULL);
+  destroy->home = id ? az_names_home_tag(id) : NULL;
   az_job_set_data(job, destroy, destroy_free);
   g_hash_table_add(providers, (gpointer) (guintptr) selected);
   for (guint i = 0; i < stored->vms->len; i++) {
