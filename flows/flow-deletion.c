@@ -2,16 +2,15 @@
 #include "flow-deletion.h"
 #include "error.h"
 #include "flow-support.h"
-#include <unistd.h>
 
 #define VM_TIMEOUT_MS 60000
 
-void
+guint64
 az_deletion_begin(AzEngine *engine, const AzlinVm *vm)
 {
   g_autoptr(GError) error = NULL;
   GVariantDict facts;
-  guint64 id;
+  guint64 id = 0;
   AzJournal *journal = az_engine_journal(engine, &error);
   g_variant_dict_init(&facts, NULL);
   g_variant_dict_insert(&facts, "region", "s", vm->region);
@@ -19,6 +18,7 @@ az_deletion_begin(AzEngine *engine, const AzlinVm *vm)
   g_autoptr(GVariant) undo = g_variant_ref_sink(g_variant_dict_end(&facts));
   if (!journal || !az_journal_intent(journal, AZ_DELETION_OWNER, "vm-delete", undo, &id, &error))
     g_warning("journal: %s", error->message);
+  return id;
 }
 
 static const char *
@@ -37,21 +37,14 @@ is_refusal(const GError *error)
 }
 
 void
-az_deletion_end(AzEngine *engine, const char *region, const GError *error)
+az_deletion_end(AzEngine *engine, guint64 note, const GError *error)
 {
-  g_autoptr(GError) unread = NULL;
-  if (error && !is_refusal(error))
+  g_autoptr(GError) unwritten = NULL;
+  if (note == 0 || (error && !is_refusal(error)))
     return;
-  AzJournal *journal = az_engine_journal(engine, &unread);
-  g_autoptr(GPtrArray) entries = journal ? az_journal_open_entries(journal, &unread) : NULL;
-  for (guint i = 0; entries && i < entries->len; i++) {
-    const AzJournalEntry *entry = g_ptr_array_index(entries, i);
-    if (entry->pid == getpid() && g_str_equal(entry->owner, AZ_DELETION_OWNER)
-        && g_str_equal(fact(entry, "region"), region) && !unread)
-      az_journal_done(journal, entry->id, &unread);
-  }
-  if (unread)
-    g_warning("journal: %s", unread->message);
+  AzJournal *journal = az_engine_journal(engine, &unwritten);
+  if (!journal || !az_journal_done(journal, note, &unwritten))
+    g_warning("journal: %s", unwritten->message);
 }
 
 /* ---- recover ---- */

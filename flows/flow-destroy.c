@@ -2,6 +2,8 @@
 #include "error.h"
 #include "flow-deletion.h"
 #include "flow-lease.h"
+#include "flow-names.h"
+#include "flow-regions-drift.h"
 #include "flow-support.h"
 
 #define VM_TIMEOUT_MS 600000
@@ -17,8 +19,10 @@ typedef struct {
   GPtrArray *deleted; /* of char*, "region/name" */
   GPtrArray *failed;  /* the same */
   GQueue forget;      /* of char*, region names still to be taken out; one write after the other */
+  char *home;         /* as in AZLIN_TAG_HOME; NULL = this home has made nothing yet */
   const char *forgetting;
-  guint listing, deleting;
+  GHashTable *notes; /* region -> guint64 of az_deletion_begin() */
+  guint listing, deleting, of_others;
 } Destroy;
 
 typedef struct {
@@ -35,6 +39,8 @@ destroy_free(gpointer data)
   g_ptr_array_unref(destroy->deleted);
   g_ptr_array_unref(destroy->failed);
   g_queue_clear(&destroy->forget);
+  g_hash_table_unref(destroy->notes);
+  g_free(destroy->home);
   g_free(destroy);
 }
 
@@ -67,6 +73,21 @@ on_final(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   az_job_finish(job, destroy->failed->len ? 1 : 0, g_variant_dict_end(&result));
 }
 
+static void
+note_deletion(Destroy *destroy, const AzlinVm *vm)
+{
+  guint64 note = az_deletion_begin(destroy->engine, vm);
+  g_hash_table_insert(destroy->notes, (gpointer) (guintptr) vm->region, g_memdup2(&note, sizeof note));
+}
+
+static void
+end_deletion(Destroy *destroy, const char *region, const GError *error)
+{
+  const guint64 *note = g_hash_table_lookup(destroy->notes, region);
+  if (note)
+    az_deletion_end(destroy->engine, *note, error);
+}
+
 static void forget_next(Destroy *destroy);
 
 static void
@@ -77,7 +98,7 @@ on_forgotten(AzlinOp *op, gpointer data)
     az_job_fail(destroy->job, g_error_copy(az_op_error(op)));
     return;
   }
-  az_deletion_end(destroy->engine, destroy->forgetting, NULL);
+  end_deletion(destroy, destroy->forgetting, NULL);
   forget_next(destroy);
 }
 
@@ -127,7 +148,7 @@ on_deleted(AzlinOp *op, gpointer data)
   if (!error && is_on_record(destroy, vm))
     g_queue_push_tail(&destroy->forget, (gpointer) (guintptr) vm->region);
   else if (is_on_record(destroy, vm))
-    az_deletion_end(destroy->engine, vm->region, error);
+    end_deletion(destroy, vm->region, error);
   if (--destroy->deleting == 0)
     forget_next(destroy);
 }
@@ -149,7 +170,7 @@ on_lease(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data)
     *doom = (Doom){ .destroy = destroy, .vm = g_ptr_array_index(destroy->doomed, i) };
     az_flow_audit_vm(job, "vm.delete", doom->vm, "requested");
     if (is_on_record(destroy, doom->vm))
-      az_deletion_begin(destroy->engine, doom->vm);
+      note_deletion(destroy, doom->vm);
     az_flow_vm_erase(destroy->engine, root, doom->vm, VM_TIMEOUT_MS, on_deleted, doom);
   }
 }
@@ -189,6 +210,9 @@ ask(Destroy *destroy)
     az_job_message(destroy->job, "detail", NULL, "%s: %s (%s)", vm->region, vm->vm_name, vm->provider);
     g_string_append_printf(names, "%s%s", i ? ", " : "", vm->vm_name);
   }
+  if (destroy->of_others)
+    az_job_message(destroy->job, "detail", NULL, "%u machine%s made from another home of azlin: left alone",
+                   destroy->of_others, destroy->of_others == 1 ? "" : "s");
   if (destroy->doomed->len + forgotten == 0) {
     nothing_there(destroy->job);
     return;
@@ -199,13 +223,41 @@ ask(Destroy *destroy)
   az_job_ask(destroy->job, question, on_answer, destroy);
 }
 
+static gboolean
+is_doomed(const Destroy *destroy, const AzlinVm *vm)
+{
+  for (guint i = 0; i < destroy->doomed->len; i++) {
+    const AzlinVm *other = g_ptr_array_index(destroy->doomed, i);
+    if (g_strcmp0(other->vm_name, vm->vm_name) == 0 && g_strcmp0(other->region, vm->region) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static void
 doom(Destroy *destroy, const AzlinVm *vm)
 {
-  for (guint i = 0; i < destroy->doomed->len; i++)
-    if (g_strcmp0(((const AzlinVm *) g_ptr_array_index(destroy->doomed, i))->vm_name, vm->vm_name) == 0)
-      return;
-  g_ptr_array_add(destroy->doomed, az_vm_dup(vm));
+  if (!is_doomed(destroy, vm))
+    g_ptr_array_add(destroy->doomed, az_vm_dup(vm));
+}
+
+/* A cloud lists what everybody who shares the subscription has made. */
+static gboolean
+is_of_another_home(const Destroy *destroy, const AzlinVm *vm)
+{
+  const char *home = az_tag_of(vm, AZLIN_TAG_HOME);
+  return home && g_strcmp0(home, destroy->home) != 0;
+}
+
+static void
+weigh(Destroy *destroy, const AzlinVm *vm)
+{
+  if (is_static(vm) || is_doomed(destroy, vm))
+    return;
+  if (is_of_another_home(destroy, vm))
+    destroy->of_others++;
+  else
+    doom(destroy, vm);
 }
 
 static void
@@ -219,8 +271,7 @@ on_listed(AzlinOp *op, gpointer data)
   if (az_op_error(op))
     az_flow_say_error(destroy->job, NULL, az_op_error(op));
   for (gsize i = 0; i < n; i++)
-    if (!is_static(vms[i]))
-      doom(destroy, vms[i]);
+    weigh(destroy, vms[i]);
   if (--destroy->listing == 0)
     ask(destroy);
 }
@@ -239,6 +290,9 @@ destroy_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   destroy->deleted = g_ptr_array_new_with_free_func(g_free);
   destroy->failed = g_ptr_array_new_with_free_func(g_free);
   g_queue_init(&destroy->forget);
+  destroy->notes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+  g_autofree char *id = az_names_home_id(engine, FALSE, NULL);
+  destroy->home = id ? az_names_home_tag(id) : NULL;
   az_job_set_data(job, destroy, destroy_free);
   g_hash_table_add(providers, (gpointer) (guintptr) selected);
   for (guint i = 0; i < stored->vms->len; i++) {

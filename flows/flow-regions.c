@@ -40,6 +40,7 @@ typedef struct {
   AzlinVm *checked;
   char *old;
   guint64 epoch;
+  guint64 note; /* of az_deletion_begin(); 0 = none */
 } Switch;
 
 static void
@@ -201,7 +202,7 @@ on_forgotten(AzlinOp *op, gpointer data)
     return;
   }
   if (az_job_arg_bool(job, "remove-vm"))
-    az_deletion_end(az_job_engine(job), change->vm->region, NULL);
+    az_deletion_end(az_job_engine(job), change->note, NULL);
   az_stored_read(job, az_job_root(job), on_removed_state, change);
 }
 
@@ -212,7 +213,7 @@ on_vm_deleted(AzlinOp *op, gpointer data)
   Switch *change = az_job_data(job);
   if (az_op_error(op)) {
     az_flow_audit_vm(job, "vm.delete", change->vm, az_op_error(op)->message);
-    az_deletion_end(az_job_engine(job), change->vm->region, az_op_error(op));
+    az_deletion_end(az_job_engine(job), change->note, az_op_error(op));
     az_job_fail(job, g_error_copy(az_op_error(op)));
     return;
   }
@@ -230,7 +231,7 @@ on_remove_answer(AzJob *job, gboolean yes, gpointer data)
   }
   az_job_message(job, "step", NULL, "Deleting VM: %s", change->vm->vm_name);
   az_flow_audit_vm(job, "vm.delete", change->vm, "requested");
-  az_deletion_begin(az_job_engine(job), change->vm);
+  change->note = az_deletion_begin(az_job_engine(job), change->vm);
   az_flow_vm_erase(az_job_engine(job), az_job_root(job), change->vm, 0, on_vm_deleted, job);
 }
 

@@ -33,6 +33,7 @@ typedef struct {
   AzStored *stored;
   const AzlinVm *vm;
   AzlinVm *after;
+  guint64 note; /* of az_deletion_begin(); 0 = none */
 } Power;
 
 static void
@@ -80,7 +81,7 @@ on_forgotten(AzlinOp *op, gpointer data)
     az_job_fail(power->job, g_error_copy(az_op_error(op)));
     return;
   }
-  az_deletion_end(az_job_engine(power->job), power->vm->region, NULL);
+  az_deletion_end(az_job_engine(power->job), power->note, NULL);
   az_stored_read(power->job, az_job_root(power->job), on_state_after_delete, power);
 }
 
@@ -125,7 +126,7 @@ on_acted(AzlinOp *op, gpointer data)
   if (az_op_error(op)) {
     az_flow_audit_vm(job, row->audit, power->vm, az_op_error(op)->message);
     if (power->act == ACT_DELETE)
-      az_deletion_end(az_job_engine(job), power->vm->region, az_op_error(op));
+      az_deletion_end(az_job_engine(job), power->note, az_op_error(op));
     az_job_fail(job, g_error_copy(az_op_error(op)));
     return;
   }
@@ -154,7 +155,7 @@ act(Power *power)
   /* before the machine goes: whoever finds it off must be able to read that it was meant */
   az_flow_audit_vm(job, row->audit, power->vm, "requested");
   if (power->act == ACT_DELETE)
-    az_deletion_begin(engine, power->vm);
+    power->note = az_deletion_begin(engine, power->vm);
   if (power->act == ACT_RESTART)
     az_flow_vm_reboot(engine, root, power->vm, VM_TIMEOUT_MS, on_acted, power);
   else if (power->act == ACT_DELETE)

@@ -304,6 +304,7 @@ struct _AzlinHost {
 #define AZLIN_TAG_MANAGED "azlin:managed"             /* "true": azlin made it */
 #define AZLIN_TAG_OP "azlin:op"                       /* uuid of the creation */
 #define AZLIN_TAG_REGION "azlin:region"               /* the region of its record */
+#define AZLIN_TAG_HOME "azlin:home"                   /* which home of azlin it was made from */
 #define AZLIN_TAG_CREATED "azlin:created_at"          /* ISO 8601, UTC */
 #define AZLIN_TAG_TYPE "azlin:vm_type"                /* its size, as the provider calls it */
 #define AZLIN_TAG_PRIMARY "azlin:primary"             /* "true" or "false" */

@@ -257,5 +257,25 @@ def test_machines_let_each_other_in():
         azure.double.assert_clean()
 
 
+def test_destroy_leaves_what_others_made():
+    """A subscription is shared: only what this home made goes, also where a record of it is lost or a name is used twice."""
+    with Azure() as azure:
+        other = e2e.Home(azure.double.config())
+        try:
+            result = other.run("deploy", "-r", "westeurope", "--vm-name", "theirs", env=azure.double.env())
+            assert result.code == 0, result
+            assert azure.deploy("eastus").code == 0
+            assert azure.deploy("westus2").code == 0
+            azure.forget()
+            result = azure.ok("destroy", "--yes")
+            left = [vm["id"].split("/")[-1] for vm in azure.resources("virtualMachines")]
+            assert left == ["theirs"] and "another home" in result.out + result.err, (left, result)
+            result = other.run("destroy", "--yes", env=azure.double.env())
+            assert result.code == 0, result
+            azure.assert_nothing()
+        finally:
+            other.close()
+
+
 if __name__ == "__main__":
     e2e.main(globals())

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Machines in Azure that are made while something goes wrong: failures, lost answers, cancels, deadlines, kills."""
-import json, os, random, signal, time
+import os, random, signal, time
 import e2e
 from create import Azure, QUICK, ROADS, STEPS, both_roads
 
