@@ -138,16 +138,32 @@ on_question(const char *text, gpointer data)
 /* ---- interruption ---- */
 
 static gboolean
+only_reads(const Run *run)
+{
+  static const char *const readers[] = { "regions-list", "regions-health", "vm-status", "ssh-target", NULL };
+  return g_strv_contains(readers, run->inv->command->kind);
+}
+
+static void
+leave_at_once(const Run *run)
+{
+  if (!only_reads(run))
+    fprintf(stderr, "\nazlin: left at once. What was begun may still stand: azlin recover\n");
+  _exit(130);
+}
+
+static gboolean
 on_signal(gpointer data)
 {
   Run *run = data;
   if (run->interrupted)
-    _exit(130);
+    leave_at_once(run);
   run->interrupted = TRUE;
   if (run->screen)
     screen_pause(run->screen);
   fflush(stdout);
-  fprintf(stderr, "\nazlin: interrupted; stopping. Press Ctrl-C again to leave at once.\n");
+  fprintf(stderr, "\nazlin: interrupted; stopping%s. Press Ctrl-C again to leave at once.\n",
+          only_reads(run) ? "" : ", and undoing what was half done");
   if (run->screen)
     screen_resume(run->screen);
   g_clear_handle_id(&run->answer_source, g_source_remove);
@@ -166,10 +182,9 @@ on_finished(gpointer data)
 static void
 say_what_stands(const Run *run)
 {
-  static const char *const readers[] = { "regions-list", "regions-health", "vm-status", "ssh-target", NULL };
-  const char *kind = run->inv->command->kind;
-  if (g_strv_contains(readers, kind))
+  if (only_reads(run))
     return;
+  const char *kind = run->inv->command->kind;
   fprintf(stderr, "azlin: the journal says what stands. %s\n",
           !strcmp(kind, "deploy") ? "Go on with: azlin deploy --resume. Clear up with: azlin recover"
                                   : "Finish or undo it with: azlin recover");

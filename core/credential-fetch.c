@@ -66,6 +66,12 @@ az_token_fetch_live(const AzTokenFetch *fetch)
   return fetch->op != NULL && !az_op_cancelled(fetch->op);
 }
 
+gboolean
+az_token_fetch_must_wait(const AzTokenFetch *fetch)
+{
+  return az_token_fetch_live(fetch) && fetch->not_before > az_clock_monotonic(fetch->place.clock);
+}
+
 static void
 hand_over(AzTokenFetch *fetch, const AzTokenReply *reply, const GError *error)
 {

@@ -9,6 +9,7 @@
 #define ATTEMPTS 4
 #define ATTEMPT_MS 30000
 #define BASE_DELAY_MS 800
+#define MARGIN_MS 20 /* never early, whatever the timers round */
 #define LONGEST_WAIT_MS 60000
 
 typedef struct {
@@ -119,9 +120,13 @@ asked_delay_ms(const Principal *principal, const AzlinHttpReply *reply)
 static gboolean
 try_again(Principal *principal, gint64 delay_ms)
 {
+  AzTokenFetch *fetch = principal->fetch;
+  gint64 asked_ms = delay_ms > 0 ? delay_ms + MARGIN_MS : 0;
   if (++principal->attempt >= ATTEMPTS || delay_ms > LONGEST_WAIT_MS)
     return FALSE;
-  wait_and_send(principal, MAX(delay_ms, usual_delay_ms(principal->attempt)));
+  fetch->not_before = az_clock_monotonic(fetch->place.clock) + asked_ms * 1000;
+  gint64 usual_ms = usual_delay_ms(principal->attempt); /* once: MAX() would draw twice */
+  wait_and_send(principal, MAX(asked_ms, usual_ms));
   return TRUE;
 }
 

@@ -31,7 +31,7 @@ typedef struct {
   AzTokenPlace place;
   AzlinOp *op; /* requests and processes of the sources are its children; NULL once it has ended */
   char *authority, *scope, *subscription; /* as in AzTokenAsk */
-  gint64 not_before;                      /* set by a source before it fails */
+  gint64 not_before;                      /* set by a source that is told to wait, and before it fails */
   /* of credential-fetch.c alone */
   guint refs, source;
   GString *tried;
@@ -43,6 +43,8 @@ typedef struct {
 AzTokenFetch *
 az_token_fetch_start(const AzTokenPlace *place, const AzTokenAsk *ask, AzTokenFetched done, gpointer data);
 void az_token_fetch_stop(AzTokenFetch *fetch); /* or NULL; `done` does not come any more */
+/* It was told to wait, and that is not over: who stopped it and began anew would not know. */
+gboolean az_token_fetch_must_wait(const AzTokenFetch *fetch);
 AzTokenFetch *az_token_fetch_ref(AzTokenFetch *fetch);
 void az_token_fetch_unref(AzTokenFetch *fetch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzTokenFetch, az_token_fetch_unref)

@@ -55,7 +55,8 @@ on_waiter_cut(gpointer data)
   if (entry == NULL)
     return;
   g_ptr_array_remove_fast(entry->waiters, waiter);
-  if (entry->waiters->len == 0)
+  gboolean goes_on = entry->fetch != NULL && az_token_fetch_must_wait(entry->fetch); /* whoever asks next joins it */
+  if (entry->waiters->len == 0 && !goes_on)
     az_token_fetch_stop(g_steal_pointer(&entry->fetch));
 }
 

@@ -25,6 +25,7 @@ host_log(AzlinHost *host, GLogLevelFlags level, const char *format, ...)
   va_start(args, format);
   g_autofree char *text = g_strdup_vprintf(format, args);
   va_end(args);
+  az_error_cut_steps(text); /* of an error that it ends in */
   /* a brick may report, never end the process */
   g_log(G_LOG_DOMAIN, level & (G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE | G_LOG_LEVEL_INFO | G_LOG_LEVEL_DEBUG), "%s",
         text);

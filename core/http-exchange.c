@@ -118,8 +118,8 @@ static gboolean
 concerns_one_resource(const AzHttpEnd *end)
 {
   static const char code[] = "AnotherOperation";
-  gsize length;
-  const char *bytes = g_bytes_get_data(end->body, &length);
+  gsize length = 0;
+  const char *bytes = end->body != NULL ? g_bytes_get_data(end->body, &length) : NULL;
   return az_http_header((const char *const *) end->headers, "x-ms-ratelimit-remaining-resource") != NULL
          || (length > 0 && memmem(bytes, MIN(length, 4096), code, strlen(code)) != NULL);
 }
@@ -132,7 +132,7 @@ teach_governor(AzHttpExchange *exchange, const AzHttpEnd *end, gint64 delay_ms)
   if (exchange->turn == NULL)
     return;
   az_turn_end(exchange->turn, headers);
-  if (end->outcome != AZ_HTTP_ANSWERED)
+  if (headers == NULL)
     return;
   gint64 ordered_ms = az_http_retry_after_ms(headers, az_clock_now(exchange->http->clock));
   if (end->status == 429)
@@ -174,6 +174,13 @@ record(AzHttpExchange *exchange, const AzHttpEnd *end)
     az_tape_record(exchange->http->tape, &request, end);
 }
 
+/* Of a refusal that broke off the headers are enough: the wait that they ask for holds. */
+static gboolean
+was_refused(const AzHttpEnd *end)
+{
+  return end->outcome == AZ_HTTP_LOST && end->headers != NULL && (end->status == 429 || end->status >= 500);
+}
+
 static void
 on_finished(const AzHttpEnd *end, gpointer data)
 {
@@ -183,7 +190,7 @@ on_finished(const AzHttpEnd *end, gpointer data)
 
   exchange->call = NULL;
   az_clock_release(http->clock);
-  AzHttpAttempt judged = { .outcome = end->outcome,
+  AzHttpAttempt judged = { .outcome = was_refused(end) ? AZ_HTTP_ANSWERED : end->outcome,
                            .status = end->status,
                            .headers = (const char *const *) end->headers,
                            .once = exchange->once,

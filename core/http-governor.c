@@ -7,12 +7,15 @@
 
 /* ---- one bucket ---- */
 
+#define SILENT_ANSWERS 10
+
 static const struct {
   double burst, per_second;
+  gboolean free_when_unnamed;
 } limits[AZ_N_BUDGETS] = {
-  [AZ_BUDGET_READS] = { 250, 25 },
-  [AZ_BUDGET_WRITES] = { 200, 10 },
-  [AZ_BUDGET_DELETES] = { 200, 10 },
+  [AZ_BUDGET_READS] = { 250, 25, TRUE },
+  [AZ_BUDGET_WRITES] = { 200, 10, FALSE },
+  [AZ_BUDGET_DELETES] = { 200, 10, FALSE },
 };
 
 AzBudgetKind
@@ -26,9 +29,11 @@ az_budget_kind(const char *method)
 void
 az_budget_init(AzBudget *budget, AzBudgetKind kind, gint64 now)
 {
-  *budget = (AzBudget){
-    .level = limits[kind].burst, .burst = limits[kind].burst, .per_second = limits[kind].per_second, .counted_at = now
-  };
+  *budget = (AzBudget){ .level = limits[kind].burst,
+                        .burst = limits[kind].burst,
+                        .per_second = limits[kind].per_second,
+                        .counted_at = now,
+                        .free_when_unnamed = limits[kind].free_when_unnamed };
 }
 
 static void
@@ -45,7 +50,8 @@ gint64
 az_budget_next(AzBudget *budget, gint64 now)
 {
   refill(budget, now);
-  if (budget->level >= 1)
+  gboolean unpaced = budget->free_when_unnamed && !budget->named && budget->silent >= SILENT_ANSWERS;
+  if (unpaced || budget->level >= 1)
     return budget->held_until;
   gint64 filled = now + (gint64) ((1 - budget->level) / budget->per_second * G_USEC_PER_SEC) + 1;
   return MAX(filled, budget->held_until);
@@ -64,15 +70,24 @@ az_budget_end(AzBudget *budget, gint64 remaining, gint64 now)
 {
   budget->in_flight--;
   refill(budget, now);
-  if (remaining >= 0) /* what is under way may not have been counted yet */
-    budget->level = MIN(budget->level, (double) remaining - budget->in_flight);
+  if (remaining < 0) {
+    budget->silent++;
+    return;
+  }
+  double said = (double) remaining;
+  if (!budget->named || said > budget->burst)
+    budget->level = said;
+  budget->burst = MAX(budget->burst, said);
+  budget->named = TRUE;
+  budget->level = MIN(budget->level, said - budget->in_flight); /* what is under way may not have been counted yet */
 }
 
 void
 az_budget_hold(AzBudget *budget, gint64 until, gint64 now)
 {
   refill(budget, now);
-  budget->level = MIN(budget->level, 0);
+  budget->level = budget->named ? MIN(budget->level, 0) : 0;
+  budget->named = TRUE;
   budget->held_until = MAX(budget->held_until, until);
 }
 

@@ -12,12 +12,17 @@ typedef struct {
   gint64 counted_at;               /* when `level` was true */
   gint64 held_until;               /* nobody goes before */
   guint in_flight;
+  guint silent;   /* answers so far that named no budget */
+  gboolean named; /* the cloud has spoken of this budget, by a header or by a 429 */
+  gboolean free_when_unnamed;
 } AzBudget;
 void az_budget_init(AzBudget *budget, AzBudgetKind kind, gint64 now);
 /* When the next request may go: `now` or earlier = at once. */
 gint64 az_budget_next(AzBudget *budget, gint64 now);
 void az_budget_take(AzBudget *budget, gint64 now);
-/* A request has ended. `remaining`: what the cloud says is left, -1 = it does not say; only ever lowers the level. */
+/* A request has ended. `remaining`: what the cloud says is left, -1 = it does not say. It lowers the level, and raises
+ * it only where it is more than the budget was thought to hold at all. Reads of a cloud that never speaks of a budget
+ * are not paced. */
 void az_budget_end(AzBudget *budget, gint64 remaining, gint64 now);
 /* The cloud wants nothing of this kind before `until`. */
 void az_budget_hold(AzBudget *budget, gint64 until, gint64 now);

@@ -4,6 +4,8 @@
 #include "error.h"
 #include "record.h"
 
+#define PATIENCE_MS 3000
+
 struct _AzJob {
   AzEngine *engine;
   const AzFlow *flow;
@@ -13,6 +15,8 @@ struct _AzJob {
   AzJobState state;
   AzlinOp *root;
   guint cleanups; /* ops outside the tree that must end before the job has */
+  char *cleanup;  /* what the newest of them is for; NULL = none yet */
+  AzTimer *patience;
   gboolean root_ended;
   int exit_code;
   GVariant *result;
@@ -71,6 +75,7 @@ emit_finished(AzJob *job)
 {
   if (!job->root_ended || job->cleanups > 0)
     return;
+  az_timer_cancel(g_steal_pointer(&job->patience));
   if (job->watch.finished != NULL)
     job->watch.finished(job, job->watch.data);
 }
@@ -92,6 +97,16 @@ error_result(const GError *error)
   return g_variant_builder_end(&builder);
 }
 
+/* The result has been said by now, and nothing else would tell why the command does not end. */
+static void
+patience_is_over(gpointer data)
+{
+  AzJob *job = data;
+  job->patience = NULL;
+  az_job_message(job, "warn", NULL, "Still to end: %s; if it is cut short, azlin recover goes on with it",
+                 job->cleanup);
+}
+
 static void
 root_done(AzlinOp *op, gpointer data)
 {
@@ -106,6 +121,8 @@ root_done(AzlinOp *op, gpointer data)
   job->root_ended = TRUE;
   job->root = NULL;
   job->state = state_for(job, error);
+  if (job->cleanups > 0 && job->state != AZ_JOB_CANCELLED)
+    job->patience = az_clock_after(az_engine_clock(job->engine), PATIENCE_MS, patience_is_over, job);
   emit_finished(job);
 }
 
@@ -185,6 +202,8 @@ az_job_free(AzJob *job)
     return;
   if (job->free_data != NULL)
     job->free_data(job->data);
+  az_timer_cancel(g_steal_pointer(&job->patience));
+  g_free(job->cleanup);
   g_clear_pointer(&job->result, g_variant_unref);
   g_variant_unref(job->args);
   g_free(job);
@@ -297,6 +316,8 @@ az_job_cleanup_op(AzJob *job, const char *label, guint32 timeout_ms, AzlinDone d
   Cleanup *cleanup = g_new(Cleanup, 1);
   *cleanup = (Cleanup){ job, done, data };
   job->cleanups++;
+  g_free(job->cleanup);
+  job->cleanup = g_strdup(label);
   const AzOpSink sink = { .detached = on_detached, .warning = on_warning, .data = job };
   return az_op_new_root(az_engine_clock(job->engine), label, timeout_ms, &sink, cleanup_done, cleanup);
 }

@@ -19,8 +19,8 @@ typedef enum {
 typedef struct {
   AzHttpOutcome outcome;
   const char *detail; /* one clause for people; NULL when answered */
-  int status;         /* of ANSWERED and TOO_BIG */
-  char **headers;     /* lower-case name, value, ..., NULL; ANSWERED only */
+  int status;         /* of ANSWERED and TOO_BIG, and of LOST when that came after the headers */
+  char **headers;     /* lower-case name, value, ..., NULL; of ANSWERED, and of LOST after the headers */
   GBytes *body;       /* decoded; ANSWERED only */
 } AzHttpEnd;
 

@@ -134,7 +134,7 @@ void
 az_deploy_finish(AzDeploy *deploy)
 {
   guint good = count_good(deploy);
-  if (deploy->intent)
+  if (deploy->intent && deploy->unrecorded == 0) /* else azlin recover puts them on record */
     close_intent(deploy);
   say_summary(deploy, good);
   gboolean all = good == deploy->targets->len && !deploy->sync_failed;

@@ -52,6 +52,16 @@ on_places(AzDeployTarget *target)
 }
 
 static void
+add_steps(AzDeployTarget *target)
+{
+  g_autofree const char **steps = NULL;
+  if (!g_variant_lookup(target->verdict, "steps", "^a&s", &steps))
+    return;
+  for (gsize i = 0; steps[i]; i++)
+    az_error_add_step(target->error, "%s", steps[i]);
+}
+
+static void
 does_not_fit(AzDeployTarget *target)
 {
   const char *code = text_of(target->verdict, "code"), *message = text_of(target->verdict, "message");
@@ -59,6 +69,7 @@ does_not_fit(AzDeployTarget *target)
   target->error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_CAPACITY, "Capacity unavailable in %s: %s%s%s%s", target->region,
                               said, *code ? " (" : "", code, *code ? ")" : "");
   az_deploy_note_attempt(target, target->error->message);
+  add_steps(target);
   target->deploy->pending++;
   az_deploy_find_places(target, on_places);
 }

@@ -67,16 +67,31 @@ az_deploy_args_from_journal(GVariant *stored, const AzFlag *flags)
 
 static void put_next(Mend *mend);
 
+/* Regions whose machine came without its host key; a deploy to them adopts it and pins the key. NULL = none. */
+static char *
+regions_without_key(const Mend *mend)
+{
+  g_autoptr(GString) regions = g_string_new(NULL);
+  for (guint i = 0; i < mend->puts->len; i++) {
+    const AzlinVm *vm = g_ptr_array_index(mend->puts, i);
+    if (!vm->host_key || *vm->host_key == '\0')
+      g_string_append_printf(regions, "%s%s", regions->len ? "," : "", vm->region);
+  }
+  return regions->len ? g_string_free(g_steal_pointer(&regions), FALSE) : NULL;
+}
+
 static void
 finish(Mend *mend)
 {
+  g_autofree char *bare = regions_without_key(mend);
   if (mend->failed)
     az_op_fail_new(mend->op, AZLIN_ERROR_PARTIAL, "%u of %u machines could not be looked up or mended", mend->failed,
                    mend->todo->len);
   else
     az_op_finish_variant(mend->op,
-                         g_variant_new_take_string(g_strdup_printf("%u machine%s put on record", mend->puts->len,
-                                                                   mend->puts->len == 1 ? "" : "s")));
+                         g_variant_new_take_string(g_strdup_printf(
+                             "%u machine%s put on record%s%s", mend->puts->len, mend->puts->len == 1 ? "" : "s",
+                             bare ? "; for the host key: azlin deploy --regions " : "", bare ? bare : "")));
   mend_free(mend);
 }
 

@@ -177,6 +177,10 @@ stored(AzDeployTarget *target, const GError *error)
 {
   if (error) {
     target->error = g_error_copy(error);
+    if (!target->repinned) {
+      target->deploy->unrecorded++;
+      az_error_add_first_step(target->error, "The machine stands; put it on record: azlin recover");
+    }
     az_deploy_region_over(target);
     return;
   }

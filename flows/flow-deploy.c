@@ -155,11 +155,14 @@ name_for(const AzDeploy *deploy, const char *region)
 }
 
 static GVariant *
-tags_for(const char *region)
+tags_for(const AzDeploy *deploy, const char *region)
 {
   GVariantBuilder tags;
+  g_autofree char *home = deploy->home_id ? az_names_home_tag(deploy->home_id) : NULL;
   g_variant_builder_init(&tags, G_VARIANT_TYPE("a{ss}"));
-  g_variant_builder_add(&tags, "{ss}", "azlin:region", region);
+  g_variant_builder_add(&tags, "{ss}", AZLIN_TAG_REGION, region);
+  if (home)
+    g_variant_builder_add(&tags, "{ss}", AZLIN_TAG_HOME, home);
   return g_variant_ref_sink(g_variant_builder_end(&tags));
 }
 
@@ -178,7 +181,7 @@ az_deploy_spec(AzDeploy *deploy, const char *region, const char *vm_size, const 
     .image = g_string_chunk_insert(deploy->strings, image),
     .ssh_user = az_config_string(az_engine_config(deploy->engine), "ssh", "user"),
     .ssh_public_key = deploy->public_key,
-    .tags = tags_for(region),
+    .tags = tags_for(deploy, region),
     .zone = zone && *zone ? g_string_chunk_insert(deploy->strings, zone) : NULL,
   };
   g_ptr_array_add(deploy->specs, spec);

@@ -66,6 +66,7 @@ struct _AzDeploy {
   void (*after_preflight)(AzDeploy *deploy);
   GPtrArray *synced; /* of GVariant v; NULL without --sync-after */
   gboolean sync_failed;
+  guint unrecorded; /* machines that stand and whose record could not be written */
 };
 
 /* flow-deploy-witness.c: what this region sees of the primary, once both stand; ends in az_deploy_region_over(). */

@@ -1,6 +1,9 @@
 /* destroy: every machine of this context that azlin made; registered ones are only forgotten. */
 #include "error.h"
+#include "flow-deletion.h"
 #include "flow-lease.h"
+#include "flow-names.h"
+#include "flow-regions-drift.h"
 #include "flow-support.h"
 
 #define VM_TIMEOUT_MS 600000
@@ -16,7 +19,10 @@ typedef struct {
   GPtrArray *deleted; /* of char*, "region/name" */
   GPtrArray *failed;  /* the same */
   GQueue forget;      /* of char*, region names still to be taken out; one write after the other */
-  guint listing, deleting;
+  char *home;         /* as in AZLIN_TAG_HOME; NULL = this home has made nothing yet */
+  const char *forgetting;
+  GHashTable *notes; /* region -> guint64 of az_deletion_begin() */
+  guint listing, deleting, of_others;
 } Destroy;
 
 typedef struct {
@@ -33,6 +39,8 @@ destroy_free(gpointer data)
   g_ptr_array_unref(destroy->deleted);
   g_ptr_array_unref(destroy->failed);
   g_queue_clear(&destroy->forget);
+  g_hash_table_unref(destroy->notes);
+  g_free(destroy->home);
   g_free(destroy);
 }
 
@@ -65,24 +73,41 @@ on_final(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   az_job_finish(job, destroy->failed->len ? 1 : 0, g_variant_dict_end(&result));
 }
 
+static void
+note_deletion(Destroy *destroy, const AzlinVm *vm)
+{
+  guint64 note = az_deletion_begin(destroy->engine, vm);
+  g_hash_table_insert(destroy->notes, (gpointer) (guintptr) vm->region, g_memdup2(&note, sizeof note));
+}
+
+static void
+end_deletion(Destroy *destroy, const char *region, const GError *error)
+{
+  const guint64 *note = g_hash_table_lookup(destroy->notes, region);
+  if (note)
+    az_deletion_end(destroy->engine, *note, error);
+}
+
 static void forget_next(Destroy *destroy);
 
 static void
 on_forgotten(AzlinOp *op, gpointer data)
 {
   Destroy *destroy = data;
-  if (az_op_error(op) && !g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND))
+  if (az_op_error(op) && !g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND)) {
     az_job_fail(destroy->job, g_error_copy(az_op_error(op)));
-  else
-    forget_next(destroy);
+    return;
+  }
+  end_deletion(destroy, destroy->forgetting, NULL);
+  forget_next(destroy);
 }
 
 static void
 forget_next(Destroy *destroy)
 {
-  const char *region = g_queue_pop_head(&destroy->forget);
-  if (region)
-    az_flow_forget(destroy->engine, destroy->root, region, on_forgotten, destroy);
+  destroy->forgetting = g_queue_pop_head(&destroy->forget);
+  if (destroy->forgetting)
+    az_flow_forget(destroy->engine, destroy->root, destroy->forgetting, on_forgotten, destroy);
   else
     az_stored_read(destroy->job, destroy->root, on_final, destroy);
 }
@@ -97,13 +122,19 @@ say_failed(AzJob *job, const AzlinVm *vm, const GError *error)
   az_flow_say_error(job, NULL, named);
 }
 
+static gboolean
+is_on_record(const Destroy *destroy, const AzlinVm *vm)
+{
+  const AzlinVm *record = az_stored_find(destroy->stored, vm->region);
+  return record && g_strcmp0(record->vm_name, vm->vm_name) == 0;
+}
+
 static void
 on_deleted(AzlinOp *op, gpointer data)
 {
   g_autofree Doom *doom = data;
   Destroy *destroy = doom->destroy;
   const AzlinVm *vm = doom->vm;
-  const AzlinVm *record = az_stored_find(destroy->stored, vm->region);
   if (az_op_cancelled(destroy->root))
     return;
   const GError *error = az_op_error(op);
@@ -114,8 +145,10 @@ on_deleted(AzlinOp *op, gpointer data)
     say_failed(destroy->job, vm, error);
   else
     az_job_message(destroy->job, "ok", NULL, "Deleted %s in %s", vm->vm_name, vm->region);
-  if (!error && record && g_strcmp0(record->vm_name, vm->vm_name) == 0)
-    g_queue_push_tail(&destroy->forget, (gpointer) (guintptr) record->region);
+  if (!error && is_on_record(destroy, vm))
+    g_queue_push_tail(&destroy->forget, (gpointer) (guintptr) vm->region);
+  else if (is_on_record(destroy, vm))
+    end_deletion(destroy, vm->region, error);
   if (--destroy->deleting == 0)
     forget_next(destroy);
 }
@@ -136,6 +169,8 @@ on_lease(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data)
     Doom *doom = g_new0(Doom, 1);
     *doom = (Doom){ .destroy = destroy, .vm = g_ptr_array_index(destroy->doomed, i) };
     az_flow_audit_vm(job, "vm.delete", doom->vm, "requested");
+    if (is_on_record(destroy, doom->vm))
+      note_deletion(destroy, doom->vm);
     az_flow_vm_erase(destroy->engine, root, doom->vm, VM_TIMEOUT_MS, on_deleted, doom);
   }
 }
@@ -175,6 +210,9 @@ ask(Destroy *destroy)
     az_job_message(destroy->job, "detail", NULL, "%s: %s (%s)", vm->region, vm->vm_name, vm->provider);
     g_string_append_printf(names, "%s%s", i ? ", " : "", vm->vm_name);
   }
+  if (destroy->of_others)
+    az_job_message(destroy->job, "detail", NULL, "%u machine%s made from another home of azlin: left alone",
+                   destroy->of_others, destroy->of_others == 1 ? "" : "s");
   if (destroy->doomed->len + forgotten == 0) {
     nothing_there(destroy->job);
     return;
@@ -185,13 +223,41 @@ ask(Destroy *destroy)
   az_job_ask(destroy->job, question, on_answer, destroy);
 }
 
+static gboolean
+is_doomed(const Destroy *destroy, const AzlinVm *vm)
+{
+  for (guint i = 0; i < destroy->doomed->len; i++) {
+    const AzlinVm *other = g_ptr_array_index(destroy->doomed, i);
+    if (g_strcmp0(other->vm_name, vm->vm_name) == 0 && g_strcmp0(other->region, vm->region) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static void
 doom(Destroy *destroy, const AzlinVm *vm)
 {
-  for (guint i = 0; i < destroy->doomed->len; i++)
-    if (g_strcmp0(((const AzlinVm *) g_ptr_array_index(destroy->doomed, i))->vm_name, vm->vm_name) == 0)
-      return;
-  g_ptr_array_add(destroy->doomed, az_vm_dup(vm));
+  if (!is_doomed(destroy, vm))
+    g_ptr_array_add(destroy->doomed, az_vm_dup(vm));
+}
+
+/* A cloud lists what everybody who shares the subscription has made. */
+static gboolean
+is_of_another_home(const Destroy *destroy, const AzlinVm *vm)
+{
+  const char *home = az_tag_of(vm, AZLIN_TAG_HOME);
+  return home && g_strcmp0(home, destroy->home) != 0;
+}
+
+static void
+weigh(Destroy *destroy, const AzlinVm *vm)
+{
+  if (is_static(vm) || is_doomed(destroy, vm))
+    return;
+  if (is_of_another_home(destroy, vm))
+    destroy->of_others++;
+  else
+    doom(destroy, vm);
 }
 
 static void
@@ -205,8 +271,7 @@ on_listed(AzlinOp *op, gpointer data)
   if (az_op_error(op))
     az_flow_say_error(destroy->job, NULL, az_op_error(op));
   for (gsize i = 0; i < n; i++)
-    if (!is_static(vms[i]))
-      doom(destroy, vms[i]);
+    weigh(destroy, vms[i]);
   if (--destroy->listing == 0)
     ask(destroy);
 }
@@ -225,6 +290,9 @@ destroy_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   destroy->deleted = g_ptr_array_new_with_free_func(g_free);
   destroy->failed = g_ptr_array_new_with_free_func(g_free);
   g_queue_init(&destroy->forget);
+  destroy->notes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+  g_autofree char *id = az_names_home_id(engine, FALSE, NULL);
+  destroy->home = id ? az_names_home_tag(id) : NULL;
   az_job_set_data(job, destroy, destroy_free);
   g_hash_table_add(providers, (gpointer) (guintptr) selected);
   for (guint i = 0; i < stored->vms->len; i++) {

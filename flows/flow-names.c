@@ -68,6 +68,13 @@ az_names_vm(const char *home_id, const char *region)
   return g_strdup_printf("azlin-%s-%.6s", region, digest);
 }
 
+char *
+az_names_home_tag(const char *home_id)
+{
+  g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, home_id, -1);
+  return g_strndup(digest, 12);
+}
+
 /* The selected provider's own option of that name, owned; NULL = it has none, or it is not set. */
 static char *
 provider_option(AzEngine *engine, const char *name)

@@ -6,6 +6,8 @@
 char *az_names_home_id(AzEngine *engine, gboolean make, GError **error);
 /* "azlin-<region>-<short id>": the same for this home and region every time, so that a re-run finds the machine. */
 char *az_names_vm(const char *home_id, const char *region);
+/* What stands for this home in the tag AZLIN_TAG_HOME of a machine. Owned. */
+char *az_names_home_tag(const char *home_id);
 /* The base and the region: "azlin-vms-<region>". The base is the selected provider's option resource-group where it has
  * one that is set, else that of [defaults]. */
 char *az_names_resource_group(AzEngine *engine, const char *region);

@@ -1,5 +1,6 @@
 /* recover: what processes that are gone left open is finished or undone, each entry by whoever wrote it. */
 #include "error.h"
+#include "flow-deletion.h"
 #include "flow-deploy.h"
 #include "flow-failover.h"
 #include "flow-files.h"
@@ -164,6 +165,7 @@ typedef struct {
 static const Owner owners[] = {
   { AZ_DEPLOY_OWNER, az_deploy_recover },
   { AZ_FAILOVER_OWNER, az_failover_recover },
+  { AZ_DELETION_OWNER, az_deletion_recover },
   { "flow-sync", az_sync_recover },
 };
 

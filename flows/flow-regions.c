@@ -1,5 +1,6 @@
 /* regions list, set-primary, remove: the records as they are stored, and changes of them. */
 #include "error.h"
+#include "flow-deletion.h"
 #include "flow-support.h"
 #include "regions.h"
 
@@ -39,6 +40,7 @@ typedef struct {
   AzlinVm *checked;
   char *old;
   guint64 epoch;
+  guint64 note; /* of az_deletion_begin(); 0 = none */
 } Switch;
 
 static void
@@ -194,10 +196,14 @@ static void
 on_forgotten(AzlinOp *op, gpointer data)
 {
   AzJob *job = data;
-  if (az_op_error(op))
+  Switch *change = az_job_data(job);
+  if (az_op_error(op)) {
     az_job_fail(job, g_error_copy(az_op_error(op)));
-  else
-    az_stored_read(job, az_job_root(job), on_removed_state, az_job_data(job));
+    return;
+  }
+  if (az_job_arg_bool(job, "remove-vm"))
+    az_deletion_end(az_job_engine(job), change->note, NULL);
+  az_stored_read(job, az_job_root(job), on_removed_state, change);
 }
 
 static void
@@ -207,6 +213,7 @@ on_vm_deleted(AzlinOp *op, gpointer data)
   Switch *change = az_job_data(job);
   if (az_op_error(op)) {
     az_flow_audit_vm(job, "vm.delete", change->vm, az_op_error(op)->message);
+    az_deletion_end(az_job_engine(job), change->note, az_op_error(op));
     az_job_fail(job, g_error_copy(az_op_error(op)));
     return;
   }
@@ -224,6 +231,7 @@ on_remove_answer(AzJob *job, gboolean yes, gpointer data)
   }
   az_job_message(job, "step", NULL, "Deleting VM: %s", change->vm->vm_name);
   az_flow_audit_vm(job, "vm.delete", change->vm, "requested");
+  change->note = az_deletion_begin(az_job_engine(job), change->vm);
   az_flow_vm_erase(az_job_engine(job), az_job_root(job), change->vm, 0, on_vm_deleted, job);
 }
 

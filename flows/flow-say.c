@@ -51,11 +51,13 @@ void
 az_flow_audit_vm(AzJob *job, const char *what, const AzlinVm *vm, const char *outcome)
 {
   GVariantDict facts;
+  g_autofree char *word = g_strdup(outcome);
+  az_error_cut_steps(word);
   g_variant_dict_init(&facts, NULL);
   g_variant_dict_insert(&facts, "region", "s", vm->region);
   g_variant_dict_insert_value(&facts, "vm_name", az_variant_str(vm->vm_name));
   g_variant_dict_insert_value(&facts, "provider", az_variant_str(vm->provider));
-  g_variant_dict_insert(&facts, "outcome", "s", outcome);
+  g_variant_dict_insert(&facts, "outcome", "s", word);
   az_flow_audit(job, what, g_variant_dict_end(&facts));
 }
 

@@ -1,5 +1,6 @@
 /* vm status, start, stop, restart, deallocate, delete: the power state of one region's machine. */
 #include "error.h"
+#include "flow-deletion.h"
 #include "flow-support.h"
 
 #define VM_TIMEOUT_MS 600000
@@ -32,6 +33,7 @@ typedef struct {
   AzStored *stored;
   const AzlinVm *vm;
   AzlinVm *after;
+  guint64 note; /* of az_deletion_begin(); 0 = none */
 } Power;
 
 static void
@@ -75,10 +77,12 @@ static void
 on_forgotten(AzlinOp *op, gpointer data)
 {
   Power *power = data;
-  if (az_op_error(op))
+  if (az_op_error(op)) {
     az_job_fail(power->job, g_error_copy(az_op_error(op)));
-  else
-    az_stored_read(power->job, az_job_root(power->job), on_state_after_delete, power);
+    return;
+  }
+  az_deletion_end(az_job_engine(power->job), power->note, NULL);
+  az_stored_read(power->job, az_job_root(power->job), on_state_after_delete, power);
 }
 
 static void
@@ -121,6 +125,8 @@ on_acted(AzlinOp *op, gpointer data)
   const Row *row = &rows[power->act];
   if (az_op_error(op)) {
     az_flow_audit_vm(job, row->audit, power->vm, az_op_error(op)->message);
+    if (power->act == ACT_DELETE)
+      az_deletion_end(az_job_engine(job), power->note, az_op_error(op));
     az_job_fail(job, g_error_copy(az_op_error(op)));
     return;
   }
@@ -148,6 +154,8 @@ act(Power *power)
   az_job_message(job, "step", NULL, "%s %s in %s", row->doing, power->vm->vm_name, power->vm->region);
   /* before the machine goes: whoever finds it off must be able to read that it was meant */
   az_flow_audit_vm(job, row->audit, power->vm, "requested");
+  if (power->act == ACT_DELETE)
+    power->note = az_deletion_begin(engine, power->vm);
   if (power->act == ACT_RESTART)
     az_flow_vm_reboot(engine, root, power->vm, VM_TIMEOUT_MS, on_acted, power);
   else if (power->act == ACT_DELETE)

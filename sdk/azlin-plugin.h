@@ -304,6 +304,7 @@ struct _AzlinHost {
 #define AZLIN_TAG_MANAGED "azlin:managed"             /* "true": azlin made it */
 #define AZLIN_TAG_OP "azlin:op"                       /* uuid of the creation */
 #define AZLIN_TAG_REGION "azlin:region"               /* the region of its record */
+#define AZLIN_TAG_HOME "azlin:home"                   /* which home of azlin it was made from */
 #define AZLIN_TAG_CREATED "azlin:created_at"          /* ISO 8601, UTC */
 #define AZLIN_TAG_TYPE "azlin:vm_type"                /* its size, as the provider calls it */
 #define AZLIN_TAG_PRIMARY "azlin:primary"             /* "true" or "false" */
@@ -330,7 +331,8 @@ typedef struct { /* one cloud, one machine at a time, no policy */
    * that the cloud does not take: nothing is cut to fit. NULL: the provider's machines carry no tags. */
   void (*vm_tag)(gpointer self, const AzlinVm *, GVariant *set, const char *const *unset, AzlinOp *);
   /* before the first write: whether all these machines together fit. Variant aa{sv}, one per spec in their order:
-   * ok b; when not: code s ("SkuNotAvailable", ...), message s */
+   * ok b; when not: code s ("SkuNotAvailable", ...), message s, steps as (optional: next steps; an
+   * empty one = nothing else is worth suggesting) */
   void (*preflight)(gpointer self, const AzlinVmSpec *const *specs /* ends NULL */, AzlinOp *);
   /* where else a machine that found no room would fit, checked like a preflight, best first: other sizes, then zones,
    * then `regions` (ends NULL). Variant aa{sv}: region s, vm_size s, zone s ("" = none), reason s */

@@ -71,9 +71,30 @@ tell_followers(AzHttpCall *call, const AzHttpEnd *end)
 }
 
 static void
+add_header(const char *name, const char *value, gpointer data)
+{
+  g_ptr_array_add(data, g_ascii_strdown(name, -1));
+  g_ptr_array_add(data, g_strdup(value));
+}
+
+static GPtrArray *
+headers_of(AzHttpCall *call)
+{
+  GPtrArray *headers = g_ptr_array_new_full(32, g_free);
+  soup_message_headers_foreach(soup_message_get_response_headers(call->message), add_header, headers);
+  g_ptr_array_add(headers, NULL);
+  return headers;
+}
+
+static void
 end_call(AzHttpCall *call, AzHttpOutcome outcome, const char *detail)
 {
-  AzHttpEnd end = { .outcome = outcome, .detail = detail, .status = (int) soup_message_get_status(call->message) };
+  gboolean was_read = outcome == AZ_HTTP_LOST && call->stage == CALL_READING;
+  g_autoptr(GPtrArray) headers = was_read ? headers_of(call) : NULL;
+  AzHttpEnd end = { .outcome = outcome,
+                    .detail = detail,
+                    .status = (int) soup_message_get_status(call->message),
+                    .headers = was_read ? (char **) headers->pdata : NULL };
   tell_followers(call, &end);
   tell(call, &end);
 }
@@ -98,13 +119,6 @@ end_with_error(AzHttpCall *call, const GError *error)
 /* ---- the answer ---- */
 
 static void
-add_header(const char *name, const char *value, gpointer data)
-{
-  g_ptr_array_add(data, g_ascii_strdown(name, -1));
-  g_ptr_array_add(data, g_strdup(value));
-}
-
-static void
 measure_header(const char *name, const char *value, gpointer data)
 {
   *(gsize *) data += strlen(name) + strlen(value);
@@ -113,12 +127,8 @@ measure_header(const char *name, const char *value, gpointer data)
 static void
 end_answered(AzHttpCall *call)
 {
-  g_autoptr(GPtrArray) headers = g_ptr_array_new_full(32, g_free);
-  g_autoptr(GBytes) body = NULL;
-
-  soup_message_headers_foreach(soup_message_get_response_headers(call->message), add_header, headers);
-  g_ptr_array_add(headers, NULL);
-  body = g_bytes_new_take(g_steal_pointer(&call->buffer), call->length);
+  g_autoptr(GPtrArray) headers = headers_of(call);
+  g_autoptr(GBytes) body = g_bytes_new_take(g_steal_pointer(&call->buffer), call->length);
   AzHttpEnd end = { .outcome = AZ_HTTP_ANSWERED,
                     .status = (int) soup_message_get_status(call->message),
                     .headers = (char **) headers->pdata,

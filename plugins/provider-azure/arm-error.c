@@ -370,6 +370,13 @@ add_steps(Azure *azure, GError *error, const Row *row)
     azure->api->error_add_step(error, "%s", "");
 }
 
+static gboolean
+is_wrong_subscription(const Row *row)
+{
+  return row != NULL
+         && (g_str_equal(row->name, "SubscriptionNotFound") || g_str_equal(row->name, "InvalidSubscriptionId"));
+}
+
 GError *
 arm_error_of_reply(Azure *azure, int status, const json_t *body, const AzlinHttpReply *http, char **ret_code)
 {
@@ -380,7 +387,7 @@ arm_error_of_reply(Azure *azure, int status, const json_t *body, const AzlinHttp
   if (status == 429 || status == 401) /* whatever code came with it */
     class = class_of_status(status);
   g_autofree char *sentence = sentence_of(&best, status, http);
-  gboolean of_subscription = class == AZLIN_ERROR_CONFIG && azure->subscription_from != NULL;
+  gboolean of_subscription = is_wrong_subscription(best.row) && azure->subscription_from != NULL;
   GError *error = g_error_new(AZLIN_ERROR, (int) class, "%s%s%s", sentence,
                               of_subscription ? "; the subscription was taken from " : "",
                               of_subscription ? azure->subscription_from : "");

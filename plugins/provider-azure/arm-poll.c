@@ -3,7 +3,7 @@
 #include <string.h>
 
 #define LOST_READS 3u      /* polls answered 404 before the resource is asked instead */
-#define FAILED_READS 5u    /* other polls without an answer in a row before the resource is asked instead */
+#define FAILED_READS 4u    /* other polls without an answer in a row before the resource is asked instead */
 #define LEAST_PAUSE_MS 250 /* where Azure says "at once", it is not asked in a circle */
 
 typedef enum {
@@ -253,7 +253,9 @@ poll(Run *run)
 {
   static const guint8 SECONDS[] = { 1, 2, 3, 5, 5, 5, 5, 5, 10 };
   guint step = MIN(run->polls, G_N_ELEMENTS(SECONDS) - 1u);
-  gint64 ms = run->asked_ms >= 0 ? MAX(run->asked_ms, LEAST_PAUSE_MS) : SECONDS[step] * 1000;
+  gint64 least = MIN(LEAST_PAUSE_MS << MIN(run->polls, 3u), 1000); /* "Retry-After: 0" is no call to spend the budget */
+  gint64 asked = run->asked_ms > 0 ? run->asked_ms + ARM_MARGIN_MS : run->asked_ms;
+  gint64 ms = asked >= 0 ? MAX(asked, least) : SECONDS[step] * 1000;
   run->polls++;
   AzlinOp *child = api_of(run)->op_new(run->op, "wait for Azure", 0, on_pause, run);
   api_of(run)->sleep(run->azure->host, (guint32) MIN(ms, G_MAXINT32), child);

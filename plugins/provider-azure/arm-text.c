@@ -186,6 +186,17 @@ deceives(gunichar c)
          || type == G_UNICODE_PARAGRAPH_SEPARATOR || type == G_UNICODE_SURROGATE || type == G_UNICODE_UNASSIGNED;
 }
 
+/* After the last whole sentence, where that is not too little. */
+static void
+cut(GString *text)
+{
+  const char *end = g_strrstr(text->str, ". ");
+  if (end != NULL && end - text->str >= MAX_TEXT / 2)
+    g_string_truncate(text, (gsize) (end - text->str) + 1);
+  else
+    g_string_append(text, "...");
+}
+
 char *
 arm_clean(const char *text)
 {
@@ -196,7 +207,7 @@ arm_clean(const char *text)
   guint n = 0;
   for (char *p = valid; *p != '\0'; p = g_utf8_next_char(p)) {
     if (n++ >= MAX_TEXT) {
-      g_string_append(clean, "...");
+      cut(clean);
       break;
     }
     gunichar c = g_utf8_get_char(p);

@@ -8,6 +8,7 @@
 #define ARM_NETWORK "2024-01-01"
 #define ARM_RESOURCES "2024-07-01"
 #define ARM_SUBSCRIPTIONS "2022-12-01"
+#define ARM_MARGIN_MS 20 /* after a wait that Azure asks for: timers and clocks of two machines differ a little */
 
 typedef struct {
   int status;                 /* HTTP status; 0 = no answer */

@@ -73,7 +73,7 @@ on_host_key(const char *key, const char *why_not, gpointer data)
   creation->host_key = g_strdup(key);
   if (!key && !creation->cut)
     creation->azure->api->log(creation->azure->host, G_LOG_LEVEL_WARNING,
-                              "Azure did not give the host key of %s (%s); trust it as first seen with --accept-new",
+                              "Azure did not give the host key of %s; trust it as first seen with --accept-new: %s",
                               creation->blueprint->vm_name, why_not);
   part_ended(creation);
 }
@@ -132,7 +132,7 @@ creation_made(Creation *creation)
   creation->tries = 0;
   if (creation->guest_trouble)
     creation->azure->api->log(creation->azure->host, G_LOG_LEVEL_WARNING,
-                              "%s stands, but its guest did not report in time (%s); SSH will tell",
+                              "%s stands, but its guest did not report in time; SSH will tell: %s",
                               creation->blueprint->vm_name, creation->guest_trouble);
   if (creation->address)
     finish_parts(creation);

@@ -65,7 +65,7 @@ ask_platform(Get *get)
 
 /* ---- the address ---- */
 
-static void ask_address(Get *get, const char *id);
+static void ask_address(Get *get, const char *id, gboolean stands);
 
 static void
 on_nic(const ArmReply *reply, gpointer data)
@@ -73,8 +73,8 @@ on_nic(const ArmReply *reply, gpointer data)
   Get *get = data;
   const json_t *first = json_array_get(arm_member(reply->body, "properties.ipConfigurations"), 0);
   const char *id = arm_string(first, "properties.publicIPAddress.id", NULL);
-  if (reply->error == NULL && arm_id_is_sane(id) && !arm_same_id(id, get->names->address))
-    ask_address(get, id);
+  if (reply->error == NULL && arm_id_is_sane(id)) /* what is in use stands, even where a read may still miss it */
+    ask_address(get, id, TRUE);
   else
     ask_platform(get);
 }
@@ -86,9 +86,9 @@ on_address(const ArmReply *reply, gpointer data)
   const char *address = arm_string(reply->body, "properties.ipAddress", NULL);
   if (reply->error == NULL && address != NULL && g_hostname_is_ip_address(address))
     get->address = g_strdup(address);
-  if (reply->status == 404 && get->nic != NULL) { /* made by somebody else, with names of its own */
+  if (reply->status == 404 && get->nic != NULL) { /* made by somebody else, with names of its own, or just now */
     g_autofree char *nic = g_steal_pointer(&get->nic);
-    ArmCall call = { .method = "GET", .path = nic, .version = ARM_NETWORK };
+    ArmCall call = { .method = "GET", .path = nic, .version = ARM_NETWORK, .fresh = TRUE };
     arm_call(get->azure, get->op, &call, on_nic, get);
     return;
   }
@@ -96,9 +96,9 @@ on_address(const ArmReply *reply, gpointer data)
 }
 
 static void
-ask_address(Get *get, const char *id)
+ask_address(Get *get, const char *id, gboolean stands)
 {
-  ArmCall call = { .method = "GET", .path = id, .version = ARM_NETWORK };
+  ArmCall call = { .method = "GET", .path = id, .version = ARM_NETWORK, .fresh = stands };
   arm_call(get->azure, get->op, &call, on_address, get);
 }
 
@@ -113,7 +113,7 @@ go_on(Get *get, const AzlinVm *vm, const char *nic)
   get->known = now;
   get->nic = arm_id_is_sane(nic) ? g_strdup(nic) : NULL;
   if (now->public_ip == NULL || *now->public_ip == '\0')
-    ask_address(get, get->names->address);
+    ask_address(get, get->names->address, FALSE);
   else
     ask_platform(get);
 }

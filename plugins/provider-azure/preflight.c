@@ -66,6 +66,15 @@ unknown(const char *region, const GError *error)
   return g_variant_dict_end(&verdict);
 }
 
+/* Floating. The empty one: what else could be said is no help where a quota is full. */
+static GVariant *
+quota_steps(const char *region)
+{
+  g_autofree char *see = g_strdup_printf("See the limits: az vm list-usage --location %s --output table", region);
+  const char *steps[] = { "Ask for a higher limit: https://aka.ms/ProdportalCRP", see, "", NULL };
+  return g_variant_new_strv(steps, -1);
+}
+
 static GVariant *
 verdict_of(Azure *azure, GHashTable *errors, CapacityLedger *ledger, const Machine *machine)
 {
@@ -82,6 +91,8 @@ verdict_of(Azure *azure, GHashTable *errors, CapacityLedger *ledger, const Machi
   if (found.code) {
     g_variant_dict_insert(&verdict, "code", "s", found.code);
     g_variant_dict_insert_value(&verdict, "message", g_variant_new_take_string(found.message));
+    if (g_str_equal(found.code, "QuotaExceeded"))
+      g_variant_dict_insert_value(&verdict, "steps", quota_steps(machine->region));
   }
   return g_variant_dict_end(&verdict);
 }

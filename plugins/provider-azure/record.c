@@ -87,8 +87,9 @@ azure_record_read(AzureRecord *record, const json_t *body, const AzlinVm *known)
     vm->region = record->region;
     vm->vm_name = record->names->vm_name;
     vm->resource_group = record->names->group_name;
-    vm->ssh_user = arm_string(body, "properties.osProfile.adminUsername", "");
   }
+  if (vm->ssh_user == NULL || *vm->ssh_user == '\0')
+    vm->ssh_user = arm_string(body, "properties.osProfile.adminUsername", "");
   if (vm->id == NULL || *vm->id == '\0')
     vm->id = record->names->vm;
   if (vm->created_at == 0)

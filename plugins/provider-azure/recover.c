@@ -4,6 +4,7 @@
 #include "arm.h"
 #include "deployment.h"
 #include "remove.h"
+#include <string.h>
 
 #define ADMISSION_MS 120000
 #define SETTLE_MS 5000
@@ -38,13 +39,19 @@ flag(const Recovery *recovery, const char *key)
   return value;
 }
 
-/* A machine of that name was made since by a run that knew nothing of this entry: it is none of its business. */
+/* A machine of that name was made since by a run that knew nothing of this entry: it is none of its business. An older
+ * one under the same uuid is: this entry was to finish it. */
 static gboolean
 is_newer(const Recovery *recovery, const json_t *vm)
 {
   const char *was = NULL;
   g_autofree char *making = azure_making_of(vm);
-  return vm && g_variant_lookup(recovery->undo, "making", "&s", &was) && g_ascii_strcasecmp(was, making) != 0;
+  if (!vm || !g_variant_lookup(recovery->undo, "making", "&s", &was))
+    return FALSE;
+  gsize op_length = strcspn(was, " ");
+  if (g_ascii_strncasecmp(was, making, op_length + 1) != 0)
+    return TRUE;
+  return strcmp(making + op_length, was + op_length) > 0;
 }
 
 /* Milliseconds since the last step was journalled; a clock that was set back counts as "just now". */

@@ -89,7 +89,7 @@ static const Row rows[] = {
     "SubscriptionNotFound", "could not be found", "Set subscription" },
   { 400, E("InvalidSubscriptionId", "x"), AZLIN_ERROR_CONFIG, "InvalidSubscriptionId", "x", "account list" },
   { 409, E("MissingSubscriptionRegistration", "not registered to use namespace 'Microsoft.Compute'"),
-    AZLIN_ERROR_FAILED, "MissingSubscriptionRegistration", "namespace", "provider register" },
+    AZLIN_ERROR_CONFIG, "MissingSubscriptionRegistration", "namespace", "provider register" },
   /* throttling: any shape */
   { 429, E("TooManyRequests", "x"), AZLIN_ERROR_THROTTLED, "TooManyRequests", "x", NULL },
   { 429, E("OperationNotAllowed", "The server rejected the request"), AZLIN_ERROR_THROTTLED, "OperationNotAllowed", "x",

@@ -141,9 +141,9 @@ test_failed_reads(void)
     { "PUT", 201, "azure-asyncoperation: " POLL, MADE },
     { "operations/1", 500, NULL, "" },
     { "operations/1", 503, "retry-after: 20", "<html>" },
+    { "operations/1", 200, NULL, RUNNING },
     { "operations/1", 0, NULL, NULL, AZLIN_ERROR_NETWORK },
     { "operations/1", 404, NULL, "" },
-    { "operations/1", 200, NULL, RUNNING },
     { "operations/1", 200, NULL, SUCCEEDED },
     { "GET " VM, 200, NULL, DONE },
   };

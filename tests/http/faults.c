@@ -308,6 +308,33 @@ test_truncated(Scene *scene, gconstpointer unused)
   g_assert_cmpuint(scene->requests, ==, 1);
 }
 
+/* A refusal whose body breaks off after its headers: the wait that these ask for is kept. */
+static void
+on_broken_refusal(SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query, gpointer data)
+{
+  static const char text[] = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 100\r\n\r\n{\"a\":";
+  Script *script = data;
+  script->times[script->scene->requests++ % 64] = g_get_monotonic_time();
+  if (script->scene->requests > 1) {
+    soup_server_message_set_status(message, 200, NULL);
+    return;
+  }
+  g_autoptr(GIOStream) stream = soup_server_message_steal_connection(message);
+  g_output_stream_write_all(g_io_stream_get_output_stream(stream), text, strlen(text), NULL, NULL, NULL);
+  g_io_stream_close(stream, NULL, NULL);
+}
+
+static void
+test_broken_refusal(Scene *scene, gconstpointer unused)
+{
+  Script script = { .scene = scene };
+  soup_server_add_handler(scene->server, "/refusal", on_broken_refusal, &script, NULL);
+  scene_get(scene, "/refusal");
+  g_assert_no_error(scene->error);
+  g_assert_cmpuint(scene->requests, ==, 2);
+  g_assert_cmpint(script.times[1] - script.times[0], >=, G_USEC_PER_SEC);
+}
+
 #define TEST(path, func) g_test_add(path, Scene, NULL, scene_set_up, func, scene_tear_down)
 
 int
@@ -328,5 +355,6 @@ main(int argc, char **argv)
   TEST("/http/faults/cap-of-the-request", test_cap_of_the_request);
   TEST("/http/faults/unparsable", test_unparsable);
   TEST("/http/faults/truncated", test_truncated);
+  TEST("/http/faults/broken-refusal", test_broken_refusal);
   return g_test_run();
 }

@@ -146,7 +146,7 @@ test_corrected_by_headers(Fixture *f, gconstpointer unused)
   const Request *last = g_ptr_array_index(more, 3);
   g_assert_cmpint(last->went_ms, >=, 80); /* two more at 25 a second */
   g_assert_cmpint(last->went_ms, <=, 90);
-  end(g_ptr_array_index(all, 1), "x-ms-ratelimit-remaining-subscription-reads", "11999"); /* never upward */
+  end(g_ptr_array_index(all, 1), "x-ms-ratelimit-remaining-subscription-reads", "240"); /* not upward */
   g_autoptr(GPtrArray) again = ask_many(f, 2, "GET");
   g_assert_cmpuint(f->gone, ==, 7);
   end(g_ptr_array_index(all, 2), "x-ms-ratelimit-remaining-subscription-reads", "nonsense");
@@ -266,6 +266,37 @@ test_longer_hold_stays(Fixture *f, gconstpointer unused)
 
 #define TEST(path, func) g_test_add(path, Fixture, NULL, set_up, func, tear_down)
 
+/* A cloud whose bucket is larger than the documented one, and one that never speaks of a bucket. */
+static void
+test_what_the_cloud_says_of_its_budget(void)
+{
+  AzBudget large, silent, writes;
+  az_budget_init(&large, AZ_BUDGET_READS, 0);
+  az_budget_init(&silent, AZ_BUDGET_READS, 0);
+  az_budget_init(&writes, AZ_BUDGET_WRITES, 0);
+  for (guint i = 0; i < 250; i++) {
+    az_budget_take(&large, 0);
+    az_budget_take(&silent, 0);
+    az_budget_take(&writes, 0);
+  }
+  g_assert_cmpint(az_budget_next(&large, 0), >, 0);
+  az_budget_end(&large, 11999, 0);
+  g_assert_cmpint(az_budget_next(&large, 0), ==, 0);
+  g_assert_cmpfloat(large.level, ==, 11999 - 249);
+  for (guint i = 0; i < 9; i++)
+    az_budget_end(&silent, -1, 0);
+  g_assert_cmpint(az_budget_next(&silent, 0), >, 0);
+  az_budget_end(&silent, -1, 0);
+  g_assert_cmpint(az_budget_next(&silent, 0), ==, 0);
+  for (guint i = 0; i < 500; i++)
+    az_budget_take(&silent, 0);
+  az_budget_hold(&silent, G_USEC_PER_SEC, 0); /* a 429: from here on it is paced, without a debt from before */
+  g_assert_cmpint(az_budget_next(&silent, G_USEC_PER_SEC), <=, G_USEC_PER_SEC);
+  for (guint i = 0; i < 250; i++)
+    az_budget_end(&writes, -1, 0);
+  g_assert_cmpint(az_budget_next(&writes, 0), >, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -280,5 +311,6 @@ main(int argc, char **argv)
   TEST("/http/governor/longer-hold-stays", test_longer_hold_stays);
   TEST("/http/governor/hold-beyond-the-deadline", test_hold_beyond_the_deadline);
   TEST("/http/governor/cancelled-leave-the-queue", test_cancelled_leave_the_queue);
+  g_test_add_func("/http/governor/what-the-cloud-says", test_what_the_cloud_says_of_its_budget);
   return g_test_run();
 }

@@ -212,7 +212,8 @@ test_hostile(void)
   for (guint i = 0; i < G_N_ELEMENTS(hostile); i++) {
     g_autoptr(GError) error = NULL;
     g_autoptr(GUri) uri = az_http_url_check(hostile[i], HOME, &error);
-    g_test_message("%s: %s", hostile[i], error != NULL ? error->message : "taken");
+    g_autofree char *shown = g_strescape(hostile[i], NULL);
+    g_test_message("%s: %s", shown, error != NULL ? error->message : "taken");
     g_assert_null(uri);
     g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG);
     g_assert_true(g_utf8_validate(error->message, -1, NULL));

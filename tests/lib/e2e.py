@@ -1,5 +1,5 @@
 """Support of the end-to-end tests: a home of its own per test, the real azlin program, TAP on stdout."""
-import json, os, shutil, subprocess, sys, tempfile, traceback
+import json, os, re, shutil, subprocess, sys, tempfile, traceback
 
 BIN = os.environ["AZLIN_BIN"]
 SCRATCH = os.environ["AZLIN_TEST_DIR"]
@@ -71,9 +71,14 @@ class Home:
 
 
 def main(namespace):
-    """Runs every test_* function of the module (or those named on the command line) and prints TAP."""
+    """Runs every test_* function of the module and prints TAP; of those named on the command line, or of every share
+    ("2/3": the second of three, which run side by side)."""
     names = [n for n in namespace if n.startswith("test_") and callable(namespace[n])]
-    names = [n for n in names if not sys.argv[1:] or n in sys.argv[1:]]
+    share = re.fullmatch(r"(\d+)/(\d+)", sys.argv[1]) if sys.argv[1:] else None
+    if share:
+        names = names[int(share[1]) - 1::int(share[2])]
+    elif sys.argv[1:]:
+        names = [n for n in names if n in sys.argv[1:]]
     print("1..%d" % len(names), flush=True)
     failed = 0
     for number, name in enumerate(names, 1):

@@ -5,7 +5,7 @@ import e2e
 
 DRIVE = os.environ["AZLIN_DRIVE"]
 GOLDEN = os.path.join(os.environ["AZLIN_SOURCE_ROOT"], "tests", "tags", "golden")
-PLAIN = ("azlin:managed", "azlin:op", "azlin:region", "azlin:created_at", "azlin:primary_since")
+PLAIN = ("azlin:managed", "azlin:op", "azlin:home", "azlin:region", "azlin:created_at", "azlin:primary_since")
 
 
 class Fleet(e2e.Home):
@@ -107,7 +107,7 @@ def test_removing_a_region_takes_its_tags():
     with Fleet("eastus", "westus2") as fleet:
         fleet.ok("regions", "remove", "eastus")
         kept = {vm["region"]: vm["tags"] for vm in fleet.drive("list")}["eastus"]
-        assert sorted(kept) == ["azlin:created_at", "azlin:managed", "azlin:op"], kept
+        assert sorted(kept) == ["azlin:created_at", "azlin:home", "azlin:managed", "azlin:op"], kept
         assert fleet.ok("regions", "refresh", "-o", "json").json()["drift"] == []
         r = fleet.ok("regions", "remove", "westus2", "--remove-vm", "--yes")
         assert "tags" not in r.out + r.err, r

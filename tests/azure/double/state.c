@@ -18,8 +18,10 @@ exists(Double *world, const Resource *resource, const char *path)
 static const char *
 orphan_reason(Double *world, const Resource *resource)
 {
-  if (resource_is(resource, "Microsoft.Compute/virtualMachines"))
-    return g_str_equal(resource_state(resource), "Failed") ? "the VM's creation failed" : NULL;
+  if (resource_is(resource, "Microsoft.Compute/virtualMachines")) /* one whose guest was late runs all the same */
+    return g_str_equal(resource_state(resource), "Failed") && g_strcmp0(resource->power, "running") != 0
+               ? "the VM's creation failed"
+               : NULL;
   if (resource_is(resource, "Microsoft.Network/networkInterfaces"))
     return exists(world, resource, "properties.virtualMachine.id") ? NULL : "no VM uses it";
   if (resource_is(resource, "Microsoft.Network/publicIPAddresses"))
