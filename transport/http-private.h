@@ -7,7 +7,7 @@
 
 #define HTTP_PLAIN_CONNECTIONS 64
 #define HTTP_TLS_CONNECTIONS 2
-#define HTTP_OLD_CONNECTIONS 8 /* TLS without HTTP/2: one such connection costs megabytes */
+#define HTTP_OLD_CONNECTIONS 7 /* TLS without HTTP/2, besides the one that found that out: each costs megabytes */
 #define HTTP_STREAMS 100       /* calls at once over HTTP/2 */
 #define HTTP_HEADERS_MAX (256 * 1024)
 
