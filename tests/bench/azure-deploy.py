@@ -121,7 +121,7 @@ def azlin(double, front, create, regions=REGIONS, *words):
         config = double.config(create=create).replace(double.url, front.url if front else double.url)
         with Home(config + "[policy]\nallowed-regions=%s\n" % ";".join(regions)) as home:
             env = dict(double.env(), **({"SSL_CERT_FILE": front.ca} if front else {}))
-            os.environ.update(env)
+            os.environ.update(double.env())  # for the home's own last look
             result = measured(double, lambda: [home.popen("deploy", "-r", ",".join(regions), "-q", *words, env=env)])
             home.ok("destroy", "--yes", env=env, timeout=600)
             return result
