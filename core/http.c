@@ -33,12 +33,14 @@ az_http_free(AzHttp *http)
 gboolean
 az_http_load(AzHttp *http, GError **error)
 {
+  if (http->session != NULL || az_tape_replays(http->tape))
+    return TRUE;
   const char *tape = g_getenv("AZLIN_TAPE");
   if (http->tape == NULL && tape != NULL && *tape != '\0')
     http->tape = az_tape_open(tape, error);
   if (http->tape == NULL && tape != NULL && *tape != '\0')
     return FALSE;
-  if (http->session != NULL || az_tape_replays(http->tape))
+  if (az_tape_replays(http->tape))
     return TRUE;
   if (http->module == NULL)
     http->module = az_loader_module(AZ_TRANSPORT_HTTP_MODULE, AZ_TRANSPORT_HTTP_SYMBOL, error);
