@@ -130,11 +130,32 @@ close_intent(AzDeploy *deploy)
     az_job_message(deploy->job, "warn", NULL, "The journal cannot be closed: %s", error->message);
 }
 
+/* What a run that is gone had begun, and this one had no time to wait for: it may stand yet. */
+static gboolean
+may_come_later(AzDeploy *deploy)
+{
+  AzJournal *journal = az_engine_journal(deploy->engine, NULL);
+  g_autoptr(GPtrArray) entries = journal ? az_journal_open_entries(journal, NULL) : NULL;
+  for (guint i = 0; entries && i < entries->len; i++) {
+    const AzJournalEntry *entry = g_ptr_array_index(entries, i);
+    if (g_str_has_prefix(entry->owner, "provider-") && az_flow_entry_abandoned(entry))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* An entry that stays open is what azlin recover puts machines on record by. */
+static gboolean
+is_settled(AzDeploy *deploy, gboolean all_stand)
+{
+  return deploy->unrecorded == 0 && (all_stand || !may_come_later(deploy));
+}
+
 void
 az_deploy_finish(AzDeploy *deploy)
 {
   guint good = count_good(deploy);
-  if (deploy->intent && deploy->unrecorded == 0) /* else azlin recover puts them on record */
+  if (deploy->intent && is_settled(deploy, good == deploy->targets->len))
     close_intent(deploy);
   say_summary(deploy, good);
   gboolean all = good == deploy->targets->len && !deploy->sync_failed;

@@ -103,6 +103,13 @@ budget_wait(Double *world, const char *method, const char *target, guint seconds
   g_hash_table_insert(world->budget->waits, g_strdup_printf("%s %s", method, target), wait);
 }
 
+void
+budget_unwait(Double *world, const char *method, const char *target)
+{
+  g_autofree char *key = g_strdup_printf("%s %s", method, target);
+  g_hash_table_remove(world->budget->waits, key);
+}
+
 static void
 check_bucket(Double *world, const char *method, const char *target, const char *subscription)
 {

@@ -13,6 +13,8 @@ guint budget_take(Double *world, const char *subscription, BudgetKind kind, guin
 
 /* An answer asked for this request not to come (again) before `seconds` are over. `firm`: it is refused until then. */
 void budget_wait(Double *world, const char *method, const char *target, guint seconds, gboolean firm);
+/* The answer that asked for it never left. */
+void budget_unwait(Double *world, const char *method, const char *target);
 /* Records a request that comes too early. The seconds it must still wait when it is to be refused, else 0. */
 guint budget_arrive(Double *world, const char *method, const char *target, const char *subscription);
 /* A new process knows nothing of what its predecessor was told. */

@@ -175,6 +175,7 @@ break_connection(Exchange *exchange)
 {
   if (faults_find(exchange->faults, "reset", "after") != NULL) {
     hostile_reset(exchange->message);
+    budget_unwait(exchange->world, exchange->method, exchange->target);
     exchange->status = 0;
     soup_server_message_set_status(exchange->message, 500, NULL);
     return TRUE;
