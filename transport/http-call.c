@@ -313,13 +313,17 @@ http_call_send(AzHttpSession *session, const AzHttpSend *request)
   return call;
 }
 
+/* A kept connection that breaks while the request is written is reported by an idle callback, and libsoup 3.2 frees a
+ * request that its queue sent again before that callback ran. Above the queue's priority the callback comes first. */
+#define REPORT_PRIORITY (G_PRIORITY_DEFAULT - 1)
+
 void
 http_call_start(AzHttpCall *call)
 {
   call->stage = CALL_CONNECTING;
   call->last_sign = g_get_monotonic_time();
-  soup_session_send_async(http_session_pool(call->host), call->message, G_PRIORITY_DEFAULT, call->cancellable,
-                          on_headers, call);
+  soup_session_send_async(http_session_pool(call->host), call->message, REPORT_PRIORITY, call->cancellable, on_headers,
+                          call);
 }
 
 void
