@@ -1,6 +1,7 @@
 /* The parts of the failover flow: what they share of one run, and what other flows may call. */
 #pragma once
 #include "flow-support.h"
+#include "sight.h"
 
 /* ---- for other flows ---- */
 
@@ -10,21 +11,6 @@ void az_failover_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp 
 /* Asks up to three of `others` (machines known to be healthy; ends NULL) whether they reach `primary`, and stores who
  * does: the evidence that a later failover starts from. Finishes with nothing, whatever they answer. */
 void az_failover_survey(AzEngine *engine, const AzlinVm *primary, const AzlinVm *const *others, AzlinOp *op);
-
-/* ---- one vantage's view of the suspect (flow-failover-sight.c), pure ---- */
-
-typedef enum { AZ_SIGHT_NOTHING, AZ_SIGHT_ALIVE, AZ_SIGHT_DARK, AZ_SIGHT_REFUSED } AzSightOutcome;
-typedef struct {
-  AzlinVantage seen;
-  gint64 first_dark; /* monotonic start of the first dark probe of the present row */
-  gint64 last_alive; /* of the last probe that saw life */
-  guint missed;      /* questions in a row that it did not answer */
-} AzSight;
-/* Adds one probe that ran from `start` to `end` (monotonic). NOTHING: no answer is no evidence, and two in
- * a row end what was seen before. */
-void az_sight_note(AzSight *sight, AzSightOutcome outcome, gint64 start, gint64 end);
-AzSightOutcome az_sight_of_health(const AzlinHealth *health);
-AzSightOutcome az_sight_of_evidence(GVariant *evidence); /* a{sv} as az_health_ask_witness() gives it */
 
 /* ---- one run ---- */
 

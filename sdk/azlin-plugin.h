@@ -14,7 +14,7 @@
 G_BEGIN_DECLS
 
 #define AZLIN_ABI_MAJOR 1u /* part of the symbol's name: another major is simply not found */
-#define AZLIN_ABI_MINOR 1u /* the engine takes plugins whose minor is at most its own */
+#define AZLIN_ABI_MINOR 2u /* the engine takes plugins whose minor is at most its own */
 
 typedef struct _AzlinHost AzlinHost; /* one brick's view of the engine */
 typedef struct _AzlinOp AzlinOp;     /* one running operation: deadline, cancel, progress, exactly one result */
@@ -137,7 +137,9 @@ typedef struct { /* what one vantage has seen of the suspect; input of decide() 
   gboolean fresh_success;  /* it saw life in this window: vetoes automation */
   gboolean refused;        /* the last probe was answered by a reset: no pause explains that */
   guint32 dark_probes;     /* consecutive failures up to now */
-  double dark_seconds;     /* from the first to the last of them */
+  double dark_seconds;     /* from the beginning of the first to the end of the last of them */
+  double healed_rate;      /* since 1.2: how often it was dark for long and healed by itself, per ten minutes, as azlin
+                            * has measured it; 0 = too little history */
 } AzlinVantage;
 
 typedef struct {
@@ -147,6 +149,9 @@ typedef struct {
   const AzlinVantage *const *vantages; /* ends NULL */
   AzlinMode mode;
   gint64 now;
+  /* since 1.2 */
+  guint32 self_score; /* trouble of this host itself, 0 = none to 8: late timers, timeouts, control probes lost */
+  gboolean blind;     /* every region looks dead from here: the observer is */
 } AzlinDecisionInput;
 
 typedef struct { /* one line of the explanation */
@@ -165,6 +170,9 @@ typedef struct { /* filled by decide(); strings are made with g_strdup, weights 
   char *what_would_change;
   GArray *weights; /* of AzlinWeight, `what` owned */
   GPtrArray *ranking; /* of char*: "westus2: healthy, 45 ms", best target first; the region is the text before ':' */
+  /* since 1.2: a static word: the failure's ("network_unreachable", ...), "healthy", "unreachable_from_me",
+   * "observer_blind", "maintenance"; NULL = as `failure` says */
+  const char *verdict;
 } AzlinDecision;
 
 typedef struct {
@@ -337,6 +345,9 @@ typedef struct { /* one cloud, one machine at a time, no policy */
   /* where else a machine that found no room would fit, checked like a preflight, best first: other sizes, then zones,
    * then `regions` (ends NULL). Variant aa{sv}: region s, vm_size s, zone s ("" = none), reason s */
   void (*alternatives)(gpointer self, const AzlinVmSpec *, const char *const *regions, AzlinOp *);
+  /* since 1.2, optional: cuts the machine off its network from outside (`on`), or lets it back; nothing on the machine
+   * helps. Finish once it is in force; done already = success; NOT_FOUND when it is gone. */
+  void (*vm_isolate)(gpointer self, const AzlinVm *, gboolean on, AzlinOp *);
 } AzlinProvider;
 
 typedef struct { /* fan-out policy; results leave through op_region() */

@@ -3,7 +3,7 @@
 import os, re, shutil, subprocess, sys
 
 MAX_FILE, MAX_FUNCTION, MAX_NESTING, MAX_LINE = 800, 80, 4, 120
-FOLDERS = ("cli", "core", "flows", "plugins", "sdk", "tests", "transport")
+FOLDERS = ("cli", "core", "detect", "flows", "plugins", "sdk", "tests", "transport")
 UNFORMATTED = ("sdk/azlin-plugin.h",)  # its tables are laid out by hand
 
 # A lock of another process that holds it for one small write: milliseconds, bounded, each with its reason beside it.

@@ -164,9 +164,26 @@ decide(gpointer data, const AzlinDecisionInput *input, AzlinDecision *out)
 
 static const AzlinOption options[] = {
   { "mode", "s", "hybrid", NULL, NULL, "auto, hybrid: clear failures are automatic; manual: only ever proposes" },
-  { "primary-interval", "u", "5", "1", "60", "seconds between probes of the primary while it is suspect" },
+  { "primary-interval", "u", "5", "1", "60", "seconds between probes of the primary, and of any suspect" },
+  { "interval", "u", "15", "1", "3600", "seconds between probes of the other regions while all is calm" },
+  { "probe-timeout", "d", "4", "0.1", "60", "seconds that one probe of the detector may take" },
   { "fall", "u", "7", "1", "100", "dark probes in a row before a vantage counts as settled" },
+  { "rise", "u", "2", "1", "100", "probes in a row that see life before a region counts as up" },
+  { "witnesses", "u", "3", "0", "16", "machines of other regions that are asked about a suspect" },
   { "threshold", "d", "0.85", "0.5", "0.9999", "confidence from which a switch may be automatic" },
+  { "prior", "d", "0.0001", "0.000001", "0.5", "how likely an outage is before anything was seen" },
+  { "cool-down", "u", "3600", "0", "604800",
+    "seconds after an automatic switch without another one, unless acknowledged" },
+  { "max-sync-age", "u", "0", "0", "31536000", "oldest data, in seconds, that an automatic switch accepts; 0: any" },
+  { "never-promote", "as", "", NULL, NULL, "regions that never become primary by themselves" },
+  { "unfenced", "s", "epoch", NULL, NULL,
+    "when the old primary is not confirmed off: epoch (go on, fence later) or never" },
+  { "commit-window", "u", "0", "0", "86400",
+    "seconds in which an automatic switch must be confirmed, else it is taken back; "
+    "0: none" },
+  { "hook-timeout", "u", "30", "1", "600", "seconds that hooks/failover-pre and failover-post may take" },
+  { "auto-on-platform-stop", "b", "false", NULL, NULL, "switch by itself when the platform stopped the machine" },
+  { "auto-on-maintenance", "b", "false", NULL, NULL, "switch, synced, ahead of announced maintenance of the primary" },
   { 0 },
 };
 

@@ -46,6 +46,13 @@ def check_core():
                 yield "%s includes %s" % (path, name)
 
 
+def check_detect():
+    for path in files("detect"):
+        for quoted, name in includes(path):
+            if quoted and name not in headers("detect") | {"azlin-plugin.h"}:
+                yield "%s includes %s: detection is pure and knows the records of the SDK alone" % (path, name)
+
+
 def check_flows():
     for path in files("flows"):
         for _, name in includes(path):
@@ -69,7 +76,7 @@ def check_template():
 
 
 def check_libraries():
-    for path in [p for top in ("core", "flows", "cli", "plugins", "transport", "sdk") for p in files(top)]:
+    for path in [p for top in ("core", "detect", "flows", "cli", "plugins", "transport", "sdk") for p in files(top)]:
         for _, name in includes(path):
             for prefix, may in SYSTEM_BANNED.items():
                 if name.startswith(prefix) and not path.startswith(tuple(may)):
@@ -77,7 +84,7 @@ def check_libraries():
 
 
 def main():
-    checks = [check_bricks, check_core, check_flows, check_cli, check_template, check_libraries]
+    checks = [check_bricks, check_core, check_detect, check_flows, check_cli, check_template, check_libraries]
     print("1..%d" % len(checks))
     failed = 0
     for number, check in enumerate(checks, 1):

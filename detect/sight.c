@@ -1,5 +1,5 @@
 /* What one vantage has seen of the suspect: rows of dark probes, counted from what each probe came back with. */
-#include "flow-failover.h"
+#include "sight.h"
 
 #define LOST_AFTER 2 /* questions in a row without an answer: what the vantage saw before is old by then */
 

@@ -1,0 +1,61 @@
+/* What outlives a run about failovers ($AZLIN_HOME/failover.json): pause, cool-down, fences to confirm, the commit
+ * window, the last drill; and the policy that reads it. */
+#pragma once
+#include "flow-support.h"
+
+typedef struct {
+  char *region, *vm_name;
+  guint64 epoch; /* of the switch that asked for it */
+  gint64 since;  /* wall time, microseconds, as all times here */
+  guint32 attempts;
+} AzFencePending;
+
+typedef struct {
+  gboolean paused;
+  gint64 paused_at, paused_until; /* until 0 = until resumed */
+  char *pause_reason;             /* or NULL */
+  gint64 automatic_at;            /* the last automatic switch; 0 = never */
+  char *automatic_from, *automatic_to;
+  guint64 automatic_epoch;
+  gboolean acknowledged;
+  GPtrArray *fences;   /* of AzFencePending */
+  gint64 window_until; /* commit window; 0 = none is open */
+  char *window_from, *window_to;
+  guint64 window_epoch;
+  gint64 drill_at; /* 0 = never */
+  char *drill_to;
+  double drill_rto_s, drill_rpo_s; /* < 0 = not measured */
+  gboolean drill_passed;
+} AzFailoverState;
+
+/* A missing file is a fresh state; one that cannot be read is an error (CONFIG, exit 78): policy must not be lost. */
+AzFailoverState *az_failover_state_load(AzEngine *engine, GError **error);
+void az_failover_state_free(AzFailoverState *state);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzFailoverState, az_failover_state_free)
+/* Reads, changes and replaces the file under its lock; 0600, atomic, durable. */
+gboolean az_failover_state_change(AzEngine *engine, void (*change)(AzFailoverState *state, gpointer data),
+                                  gpointer data, GError **error);
+
+/* ---- policy: pure ---- */
+
+typedef enum {
+  AZ_HOLD_NONE,
+  AZ_HOLD_PAUSED,
+  AZ_HOLD_COOLING_DOWN,
+  AZ_HOLD_FENCE_PENDING, /* of the target: it may still serve as it was */
+  AZ_HOLD_DATA_AGE,      /* older than max-sync-age, or unknown */
+  AZ_HOLD_NO_TARGET,     /* never-promote, or none healthy */
+  AZ_HOLD_WINDOW_OPEN    /* the last switch still waits for its confirmation */
+} AzHold;
+
+typedef struct {
+  const AzFailoverState *state;
+  gint64 now;         /* wall time */
+  gboolean automatic; /* nobody typed it: all of this applies; else only what no person may override */
+  const char *target; /* NULL = none was found */
+  guint32 cool_down_s, max_sync_age_s;
+  gint64 last_sync; /* last verified sync source -> target; 0 = none is on record */
+  const char *const *never_promote;
+} AzPolicyInput;
+/* Whether a switch is held back; `ret_reason` one sentence, `ret_step` the command that changes it; both owned. */
+AzHold az_failover_policy(const AzPolicyInput *input, char **ret_reason, char **ret_step);
