@@ -243,7 +243,8 @@ typedef struct {
   int status;
   const char *const *headers; /* lower-case name, value, ..., NULL */
   GBytes *body;               /* decoded; a JSON one is valid UTF-8 and nests at most 64 deep, or the op has failed */
-  gint64 retry_after_ms;      /* what Retry-After and its like ask for, a date by the server's clock; -1 = nothing */
+  /* since 1.2: what Retry-After and its like ask for, a date by the server's clock; -1 = nothing */
+  gint64 retry_after_ms;
 } AzlinHttpReply;
 
 /* ---- what the engine gives ---- */
