@@ -6,6 +6,7 @@
 #define LATE_US G_USEC_PER_SEC
 #define LOGIN_US (30 * G_USEC_PER_SEC)
 #define MAX_SCORE 8
+#define REPAIRED_US (600 * G_USEC_PER_SEC) /* darkness for longer did not heal by itself */
 #define NEVER G_MAXINT64
 
 typedef struct _Region Region;
@@ -13,8 +14,10 @@ typedef struct _Region Region;
 typedef struct {   /* what one vantage sees of one region */
   Region *vantage; /* NULL = here */
   AzSight sight;
-  gint64 due;   /* of the next question; NEVER = none is planned */
-  gint64 asked; /* start of the last question; 0 = none since the episode began */
+  gint64 due;     /* of the next question; NEVER = none is planned */
+  gint64 asked;   /* start of the last question; 0 = none since the episode began */
+  gint64 watched; /* microseconds, and healed: since somebody took them */
+  guint32 healed;
 } Row;
 
 struct _Region {
@@ -536,6 +539,21 @@ is_settled(const AzDetector *detector, const Region *region, gint64 now)
   return counting > 0 && longest >= span + detector->rules.probe_timeout_s - 0.001;
 }
 
+static gboolean
+is_healing(const AzDetector *detector, const AzSight *sight, gint64 now)
+{
+  return sight->seen.dark_probes >= detector->rules.fall && now - sight->first_dark <= REPAIRED_US;
+}
+
+/* For the history of the vantage; `before` is what it saw until this probe, which began at `start`, saw life. */
+static void
+note_watched(const AzDetector *detector, Row *row, const AzSight *before, gint64 start)
+{
+  if (before->last_alive > 0 && start > before->last_alive)
+    row->watched += MIN(start - before->last_alive, 2 * detector->rules.interval_s * G_USEC_PER_SEC);
+  row->healed += is_healing(detector, before, start);
+}
+
 static void
 on_alive(AzDetector *detector, Region *region, const Row *row, gint64 now)
 {
@@ -545,6 +563,11 @@ on_alive(AzDetector *detector, Region *region, const Row *row, gint64 now)
   note_contact(detector, region, now);
   if (region->state != AZ_REGION_UP && row->sight.alive >= detector->rules.rise)
     enter(region, AZ_REGION_UP, now);
+  /* witnesses that are not asked any more were wrong, or saw the same spell */
+  for (guint i = 1; i < region->rows->len; i++) {
+    Row *witness = &g_array_index(region->rows, Row, i);
+    witness->healed += is_healing(detector, &witness->sight, now);
+  }
   /* a vantage here that sees it again ends the episode; its state waits for the next probes */
   disarm(region);
 }
@@ -594,6 +617,7 @@ az_detector_answer(AzDetector *detector, guint64 id, AzSightOutcome outcome, gin
   gint64 start = pending->start;
   pending->region = NULL;
   Row *row = row_of(region, vantage);
+  AzSight before = row->sight;
   region->news = TRUE;
   if (vantage == NULL) {
     note_here(detector, region, row, outcome, start, now);
@@ -607,6 +631,7 @@ az_detector_answer(AzDetector *detector, guint64 id, AzSightOutcome outcome, gin
   }
   if (outcome == AZ_SIGHT_ALIVE) {
     row->sight.seen.was_up = TRUE;
+    note_watched(detector, row, &before, start);
     on_alive(detector, region, row, now);
   } else if (row->sight.seen.dark_probes > 0) {
     on_dark(detector, region, row, now);
@@ -680,4 +705,25 @@ az_detector_take_news(AzDetector *detector, const char *name)
   if (news)
     region->news = FALSE;
   return news;
+}
+
+gboolean
+az_detector_take_watched(AzDetector *detector, AzWatched *ret_watched)
+{
+  for (guint i = 0; i < detector->regions->len; i++) {
+    const Region *region = region_at(detector, i);
+    for (guint k = 0; k < region->rows->len; k++) {
+      Row *row = &g_array_index(region->rows, Row, k);
+      if (row->watched < G_USEC_PER_SEC && row->healed == 0)
+        continue;
+      *ret_watched = (AzWatched){ .vantage = vantage_name(row->vantage),
+                                  .region = region->name,
+                                  .watched_s = (guint32) (row->watched / G_USEC_PER_SEC),
+                                  .healed = row->healed };
+      row->watched %= G_USEC_PER_SEC;
+      row->healed = 0;
+      return TRUE;
+    }
+  }
+  return FALSE;
 }
