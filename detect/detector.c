@@ -46,7 +46,8 @@ struct _AzDetector {
   struct {
     Region *region;
     gint64 at;
-  } contact[2]; /* the last two different regions whose machines were reached */
+  } contact[2];   /* the last two different regions whose machines were reached */
+  gint64 planned; /* when the next question was due as the last one had been asked */
   guint score;
   gboolean trouble; /* in the tick that runs */
 };
@@ -118,6 +119,7 @@ az_detector_new(const AzDetectorRules *rules, gint64 now)
 {
   AzDetector *detector = g_new0(AzDetector, 1);
   detector->rules = *rules;
+  detector->planned = now;
   detector->regions = g_ptr_array_new_with_free_func(region_free);
   detector->pending = g_array_new(FALSE, TRUE, sizeof(Pending));
   return detector;
@@ -186,6 +188,8 @@ forget_region(AzDetector *detector, const Region *gone)
 void
 az_detector_set_regions(AzDetector *detector, const char *const *regions, const char *primary, gint64 now)
 {
+  if (detector->regions->len == 0)
+    detector->planned = now;
   for (guint i = 0; i < detector->regions->len; i++)
     region_at(detector, i)->kept = FALSE;
   for (; *regions != NULL; regions++) {
@@ -258,6 +262,7 @@ disarm(Region *region)
 void
 az_detector_reset(AzDetector *detector, gint64 now)
 {
+  detector->planned = now;
   for (guint i = 0; i < detector->regions->len; i++) {
     Region *region = region_at(detector, i);
     for (guint k = 0; k < region->rows->len; k++)
@@ -425,10 +430,12 @@ ask(AzDetector *detector, Region *region, Row *row, gint64 now, AzQuestion *ret_
 static void
 check_lateness(AzDetector *detector, gint64 now)
 {
-  gint64 due = az_detector_wake(detector, now);
-  if (due == NEVER || now - due <= LATE_US)
+  if (now - LATE_US <= detector->planned)
     return;
-  if (now - due > 2 * beat_us(detector))
+  detector->planned = az_detector_wake(detector, now); /* an answer may have put it off, or a region is gone */
+  if (now - LATE_US <= detector->planned)
+    return;
+  if (now - detector->planned > 2 * beat_us(detector))
     az_detector_reset(detector, now);
   detector->trouble = TRUE;
 }
@@ -436,17 +443,20 @@ check_lateness(AzDetector *detector, gint64 now)
 gboolean
 az_detector_next(AzDetector *detector, gint64 now, AzQuestion *ret_question)
 {
+  gint64 planned = NEVER;
   check_lateness(detector, now);
   for (guint i = 0; i < detector->regions->len; i++) {
     Region *region = region_at(detector, i);
     for (guint k = 0; k < region->rows->len; k++) {
       Row *row = &g_array_index(region->rows, Row, k);
-      if (row->due > now)
-        continue;
-      ask(detector, region, row, now, ret_question);
-      return TRUE;
+      if (row->due <= now) {
+        ask(detector, region, row, now, ret_question);
+        return TRUE;
+      }
+      planned = MIN(planned, row->due);
     }
   }
+  detector->planned = planned;
   return FALSE;
 }
 
@@ -550,13 +560,15 @@ static void
 note_watched(const AzDetector *detector, Row *row, const AzSight *before, gint64 start)
 {
   if (before->last_alive > 0 && start > before->last_alive)
-    row->watched += MIN(start - before->last_alive, 2 * detector->rules.interval_s * G_USEC_PER_SEC);
+    row->watched += MIN(start - before->last_alive, detector->rules.interval_s * G_USEC_PER_SEC);
   row->healed += is_healing(detector, before, start);
 }
 
 static void
 on_alive(AzDetector *detector, Region *region, const Row *row, gint64 now)
 {
+  if (row->vantage != NULL && region->state == AZ_REGION_DARK)
+    enter(region, AZ_REGION_SUSPECT, now);
   if (row->vantage != NULL)
     return;
   region->dark_here = FALSE;
@@ -610,6 +622,7 @@ note_here(AzDetector *detector, Region *region, Row *row, AzSightOutcome outcome
 void
 az_detector_answer(AzDetector *detector, guint64 id, AzSightOutcome outcome, gint64 now)
 {
+  check_lateness(detector, now); /* after a gap, time that nobody watched would count as darkness */
   Pending *pending = pending_of(detector, id);
   if (pending == NULL)
     return;
@@ -625,7 +638,8 @@ az_detector_answer(AzDetector *detector, guint64 id, AzSightOutcome outcome, gin
   } else {
     az_sight_note(&row->sight, outcome, start, now);
     row->sight.seen.self_check_ok = outcome != AZ_SIGHT_NOTHING; /* it answered over SSH: its network works, and ours */
-    detector->trouble |= outcome == AZ_SIGHT_NOTHING;
+    /* one witness that cannot be asked is its own trouble; that nobody can be reached is ours */
+    detector->trouble |= outcome == AZ_SIGHT_NOTHING && !is_vouched_for(detector, region, start);
     if (outcome != AZ_SIGHT_NOTHING)
       note_contact(detector, vantage, now);
   }
