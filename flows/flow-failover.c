@@ -17,7 +17,14 @@ failover_free(gpointer data)
   g_clear_pointer(&run->sync, g_variant_unref);
   g_clear_pointer(&run->state, az_failover_state_free);
   g_clear_pointer(&run->stored, az_stored_unref);
+  az_drill_free(run->drill);
   g_free(run);
+}
+
+static gboolean
+is_drill(AzFailover *run)
+{
+  return az_job_arg_bool(run->job, "drill");
 }
 
 static gboolean
@@ -264,12 +271,25 @@ take_back(AzFailover *run)
 }
 
 static void
+drill(AzFailover *run)
+{
+  if (run->target == NULL)
+    run->target = az_failover_best_target(run);
+  if (run->target == NULL)
+    end_target_unhealthy(run);
+  else
+    az_failover_drill(run);
+}
+
+static void
 on_gathered(AzFailover *run)
 {
   az_failover_say_health(run);
   if (az_job_arg_bool(run->job, "explain"))
     az_failover_say_explanation(run);
-  if (only_looks(run))
+  if (is_drill(run))
+    drill(run);
+  else if (only_looks(run))
     end_with_check(run);
   else if (run->plan == AZ_FAILOVER_BACK)
     go_back(run);
@@ -309,7 +329,7 @@ check_regions(AzFailover *run, GError **error)
     g_set_error_literal(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "source and target regions cannot be the same");
     return FALSE;
   }
-  if (only_looks(run) || g_str_equal(run->source->region, run->stored->primary))
+  if ((only_looks(run) && !is_drill(run)) || g_str_equal(run->source->region, run->stored->primary))
     return TRUE;
   g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE,
               "%s is not the primary (%s is): there is nothing to switch away from", run->source->region,
@@ -320,7 +340,8 @@ check_regions(AzFailover *run, GError **error)
 static gboolean
 is_there_already(AzFailover *run)
 {
-  return !only_looks(run) && run->target != NULL && g_str_equal(run->target->region, run->stored->primary);
+  return !only_looks(run) && !is_drill(run) && run->target != NULL
+         && g_str_equal(run->target->region, run->stored->primary);
 }
 
 /* A window that ran out is seen to before anything happens by itself. */
@@ -399,7 +420,7 @@ failover_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
   }
   /* A person who names the target decides by what can be seen now; a verdict is worth waiting for only where it acts
    * or is what was asked for. */
-  run->keep_looking = run->automatic || only_looks(run);
+  run->keep_looking = !is_drill(run) && (run->automatic || only_looks(run));
   az_stored_read(job, root, on_stored, run);
 }
 
@@ -407,7 +428,7 @@ static gboolean
 failover_check(AzEngine *engine, GVariant *args, GError **error)
 {
   const char *from = NULL, *to = NULL;
-  gboolean automatic = FALSE, check_only = FALSE, explain = FALSE, back = FALSE;
+  gboolean automatic = FALSE, check_only = FALSE, explain = FALSE, back = FALSE, drill_only = FALSE;
   AzConfig *config = az_engine_config(engine);
 
   g_variant_lookup(args, "from", "&s", &from);
@@ -415,21 +436,27 @@ failover_check(AzEngine *engine, GVariant *args, GError **error)
   g_variant_lookup(args, "auto", "b", &automatic);
   g_variant_lookup(args, "check-only", "b", &check_only);
   g_variant_lookup(args, "explain", "b", &explain);
+  g_variant_lookup(args, "drill", "b", &drill_only);
   g_variant_lookup(args, "back", "b", &back);
-  if (back && (automatic || check_only || explain)) {
+  if (back && (automatic || check_only || explain || drill_only)) {
     g_set_error_literal(
         error, AZLIN_ERROR, AZLIN_ERROR_USAGE,
-        "--back is the operator's own decision: it goes with neither --auto, --check-only nor --explain");
+        "--back is the operator's own decision: it goes with neither --auto, --check-only, --explain nor --drill");
     return FALSE;
   }
   if (from != NULL && to != NULL && g_str_equal(az_config_alias(config, from), az_config_alias(config, to))) {
     g_set_error_literal(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "source and target regions cannot be the same");
     return FALSE;
   }
-  if (to != NULL || automatic || check_only || explain || back)
+  if (drill_only && (automatic || check_only)) {
+    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "--drill switches nothing; give it without %s",
+                automatic ? "--auto" : "--check-only");
+    return FALSE;
+  }
+  if (to != NULL || automatic || check_only || explain || back || drill_only)
     return TRUE;
   g_set_error_literal(error, AZLIN_ERROR, AZLIN_ERROR_USAGE,
-                      "Say where to (--to REGION), or --back, --auto, --check-only or --explain");
+                      "Say where to (--to REGION), or --back, --auto, --check-only, --explain or --drill");
   return FALSE;
 }
 
@@ -442,6 +469,7 @@ static const AzFlag flags[] = {
   { "yes", 'y', "b", NULL, "do not ask" },
   { "check-only", 0, "b", NULL, "judge only: 0 healthy, 1 automatic, 3 manual" },
   { "explain", 0, "b", NULL, "print evidence, weights, verdict, and what would change it" },
+  { "drill", 0, "b", NULL, "try every step up to the commit, measure each, switch nothing, write a report" },
   { "deallocate-source", 0, "b", NULL, "release the old primary's machine after the switch" },
   { 0 },
 };
