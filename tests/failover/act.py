@@ -186,8 +186,7 @@ def test_a_stale_primary_is_entered_and_promoted_by_nobody():
         r = cloud.run("ssh", "--region", "eastus", "--", "true")
         assert r.code == 5 and "stale primary (epoch 1 < 2)" in r.err and "azlin recover" in r.err, r
         held(cloud.failover("--to", "eastus", "--yes")[0], "still to be fenced", "azlin recover")
-        held(cloud.failover("--back", "--yes")[0] if False else cloud.run("failover", "--back", "--yes", "-o", "json"),
-             "a fence is pending", "azlin recover")
+        held(cloud.run("failover", "--back", "--yes", "-o", "json"), "a fence is pending", "azlin recover")
         held(cloud.run("regions", "set-primary", "eastus", "-o", "json"), "fence is pending", "ack --fenced eastus")
         assert cloud.primary() == "westus2"
         assert "you answer for it" in cloud.ok("failover", "ack", "--fenced", "eastus").out
@@ -354,14 +353,6 @@ def test_the_pre_hook_may_veto():
         assert "Nothing to recover" in cloud.ok("recover", "--yes").out
         put_hook(cloud, "failover-pre", "exit 3\n")
         held(cloud.failover("--to", "westus2", "--yes")[0], "(status 3)")
-
-
-def test_a_hook_that_hangs_is_a_veto():
-    with Cloud(failover="hook-timeout=1") as cloud:
-        put_hook(cloud, "failover-pre", "sleep 60\n")
-        r, result = cloud.failover("--to", "westus2", "--yes")
-        held(r, "hooks/failover-pre")
-        assert cloud.primary() == "eastus"
 
 
 def test_a_hook_that_others_can_write_is_refused():
