@@ -43,6 +43,7 @@ static const AzlinProvider PROVIDER = {
   .vm_tag = azure_vm_tag,
   .preflight = azure_preflight,
   .alternatives = azure_alternatives,
+  .vm_isolate = azure_vm_isolate,
 };
 
 static const struct {

@@ -38,6 +38,7 @@ void azure_vm_list(gpointer self, AzlinOp *op);                                 
 void azure_vm_power(gpointer self, const AzlinVm *vm, AzlinPower want, AzlinOp *op); /* power.c */
 void azure_vm_restart(gpointer self, const AzlinVm *vm, AzlinOp *op);                /* power.c */
 void azure_vm_delete(gpointer self, const AzlinVm *vm, AzlinOp *op);                 /* delete.c */
+void azure_vm_isolate(gpointer self, const AzlinVm *vm, gboolean on, AzlinOp *op);   /* isolate.c */
 void azure_vm_tag(gpointer self, const AzlinVm *vm, GVariant *set, const char *const *unset, AzlinOp *op); /* tag.c */
 void azure_preflight(gpointer self, const AzlinVmSpec *const *specs, AzlinOp *op); /* preflight.c */
 void

@@ -397,6 +397,27 @@ test_stop(void)
   g_assert_cmpint(az_clock_monotonic(world->clock), ==, 4 * G_USEC_PER_SEC);
 }
 
+/* Who fences gives the guest no time, and asks for no less when it was told that a guest may have some. */
+static void
+test_stop_for_a_failover(void)
+{
+  static const Answer answers[] = {
+    { "POST " VM "/powerOff?skipShutdown=true&api-version", 202, POLL, "" },
+    { "GET " VM, 200, NULL, BODY("stopping") },
+    { "GET " VM, 200, NULL, "{\"id\":\"" VM "\",\"location\":\"eastus\",\"properties\":{}}" }, /* unknown is on */
+    { "GET " VM, 200, NULL, BODY("stopped") },
+  };
+  g_autoptr(ArmWorld) world = WORLD(answers);
+  AzlinVm vm = stored();
+  AzlinOp *op = arm_world_op(world, 20000);
+  az_op_set_priority(op, AZ_PRIORITY_FAILOVER);
+  azure_vm_power(&world->azure, &vm, AZLIN_POWER_STOPPED, op);
+  arm_world_wait(world);
+  g_assert_no_error(world->error);
+  g_assert_cmpint(world->vm->power, ==, AZLIN_POWER_STOPPED);
+  g_assert_cmpuint(world->requests, ==, 4);
+}
+
 static void
 test_stop_of_a_guest_that_hangs(void)
 {
@@ -622,6 +643,7 @@ main(int argc, char **argv)
   g_test_add_func("/list", test_list);
   g_test_add_func("/power/stop", test_stop);
   g_test_add_func("/power/guest-that-hangs", test_stop_of_a_guest_that_hangs);
+  g_test_add_func("/power/failover", test_stop_for_a_failover);
   g_test_add_func("/power/not-seen", test_stop_that_is_not_seen);
   g_test_add_func("/power/refused", test_refused);
   g_test_add_func("/power/start", test_start);

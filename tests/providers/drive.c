@@ -158,7 +158,10 @@ start(Drive *drive, AzlinOp *op)
     recover(drive, op);
   else if (strcmp(words[0], "power") == 0)
     drive->provider->vm_power(drive->self, &vm, power_from(words[2]), op);
-  else if (strcmp(words[0], "restart") == 0)
+  else if (strcmp(words[0], "isolate") == 0) {
+    vm.id = words[3];
+    drive->provider->vm_isolate(drive->self, &vm, strcmp(words[2], "on") == 0, op);
+  } else if (strcmp(words[0], "restart") == 0)
     drive->provider->vm_restart(drive->self, &vm, op);
   else if (strcmp(words[0], "tag") == 0)
     tag(drive, &vm, op);
@@ -186,9 +189,9 @@ print_journal(AzEngine *engine)
   }
 }
 
-/* drive HOME PROVIDER create NAME REGION USER KEY | get NAME [ID] | power NAME STATE | restart NAME | delete NAME [ID]
- * | tag NAME TAG=VALUE... -TAG... | list | exec NAME ARGV... | probe NAME [WITNESS REGION] | recover BRICK WHAT NAME
- * [STATE] | journal; the configuration is $AZLIN_CONFIG. */
+/* drive HOME PROVIDER create NAME REGION USER KEY | get NAME [ID] | power NAME STATE | isolate NAME on|off [ID] |
+ * restart NAME | delete NAME [ID] | tag NAME TAG=VALUE... -TAG... | list | exec NAME ARGV... | probe NAME [WITNESS
+ * REGION] | recover BRICK WHAT NAME [STATE] | journal; the configuration is $AZLIN_CONFIG. */
 int
 main(int argc, char **argv)
 {
