@@ -146,14 +146,17 @@ on_written(const ArmReply *reply, gpointer data)
     return;
   }
   gboolean passes = reply->status == 404 || arm_busy_seconds(reply->status, reply->code) > 0;
-  if (reply->error != NULL && !passes && may_be_flush(isolation, reply)) {
-    isolation->no_flush = g_error_copy(reply->error);
-    isolation->writes = 0;
-  } else if (reply->error != NULL && !passes) {
+  if (reply->error == NULL) {
+    if (!isolation->watching)
+      look(isolation);
+  } else if (passes || may_be_flush(isolation, reply)) { /* nothing was written: on from what is there then */
+    if (!passes)
+      isolation->no_flush = g_error_copy(reply->error);
+    isolation->writes--;
+    look_later(isolation);
+  } else {
     fail(isolation, g_error_copy(reply->error));
   }
-  if (!is_over(isolation) && !isolation->watching)
-    look(isolation);
   leave(isolation);
 }
 

@@ -126,7 +126,7 @@ test_body(void)
 {
   json_auto_t *open = json_loads(STANDS(SSH "," RULE("mine", "200", "Inbound", "Allow")), 0, NULL);
   json_auto_t *on = azure_isolation_body(open, TRUE, TRUE);
-  json_object_set(json_object_get(on, "properties"), "provisioningState", json_string("Succeeded"));
+  json_object_set_new(json_object_get(on, "properties"), "provisioningState", json_string("Succeeded"));
   g_autofree char *walled = names_in(on);
   g_assert_cmpstr(walled, ==, "ssh mine azlin-isolate-in azlin-isolate-out ");
   g_assert_cmpstr(arm_string(on, "location", ""), ==, "eastus");
@@ -339,7 +339,8 @@ test_failed_operation(void)
   static const Answer answers[] = {
     { "GET " NSG, 200, NULL, STANDS(SSH), .always = TRUE },
     { "GET " NIC, 200, NULL, ATTACHED, .always = TRUE },
-    { "PUT " NSG, 200, "azure-asyncoperation: " ENDPOINT "/operations/1\nretry-after: 1", STANDS(SSH) },
+    { "PUT " NSG, 200, "azure-asyncoperation: " ENDPOINT "/operations/1\nretry-after: 1",
+      IN_STATE("Updating", OURS, SSH) },
     { "GET /operations/1", 200, NULL,
       "{\"status\":\"Failed\",\"error\":{\"code\":\"InternalServerError\",\"message\":\"broken\"}}" },
   };
@@ -357,7 +358,7 @@ test_cut_at_any_moment(void)
     { "GET " NSG, 200, NULL, IN_STATE("Updating", OURS, SSH) },
     { "GET " NSG, 200, NULL, STANDS(SSH), .always = TRUE },
     { "GET " NIC, 200, NULL, ATTACHED, .always = TRUE },
-    { "PUT " NSG, 200, POLL, STANDS(SSH), .always = TRUE },
+    { "PUT " NSG, 200, POLL, IN_STATE("Updating", OURS, SSH), .always = TRUE },
     { "GET /operations/1", 200, "retry-after: 10", "{\"status\":\"InProgress\"}", .always = TRUE },
   };
   for (guint32 ms = 1; ms < 15000; ms += 333) {
