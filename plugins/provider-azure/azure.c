@@ -139,6 +139,7 @@ azure_free(gpointer self)
   g_free(azure->authority);
   g_free(azure->scope);
   g_free(azure->subscription);
+  g_clear_pointer(&azure->health_known, g_hash_table_unref);
   azure_gets_free(azure->gets);
   catalogue_free(azure->catalogue);
   g_free(azure);

@@ -19,6 +19,7 @@ typedef struct {
   AzureGets *gets;                   /* machines asked for in this turn of the main loop (gather.c) */
   int has_health;                    /* Microsoft.ResourceHealth is registered: -1 = not asked yet (platform.c) */
   GPtrArray *health_waiting;         /* of calls that wait for that; NULL = nobody asks for it now */
+  GHashTable *health_known;          /* what it has said last (platform.c), or NULL */
   ArmCache *catalogue;               /* SKUs and quotas read in this process (catalogue.c) */
   gboolean said_open;                /* that SSH of new machines is open to everybody */
   struct _AzureAdmission *admission; /* a round that lets machines in under way, or NULL (admission.c) */

@@ -15,8 +15,6 @@ typedef struct {
   int status;
 } Drive;
 
-static const char *const CAUSES[] = { "unknown", "requested", "ended" };
-
 static GVariant *
 describe(const AzlinVm *vm)
 {
@@ -24,7 +22,7 @@ describe(const AzlinVm *vm)
   g_autoptr(GVariant) record = g_variant_ref_sink(az_vm_to_variant(vm));
   g_variant_dict_init(&dict, record);
   g_variant_dict_insert(&dict, "power", "s", az_power_to_string(vm->power));
-  g_variant_dict_insert(&dict, "stop_cause", "s", CAUSES[vm->stop_cause]);
+  g_variant_dict_insert(&dict, "stop_cause", "s", az_stop_cause_to_string(vm->stop_cause));
   return g_variant_dict_end(&dict);
 }
 
