@@ -7,6 +7,7 @@
 
 #define RESOURCE_HEALTH "2025-05-01"
 #define ASK_MS 4000                   /* a hint, for which nobody waits longer */
+#define URGENT_MS 2000                /* a fence has ten seconds in all */
 #define KEPT_US (30 * G_USEC_PER_SEC) /* it is minutes behind itself: who looks every few seconds learns no more */
 
 typedef struct {
@@ -193,7 +194,8 @@ azure_platform_ask(Azure *azure, AzlinOp *op, const char *vm_id, AzlinPower powe
   }
   Ask *ask = g_new0(Ask, 1);
   *ask = (Ask){ .azure = azure, .power = power, .done = done, .data = data };
-  ask->limit = azure->api->op_new(op, "what the platform says", ASK_MS, NULL, NULL);
+  guint32 limit_ms = azure->api->op_urgent(op) ? URGENT_MS : ASK_MS;
+  ask->limit = azure->api->op_new(op, "what the platform says", limit_ms, NULL, NULL);
   ask->path = g_steal_pointer(&path);
   if (azure->has_health == 1) {
     ask_status(ask);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A machine in Azure is cut off its network and let back: two rules in its own group, under faults, beside admission."""
-import os, subprocess, time
+import json, os, subprocess, time
 import e2e
 from armdouble import HOME
 from create import Azure
@@ -15,9 +15,9 @@ class Isolated(Azure):
         found = next(vm for vm in self.resources("virtualMachines") if vm["location"] == region)
         return {"id": found["id"], "name": found["id"].split("/")[-1]}
 
-    def drive(self, word, vm, limit=60):
-        env = self.home.env(**self.double.env())
-        return subprocess.run([os.environ["AZLIN_DRIVE"], self.home.path, "azure", "isolate", vm["name"], word, vm["id"]],
+    def drive(self, word, vm, call="isolate", limit=60, **extra):
+        env = self.home.env(**self.double.env(), **extra)
+        return subprocess.run([os.environ["AZLIN_DRIVE"], self.home.path, "azure", call, vm["name"], word, vm["id"]],
                               env=env, text=True, capture_output=True, timeout=limit, stdin=subprocess.DEVNULL)
 
     def isolate(self, word, vm):
@@ -188,6 +188,22 @@ def test_beside_admission():
         azure.ok("deploy", "-r", "westeurope")
         assert len(azure.rules(vm)["azlin-machines"]["sourceAddressPrefixes"]) == 3, azure.rules(vm)
         azure.assert_in_force(vm)
+        azure.double.assert_clean()
+
+
+def test_fence():
+    """A failover cuts the power at once, an operator's stop gives the guest its time; off is what the cloud calls off."""
+    with deployed(options={"stop-timeout": "600"}, duration_ms={"power": 2500}) as azure:
+        vm = azure.machine()
+        for urgent, extra in ((True, {"DRIVE_URGENT": "1"}), (False, {})):
+            before = len(azure.double.log())
+            began = time.monotonic()
+            done = azure.drive("stopped", vm, "power", **extra)
+            assert done.returncode == 0 and json.loads(done.stdout)["power"] == "stopped", done
+            assert 2.5 <= time.monotonic() - began < 10
+            sent = [r["target"] for r in azure.double.log()[before:] if r["kind"] == "VirtualMachines_PowerOff"]
+            assert len(sent) == 1 and ("skipShutdown=true" in sent[0]) == urgent, sent
+            azure.ok("vm", "start", "-r", "eastus")
         azure.double.assert_clean()
 
 

@@ -154,9 +154,10 @@ start(Drive *drive, AzlinOp *op)
     drive->provider->vm_list(drive->self, op);
   else if (strcmp(words[0], "recover") == 0)
     recover(drive, op);
-  else if (strcmp(words[0], "power") == 0)
+  else if (strcmp(words[0], "power") == 0) {
+    vm.id = words[3];
     drive->provider->vm_power(drive->self, &vm, power_from(words[2]), op);
-  else if (strcmp(words[0], "isolate") == 0) {
+  } else if (strcmp(words[0], "isolate") == 0) {
     vm.id = words[3];
     drive->provider->vm_isolate(drive->self, &vm, strcmp(words[2], "on") == 0, op);
   } else if (strcmp(words[0], "restart") == 0)
@@ -187,7 +188,7 @@ print_journal(AzEngine *engine)
   }
 }
 
-/* drive HOME PROVIDER create NAME REGION USER KEY | get NAME [ID] | power NAME STATE | isolate NAME on|off [ID] |
+/* drive HOME PROVIDER create NAME REGION USER KEY | get NAME [ID] | power NAME STATE [ID] | isolate NAME on|off [ID] |
  * restart NAME | delete NAME [ID] | tag NAME TAG=VALUE... -TAG... | list | exec NAME ARGV... | probe NAME [WITNESS
  * REGION] | recover BRICK WHAT NAME [STATE] | journal; the configuration is $AZLIN_CONFIG. */
 int
@@ -208,7 +209,10 @@ main(int argc, char **argv)
   }
   drive.loop = g_main_loop_new(NULL, FALSE);
   drive.words = argv + 3;
-  start(&drive, az_op_new_root(az_engine_clock(engine), argv[3], 0, NULL, done, &drive));
+  AzlinOp *root = az_op_new_root(az_engine_clock(engine), argv[3], 0, NULL, done, &drive);
+  if (g_getenv("DRIVE_URGENT") != NULL) /* as a failover asks */
+    az_op_set_priority(root, AZ_PRIORITY_FAILOVER);
+  start(&drive, root);
   gint64 began = az_clock_monotonic(az_engine_clock(engine));
   g_main_loop_run(drive.loop);
   if (g_getenv("DRIVE_TIME") != NULL)
