@@ -15,21 +15,6 @@ az_http_new(AzClock *clock, AzConfig *config)
   return http;
 }
 
-void
-az_http_free(AzHttp *http)
-{
-  if (http == NULL)
-    return;
-  while (http->exchanges.length > 0)
-    az_http_exchange_drop(http->exchanges.head->data);
-  az_credentials_free(http->credentials);
-  az_governor_free(http->governor);
-  az_tape_close(http->tape);
-  if (http->session != NULL)
-    http->module->session_free(http->session);
-  g_free(http);
-}
-
 gboolean
 az_http_load(AzHttp *http, GError **error)
 {
@@ -135,10 +120,12 @@ az_http_fail(AzlinOp *op, const char *host, const AzHttpEnd *end, gsize max_body
 void
 az_http_answer(AzlinOp *op, const char *host, const AzHttpEnd *end)
 {
-  const char *type = az_http_header((const char *const *) end->headers, "content-type");
-  const char *wrong = az_http_scan(type, end->body);
+  const char *const *headers = (const char *const *) end->headers;
+  const char *wrong = az_http_scan(az_http_header(headers, "content-type"), end->body);
+  AzlinHttpReply reply = { .status = end->status, .headers = headers, .body = end->body };
+  reply.retry_after_ms = az_http_retry_after_ms(headers, az_clock_now(az_op_clock(op)));
   if (wrong == NULL)
-    az_op_finish_http(op, end->status, end->headers, end->body);
+    az_op_finish_http(op, &reply);
   else
     az_op_fail_new(op, AZLIN_ERROR_FAILED, "%s sent JSON that %s; it was not read (HTTP status %d)", host, wrong,
                    end->status);
@@ -151,11 +138,13 @@ typedef struct {
   AzlinOp *op;
   AzHttpCall *call;
   char *host;
+  GList link; /* in http->plains */
 } Plain;
 
 static void
 plain_free(Plain *plain)
 {
+  g_queue_unlink(&plain->http->plains, &plain->link);
   az_clock_release(plain->http->clock);
   g_free(plain->host);
   g_free(plain);
@@ -178,6 +167,15 @@ plain_cut(gpointer data)
   Plain *plain = data;
   plain->http->module->cancel(plain->call);
   plain_free(plain);
+}
+
+static void
+plain_abort(Plain *plain)
+{
+  AzHttp *http = plain->http;
+  az_op_cancel(plain->op, AZ_HTTP_ENDS);
+  if (g_queue_peek_head(&http->plains) == plain) /* its op had ended otherwise */
+    plain_cut(plain);
 }
 
 /* The one address outside this host that answers plain http: the cloud's metadata service, a link-local hop away. */
@@ -223,13 +221,34 @@ az_http_send_plain(AzHttp *http, const AzHttpPlain *request, AzlinOp *op)
                       .headers = request->headers,
                       .content_type = request->content_type,
                       .body = body,
-                      .direct = request->direct,
+                      .direct = request->direct || az_http_host_is_loopback(g_uri_get_host(uri)),
                       .max_body = AZ_HTTP_MAX_BODY,
                       .connect_ms = request->connect_ms > 0 ? request->connect_ms : AZ_HTTP_CONNECT_MS,
                       .idle_ms = AZ_HTTP_IDLE_MS,
                       .finished = plain_finished,
                       .data = plain };
+  plain->link.data = plain;
+  g_queue_push_tail_link(&http->plains, &plain->link);
   az_clock_hold(http->clock);
   plain->call = http->module->send(http->session, &send);
   az_op_on_cancel(op, plain_cut, plain);
+}
+
+/* ---- the end ---- */
+
+void
+az_http_free(AzHttp *http)
+{
+  if (http == NULL)
+    return;
+  while (http->exchanges.length > 0)
+    az_http_exchange_abort(http->exchanges.head->data);
+  az_credentials_free(http->credentials);
+  while (http->plains.length > 0)
+    plain_abort(http->plains.head->data);
+  az_governor_free(http->governor);
+  az_tape_close(http->tape);
+  if (http->session != NULL)
+    http->module->session_free(http->session);
+  g_free(http);
 }
