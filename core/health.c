@@ -156,7 +156,7 @@ start_probe(Check *check, const AzlinProvider *provider, gpointer self)
                            .ssh_ms = limit_ms(engine, "ssh-timeout"),
                            .login_ms = limit_ms(engine, "login-timeout") };
   if (provider != NULL && provider->vm_probe != NULL) {
-    guint32 total = limits.tcp_ms + limits.ssh_ms + limits.login_ms;
+    guint32 total = limits.tcp_ms + MAX(limits.ssh_ms, limits.login_ms);
     provider->vm_probe(self, check->vm, NULL, az_op_new(check->op, "probe", total, on_vm_probe, check));
     return;
   }

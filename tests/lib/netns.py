@@ -336,11 +336,12 @@ class Machine:
 # ---- the laboratory ----
 
 class Lab(e2e.Home):
-    """One operator and the machines of REGIONS, registered with azlin; each laboratory is a network of its own."""
+    """One operator and the machines of REGIONS, registered with azlin; each laboratory is a network of its own.
+    `prepare` is called with it before the machines start; `sshd` are lines of theirs."""
 
     count, lock = 0, threading.Lock()
 
-    def __init__(self, config="", provider="static", sshd="", health=True):
+    def __init__(self, config="", provider="static", sshd="", health=True, prepare=None):
         need()
         with Lab.lock:
             Lab.count += 1
@@ -356,7 +357,8 @@ class Lab(e2e.Home):
             self.make_network()
             for region in REGIONS:
                 self.machines[region] = Machine(self, region)
-            self.prepare()
+            if prepare:
+                prepare(self)
             for machine in self.machines.values():
                 machine.start(sshd)
                 self.register(machine)
@@ -365,9 +367,6 @@ class Lab(e2e.Home):
         except BaseException:
             self.close()
             raise
-
-    def prepare(self):
-        """For laboratories with more to them: before the machines start."""
 
     def space(self, name):
         return self.prefix_name + name
