@@ -1,5 +1,5 @@
 """Rounds: one laboratory each, somebody who runs azlin in it, one fault, and what the primary does; many at once."""
-import json, os, statistics, subprocess, threading, time, traceback
+import json, os, signal, statistics, threading, time, traceback
 from concurrent.futures import ThreadPoolExecutor
 import netns
 
@@ -34,7 +34,7 @@ class Observer:
     def note(self, event, now):
         self.events.append((now, event))
         text = event.get("text", "")
-        if text.startswith("Executing failover to "):
+        if text.startswith("Executing failover to ") and self.verdict is None:
             self.verdict = now
         if text.startswith("Primary region: "):
             self.commit = now
@@ -56,6 +56,26 @@ class Once(Observer):
             began = time.monotonic()
             self.run("failover", "--auto")
             self.stopping.wait(max(0.0, began + BEAT - time.monotonic()))
+
+
+class Watch(Observer):
+    """`azlin watch`, in the foreground all the time."""
+
+    def loop(self):
+        self.run("watch")
+
+    def note(self, event, now):
+        super().note(event, now)
+        if event.get("event") == "verdict" and event.get("should_auto_failover") and self.verdict is None:
+            self.verdict = now
+        if event.get("event") == "switch" and event.get("phase") == "ended":
+            self.fence = event.get("fence")
+
+    def stop(self, seconds=90):
+        if self.process:
+            self.process.send_signal(signal.SIGINT)
+        super().stop(seconds)
+        assert self.codes == [0], "azlin watch ended with %r: %s" % (self.codes, "".join(self.trouble))
 
 
 class Scenario:
