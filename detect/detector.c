@@ -5,6 +5,7 @@
 #define MAX_CONTROLS 3 /* other regions probed on the suspect's beat, to vouch for this host */
 #define LATE_US G_USEC_PER_SEC
 #define LOGIN_US (30 * G_USEC_PER_SEC)
+#define AGAIN_US (G_USEC_PER_SEC / 2)
 #define MAX_SCORE 8
 #define REPAIRED_US (600 * G_USEC_PER_SEC) /* darkness for longer did not heal by itself */
 #define NEVER G_MAXINT64
@@ -597,12 +598,30 @@ on_dark(AzDetector *detector, Region *region, const Row *row, gint64 now)
     enter(region, AZ_REGION_DARK, now);
 }
 
+/* The others are being asked at this moment, and may vouch for this host in a moment. */
+static gboolean
+may_be_vouched_for(const AzDetector *detector, const Region *suspect)
+{
+  for (guint i = 0; i < detector->pending->len; i++) {
+    const Pending *pending = &g_array_index(detector->pending, Pending, i);
+    if (pending->region != NULL && pending->region != suspect && pending->vantage == NULL)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 /* A dark probe without a contact in its tick says nothing about the region, and what came before is in doubt. */
 static void
 note_here(AzDetector *detector, Region *region, Row *row, AzSightOutcome outcome, gint64 start, gint64 now)
 {
   gboolean dark = outcome == AZ_SIGHT_DARK || outcome == AZ_SIGHT_REFUSED;
   gboolean vouched = detector->rules.no_self_check || !dark || is_vouched_for(detector, region, start);
+  if (dark && !vouched && !row->again && may_be_vouched_for(detector, region)) {
+    row->again = TRUE;
+    row->due = MIN(row->due, now + AGAIN_US);
+    return;
+  }
+  row->again = FALSE;
   if (dark && !vouched) {
     guint missed = row->sight.missed + 1;
     region->dark_here = TRUE;
