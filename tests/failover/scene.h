@@ -38,6 +38,8 @@ typedef struct {
 typedef struct _SceneBrick SceneBrick;
 /* `mode`, and numbers as in [failover.hybrid]. */
 SceneBrick *scene_brick_new(const char *mode, guint interval, guint fall, double threshold, GError **error);
+/* Options as "fall=5,prior=0.5", lists with ';'; the others as declared. */
+SceneBrick *scene_brick_with(const char *options, GError **error);
 void scene_brick_free(SceneBrick *brick);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SceneBrick, scene_brick_free)
 
