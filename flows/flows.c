@@ -6,6 +6,7 @@
   X(deploy) \
   X(destroy) \
   X(failover) \
+  X(failover_replay) \
   X(recover) \
   X(regions_add) \
   X(regions_health) \
