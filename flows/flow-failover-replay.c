@@ -136,7 +136,6 @@ options_of(GVariant *record, const char *with, GError **error)
   g_variant_builder_init(&texts, G_VARIANT_TYPE("a{ss}"));
   g_variant_iter_init(&iter, merged);
   while (g_variant_iter_next(&iter, "{&sv}", &name, &value)) {
-    /* az_json_parse makes the empty string of an empty list null-like in no case: it stays a string */
     if (g_variant_is_of_type(value, G_VARIANT_TYPE_STRING))
       g_variant_builder_add(&texts, "{ss}", name, g_variant_get_string(value, NULL));
     g_variant_unref(value);
@@ -235,8 +234,8 @@ compare(AzJob *job, GVariant *record, const char *with, GVariant *then, GVariant
   GVariantBuilder result;
   g_autoptr(GVariant) names = g_variant_ref_sink(differences(then, now));
   gsize n = g_variant_n_children(names);
-  g_autofree const char **list_of = g_variant_get_strv(names, NULL);
-  g_autofree char *words = g_strjoinv(", ", (char **) list_of);
+  g_auto(GStrv) names_of = g_variant_dup_strv(names, NULL);
+  g_autofree char *words = g_strjoinv(", ", names_of);
 
   az_job_message(job, "step", NULL, "Decision %s about %s, %s (%s)...", word_in(record, "id"),
                  word_in(record, "region"), word_in(record, "time"), word_in(record, "why"));

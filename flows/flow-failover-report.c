@@ -1,6 +1,7 @@
 /* What a failover tells: its screens, its JSON document and its audit record. */
 #include "flow-failover.h"
 #include "error.h"
+#include "flow-failover-decision.h"
 #include <string.h>
 
 static const AzlinHealth *
@@ -123,49 +124,13 @@ az_failover_say_explanation(AzFailover *run)
 
 /* ---- the age of the target's data ---- */
 
-static gboolean
-names_region(GVariant *list, const char *region)
-{
-  for (gsize i = 0; list != NULL && i < g_variant_n_children(list); i++) {
-    g_autoptr(GVariant) child = g_variant_get_child_value(list, i);
-    g_autoptr(GVariant) name
-        = g_variant_is_of_type(child, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(child) : g_variant_ref(child);
-    if (g_variant_is_of_type(name, G_VARIANT_TYPE_STRING) && g_str_equal(g_variant_get_string(name, NULL), region))
-      return TRUE;
-  }
-  return FALSE;
-}
-
-/* When this audit record tells of a verified sync from the source to the target; 0 = it does not. */
-static gint64
-good_sync_at(AzFailover *run, GVariant *record)
-{
-  const char *what = NULL, *time = NULL, *source = NULL;
-
-  if (!g_variant_lookup(record, "what", "&s", &what) || !g_str_equal(what, "sync")
-      || !g_variant_lookup(record, "time", "&s", &time))
-    return 0;
-  g_autoptr(GVariant) facts = g_variant_lookup_value(record, "facts", G_VARIANT_TYPE_VARDICT);
-  if (facts == NULL || !g_variant_lookup(facts, "source", "&s", &source) || !g_str_equal(source, run->source->region))
-    return 0;
-  g_autoptr(GVariant) targets = g_variant_lookup_value(facts, "verified_targets", G_VARIANT_TYPE_ARRAY);
-  return names_region(targets, run->target->region) ? az_time_from_string(time) : 0;
-}
-
 static gint64
 last_good_sync(AzFailover *run)
 {
-  AzAudit *audit = az_engine_audit(run->engine, NULL);
-  g_autoptr(GVariant) shown = audit != NULL ? az_audit_show(audit, 1000, NULL) : NULL;
-  gint64 last = 0;
+  g_autoptr(GHashTable) syncs = az_failover_syncs(run->engine, run->source->region);
+  const gint64 *at = g_hash_table_lookup(syncs, run->target->region);
 
-  for (gsize i = 0; shown != NULL && i < g_variant_n_children(shown); i++) {
-    g_autoptr(GVariant) child = g_variant_get_child_value(shown, i);
-    g_autoptr(GVariant) record
-        = g_variant_is_of_type(child, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(child) : g_variant_ref(child);
-    last = MAX(last, good_sync_at(run, record));
-  }
-  return last;
+  return at != NULL ? *at : 0;
 }
 
 void
@@ -191,30 +156,17 @@ az_failover_say_data_age(AzFailover *run, gboolean source_reachable)
 static GVariant *
 decision_of(AzFailover *run)
 {
-  const AzlinDecision *decision = &run->decision;
-  GVariantBuilder result, weights, ranking;
+  GVariantBuilder decision;
+  g_autoptr(GVariant) value = g_variant_ref_sink(az_decision_to_variant(&run->decision));
 
-  g_variant_builder_init(&weights, G_VARIANT_TYPE("aa{sv}"));
-  for (guint i = 0; decision->weights != NULL && i < decision->weights->len; i++) {
-    const AzlinWeight *weight = &g_array_index(decision->weights, AzlinWeight, i);
-    g_variant_builder_open(&weights, G_VARIANT_TYPE_VARDICT);
-    g_variant_builder_add(&weights, "{sv}", "what", g_variant_new_string(weight->what));
-    g_variant_builder_add(&weights, "{sv}", "weight", g_variant_new_double(weight->weight));
-    g_variant_builder_close(&weights);
+  g_variant_builder_init(&decision, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add(&decision, "{sv}", "id", az_variant_str(run->decision_id));
+  for (gsize i = 0; i < g_variant_n_children(value); i++) {
+    g_autoptr(GVariant) entry = g_variant_get_child_value(value, i);
+    g_variant_builder_add_value(&decision, entry);
   }
-  g_variant_builder_init(&ranking, G_VARIANT_TYPE_STRING_ARRAY);
-  for (guint i = 0; decision->ranking != NULL && i < decision->ranking->len; i++)
-    g_variant_builder_add(&ranking, "s", g_ptr_array_index(decision->ranking, i));
-  g_variant_builder_init(&result, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add(&result, "{sv}", "should_auto_failover", g_variant_new_boolean(decision->should_auto_failover));
-  g_variant_builder_add(&result, "{sv}", "reason", az_variant_str(decision->reason));
-  g_variant_builder_add(&result, "{sv}", "failure_type", az_variant_str(az_failure_to_string(decision->failure)));
-  g_variant_builder_add(&result, "{sv}", "confidence", g_variant_new_double(decision->confidence));
-  g_variant_builder_add(&result, "{sv}", "evidence", evidence_list(run));
-  g_variant_builder_add(&result, "{sv}", "weights", g_variant_builder_end(&weights));
-  g_variant_builder_add(&result, "{sv}", "what_would_change", az_variant_str(decision->what_would_change));
-  g_variant_builder_add(&result, "{sv}", "ranking", g_variant_builder_end(&ranking));
-  return g_variant_builder_end(&result);
+  g_variant_builder_add(&decision, "{sv}", "evidence", evidence_list(run));
+  return g_variant_builder_end(&decision);
 }
 
 GVariant *

@@ -9,6 +9,8 @@ failover_free(gpointer data)
   AzFailover *run = data;
 
   az_failover_decision_clear(&run->decision);
+  g_clear_pointer(&run->decision_input, g_variant_unref);
+  g_free(run->decision_id);
   g_clear_pointer(&run->source_health, az_health_copy_free);
   g_ptr_array_unref(run->others);
   g_ptr_array_unref(run->answers);
