@@ -138,18 +138,27 @@ scene_decide(SceneBrick *brick, const Scene *scene, AzlinDecision *out)
     evidence[n++] = &platform;
   AzlinHealth source = scene_health(&vm, scene->healthy, -1), other = scene_health(&other_vm, TRUE, 45);
   source.failure = scene->failure;
+  vm.maintenance_at = scene->maintenance ? SCENE_NOW + 48 * G_TIME_SPAN_HOUR : 0;
+  other_vm.maintenance_at = scene->target == SCENE_TARGET_MAINTENANCE ? SCENE_NOW + 48 * G_TIME_SPAN_HOUR : 0;
+  other.healthy = scene->target != SCENE_TARGET_UNHEALTHY;
   source.evidence = evidence;
   other.evidence = other_evidence;
   AzlinVantage vantages[SCENE_MAX_VANTAGES];
   const AzlinVantage *list[SCENE_MAX_VANTAGES + 1] = { NULL };
   for (; count < SCENE_MAX_VANTAGES && scene->vantages[count].name != NULL; count++) {
     const SceneVantage *row = &scene->vantages[count];
-    vantages[count] = (AzlinVantage){ sizeof(AzlinVantage), row->name,    row->was_up, row->self_check,
-                                      row->alive,           row->refused, row->dark,   row->seconds };
+    vantages[count] = (AzlinVantage){ sizeof(AzlinVantage), row->name, row->was_up,  row->self_check, row->alive,
+                                      row->refused,         row->dark, row->seconds, row->healed };
     list[count] = &vantages[count];
   }
-  const AzlinHealth *others[] = { &other, NULL };
-  AzlinDecisionInput input
-      = { .size = sizeof input, .source = &source, .others = others, .vantages = list, .mode = scene->mode };
+  const AzlinHealth *others[] = { scene->target != SCENE_TARGET_NONE ? &other : NULL, NULL };
+  AzlinDecisionInput input = { .size = sizeof input,
+                               .source = &source,
+                               .others = others,
+                               .vantages = list,
+                               .mode = scene->mode,
+                               .now = SCENE_NOW,
+                               .self_score = scene->self_score,
+                               .blind = scene->blind };
   scene_decide_input(brick, &input, out);
 }
