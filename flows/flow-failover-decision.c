@@ -86,8 +86,8 @@ weights_document(const AzlinDecision *decision)
   return g_variant_builder_end(&weights);
 }
 
-static const char *
-verdict_of(const AzlinDecision *decision)
+const char *
+az_decision_verdict(const AzlinDecision *decision)
 {
   if (decision->verdict != NULL)
     return decision->verdict;
@@ -103,7 +103,7 @@ az_decision_to_variant(const AzlinDecision *decision)
   for (guint i = 0; decision->ranking != NULL && i < decision->ranking->len; i++)
     g_variant_builder_add(&ranking, "s", g_ptr_array_index(decision->ranking, i));
   g_variant_builder_init(&result, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add(&result, "{sv}", "verdict", az_variant_str(verdict_of(decision)));
+  g_variant_builder_add(&result, "{sv}", "verdict", az_variant_str(az_decision_verdict(decision)));
   g_variant_builder_add(&result, "{sv}", "should_auto_failover", g_variant_new_boolean(decision->should_auto_failover));
   g_variant_builder_add(&result, "{sv}", "failure_type", az_variant_str(az_failure_to_string(decision->failure)));
   g_variant_builder_add(&result, "{sv}", "confidence", g_variant_new_double(decision->confidence));

@@ -18,6 +18,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzDecisionInput, az_decision_input_free)
 /* verdict, should_auto_failover, failure_type, confidence, reason, what_would_change, weights, ranking; floating. */
 GVariant *az_decision_to_variant(const AzlinDecision *decision);
 
+/* The word for it, also of a brick that gives none. */
+const char *az_decision_verdict(const AzlinDecision *decision);
+
 /* ---- the store ---- */
 
 /* Keeps a decision of the selected failover brick with its options; `why` says who asked ("check-only", "auto",

@@ -119,17 +119,25 @@ on_seen(const char *region, gpointer data)
     judge(run, run->lookout);
 }
 
+/* A lookout that has only just begun knows less than one of our own would find out. */
+static gboolean
+knows_enough(AzFailover *run, AzLookout *lookout)
+{
+  const char *region = run->source->region;
+  return decide(run, lookout, NULL) && (!run->keep_looking || !run->decision.more_evidence_helps)
+         && !az_detector_is_unheard(az_lookout_detector(lookout), region);
+}
+
 void
 az_failover_gather(AzFailover *run)
 {
   GError *error = NULL;
   AzLookout *warm = az_lookout_of(run->engine);
   run->rounds = 1;
-  if (warm != NULL && decide(run, warm, &error)) {
+  if (warm != NULL && knows_enough(run, warm)) {
     finish(run, warm);
     return;
   }
-  g_clear_error(&error);
   run->lookout = az_lookout_new(run->engine, run->root, on_seen, run, &error);
   if (run->lookout == NULL)
     az_job_fail(run->job, error);

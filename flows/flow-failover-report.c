@@ -2,6 +2,7 @@
 #include "flow-failover.h"
 #include "error.h"
 #include "flow-failover-decision.h"
+#include "flow-failover-note.h"
 #include <string.h>
 
 static const AzlinHealth *
@@ -95,17 +96,44 @@ evidence_list(AzFailover *run)
   return g_variant_builder_end(&list);
 }
 
-void
-az_failover_say_explanation(AzFailover *run)
+/* The first command that a sentence names: up to the mark that ends it. NULL: it names none. */
+static char *
+first_command(const char *sentence)
+{
+  const char *command = sentence != NULL ? strstr(sentence, "azlin ") : NULL;
+  return command != NULL ? g_strndup(command, strcspn(command, ",;()")) : NULL;
+}
+
+/* What to type next; owned. */
+static char *
+next_command(AzFailover *run, AzHold hold, const char *step)
+{
+  if (run->decision.should_auto_failover)
+    return g_strdup(hold != AZ_HOLD_NONE ? step : "azlin failover --auto");
+  return first_command(run->decision.what_would_change);
+}
+
+/* As if it were automatic, onto the target that would be chosen: that is what an explanation is read for. */
+static AzHold
+hold_of(AzFailover *run, char **ret_reason, char **ret_step)
+{
+  gboolean automatic = run->automatic;
+  const AzlinVm *target = run->target;
+
+  run->automatic = TRUE;
+  if (run->target == NULL)
+    run->target = az_failover_best_target(run);
+  AzHold hold = az_failover_hold(run, ret_reason, ret_step);
+  run->automatic = automatic;
+  run->target = target;
+  return hold;
+}
+
+static void
+say_weights(AzFailover *run)
 {
   const AzlinDecision *decision = &run->decision;
-  g_autoptr(GVariant) evidence = g_variant_ref_sink(evidence_list(run));
 
-  az_job_message(run->job, "step", NULL, "Evidence about %s...", run->source->region);
-  for (gsize i = 0; i < g_variant_n_children(evidence); i++) {
-    g_autoptr(GVariant) one = g_variant_get_child_value(evidence, i);
-    say_evidence(run, one);
-  }
   az_job_message(run->job, "step", NULL, "Weights (log-odds)...");
   for (guint i = 0; decision->weights != NULL && i < decision->weights->len; i++) {
     const AzlinWeight *weight = &g_array_index(decision->weights, AzlinWeight, i);
@@ -113,19 +141,63 @@ az_failover_say_explanation(AzFailover *run)
   }
   az_job_message(run->job, "detail", NULL, "Confidence that the machine is lost: %.1f%%",
                  percent(decision->confidence));
+}
+
+static void
+say_targets(AzFailover *run)
+{
+  const GPtrArray *ranking = run->decision.ranking;
+
   az_job_message(run->job, "step", NULL, "Targets, best first...");
-  for (guint i = 0; decision->ranking != NULL && i < decision->ranking->len; i++)
-    az_job_message(run->job, "detail", NULL, "%s", (const char *) g_ptr_array_index(decision->ranking, i));
-  az_job_message(run->job, "step", NULL, "Verdict...");
-  az_job_message(run->job, decision->should_auto_failover ? "ok" : "warn", NULL, "%s: %s",
-                 decision->should_auto_failover ? "Automatic" : "Not automatic", decision->reason);
+  for (guint i = 0; ranking != NULL && i < ranking->len; i++)
+    az_job_message(run->job, "detail", NULL, "%s", (const char *) g_ptr_array_index(ranking, i));
+}
+
+static void
+say_verdict(AzFailover *run)
+{
+  const AzlinDecision *decision = &run->decision;
+  g_autofree char *reason = NULL, *step = NULL;
+  AzHold hold = hold_of(run, &reason, &step);
+  g_autofree char *next = next_command(run, hold, step);
+
+  az_job_message(run->job, "step", NULL, "Policy...");
+  if (hold == AZ_HOLD_NONE)
+    az_job_message(run->job, "detail", NULL, "Nothing holds an automatic switch back");
+  else
+    az_job_message(run->job, "warn", NULL, "Held back: %s (%s)", reason, step);
+  say_targets(run);
+  az_job_message(run->job, "step", NULL, "Verdict: %s...", az_decision_verdict(decision));
+  az_job_message(run->job, decision->should_auto_failover || decision->failure == AZLIN_FAILURE_NONE ? "ok" : "warn",
+                 NULL, "%s: %s", decision->should_auto_failover ? "Automatic" : "Not automatic", decision->reason);
   az_job_message(run->job, "detail", NULL, "What would change it: %s", decision->what_would_change);
+  if (next != NULL)
+    az_job_message(run->job, "detail", NULL, "Next: %s", next);
+  if (run->decision_id != NULL)
+    az_job_message(run->job, "detail", NULL,
+                   "Stored as decision %s; asked again with other options: azlin failover "
+                   "replay %s --with fall=5",
+                   run->decision_id, run->decision_id);
+}
+
+void
+az_failover_say_explanation(AzFailover *run)
+{
+  g_autoptr(GVariant) evidence = g_variant_ref_sink(evidence_list(run));
+
+  az_job_message(run->job, "step", NULL, "Evidence about %s...", run->source->region);
+  for (gsize i = 0; i < g_variant_n_children(evidence); i++) {
+    g_autoptr(GVariant) one = g_variant_get_child_value(evidence, i);
+    say_evidence(run, one);
+  }
+  say_weights(run);
+  say_verdict(run);
 }
 
 /* ---- the age of the target's data ---- */
 
-static gint64
-last_good_sync(AzFailover *run)
+gint64
+az_failover_last_sync(AzFailover *run)
 {
   g_autoptr(GHashTable) syncs = az_failover_syncs(run->engine, run->source->region);
   const gint64 *at = g_hash_table_lookup(syncs, run->target->region);
@@ -136,9 +208,9 @@ last_good_sync(AzFailover *run)
 void
 az_failover_say_data_age(AzFailover *run, gboolean source_reachable)
 {
-  gint64 last = last_good_sync(run);
+  gint64 last = az_failover_last_sync(run);
 
-  if (az_job_arg_bool(run->job, "sync") && !source_reachable)
+  if (run->with_sync && !source_reachable)
     az_job_message(run->job, "warn", NULL, "%s cannot be read: its data is not copied", run->source->region);
   if (last == 0) {
     az_job_message(run->job, "warn", NULL,
@@ -165,6 +237,10 @@ decision_of(AzFailover *run)
     g_autoptr(GVariant) entry = g_variant_get_child_value(value, i);
     g_variant_builder_add_value(&decision, entry);
   }
+  g_autofree char *step = NULL;
+  AzHold hold = hold_of(run, NULL, &step);
+  g_autofree char *next = next_command(run, hold, step);
+  g_variant_builder_add(&decision, "{sv}", "next", az_variant_str(next));
   g_variant_builder_add(&decision, "{sv}", "evidence", evidence_list(run));
   return g_variant_builder_end(&decision);
 }
@@ -186,6 +262,7 @@ az_failover_result(AzFailover *run, gboolean success, const GError *error)
   g_variant_builder_add(&result, "{sv}", "fence", az_variant_str(run->fence));
   g_variant_builder_add(&result, "{sv}", "sync", run->sync != NULL ? run->sync : az_null());
   g_variant_builder_add(&result, "{sv}", "decision", run->decision.reason != NULL ? decision_of(run) : az_null());
+  g_variant_builder_add(&result, "{sv}", "policy", az_failover_state_to_variant(run->engine));
   if (error != NULL)
     g_variant_builder_add(&result, "{sv}", "error", az_error_to_variant(error, NULL));
   return g_variant_builder_end(&result);
@@ -200,6 +277,7 @@ az_failover_audit(AzFailover *run, const char *outcome, const GError *error)
   g_variant_dict_init(&facts, result);
   g_variant_dict_insert(&facts, "outcome", "s", outcome);
   g_variant_dict_insert(&facts, "automatic", "b", run->automatic);
+  g_variant_dict_insert(&facts, "cause", "s", run->cause);
   g_variant_dict_insert(&facts, "rounds", "u", run->rounds);
   az_flow_audit(run->job, "failover", g_variant_dict_end(&facts));
 }

@@ -7,6 +7,11 @@
   X(destroy) \
   X(failover) \
   X(failover_replay) \
+  X(failover_ack) \
+  X(failover_commit) \
+  X(failover_pause) \
+  X(failover_resume) \
+  X(failover_rollback) \
   X(recover) \
   X(regions_add) \
   X(regions_health) \

@@ -124,7 +124,7 @@ judge_answer(const Case *c)
     return TRUE;
   case AZLIN_FAILURE_HOST_KEY_CHANGED:
     because(c, "the host key is not the pinned one: somebody may stand in between; a notice, never automatic");
-    changes(c, "the pinned key again: verify the machine's key by another way, then azlin regions health looks again");
+    changes(c, "the pinned key again: verify the machine's key by another way, then azlin regions health");
     return TRUE;
   case AZLIN_FAILURE_PERFORMANCE_DEGRADED:
     because(c, "the machine is slow but serves: whether to switch is a judgement of people");
@@ -266,9 +266,9 @@ judge_unclear(const Case *c, gboolean settled)
     because(c, "%s from %u vantages, but confidence is %.1f %% where %.1f %% is needed", failure_words(out->failure),
             c->sum->counting, percent(out->confidence), c->self->threshold * 100);
   if (out->more_evidence_helps && settled)
-    changes(c, "further dark probes; azlin failover --auto waits for them");
+    changes(c, "further dark probes; wait for them with azlin failover --auto");
   else if (out->more_evidence_helps)
-    changes(c, "darkness of %u probes in a row, %.0f s in all, in each of them; azlin failover --auto waits for it",
+    changes(c, "darkness of %u probes in a row, %.0f s in all, in each of them; wait for it with azlin failover --auto",
             c->self->fall, hybrid_settling_s(c->self));
   else
     changes(c, "a further vantage, or word from the provider that the machine failed; or your word: %s", c->to);
