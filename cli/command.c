@@ -58,6 +58,7 @@ const Command command_table[] = {
   { .name = "ssh-config", .kind = "ssh-config", .run = cmd_job_run },
   { .name = "sync", .kind = "sync", .run = cmd_job_run },
   { .name = "failover", .kind = "failover", .run = cmd_job_run },
+  { .name = "failover replay", .kind = "failover-replay", .operand = "id", .run = cmd_job_run },
   { .name = "failover pause", .kind = "failover-pause", .run = cmd_job_run },
   { .name = "failover resume", .kind = "failover-resume", .run = cmd_job_run },
   { .name = "failover ack", .kind = "failover-ack", .run = cmd_job_run },

@@ -17,6 +17,7 @@ typedef struct {   /* what one vantage sees of one region */
   AzSight sight;
   gint64 due;     /* of the next question; NEVER = none is planned */
   gint64 asked;   /* start of the last question; 0 = none since the episode began */
+  gboolean again; /* asked once more, since nobody could vouch for its answer yet */
   gint64 watched; /* microseconds, and healed: since somebody took them */
   guint32 healed;
 } Row;

@@ -6,6 +6,7 @@
   X(deploy) \
   X(destroy) \
   X(failover) \
+  X(failover_replay) \
   X(failover_ack) \
   X(failover_commit) \
   X(failover_pause) \
