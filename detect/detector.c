@@ -288,9 +288,10 @@ arm_controls(AzDetector *detector, const Region *suspect, gint64 now)
   guint chosen = 0;
   for (guint i = 0; i < detector->regions->len && chosen < MAX_CONTROLS; i++) {
     Region *region = region_at(detector, i);
+    Row *row = here_of(region);
     if (region == suspect || region->state == AZ_REGION_DARK)
       continue;
-    here_of(region)->due = MIN(here_of(region)->due, now);
+    row->due = MIN(row->due, now);
     chosen++;
   }
 }
@@ -312,15 +313,25 @@ arm_witnesses(AzDetector *detector, Region *suspect, gboolean was_up, guint chos
   return chosen;
 }
 
-/* Those that have seen it up are evidence; the others can only say that it lives. */
+static guint
+count_witnesses(const Region *suspect)
+{
+  guint n = 0;
+  for (guint i = 1; i < suspect->rows->len; i++)
+    n += g_array_index(suspect->rows, Row, i).due != NEVER ? 1 : 0;
+  return n;
+}
+
+/* Those that have seen it up are evidence; the others can only say that it lives. Who was in trouble itself when it
+ * began is asked as soon as it is not. */
 static void
 arm(AzDetector *detector, Region *suspect, gint64 now)
 {
+  if (!detector->rules.no_witness)
+    arm_witnesses(detector, suspect, FALSE, arm_witnesses(detector, suspect, TRUE, count_witnesses(suspect), now), now);
   if (suspect->armed)
     return;
   suspect->armed = TRUE;
-  if (!detector->rules.no_witness)
-    arm_witnesses(detector, suspect, FALSE, arm_witnesses(detector, suspect, TRUE, 0, now), now);
   arm_controls(detector, suspect, now);
   here_of(suspect)->due = MIN(here_of(suspect)->due, now + beat_us(detector));
 }
@@ -486,16 +497,34 @@ is_counting(const Row *row)
   return row->asked > 0 && seen->was_up && seen->self_check_ok && seen->dark_probes > 0;
 }
 
+/* How long all must have been dark. */
+static double
+span_s(const AzDetector *detector)
+{
+  return (detector->rules.fall - 1) * (double) detector->rules.primary_interval_s;
+}
+
+/* It saw life so recently that darkness cannot have lasted for long enough, and no darkness of its own counts against
+ * that: a vantage that stops answering takes nothing back of what it saw. */
+static gboolean
+is_fresh(const AzDetector *detector, const Row *row, gint64 now)
+{
+  double limit = span_s(detector) + detector->rules.probe_timeout_s;
+  const AzSight *sight = &row->sight;
+  return sight->last_alive > 0 && !is_counting(row)
+         && (now == 0 || now - sight->last_alive < (gint64) (limit * G_USEC_PER_SEC));
+}
+
 /* All that count have seen it dark for long enough, none sees it alive. */
 static gboolean
-is_settled(const AzDetector *detector, const Region *region)
+is_settled(const AzDetector *detector, const Region *region, gint64 now)
 {
   guint counting = 0;
-  double longest = 0, span = (detector->rules.fall - 1) * (double) detector->rules.primary_interval_s;
+  double longest = 0, span = span_s(detector);
   for (guint i = 0; i < region->rows->len; i++) {
     const Row *row = &g_array_index(region->rows, Row, i);
     const AzlinVantage *seen = &row->sight.seen;
-    if (row->asked > 0 && seen->fresh_success)
+    if (row->asked > 0 && is_fresh(detector, row, now))
       return FALSE;
     if (!is_counting(row))
       continue;
@@ -529,7 +558,7 @@ on_dark(AzDetector *detector, Region *region, const Row *row, gint64 now)
     if (region->state == AZ_REGION_UP || region->state == AZ_REGION_UNKNOWN)
       enter(region, AZ_REGION_SUSPECT, now);
   }
-  if (region->state == AZ_REGION_SUSPECT && is_settled(detector, region))
+  if (region->state == AZ_REGION_SUSPECT && is_settled(detector, region, now))
     enter(region, AZ_REGION_DARK, now);
 }
 
@@ -586,13 +615,6 @@ az_detector_answer(AzDetector *detector, guint64 id, AzSightOutcome outcome, gin
 
 /* ---- what is known ---- */
 
-static gboolean
-is_fresh(const AzDetector *detector, const Region *region, const Row *row, gint64 now)
-{
-  gint64 limit = 2 * (row->vantage == NULL ? interval_us(detector, region) : beat_us(detector));
-  return row->sight.seen.fresh_success && (now == 0 || now - row->sight.last_alive <= limit);
-}
-
 gboolean
 az_detector_view(const AzDetector *detector, const char *name, AzRegionView *ret_view)
 {
@@ -643,7 +665,7 @@ az_detector_vantages(const AzDetector *detector, const char *name, gint64 now)
     if (row->asked == 0)
       continue;
     AzlinVantage seen = row->sight.seen;
-    seen.fresh_success = is_fresh(detector, region, row, now);
+    seen.fresh_success = is_fresh(detector, row, now);
     seen.healed_rate = row->vantage != NULL ? row->vantage->healed_rate : detector->healed_rate;
     g_array_append_val(vantages, seen);
   }
