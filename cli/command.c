@@ -58,6 +58,7 @@ const Command command_table[] = {
   { .name = "ssh-config", .kind = "ssh-config", .run = cmd_job_run },
   { .name = "sync", .kind = "sync", .run = cmd_job_run },
   { .name = "failover", .kind = "failover", .run = cmd_job_run },
+  { .name = "simulate", .kind = "simulate", .operand = "scenario", .run = cmd_job_run },
   { .name = "config show", .query = "config", .flags = origin_flags, .run = cmd_query_run, .show = render_config,
     .summary = "Show the configuration in force" },
   { .name = "bricks list", .query = "bricks", .run = cmd_query_run, .show = render_bricks,

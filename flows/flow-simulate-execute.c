@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <ftw.h>
 #include <glib/gstdio.h>
-#include <string.h>
+#include <signal.h>
+#include <unistd.h>
 
 #define PATIENCE_MS 600000
 
@@ -62,6 +63,20 @@ remove_home(Execution *execution)
   g_clear_pointer(&execution->home, g_free);
 }
 
+/* Homes begin with the number of the process that made them: what a killed one left is taken away. */
+static void
+remove_orphans(const char *parent)
+{
+  g_autoptr(GDir) dir = g_dir_open(parent, 0, NULL);
+
+  for (const char *name; dir != NULL && (name = g_dir_read_name(dir)) != NULL;) {
+    gint64 pid = g_ascii_strtoll(name, NULL, 10);
+    g_autofree char *path = g_build_filename(parent, name, NULL);
+    if (pid > 0 && kill((pid_t) pid, 0) != 0 && errno == ESRCH)
+      nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+  }
+}
+
 static gboolean
 write_file(const Execution *execution, const char *name, const char *text, GError **error)
 {
@@ -110,7 +125,7 @@ write_config(const Execution *execution, GError **error)
 
   g_string_append_printf(text, "[bricks]\nprovider=sim\nfailover=%s\n[policy]\nallowed-regions=%s\n",
                          az_config_string(config, "bricks", "failover"), regions);
-  g_string_append_printf(text, "[provider.sim]\nscript=%s/script\n", execution->home);
+  g_string_append_printf(text, "[provider.sim]\nscript=%s/script\npower-seconds=3\n", execution->home);
   add_failover_options(execution, text);
   return write_file(execution, "azlin.conf", text->str, error);
 }
@@ -123,7 +138,9 @@ make_home(Execution *execution, GError **error)
 
   if (!az_paths_ensure(paths, error) || !az_paths_make_dir(parent, error))
     return FALSE;
-  g_autofree char *home = g_build_filename(parent, "home-XXXXXX", NULL);
+  g_autofree char *name = g_strdup_printf("%d-XXXXXX", (int) getpid());
+  g_autofree char *home = g_build_filename(parent, name, NULL);
+  remove_orphans(parent);
   if (g_mkdtemp_full(home, 0700) == NULL) {
     g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_STORAGE, "cannot make a folder in %s: %s", parent, g_strerror(errno));
     return FALSE;
@@ -156,7 +173,7 @@ script_of(const Execution *execution)
 {
   const AzSimPlan *plan = execution->plan;
   const AzSimSwitch *made = present(execution);
-  gint64 timeout = (gint64) (plan->rules.probe_timeout_s * G_USEC_PER_SEC), at = made->at - timeout;
+  gint64 timeout = (gint64) (plan->rules.probe_timeout_s * G_USEC_PER_SEC), at = made->seen;
   int n = (int) plan->scenario->regions->len;
   GString *script = g_string_new(NULL);
   AzSimWorld world;

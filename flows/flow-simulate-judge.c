@@ -1,57 +1,9 @@
 /* Puts what was drawn before the code that decides in real life: the health verdict and the failover brick. */
-#include "flow-failover.h"
+#include "flow-failover-options.h"
 #include "flow-simulate.h"
 #include "health.h"
 
 #define SLOW_MS 3000 /* a login that takes longer than [health] accepts */
-
-/* ---- what the configuration says ---- */
-
-static GVariant *
-option(AzEngine *engine, const char *name, const GVariantType *type)
-{
-  AzConfig *config = az_engine_config(engine);
-  g_autofree char *group = g_strconcat("failover.", az_config_string(config, "bricks", "failover"), NULL);
-  g_autoptr(GVariant) value = az_config_get(config, group, name);
-
-  return value != NULL && g_variant_is_of_type(value, type) ? g_steal_pointer(&value) : NULL;
-}
-
-static guint32
-uint_option(AzEngine *engine, const char *name, guint32 fallback)
-{
-  g_autoptr(GVariant) value = option(engine, name, G_VARIANT_TYPE_UINT32);
-
-  return value != NULL ? g_variant_get_uint32(value) : fallback;
-}
-
-static AzlinMode
-mode_option(AzEngine *engine)
-{
-  g_autoptr(GVariant) value = option(engine, "mode", G_VARIANT_TYPE_STRING);
-  const char *mode = value != NULL ? g_variant_get_string(value, NULL) : "";
-
-  if (g_str_equal(mode, "auto"))
-    return AZLIN_MODE_AUTO;
-  return g_str_equal(mode, "manual") ? AZLIN_MODE_MANUAL : AZLIN_MODE_HYBRID;
-}
-
-static void
-read_rules(AzSimPlan *plan, AzEngine *engine)
-{
-  AzDetectorRules rules = AZ_DETECTOR_RULES_DEFAULT;
-  g_autoptr(GVariant) timeout = option(engine, "probe-timeout", G_VARIANT_TYPE_DOUBLE);
-
-  rules.rise = uint_option(engine, "rise", rules.rise);
-  rules.fall = uint_option(engine, "fall", rules.fall);
-  rules.primary_interval_s = uint_option(engine, "primary-interval", rules.primary_interval_s);
-  rules.interval_s = uint_option(engine, "interval", rules.interval_s);
-  rules.witnesses = uint_option(engine, "witnesses", rules.witnesses);
-  rules.probe_timeout_s = timeout != NULL ? g_variant_get_double(timeout) : rules.probe_timeout_s;
-  rules.no_self_check = plan->without == AZ_SIM_WITHOUT_SELF_CHECK;
-  rules.no_witness = plan->without == AZ_SIM_WITHOUT_WITNESS;
-  plan->rules = rules;
-}
 
 /* ---- sights as evidence ---- */
 
@@ -181,6 +133,9 @@ fill_outcomes(AzSimPlan *plan)
     plan->here_outcomes[sight] = az_sight_of_health(&checked.health);
     plan->witness_outcomes[sight] = az_sight_of_evidence(scan);
   }
+  /* Without the self-check a question that got lost is a machine that does not answer. */
+  if (plan->without == AZ_SIM_WITHOUT_SELF_CHECK)
+    plan->witness_outcomes[AZ_SIM_SEES_NOTHING] = AZ_SIGHT_DARK;
 }
 
 gboolean
@@ -189,12 +144,14 @@ az_sim_plan_init(AzSimPlan *plan, AzEngine *engine, GError **error)
   plan->brick = az_engine_lookup(engine, AZLIN_KIND_FAILOVER, NULL, &plan->brick_self, error);
   if (plan->brick == NULL)
     return FALSE;
-  g_autoptr(GVariant) never = option(engine, "never-promote", G_VARIANT_TYPE_STRING_ARRAY);
-  read_rules(plan, engine);
-  plan->mode = mode_option(engine);
-  plan->cool_down_s = uint_option(engine, "cool-down", 3600);
-  plan->max_sync_age_s = uint_option(engine, "max-sync-age", 0);
-  plan->never_promote = never != NULL ? g_variant_dup_strv(never, NULL) : g_new0(char *, 1);
+  plan->rules = az_failover_option_rules(engine);
+  plan->rules.no_self_check = plan->without == AZ_SIM_WITHOUT_SELF_CHECK;
+  plan->rules.no_witness = plan->without == AZ_SIM_WITHOUT_WITNESS;
+  plan->mode = az_failover_option_mode(engine);
+  plan->cool_down_s = az_failover_option_uint(engine, "cool-down", 3600);
+  plan->max_sync_age_s = az_failover_option_uint(engine, "max-sync-age", 0);
+  plan->never_promote = az_failover_option_strv(engine, "never-promote");
+  plan->no_fences = g_ptr_array_new();
   fill_outcomes(plan);
   return az_detector_rules_check(&plan->rules, error);
 }
@@ -203,16 +160,34 @@ void
 az_sim_plan_clear(AzSimPlan *plan)
 {
   g_clear_pointer(&plan->never_promote, g_strfreev);
+  g_clear_pointer(&plan->no_fences, g_ptr_array_unref);
 }
 
 /* ---- the verdict ---- */
 
-/* What the demonstration of a missing part hides from the judgement; the judgement itself stays as it is. */
+/* The demonstrations change what the judgement is given; the judgement itself stays as it is. Without witnesses this
+ * host's word is taken for that of two. */
 static void
 mask(const AzSimPlan *plan, GArray *vantages)
 {
   for (guint i = 0; plan->without == AZ_SIM_WITHOUT_VETO && i < vantages->len; i++)
     g_array_index(vantages, AzlinVantage, i).fresh_success = FALSE;
+  if (plan->without != AZ_SIM_WITHOUT_WITNESS)
+    return;
+  for (guint i = vantages->len; i > 0; i--)
+    if (!g_str_equal(g_array_index(vantages, AzlinVantage, i - 1).vantage, AZ_VANTAGE_HERE))
+      g_array_remove_index(vantages, i - 1);
+  if (vantages->len == 0)
+    return;
+  AzlinVantage again = g_array_index(vantages, AzlinVantage, 0);
+  again.vantage = "here, once more";
+  g_array_append_val(vantages, again);
+}
+
+static gboolean
+checks_itself(const AzSimScene *scene)
+{
+  return scene->plan->without != AZ_SIM_WITHOUT_SELF_CHECK;
 }
 
 void
@@ -241,12 +216,20 @@ az_sim_judge(const AzSimScene *scene, gint64 now, AzlinDecision *ret_decision)
                                .vantages = vantages,
                                .mode = plan->mode,
                                .now = now,
-                               .self_score = az_detector_self_score(scene->detector),
-                               .blind = az_detector_blind(scene->detector) };
+                               .self_score = checks_itself(scene) ? az_detector_self_score(scene->detector) : 0,
+                               .blind = checks_itself(scene) && az_detector_blind(scene->detector) };
   *ret_decision = (AzlinDecision){ .size = sizeof *ret_decision };
   plan->brick->decide(plan->brick_self, &input, ret_decision);
   for (guint i = 0; i < regions->len; i++)
     checked_clear(&checked[i]);
+}
+
+static gboolean
+is_healthy_line(const char *line, const char *region)
+{
+  g_autofree char *start = g_strconcat(region, ": healthy", NULL);
+
+  return g_str_has_prefix(line, start);
 }
 
 int
@@ -255,12 +238,36 @@ az_sim_target(const AzSimScene *scene, const AzlinDecision *decision)
   GPtrArray *regions = scene->plan->scenario->regions;
 
   for (guint i = 0; decision->ranking != NULL && i < decision->ranking->len; i++) {
-    const char *line = g_ptr_array_index(decision->ranking, i);
     for (guint j = 0; j < regions->len; j++) {
-      g_autofree char *start = g_strconcat(g_ptr_array_index(regions, j), ": healthy", NULL);
-      if (g_str_has_prefix(line, start))
+      const char *region = g_ptr_array_index(regions, j);
+      if (is_healthy_line(g_ptr_array_index(decision->ranking, i), region)
+          && !g_strv_contains((const char *const *) scene->plan->never_promote, region))
         return (int) j;
     }
   }
   return -1;
+}
+
+AzHold
+az_sim_policy(const AzSimScene *scene, gint64 now, int target, char **ret_reason)
+{
+  const AzSimPlan *plan = scene->plan;
+  const AzSimSwitch *last = &scene->last;
+  GPtrArray *regions = plan->scenario->regions;
+  AzFailoverState state = { .fences = plan->no_fences };
+
+  if (scene->has_switched) {
+    state.automatic_at = last->at;
+    state.automatic_from = g_ptr_array_index(regions, last->from);
+    state.automatic_to = g_ptr_array_index(regions, last->to);
+  }
+  AzPolicyInput input = { .state = &state,
+                          .now = now,
+                          .automatic = TRUE,
+                          .target = target >= 0 ? g_ptr_array_index(regions, target) : NULL,
+                          .cool_down_s = plan->cool_down_s,
+                          .max_sync_age_s = plan->max_sync_age_s,
+                          .last_sync = now,
+                          .never_promote = (const char *const *) plan->never_promote };
+  return az_failover_policy(&input, ret_reason, NULL);
 }

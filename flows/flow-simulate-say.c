@@ -80,9 +80,9 @@ az_sim_say_totals(AzSimulate *sim)
     az_job_message(sim->job, "step", NULL, "%s", (const char *) g_ptr_array_index(totals->trace, i));
   say_false(sim);
   say_outages(sim);
+  g_autofree char *held = count(totals->held_back, "window", "windows");
   if (totals->held_back > 0)
-    az_job_message(sim->job, "step", NULL,
-                   "In %" G_GUINT64_FORMAT " windows a further switch was held back by the policy", totals->held_back);
+    az_job_message(sim->job, "step", NULL, "In %s a further switch was held back by the policy", held);
 }
 
 static gboolean
@@ -169,7 +169,7 @@ void
 az_sim_end(AzSimulate *sim, const AzSimExecuted *executed)
 {
   gboolean bad = is_bad(sim->totals, executed);
-  g_autofree char *took = az_flow_duration(sim->windows_s);
+  g_autofree char *took = az_flow_duration(sim->windows_s), *windows = count(sim->totals->windows, "window", "windows");
 
   if (executed->executed > 0)
     az_job_message(sim->job, executed->failed > 0 ? "fail" : "ok", NULL,
@@ -177,8 +177,8 @@ az_sim_end(AzSimulate *sim, const AzSimExecuted *executed)
                    executed->executed, executed->longest_s);
   if (executed->complaint != NULL)
     az_job_message(sim->job, "fail", NULL, "%s", executed->complaint);
-  az_job_message(sim->job, bad ? "failed" : "done", NULL, "%s %s: %" G_GUINT64_FORMAT " windows in %s",
-                 sim->scenario->name, bad ? "went wrong" : "went well", sim->totals->windows, took);
+  az_job_message(sim->job, bad ? "failed" : "done", NULL, "%s %s: %s in %s", sim->scenario->name,
+                 bad ? "went wrong" : "went well", windows, took);
   say_next(sim, bad);
   az_job_finish(sim->job, bad ? 1 : 0, result_of(sim, executed));
 }

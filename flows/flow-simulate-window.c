@@ -24,6 +24,7 @@ typedef struct {
   guint n_due;
   gboolean detected, held, wrong;
   AzRegionState state; /* of the primary, as last told */
+  char *said;          /* the last judgement, without its numbers */
 } Window;
 
 /* ---- what happened, for people ---- */
@@ -59,16 +60,31 @@ region_index(const Window *window, const char *name)
   return AZ_SIM_HERE;
 }
 
+static char *
+place_of(const Window *window, const AzSimCondition *condition)
+{
+  int region = condition->region, vantage = condition->vantage;
+
+  if (condition->what == AZ_SIM_OFFLINE || condition->what == AZ_SIM_ASLEEP)
+    return g_strdup("");
+  const char *name = region == AZ_SIM_ALL       ? "all regions"
+                     : region == AZ_SIM_PRIMARY ? "the primary"
+                                                : region_name(window, region);
+  if (condition->what != AZ_SIM_PATH)
+    return g_strconcat(": ", name, NULL);
+  return g_strconcat(" from ", vantage == AZ_SIM_ALL ? "everywhere" : region_name(window, vantage), " to ", name, NULL);
+}
+
 static void
 trace_facts(Window *window)
 {
   static const char *const words[AZ_SIM_N_WHATS] = {
     [AZ_SIM_OFFLINE] = "this host is offline",
     [AZ_SIM_ASLEEP] = "this host is asleep",
-    [AZ_SIM_PATH] = "a path is shut",
-    [AZ_SIM_PAUSE] = "a machine stands still",
-    [AZ_SIM_DOWN] = "a region is down",
-    [AZ_SIM_FLAP] = "a region comes and goes",
+    [AZ_SIM_PATH] = "the path is shut",
+    [AZ_SIM_PAUSE] = "the machine stands still",
+    [AZ_SIM_DOWN] = "the region is down",
+    [AZ_SIM_FLAP] = "the region comes and goes",
     [AZ_SIM_SLOW] = "sshd is slow",
     [AZ_SIM_HANG] = "sshd hangs",
     [AZ_SIM_REFUSE] = "connections are refused",
@@ -79,18 +95,16 @@ trace_facts(Window *window)
     [AZ_SIM_CONTROL_PLANE] = "the control plane fails",
     [AZ_SIM_HARDWARE] = "the provider reports failed hardware",
   };
+  const AzSimWorld *world = &window->scene.world;
 
-  for (guint i = 0; i < window->scene.world.n_facts; i++) {
-    const AzSimFact *fact = &window->scene.world.facts[i];
-    int region = fact->condition->region;
-    gboolean of_host = fact->condition->what == AZ_SIM_OFFLINE || fact->condition->what == AZ_SIM_ASLEEP;
-    const char *place = of_host                    ? ""
-                        : region == AZ_SIM_ALL     ? "all regions"
-                        : region == AZ_SIM_PRIMARY ? "the primary"
-                                                   : region_name(window, region);
-    trace(window, fact->from, "drawn: %s%s%s, %s%.1f s", words[fact->condition->what], of_host ? "" : ": ", place,
-          fact->to >= window->scene.world.length ? "to the end, " : "for ",
-          (double) (MIN(fact->to, window->scene.world.length) - fact->from) / G_USEC_PER_SEC);
+  for (guint i = 0; i < world->n_facts; i++) {
+    const AzSimFact *fact = &world->facts[i];
+    g_autofree char *place = place_of(window, fact->condition);
+    if (fact->to >= world->length)
+      trace(window, fact->from, "drawn: %s%s, to the end", words[fact->condition->what], place);
+    else
+      trace(window, fact->from, "drawn: %s%s, for %.1f s", words[fact->condition->what], place,
+            (double) (fact->to - fact->from) / G_USEC_PER_SEC);
   }
 }
 
@@ -102,6 +116,21 @@ trace_state(Window *window, gint64 at, const AzRegionView *view)
   window->state = view->state;
   trace(window, at, "%s is %s%s", region_name(window, window->scene.world.primary), az_region_state_name(view->state),
         view->unreachable_from_me ? ", from here alone" : "");
+}
+
+/* Once, until something other than a number in it changes. */
+static void
+trace_verdict(Window *window, gint64 at, const char *verdict, const char *reason)
+{
+  if (!window->scene.plan->trace)
+    return;
+  g_autofree char *text = g_strdup_printf("%s: %s", verdict, reason), *bare = g_strdup(text);
+  g_strcanon(bare, "abcdefghijklmnopqrstuvwxyz: ", '.');
+  if (g_strcmp0(bare, window->said) == 0)
+    return;
+  g_free(window->said);
+  window->said = g_steal_pointer(&bare);
+  trace(window, at, "%s", text);
 }
 
 /* ---- the detector ---- */
@@ -209,20 +238,20 @@ ask_all(Window *window, gint64 now)
 /* ---- the switch ---- */
 
 static void
-note_switch(Window *window, gint64 now, int target, AzSimTruth truth)
+note_switch(Window *window, const AzSimSwitch *made)
 {
-  AzSimSwitch made
-      = { .window = window->number, .at = now, .from = window->scene.world.primary, .to = target, .truth = truth };
   AzSimTotals *totals = window->totals;
+  GArray *list = made->truth == AZ_SIM_WRONG ? totals->wrong : totals->switches;
 
   totals->failovers++;
-  if (truth == AZ_SIM_WRONG) {
+  window->scene.last = *made;
+  window->scene.has_switched = TRUE;
+  if (made->truth == AZ_SIM_WRONG) {
     totals->false_failovers++;
     window->wrong = TRUE;
   }
-  GArray *list = truth == AZ_SIM_WRONG ? totals->wrong : totals->switches;
   if (list->len < MAX(AZ_SIM_WRONG_SHOWN, window->scene.plan->executions))
-    g_array_append_val(list, made);
+    g_array_append_val(list, *made);
 }
 
 static void
@@ -244,20 +273,35 @@ note_detection(Window *window, gint64 now, gint64 since)
 static void
 switch_to(Window *window, gint64 now, int target)
 {
-  AzSimScene *scene = &window->scene;
-  gint64 since = now;
-  AzSimTruth truth
-      = az_sim_world_truth(&scene->world, now, (gint64) (scene->plan->rules.probe_timeout_s * G_USEC_PER_SEC), &since);
+  AzSimWorld *world = &window->scene.world;
+  gint64 timeout = (gint64) (window->scene.plan->rules.probe_timeout_s * G_USEC_PER_SEC), since = now;
+  AzSimSwitch made = { .window = window->number, .at = now, .from = world->primary, .to = target };
 
+  made.seen = window->scene.looked[world->primary];
+  made.truth = az_sim_world_truth(world, now, timeout, &since);
   trace(window, now, "switched to %s: %s", region_name(window, target),
-        truth == AZ_SIM_WRONG ? "FALSE, nothing was wrong with the primary" : "right");
-  note_switch(window, now, target, truth);
-  if (truth == AZ_SIM_RIGHT && !window->detected)
+        made.truth == AZ_SIM_WRONG ? "FALSE, nothing was wrong with the primary" : "right");
+  note_switch(window, &made);
+  if (made.truth == AZ_SIM_RIGHT && !window->detected)
     note_detection(window, now, since);
-  scene->world.fenced |= 1u << scene->world.primary;
-  scene->world.primary = target;
-  scene->automatic_at = now;
+  world->fenced |= 1u << world->primary;
+  world->primary = target;
   watch(window);
+}
+
+static void
+act(Window *window, gint64 now, const AzlinDecision *decision)
+{
+  g_autofree char *reason = NULL;
+  int target = az_sim_target(&window->scene, decision);
+
+  if (az_sim_policy(&window->scene, now, target, &reason) == AZ_HOLD_NONE) {
+    trace(window, now, "automatic: %s", decision->reason);
+    switch_to(window, now, target);
+    return;
+  }
+  window->held = TRUE;
+  trace_verdict(window, now, "automatic, but held back", reason);
 }
 
 static void
@@ -275,12 +319,10 @@ judge(Window *window, gint64 now)
     return;
   az_sim_judge(scene, BEGIN + now, &decision);
   window->totals->decisions++;
-  int target = decision.should_auto_failover ? az_sim_target(scene, &decision) : -1;
-  trace(window, now, "%s: %s", decision.should_auto_failover ? "automatic" : "manual", decision.reason);
-  if (target >= 0 && scene->automatic_at >= 0)
-    window->held = TRUE;
-  else if (target >= 0)
-    switch_to(window, now, target);
+  if (!decision.should_auto_failover)
+    trace_verdict(window, now, "manual", decision.reason);
+  if (decision.should_auto_failover)
+    act(window, now, &decision);
   az_failover_decision_clear(&decision);
 }
 
@@ -309,7 +351,7 @@ finish(Window *window, gboolean has_outage, gint64 from, gint64 to)
 void
 az_sim_window(const AzSimPlan *plan, guint64 number, AzSimTotals *totals)
 {
-  Window window = { .scene = { .plan = plan, .automatic_at = -1 }, .totals = totals, .number = number };
+  Window window = { .scene = { .plan = plan }, .totals = totals, .number = number };
   AzSimWorld *world = &window.scene.world;
   gint64 now = 0, from = 0, to = 0;
 
@@ -330,4 +372,5 @@ az_sim_window(const AzSimPlan *plan, guint64 number, AzSimTotals *totals)
   }
   finish(&window, has_outage, from, to);
   az_detector_free(window.scene.detector);
+  g_free(window.said);
 }

@@ -5,6 +5,7 @@
 #define DEFAULT_WINDOWS 10000
 #define MAX_WINDOWS 100000000
 #define DEFAULT_EXECUTIONS 20
+#define MAX_EXECUTIONS 1000
 
 static void
 simulate_free(gpointer data)
@@ -65,6 +66,18 @@ check_windows(GVariant *args, GError **error)
 }
 
 static gboolean
+check_executions(GVariant *args, GError **error)
+{
+  guint32 executions = 0;
+
+  if (!g_variant_lookup(args, "executions", "u", &executions) || executions <= MAX_EXECUTIONS)
+    return TRUE;
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "--executions takes a number from 0 to %d, not %u", MAX_EXECUTIONS,
+              executions);
+  return FALSE;
+}
+
+static gboolean
 check_only(GVariant *args, GError **error)
 {
   if (!g_variant_lookup(args, "only", "u", NULL) || !g_variant_lookup(args, "windows", "u", NULL))
@@ -87,7 +100,8 @@ simulate_check(AzEngine *engine, GVariant *args, GError **error)
     g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "Say which scenario, a file or one of: %s", list);
     return FALSE;
   }
-  if (!check_without(without, error) || !check_windows(args, error) || !check_only(args, error))
+  if (!check_without(without, error) || !check_windows(args, error) || !check_executions(args, error)
+      || !check_only(args, error))
     return FALSE;
   g_autoptr(AzSimScenario) scenario = az_sim_scenario_find(name, error);
   return scenario != NULL;
