@@ -206,7 +206,8 @@ az_sim_judge(const AzSimScene *scene, gint64 now, AzlinDecision *ret_decision)
   for (guint i = 0; i < seen->len; i++)
     vantages[i] = &g_array_index(seen, AzlinVantage, i);
   for (int i = 0; i < (int) regions->len; i++) {
-    check(scene, i, scene->here[i], scene->looked[i], &checked[i]);
+    gboolean shown = i == primary || checks_itself(scene);
+    check(scene, i, shown ? scene->here[i] : AZ_SIM_SEES_OK, scene->looked[i], &checked[i]);
     if (i != primary)
       others[n++] = &checked[i].health;
   }

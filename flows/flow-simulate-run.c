@@ -161,7 +161,10 @@ az_sim_totals_add(AzSimTotals *totals, const AzSimTotals *more, guint32 executio
   totals->decisions += more->decisions;
   totals->probes += more->probes;
   totals->detection_sum += more->detection_sum;
-  totals->detection_max = MAX(totals->detection_max, more->detection_max);
+  if (more->detection_max > totals->detection_max) {
+    totals->detection_max = more->detection_max;
+    totals->slowest = more->slowest;
+  }
   take_first(totals->switches, more->switches, executions);
   take_first(totals->wrong, more->wrong, AZ_SIM_WRONG_SHOWN);
   for (guint i = 0; i < more->trace->len; i++)

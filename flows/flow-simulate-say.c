@@ -97,16 +97,20 @@ say_next(AzSimulate *sim, gboolean bad)
   const AzSimTotals *totals = sim->totals;
   GArray *list = totals->wrong->len > 0 ? totals->wrong : totals->switches;
   guint64 window = list->len > 0 ? g_array_index(list, AzSimSwitch, 0).window : 0;
+  gboolean slowest = !bad && totals->timed > 0;
   g_autofree char *without = *sim->without != '\0' ? g_strdup_printf(" --without %s", sim->without) : g_strdup("");
 
   if (sim->plan.trace)
     az_job_message(sim->job, "hint", NULL, "To see many windows: azlin simulate %s --windows 10000",
                    sim->scenario->name);
   else
-    az_job_message(
-        sim->job, "hint", NULL,
-        "To see %s from the inside: azlin simulate %s --seed %" G_GUINT64_FORMAT " --only %" G_GUINT64_FORMAT "%s",
-        bad ? "the first window that went wrong" : "one window", sim->scenario->name, sim->plan.seed, window, without);
+    az_job_message(sim->job, "hint", NULL,
+                   "To see %s from the inside: azlin simulate %s --seed %" G_GUINT64_FORMAT " --only %" G_GUINT64_FORMAT
+                   "%s",
+                   bad       ? "the first window that went wrong"
+                   : slowest ? "the slowest window"
+                             : "one window",
+                   sim->scenario->name, sim->plan.seed, slowest ? totals->slowest : window, without);
 }
 
 /* ---- the document ---- */
@@ -155,6 +159,8 @@ result_of(AzSimulate *sim, const AzSimExecuted *executed)
   add_uint(&result, "held_back", totals->held_back);
   add_seconds(&result, "detection_mean_s", mean_s(totals), totals->timed > 0);
   add_seconds(&result, "detection_max_s", max_s(totals), totals->timed > 0);
+  g_variant_builder_add(&result, "{sv}", "slowest_window",
+                        totals->timed > 0 ? g_variant_new_uint64(totals->slowest) : az_null());
   add_uint(&result, "executed", executed->executed);
   add_uint(&result, "failed_executions", executed->failed);
   add_seconds(&result, "execution_max_s", executed->longest_s, executed->executed > 0);

@@ -267,7 +267,10 @@ note_detection(Window *window, gint64 now, gint64 since)
   }
   totals->timed++;
   totals->detection_sum += now - since;
-  totals->detection_max = MAX(totals->detection_max, now - since);
+  if (now - since <= totals->detection_max)
+    return;
+  totals->detection_max = now - since;
+  totals->slowest = window->number;
 }
 
 static void

@@ -5,6 +5,7 @@
 #define ROUND_TRIP_US 60000
 #define LOGIN_US 200000
 #define RETRY_US 1100000 /* the first packet of a connection is sent again after a second */
+#define RESEND_US 300000 /* in a connection that stands */
 #define RETRY_LOSS 3     /* loss comes in bursts: the second packet is lost three times as often (failover_sim.c) */
 #define NEVER G_MAXINT64
 
@@ -148,7 +149,21 @@ is_lost(AzSimWorld *world, gint64 *delay)
   return az_sim_random(world) < loss * RETRY_LOSS;
 }
 
-/* How the machine answers once it is reached. `ret_delay`: how long that takes, or NEVER. */
+/* A session that stands loses no question: what gets lost is sent again, after twice the time each time. */
+static gint64
+session_delay(AzSimWorld *world)
+{
+  double loss = world->scenario->loss;
+  gint64 delay = 0;
+
+  for (gint64 wait = RESEND_US; loss > 0 && az_sim_random(world) < loss && wait < 16 * RESEND_US; wait *= 2) {
+    delay += wait;
+    loss = MIN(world->scenario->loss * RETRY_LOSS, 1);
+  }
+  return delay;
+}
+
+/* How the machine answers once it is reached. */
 static AzSimSight
 answer_of(const AzSimWorld *world, int region, gint64 at, const AzSimFact **ret_slow)
 {
@@ -199,11 +214,11 @@ az_sim_world_probe(AzSimWorld *world, int vantage, int region, gint64 start, gin
 gint64
 az_sim_world_ask(AzSimWorld *world, int witness, int region, gint64 start, gint64 timeout, AzSimSight *ret_sight)
 {
-  gint64 delay = 0, end = 0, open = open_at(world, AZ_SIM_HERE, witness, start);
+  gint64 open = open_at(world, AZ_SIM_HERE, witness, start), delay = session_delay(world), end = 0;
   const AzSimFact *slow = NULL;
 
   *ret_sight = AZ_SIM_SEES_NOTHING;
-  if (is_lost(world, &delay) || open >= start + timeout)
+  if (open >= start + timeout || open - start + delay >= timeout)
     return start + timeout;
   AzSimSight session = answer_of(world, witness, open, &slow);
   if (session != AZ_SIM_SEES_OK && session != AZ_SIM_SEES_SLOW)

@@ -176,6 +176,7 @@ typedef struct {
   guint64 blind;                       /* outages during which this host was offline for a while */
   guint64 timed;                       /* of the detected: this host was online all the while */
   gint64 detection_sum, detection_max; /* of those, microseconds */
+  guint64 slowest;                     /* the window of detection_max */
   GArray *switches;                    /* of AzSimSwitch: the first right ones, to carry out */
   GArray *wrong;                       /* of AzSimSwitch: the first false ones, and outages missed (to < 0) */
   GPtrArray *trace;                    /* of char*: what happened, when that was asked for */
