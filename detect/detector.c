@@ -692,6 +692,19 @@ az_detector_vantages(const AzDetector *detector, const char *name, gint64 now)
 }
 
 gboolean
+az_detector_is_unheard(const AzDetector *detector, const char *name)
+{
+  const Region *region = find(detector, name);
+  for (guint i = 0; region != NULL && i < region->rows->len; i++) {
+    const Row *row = &g_array_index(region->rows, Row, i);
+    const AzlinVantage *seen = &row->sight.seen;
+    if (row->asked > 0 && !seen->fresh_success && seen->dark_probes == 0 && row->sight.missed == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+gboolean
 az_detector_take_news(AzDetector *detector, const char *name)
 {
   Region *region = find(detector, name);

@@ -2,7 +2,6 @@
 #include "flow-failover-lookout.h"
 #include "error.h"
 #include "flow-failover-options.h"
-#include "flow-failover.h"
 #include "health.h"
 #include <string.h>
 
@@ -440,35 +439,8 @@ az_lookout_answers(AzLookout *lookout, const char *region)
   return post->answers_of;
 }
 
-gboolean
-az_lookout_decide(AzLookout *lookout, const char *region, AzlinDecision *decision, GError **error)
+const AzStored *
+az_lookout_stored(AzLookout *lookout)
 {
-  gpointer self = NULL;
-  const AzlinHealth *source = az_lookout_health(lookout, region);
-  const AzlinFailover *brick = az_engine_lookup(lookout->engine, AZLIN_KIND_FAILOVER, NULL, &self, error);
-  if (brick == NULL || source == NULL)
-    return FALSE;
-  g_autoptr(GArray) seen = az_detector_vantages(lookout->detector, region, monotonic(lookout));
-  g_autofree const AzlinVantage **vantages = g_new0(const AzlinVantage *, seen->len + 1);
-  g_autoptr(GPtrArray) others = g_ptr_array_new();
-  for (guint i = 0; i < seen->len; i++)
-    vantages[i] = &g_array_index(seen, AzlinVantage, i);
-  for (guint i = 0; i < lookout->stored->vms->len; i++) {
-    const AzlinVm *vm = g_ptr_array_index(lookout->stored->vms, i);
-    const AzlinHealth *health = az_lookout_health(lookout, vm->region);
-    if (health != NULL && !g_str_equal(vm->region, region))
-      g_ptr_array_add(others, (gpointer) (guintptr) health);
-  }
-  g_ptr_array_add(others, NULL);
-  AzlinDecisionInput input = { .size = sizeof input,
-                               .source = source,
-                               .others = (const AzlinHealth *const *) others->pdata,
-                               .vantages = vantages,
-                               .mode = az_failover_option_mode(lookout->engine),
-                               .now = az_clock_now(az_engine_clock(lookout->engine)),
-                               .self_score = az_detector_self_score(lookout->detector),
-                               .blind = az_detector_blind(lookout->detector) };
-  az_failover_decision_clear(decision);
-  brick->decide(self, &input, decision);
-  return TRUE;
+  return lookout->stored;
 }

@@ -12,7 +12,7 @@ failover_free(gpointer data)
   g_clear_pointer(&run->source_health, az_health_copy_free);
   g_ptr_array_unref(run->others);
   g_ptr_array_unref(run->answers);
-  g_array_unref(run->sights);
+  az_lookout_free(run->lookout);
   g_clear_pointer(&run->sync, g_variant_unref);
   g_clear_pointer(&run->stored, az_stored_unref);
   az_drill_free(run->drill);
@@ -253,7 +253,6 @@ failover_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
                        .automatic = az_job_arg_bool(job, "auto"),
                        .others = g_ptr_array_new_with_free_func((GDestroyNotify) az_health_copy_free),
                        .answers = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref),
-                       .sights = g_array_new(FALSE, TRUE, sizeof(AzSight)),
                        .gathered = on_gathered };
   /* A person who names the target decides by what can be seen now; a verdict is worth waiting for only where it acts
    * or is what was asked for. */
