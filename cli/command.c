@@ -64,6 +64,7 @@ const Command command_table[] = {
   { .name = "failover ack", .kind = "failover-ack", .run = cmd_job_run },
   { .name = "failover commit", .kind = "failover-commit", .run = cmd_job_run },
   { .name = "failover rollback", .kind = "failover-rollback", .run = cmd_job_run },
+  { .name = "simulate", .kind = "simulate", .operand = "scenario", .run = cmd_job_run },
   { .name = "config show", .query = "config", .flags = origin_flags, .run = cmd_query_run, .show = render_config,
     .summary = "Show the configuration in force" },
   { .name = "bricks list", .query = "bricks", .run = cmd_query_run, .show = render_bricks,

@@ -19,6 +19,7 @@
   X(regions_refresh) \
   X(regions_remove) \
   X(regions_set_primary) \
+  X(simulate) \
   X(ssh_config) \
   X(ssh_target) \
   X(sync) \
