@@ -13,10 +13,12 @@ typedef struct {
   const Invocation *inv;
   Client *client;
   ClientJob *job;
-  Screen *screen; /* NULL with -o jsonl */
+  Screen *screen; /* of a job that ends */
+  Board *board;   /* of one that is watched; both NULL with -o jsonl */
   GMainLoop *loop;
   GString *answer;     /* what was typed so far */
   guint answer_source; /* 0 = nothing is asked */
+  gboolean live; /* runs until it is interrupted */
   gboolean interrupted, finished;
 } Run;
 
@@ -46,10 +48,12 @@ static void
 on_message(const char *level, const char *region, const char *text, gpointer data)
 {
   Run *run = data;
-  if (run->screen) {
+  if (run->screen)
     screen_message(run->screen, level, region, text);
+  if (run->board)
+    board_message(run->board, level, region, text);
+  if (run->screen || run->board)
     return;
-  }
   g_autofree char *valid = g_utf8_make_valid(text, -1);
   GVariantBuilder *event = new_event("message", region);
   g_variant_builder_add(event, "{sv}", "level", g_variant_new_string(level));
@@ -61,10 +65,12 @@ static void
 on_region(const char *region, GVariant *facts, gpointer data)
 {
   Run *run = data;
-  if (run->screen) {
+  if (run->screen)
     screen_region(run->screen, region, facts);
+  if (run->board)
+    board_region(run->board, region, facts);
+  if (run->screen || run->board)
     return;
-  }
   GVariantBuilder *event = new_event("region", region);
   g_variant_builder_add(event, "{sv}", "facts", facts);
   put_event(event);
@@ -74,10 +80,12 @@ static void
 on_progress(guint64 done, guint64 total, const char *text, gpointer data)
 {
   Run *run = data;
-  if (run->screen) {
+  if (run->screen)
     screen_progress(run->screen, done, total, text);
+  if (run->board)
+    board_progress(run->board, done, total, text);
+  if (run->screen || run->board)
     return;
-  }
   g_autofree char *valid = g_utf8_make_valid(text ? text : "", -1);
   GVariantBuilder *event = new_event("progress", NULL);
   g_variant_builder_add(event, "{sv}", "done", g_variant_new_uint64(done));
@@ -86,14 +94,50 @@ on_progress(guint64 done, guint64 total, const char *text, gpointer data)
   put_event(event);
 }
 
+static void
+on_event(const char *name, GVariant *facts, gpointer data)
+{
+  Run *run = data;
+  GVariantIter iter;
+  const char *key;
+  GVariant *value;
+  if (run->board)
+    board_event(run->board, name, facts);
+  if (run->screen || run->board)
+    return;
+  GVariantBuilder *event = new_event(name, NULL);
+  g_variant_iter_init(&iter, facts);
+  while (g_variant_iter_loop(&iter, "{&sv}", &key, &value))
+    g_variant_builder_add(event, "{sv}", key, value);
+  put_event(event);
+}
+
 /* ---- questions ---- */
+
+static void
+pause_screen(Run *run)
+{
+  if (run->screen)
+    screen_pause(run->screen);
+  if (run->board)
+    board_pause(run->board);
+  fflush(stdout);
+}
+
+static void
+resume_screen(Run *run)
+{
+  if (run->screen)
+    screen_resume(run->screen);
+  if (run->board)
+    board_resume(run->board);
+}
 
 static void
 answer(Run *run, gboolean yes)
 {
   run->answer_source = 0;
-  if (run->screen)
-    screen_resume(run->screen);
+  resume_screen(run);
   client_answer(run->job, yes);
 }
 
@@ -121,9 +165,7 @@ on_question(const char *text, gpointer data)
 {
   Run *run = data;
   g_autofree char *harmless = text_clean_line(text);
-  if (run->screen)
-    screen_pause(run->screen);
-  fflush(stdout);
+  pause_screen(run);
   if (!run->inv->terminal->can_ask) {
     fprintf(stderr, "azlin: %s Nobody can answer here, so nothing was changed; give --yes to go ahead.\n", harmless);
     answer(run, FALSE);
@@ -159,13 +201,12 @@ on_signal(gpointer data)
   if (run->interrupted)
     leave_at_once(run);
   run->interrupted = TRUE;
-  if (run->screen)
-    screen_pause(run->screen);
-  fflush(stdout);
-  fprintf(stderr, "\nazlin: interrupted; stopping%s. Press Ctrl-C again to leave at once.\n",
-          only_reads(run) ? "" : ", and undoing what was half done");
-  if (run->screen)
-    screen_resume(run->screen);
+  if (!run->live) {
+    pause_screen(run);
+    fprintf(stderr, "\nazlin: interrupted; stopping%s. Press Ctrl-C again to leave at once.\n",
+            only_reads(run) ? "" : ", and undoing what was half done");
+    resume_screen(run);
+  }
   g_clear_handle_id(&run->answer_source, g_source_remove);
   client_cancel(run->job);
   return G_SOURCE_CONTINUE;
@@ -199,6 +240,7 @@ loop_until_finished(Run *run, GError **error)
     .message = on_message,
     .region = on_region,
     .progress = on_progress,
+    .event = on_event,
     .question = on_question,
     .finished = on_finished,
     .data = run,
@@ -207,7 +249,9 @@ loop_until_finished(Run *run, GError **error)
   if (!run->job)
     return FALSE;
   guint signals[] = { g_unix_signal_add(SIGINT, on_signal, run), g_unix_signal_add(SIGTERM, on_signal, run) };
-  if (run->inv->output != OUTPUT_JSONL)
+  if (run->live && run->inv->output == OUTPUT_TABLE)
+    run->board = board_new(run->inv->terminal, run->client, run->inv->quiet);
+  else if (run->inv->output != OUTPUT_JSONL)
     run->screen = screen_new(run->inv->terminal, run->client, run->inv->quiet);
   run->loop = g_main_loop_new(NULL, FALSE);
   run->answer = g_string_new(NULL);
@@ -216,6 +260,7 @@ loop_until_finished(Run *run, GError **error)
     g_main_loop_run(run->loop);
   g_clear_handle_id(&run->answer_source, g_source_remove);
   g_clear_pointer(&run->screen, screen_free);
+  g_clear_pointer(&run->board, board_free);
   for (guint i = 0; i < G_N_ELEMENTS(signals); i++)
     g_source_remove(signals[i]);
   g_string_free(run->answer, TRUE);
@@ -226,11 +271,16 @@ loop_until_finished(Run *run, GError **error)
 static int
 cmd_job_perform(const Invocation *invocation, Client *client, GVariant **ret_result, GError **error)
 {
-  Run run = { .inv = invocation, .client = client };
+  Run run = { .inv = invocation, .client = client, .live = invocation_is_live(invocation) };
+  if (run.live && invocation->output == OUTPUT_JSON) {
+    g_propagate_error(error, client_usage_error("what is watched has no end to wait for, and so no one document; "
+                                                "-o jsonl prints each event on a line"));
+    return -1;
+  }
   if (!loop_until_finished(&run, error))
     return -1;
   *ret_result = g_variant_ref(client_result(run.job));
-  if (!run.interrupted)
+  if (!run.interrupted || run.live)
     return client_exit_code(run.job);
   say_what_stands(&run);
   return 130;
