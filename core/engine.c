@@ -41,9 +41,9 @@ az_engine_free(AzEngine *engine)
   if (engine == NULL)
     return;
   g_ptr_array_unref(engine->jobs);
+  g_clear_pointer(&engine->http, az_http_free); /* cuts ops short whose bricks must still be there */
   az_registry_free(engine->registry);
   g_clear_pointer(&engine->remote, az_remote_free);
-  g_clear_pointer(&engine->http, az_http_free);
   g_clear_pointer(&engine->journal, az_journal_close);
   g_clear_pointer(&engine->audit, az_audit_close);
   az_clock_free(engine->clock);

@@ -6,9 +6,9 @@
 #include <string.h>
 
 struct _AzHttpExchange {
-  AzHttp *http;
-  AzlinOp *op; /* NULL once it was cut short and only the credentials have still to answer */
-  GList link;  /* in http->exchanges */
+  AzHttp *http; /* NULL once that is gone and only the credentials have still to answer */
+  AzlinOp *op;  /* NULL once it was cut short and only the credentials have still to answer */
+  GList link;   /* in http->exchanges */
   char *method, *url, *host, *content_type;
   char *place; /* the part of `url` that names the host; NULL without a tape */
   char **headers;
@@ -26,7 +26,8 @@ struct _AzHttpExchange {
 static void
 exchange_free(AzHttpExchange *exchange)
 {
-  g_queue_unlink(&exchange->http->exchanges, &exchange->link);
+  if (exchange->http != NULL)
+    g_queue_unlink(&exchange->http->exchanges, &exchange->link);
   az_turn_free(exchange->turn);
   g_free(exchange->method);
   g_free(exchange->url);
@@ -66,10 +67,19 @@ on_cut(gpointer data)
 }
 
 void
-az_http_exchange_drop(AzHttpExchange *exchange)
+az_http_exchange_abort(AzHttpExchange *exchange)
 {
-  halt(exchange);
-  exchange_free(exchange);
+  AzHttp *http = exchange->http;
+  if (exchange->op != NULL)
+    az_op_cancel(exchange->op, AZ_HTTP_ENDS);
+  if (g_queue_peek_head(&http->exchanges) != exchange)
+    return;
+  if (exchange->op != NULL) /* which had ended otherwise */
+    on_cut(exchange);
+  if (g_queue_peek_head(&http->exchanges) != exchange)
+    return;
+  g_queue_unlink(&http->exchanges, &exchange->link);
+  exchange->http = NULL;
 }
 
 static void

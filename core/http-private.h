@@ -51,12 +51,14 @@ struct _AzHttp {
   AzGovernor *governor;
   AzTape *tape;     /* NULL = none */
   GQueue exchanges; /* of AzHttpExchange */
+  GQueue plains;    /* of Plain (http.c) */
 };
 gboolean az_http_load(AzHttp *http, GError **error);
 typedef struct _AzHttpExchange AzHttpExchange;
 void az_http_exchange_start(AzHttp *http, const AzlinHttp *request, GUri *uri, AzlinOp *op);
-/* Drops it without an end. */
-void az_http_exchange_drop(AzHttpExchange *exchange);
+/* The first of http->exchanges ends CANCELLED and leaves the list, also where the credentials still hold it. */
+void az_http_exchange_abort(AzHttpExchange *exchange);
+#define AZ_HTTP_ENDS "azlin ends"
 /* Finishes `op` with the error that this end of an attempt stands for. */
 void az_http_fail(AzlinOp *op, const char *host, const AzHttpEnd *end, gsize max_body);
 /* Finishes `op` with an answer, or with an error when no parser may see it. */

@@ -15,21 +15,6 @@ az_http_new(AzClock *clock, AzConfig *config)
   return http;
 }
 
-void
-az_http_free(AzHttp *http)
-{
-  if (http == NULL)
-    return;
-  while (http->exchanges.length > 0)
-    az_http_exchange_drop(http->exchanges.head->data);
-  az_credentials_free(http->credentials);
-  az_governor_free(http->governor);
-  az_tape_close(http->tape);
-  if (http->session != NULL)
-    http->module->session_free(http->session);
-  g_free(http);
-}
-
 gboolean
 az_http_load(AzHttp *http, GError **error)
 {
@@ -151,11 +136,13 @@ typedef struct {
   AzlinOp *op;
   AzHttpCall *call;
   char *host;
+  GList link; /* in http->plains */
 } Plain;
 
 static void
 plain_free(Plain *plain)
 {
+  g_queue_unlink(&plain->http->plains, &plain->link);
   az_clock_release(plain->http->clock);
   g_free(plain->host);
   g_free(plain);
@@ -178,6 +165,15 @@ plain_cut(gpointer data)
   Plain *plain = data;
   plain->http->module->cancel(plain->call);
   plain_free(plain);
+}
+
+static void
+plain_abort(Plain *plain)
+{
+  AzHttp *http = plain->http;
+  az_op_cancel(plain->op, AZ_HTTP_ENDS);
+  if (g_queue_peek_head(&http->plains) == plain) /* its op had ended otherwise */
+    plain_cut(plain);
 }
 
 /* The one address outside this host that answers plain http: the cloud's metadata service, a link-local hop away. */
@@ -229,7 +225,28 @@ az_http_send_plain(AzHttp *http, const AzHttpPlain *request, AzlinOp *op)
                       .idle_ms = AZ_HTTP_IDLE_MS,
                       .finished = plain_finished,
                       .data = plain };
+  plain->link.data = plain;
+  g_queue_push_tail_link(&http->plains, &plain->link);
   az_clock_hold(http->clock);
   plain->call = http->module->send(http->session, &send);
   az_op_on_cancel(op, plain_cut, plain);
+}
+
+/* ---- the end ---- */
+
+void
+az_http_free(AzHttp *http)
+{
+  if (http == NULL)
+    return;
+  while (http->exchanges.length > 0)
+    az_http_exchange_abort(http->exchanges.head->data);
+  az_credentials_free(http->credentials);
+  while (http->plains.length > 0)
+    plain_abort(http->plains.head->data);
+  az_governor_free(http->governor);
+  az_tape_close(http->tape);
+  if (http->session != NULL)
+    http->module->session_free(http->session);
+  g_free(http);
 }

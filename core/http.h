@@ -7,6 +7,7 @@
 #include "secret.h"
 typedef struct _AzHttp AzHttp;
 AzHttp *az_http_new(AzClock *clock, AzConfig *config);
+/* What is still under way ends CANCELLED; its `done` comes from the main loop as ever. */
 void az_http_free(AzHttp *http);
 
 /* Sends `request` as the ABI says; `op` gets op_http or an error:

@@ -1,36 +1,11 @@
 /* Puts what was seen before the failover brick and keeps its decision. */
 #include "flow-failover.h"
-
-#define DEFAULT_INTERVAL_S 5
-
-/* A value of the selected failover brick's own options, or NULL. */
-static GVariant *
-option(AzFailover *run, const char *name, const GVariantType *type)
-{
-  AzConfig *config = az_engine_config(run->engine);
-  g_autofree char *group = g_strconcat("failover.", az_config_string(config, "bricks", "failover"), NULL);
-  g_autoptr(GVariant) value = az_config_get(config, group, name);
-
-  return value != NULL && g_variant_is_of_type(value, type) ? g_steal_pointer(&value) : NULL;
-}
-
-static AzlinMode
-configured_mode(AzFailover *run)
-{
-  g_autoptr(GVariant) value = option(run, "mode", G_VARIANT_TYPE_STRING);
-  const char *mode = value != NULL ? g_variant_get_string(value, NULL) : "";
-
-  if (g_str_equal(mode, "auto"))
-    return AZLIN_MODE_AUTO;
-  return g_str_equal(mode, "manual") ? AZLIN_MODE_MANUAL : AZLIN_MODE_HYBRID;
-}
+#include "flow-failover-options.h"
 
 double
 az_failover_interval(AzFailover *run)
 {
-  g_autoptr(GVariant) value = option(run, "primary-interval", G_VARIANT_TYPE_UINT32);
-
-  return value != NULL ? g_variant_get_uint32(value) : DEFAULT_INTERVAL_S;
+  return az_failover_option_rules(run->engine).primary_interval_s;
 }
 
 void
@@ -63,7 +38,7 @@ az_failover_decide(AzFailover *run, GError **error)
                                .source = az_health_copy_get(run->source_health),
                                .others = others,
                                .vantages = vantages,
-                               .mode = configured_mode(run),
+                               .mode = az_failover_option_mode(run->engine),
                                .now = az_clock_now(az_engine_clock(run->engine)) };
   az_failover_decision_clear(&run->decision);
   brick->decide(self, &input, &run->decision);

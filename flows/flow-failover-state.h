@@ -9,6 +9,7 @@ typedef struct {
   gint64 since;  /* wall time, microseconds, as all times here */
   guint32 attempts;
 } AzFencePending;
+void az_fence_pending_free(AzFencePending *fence);
 
 typedef struct {
   gboolean paused;
@@ -32,7 +33,8 @@ typedef struct {
 AzFailoverState *az_failover_state_load(AzEngine *engine, GError **error);
 void az_failover_state_free(AzFailoverState *state);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzFailoverState, az_failover_state_free)
-/* Reads, changes and replaces the file under its lock; 0600, atomic, durable. */
+/* Reads, changes and replaces the file under its lock; 0600, atomic, durable. Keys that it does not know stay. FALSE:
+ * nothing was changed (CONFIG when it cannot be read, LOCKED, STORAGE). */
 gboolean az_failover_state_change(AzEngine *engine, void (*change)(AzFailoverState *state, gpointer data),
                                   gpointer data, GError **error);
 
@@ -57,5 +59,11 @@ typedef struct {
   gint64 last_sync; /* last verified sync source -> target; 0 = none is on record */
   const char *const *never_promote;
 } AzPolicyInput;
-/* Whether a switch is held back; `ret_reason` one sentence, `ret_step` the command that changes it; both owned. */
+/* Whether a switch is held back, NULL where it is not; `ret_reason` one sentence, `ret_step` the command that changes
+ * it; both owned. */
 AzHold az_failover_policy(const AzPolicyInput *input, char **ret_reason, char **ret_step);
+
+gboolean az_failover_is_paused(const AzFailoverState *state, gint64 now);
+/* Until when no automatic switch follows the last one; 0 = it may. */
+gint64 az_failover_cools_until(const AzFailoverState *state, guint32 cool_down_s, gint64 now);
+const AzFencePending *az_failover_fence_of(const AzFailoverState *state, const char *region); /* NULL = none pending */

@@ -159,6 +159,62 @@ test_cancelled_before_the_token(Scene *scene, gconstpointer unused)
   g_assert_cmpuint(scene->requests, ==, 1);
 }
 
+/* Everything ends after so many turns of the main loop: before the token, with it, before the answer. */
+static void
+test_ends_in_between(Scene *scene, gconstpointer unused)
+{
+  g_autofree char *url = scene_url(scene, "/echo");
+  AzlinHttp request = { .size = sizeof request, .method = "GET", .url = url, .identity = &scene->identity };
+  guint cut = 0;
+  request.account = "account";
+  soup_server_add_handler(scene->server, "/echo", on_echo, scene, NULL);
+  for (guint turns = 0; scene->status != 200; turns++) {
+    guint before = scene->ended;
+    scene_start(scene, &request, 20000);
+    scene_start(scene, &request, 20000);
+    for (guint i = 0; i < turns && scene->ended < before + 2; i++)
+      g_main_context_iteration(NULL, TRUE);
+    az_http_free(scene->http);
+    scene->http = az_http_new(scene->clock, NULL);
+    scene_wait(scene, before + 2);
+    if (scene->error != NULL)
+      g_assert_error(scene->error, AZLIN_ERROR, AZLIN_ERROR_CANCELLED);
+    cut += scene->error != NULL;
+  }
+  g_assert_cmpuint(cut, >, 5);
+}
+
+static void
+on_silent(SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query, gpointer data)
+{
+  Scene *scene = data;
+  scene->requests++;
+  soup_server_message_pause(message);
+}
+
+static void
+on_plain_end(AzlinOp *op, gpointer data)
+{
+  Scene *scene = data;
+  scene->ended++;
+  g_assert_error(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_CANCELLED);
+}
+
+static void
+test_plain_call_ends(Scene *scene, gconstpointer unused)
+{
+  g_autofree char *url = scene_url(scene, "/silent");
+  AzHttpPlain request = { .method = "GET", .url = url };
+  soup_server_add_handler(scene->server, "/silent", on_silent, scene, NULL);
+  az_http_send_plain(scene->http, &request, az_op_new_root(scene->clock, "one", 20000, NULL, on_plain_end, scene));
+  az_http_send_plain(scene->http, &request, az_op_new_root(scene->clock, "two", 20000, NULL, on_plain_end, scene));
+  while (scene->requests < 2)
+    g_main_context_iteration(NULL, TRUE);
+  az_http_free(scene->http);
+  scene->http = az_http_new(scene->clock, NULL);
+  scene_wait(scene, 2);
+}
+
 #define TEST(path, func) g_test_add(path, Scene, NULL, scene_set_up, func, scene_tear_down)
 
 int
@@ -171,5 +227,7 @@ main(int argc, char **argv)
   TEST("/http/exchange/401-renews-the-token-once", test_401_renews_the_token_once);
   TEST("/http/exchange/refused-unsent", test_refused_unsent);
   TEST("/http/exchange/cancelled-before-the-token", test_cancelled_before_the_token);
+  TEST("/http/exchange/ends-in-between", test_ends_in_between);
+  TEST("/http/exchange/plain-call-ends", test_plain_call_ends);
   return g_test_run();
 }

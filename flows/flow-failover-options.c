@@ -1,0 +1,68 @@
+/* Options of the selected failover brick, typed. */
+#include "flow-failover-options.h"
+
+GVariant *
+az_failover_option(AzEngine *engine, const char *name, const char *type)
+{
+  AzConfig *config = az_engine_config(engine);
+  g_autofree char *group = g_strconcat("failover.", az_config_string(config, "bricks", "failover"), NULL);
+  g_autoptr(GVariant) value = az_config_get(config, group, name);
+  return value != NULL && g_variant_is_of_type(value, G_VARIANT_TYPE(type)) ? g_steal_pointer(&value) : NULL;
+}
+
+guint32
+az_failover_option_uint(AzEngine *engine, const char *name, guint32 fallback)
+{
+  g_autoptr(GVariant) value = az_failover_option(engine, name, "u");
+  return value != NULL ? g_variant_get_uint32(value) : fallback;
+}
+
+double
+az_failover_option_double(AzEngine *engine, const char *name, double fallback)
+{
+  g_autoptr(GVariant) value = az_failover_option(engine, name, "d");
+  return value != NULL ? g_variant_get_double(value) : fallback;
+}
+
+gboolean
+az_failover_option_bool(AzEngine *engine, const char *name)
+{
+  g_autoptr(GVariant) value = az_failover_option(engine, name, "b");
+  return value != NULL && g_variant_get_boolean(value);
+}
+
+char *
+az_failover_option_string(AzEngine *engine, const char *name, const char *fallback)
+{
+  g_autoptr(GVariant) value = az_failover_option(engine, name, "s");
+  return value != NULL ? g_variant_dup_string(value, NULL) : g_strdup(fallback);
+}
+
+char **
+az_failover_option_strv(AzEngine *engine, const char *name)
+{
+  g_autoptr(GVariant) value = az_failover_option(engine, name, "as");
+  return value != NULL ? g_variant_dup_strv(value, NULL) : g_new0(char *, 1);
+}
+
+AzlinMode
+az_failover_option_mode(AzEngine *engine)
+{
+  g_autofree char *mode = az_failover_option_string(engine, "mode", "hybrid");
+  if (g_str_equal(mode, "auto"))
+    return AZLIN_MODE_AUTO;
+  return g_str_equal(mode, "manual") ? AZLIN_MODE_MANUAL : AZLIN_MODE_HYBRID;
+}
+
+AzDetectorRules
+az_failover_option_rules(AzEngine *engine)
+{
+  AzDetectorRules rules = AZ_DETECTOR_RULES_DEFAULT;
+  rules.rise = az_failover_option_uint(engine, "rise", rules.rise);
+  rules.fall = az_failover_option_uint(engine, "fall", rules.fall);
+  rules.primary_interval_s = az_failover_option_uint(engine, "primary-interval", rules.primary_interval_s);
+  rules.interval_s = az_failover_option_uint(engine, "interval", rules.interval_s);
+  rules.probe_timeout_s = az_failover_option_double(engine, "probe-timeout", rules.probe_timeout_s);
+  rules.witnesses = az_failover_option_uint(engine, "witnesses", rules.witnesses);
+  return rules;
+}
