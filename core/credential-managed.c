@@ -66,7 +66,7 @@ try_again(Managed *managed, const AzlinHttpReply *reply)
   AzTokenFetch *fetch = managed->fetch;
   AzClock *clock = fetch->place.clock;
   gint64 usual_ms = delay_ms(reply != NULL ? reply->status : 0, managed->attempt);
-  gint64 asked_ms = reply != NULL ? az_http_retry_after_ms(reply->headers, az_clock_now(clock)) : -1;
+  gint64 asked_ms = reply != NULL ? reply->retry_after_ms : -1;
   if (asked_ms > 0)
     fetch->not_before = az_clock_monotonic(clock) + asked_ms * 1000;
   if (usual_ms < 0 || asked_ms > LONGEST_WAIT_MS)

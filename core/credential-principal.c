@@ -110,12 +110,6 @@ next_step(const char *complaint)
   return "Check AZURE_TENANT_ID, AZURE_CLIENT_ID and what proves the identity";
 }
 
-static gint64
-asked_delay_ms(const Principal *principal, const AzlinHttpReply *reply)
-{
-  return az_http_retry_after_ms(reply->headers, az_clock_now(principal->fetch->place.clock));
-}
-
 /* Takes `principal` when it returns TRUE. */
 static gboolean
 try_again(Principal *principal, gint64 delay_ms)
@@ -143,7 +137,7 @@ static void
 busy(Principal *principal, const AzlinHttpReply *reply)
 {
   AzTokenFetch *fetch = principal->fetch;
-  gint64 wait_ms = MAX(asked_delay_ms(principal, reply), 0);
+  gint64 wait_ms = MAX(reply->retry_after_ms, 0);
   gboolean throttled = reply->status == 429;
   g_autofree char *reason = NULL;
   fetch->not_before = az_clock_monotonic(fetch->place.clock) + wait_ms * 1000;
@@ -204,7 +198,7 @@ on_answer(AzlinOp *op, gpointer data)
     unreached(principal, error);
     return;
   }
-  if (is_transient(reply->status) && try_again(principal, asked_delay_ms(principal, reply))) {
+  if (is_transient(reply->status) && try_again(principal, reply->retry_after_ms)) {
     g_steal_pointer(&principal);
     return;
   }

@@ -142,31 +142,34 @@ on_vm_probe(AzlinOp *op, gpointer data)
   one_done(check);
 }
 
-static guint32
-limit_ms(AzEngine *engine, const char *name)
-{
-  return (guint32) (az_config_double(az_engine_config(engine), "health", name) * 1000.0);
-}
-
 static void
-start_probe(Check *check, const AzlinProvider *provider, gpointer self)
+start_probe(Check *check, const AzlinProvider *provider, gpointer self, const AzHealthLimits *limits)
 {
   AzEngine *engine = check->engine;
-  AzProbeLimits limits = { .tcp_ms = limit_ms(engine, "tcp-timeout"),
-                           .ssh_ms = limit_ms(engine, "ssh-timeout"),
-                           .login_ms = limit_ms(engine, "login-timeout") };
   if (provider != NULL && provider->vm_probe != NULL) {
-    guint32 total = limits.tcp_ms + limits.ssh_ms + limits.login_ms;
+    guint32 steps = limits->tcp_ms + limits->ssh_ms + limits->login_ms;
+    guint32 total = limits->probe_ms > 0 ? limits->probe_ms : steps;
     provider->vm_probe(self, check->vm, NULL, az_op_new(check->op, "probe", total, on_vm_probe, check));
     return;
   }
+  const AzProbeLimits steps = { limits->tcp_ms, limits->ssh_ms, limits->login_ms };
   check->by_ssh = TRUE;
-  az_remote_probe(az_engine_remote(engine), check->vm, &limits, check->evidence,
+  az_remote_probe(az_engine_remote(engine), check->vm, &steps, check->evidence,
                   az_op_new(check->op, "probe", 0, on_probe, check));
 }
 
+static void
+start_power(Check *check, const AzlinProvider *provider, gpointer self, guint32 limit_ms, GError *error)
+{
+  AzlinOp *power = az_op_new(check->op, "power state", limit_ms, on_power, check);
+  if (provider != NULL)
+    provider->vm_get(self, check->vm, power);
+  else
+    az_op_fail(power, error != NULL ? g_error_copy(error) : NULL);
+}
+
 void
-az_health_check(AzEngine *engine, const AzlinVm *vm, AzlinOp *op)
+az_health_check_within(AzEngine *engine, const AzlinVm *vm, const AzHealthLimits *limits, AzlinOp *op)
 {
   g_autoptr(GError) error = NULL;
   gpointer self = NULL;
@@ -174,15 +177,28 @@ az_health_check(AzEngine *engine, const AzlinVm *vm, AzlinOp *op)
     return;
   const AzlinProvider *provider = az_engine_provider_of(engine, vm, &self, &error);
   Check *check = g_new0(Check, 1);
-  *check = (Check){ .engine = engine, .vm = az_vm_dup(vm), .op = op, .pending = 2 };
+  *check = (Check){ .engine = engine, .vm = az_vm_dup(vm), .op = op, .pending = limits->power_ms > 0 ? 2 : 1 };
   check->vm->power = AZLIN_POWER_UNKNOWN; /* what the record says of it is old */
   check->vm->stop_cause = AZLIN_STOP_UNKNOWN;
   check->began = az_clock_monotonic(az_engine_clock(engine));
   check->evidence = az_evidence_list();
-  AzlinOp *power = az_op_new(op, "power state", limit_ms(engine, "power-timeout"), on_power, check);
-  if (provider != NULL)
-    provider->vm_get(self, check->vm, power);
-  else
-    az_op_fail(power, g_steal_pointer(&error));
-  start_probe(check, provider, self);
+  if (limits->power_ms > 0)
+    start_power(check, provider, self, limits->power_ms, error);
+  start_probe(check, provider, self, limits);
+}
+
+static guint32
+limit_ms(AzEngine *engine, const char *name)
+{
+  return (guint32) (az_config_double(az_engine_config(engine), "health", name) * 1000.0);
+}
+
+void
+az_health_check(AzEngine *engine, const AzlinVm *vm, AzlinOp *op)
+{
+  const AzHealthLimits limits = { .tcp_ms = limit_ms(engine, "tcp-timeout"),
+                                  .ssh_ms = limit_ms(engine, "ssh-timeout"),
+                                  .login_ms = limit_ms(engine, "login-timeout"),
+                                  .power_ms = limit_ms(engine, "power-timeout") };
+  az_health_check_within(engine, vm, &limits, op);
 }

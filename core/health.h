@@ -5,6 +5,13 @@
 #include "record.h"
 /* Checks one machine; `op` gets the variant of az_health_to_variant(); within [health] deadlines. */
 void az_health_check(AzEngine *engine, const AzlinVm *vm, AzlinOp *op);
+/* The same with deadlines of the caller's. login_ms 0: banner and key alone; power_ms 0: the provider is not asked. Of
+ * such a glance the evidence counts, and not whether it calls the machine healthy. */
+typedef struct {
+  guint32 tcp_ms, ssh_ms, login_ms, power_ms;
+  guint32 probe_ms; /* of a provider's own probe; 0 = the sum of its steps */
+} AzHealthLimits;
+void az_health_check_within(AzEngine *engine, const AzlinVm *vm, const AzHealthLimits *limits, AzlinOp *op);
 /* Pure: what the evidence says. Returns the failure; `ret_detail` (owned) one sentence. `slow_ms` 0 = never degraded.
  */
 AzlinFailure az_health_verdict(const AzlinEvidence *const *evidence, AzlinPower power, AzlinStopCause cause,
@@ -18,5 +25,7 @@ const char *az_health_read_scan(const char *text, const char *pin);
 
 /* Stored verdict per pair (vantage -> region), $AZLIN_HOME/vantages.json: was it UP when last looked at? */
 gboolean az_vantage_was_up(AzEngine *engine, const char *vantage, const char *region);
+/* All that is stored; NULL = nothing. */
+GVariant *az_vantage_all(AzEngine *engine);
 /* Stores several at once: a{sb} "vantage>region" -> up. Atomic; failures are logged, never fatal. */
 void az_vantage_store(AzEngine *engine, GVariant *verdicts);

@@ -14,7 +14,7 @@ struct _AzHttpExchange {
   char **headers;
   GBytes *body;
   char *origin, *authority, *scope, *subscription; /* of the identity; origin NULL = none */
-  gboolean once, renewed, asking;
+  gboolean once, renewed, asking, direct;
   gsize max_body;
   guint attempts;
   AzSecret *token;
@@ -291,6 +291,7 @@ send_attempt(AzHttpExchange *exchange)
                          .headers = (const char *const *) headers->pdata,
                          .content_type = exchange->content_type,
                          .body = exchange->body,
+                         .direct = exchange->direct,
                          .once = exchange->once,
                          .max_body = exchange->max_body,
                          .connect_ms = AZ_HTTP_CONNECT_MS,
@@ -411,6 +412,7 @@ az_http_exchange_start(AzHttp *http, const AzlinHttp *request, GUri *uri, AzlinO
   exchange->body = request->body != NULL ? g_bytes_ref(request->body) : NULL;
   exchange->content_type = g_strdup(request->content_type != NULL ? request->content_type : "application/json");
   exchange->once = request->once;
+  exchange->direct = az_http_host_is_loopback(exchange->host);
   exchange->max_body = request->max_body > 0 ? request->max_body : AZ_HTTP_MAX_BODY;
   take_identity(exchange, request->identity);
   if (http->tape != NULL)

@@ -120,10 +120,12 @@ az_http_fail(AzlinOp *op, const char *host, const AzHttpEnd *end, gsize max_body
 void
 az_http_answer(AzlinOp *op, const char *host, const AzHttpEnd *end)
 {
-  const char *type = az_http_header((const char *const *) end->headers, "content-type");
-  const char *wrong = az_http_scan(type, end->body);
+  const char *const *headers = (const char *const *) end->headers;
+  const char *wrong = az_http_scan(az_http_header(headers, "content-type"), end->body);
+  AzlinHttpReply reply = { .status = end->status, .headers = headers, .body = end->body };
+  reply.retry_after_ms = az_http_retry_after_ms(headers, az_clock_now(az_op_clock(op)));
   if (wrong == NULL)
-    az_op_finish_http(op, end->status, end->headers, end->body);
+    az_op_finish_http(op, &reply);
   else
     az_op_fail_new(op, AZLIN_ERROR_FAILED, "%s sent JSON that %s; it was not read (HTTP status %d)", host, wrong,
                    end->status);
@@ -219,7 +221,7 @@ az_http_send_plain(AzHttp *http, const AzHttpPlain *request, AzlinOp *op)
                       .headers = request->headers,
                       .content_type = request->content_type,
                       .body = body,
-                      .direct = request->direct,
+                      .direct = request->direct || az_http_host_is_loopback(g_uri_get_host(uri)),
                       .max_body = AZ_HTTP_MAX_BODY,
                       .connect_ms = request->connect_ms > 0 ? request->connect_ms : AZ_HTTP_CONNECT_MS,
                       .idle_ms = AZ_HTTP_IDLE_MS,

@@ -290,13 +290,13 @@ az_op_finish_reply(AzlinOp *op, int status, int pid, GBytes *out, GBytes *err)
 }
 
 void
-az_op_finish_http(AzlinOp *op, int status, char **headers, GBytes *body)
+az_op_finish_http(AzlinOp *op, const AzlinHttpReply *reply)
 {
   if (op->state == ACTIVE) {
-    op->http = g_new0(AzlinHttpReply, 1);
-    *op->http = (AzlinHttpReply){ .size = sizeof *op->http, .status = status };
-    op->http->headers = (const char *const *) g_strdupv(headers);
-    op->http->body = body != NULL ? g_bytes_ref(body) : g_bytes_new_static("", 0);
+    op->http = g_memdup2(reply, sizeof *reply);
+    op->http->size = sizeof *op->http;
+    op->http->headers = (const char *const *) g_strdupv((char **) (guintptr) reply->headers);
+    op->http->body = reply->body != NULL ? g_bytes_ref(reply->body) : g_bytes_new_static("", 0);
   }
   end_op(op, FINISHED, NULL);
 }

@@ -38,8 +38,9 @@ void az_op_finish_vm(AzlinOp *op, const AzlinVm *vm);
 void az_op_finish_vms(AzlinOp *op, const AzlinVm *const *vms, gsize n);
 void az_op_finish_variant(AzlinOp *op, GVariant *value);
 void az_op_finish_reply(AzlinOp *op, int status, int pid, GBytes *out, GBytes *err); /* takes no reference of its own */
-void az_op_finish_http(AzlinOp *op, int status, char **headers, GBytes *body); /* headers: name, value, ...; copied */
-void az_op_fail(AzlinOp *op, GError *error);                                   /* takes `error` */
+/* `reply` is copied; its body may be NULL */
+void az_op_finish_http(AzlinOp *op, const AzlinHttpReply *reply);
+void az_op_fail(AzlinOp *op, GError *error); /* takes `error` */
 void az_op_fail_new(AzlinOp *op, AzlinError code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* Copies result or error of `from` (inside its `done`) onto `to`. */
 void az_op_forward(AzlinOp *from, AzlinOp *to);

@@ -182,6 +182,10 @@ on_event(AzSshStep step, AzSshOutcome outcome, const char *detail, gpointer data
     return;
   }
   record(probe, AZ_SSH_OK, NULL);
+  if (step == AZ_SSH_KEX && probe->limits.login_ms == 0) {
+    finish(probe);
+    return;
+  }
   begin_step(probe, step + 1, step == AZ_SSH_TCP ? probe->limits.ssh_ms : probe->limits.login_ms);
 }
 

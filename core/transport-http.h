@@ -29,7 +29,7 @@ typedef struct {
   const char *const *headers; /* name, value, ..., NULL; or NULL. Values of Authorization are wiped after use */
   const char *content_type;   /* of the body */
   GBytes *body;               /* or NULL: methods that usually have one send Content-Length: 0 */
-  gboolean direct;            /* never through a proxy; loopback hosts and http: never are anyway */
+  gboolean direct;            /* never through a proxy; http: never is anyway */
   gboolean once;              /* on a connection of its own if that is what it takes not to send it twice */
   gsize max_body;             /* cap on the decoded body, bytes */
   guint32 connect_ms;         /* until the connection stands */

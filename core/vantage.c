@@ -27,6 +27,12 @@ load(AzEngine *engine)
   return NULL;
 }
 
+GVariant *
+az_vantage_all(AzEngine *engine)
+{
+  return load(engine);
+}
+
 gboolean
 az_vantage_was_up(AzEngine *engine, const char *vantage, const char *region)
 {

@@ -15,6 +15,7 @@ void
 az_sight_note(AzSight *sight, AzSightOutcome outcome, gint64 start, gint64 end)
 {
   if (outcome == AZ_SIGHT_NOTHING) {
+    sight->alive = 0;
     if (++sight->missed >= LOST_AFTER)
       forget_row(sight);
     return;
@@ -23,6 +24,7 @@ az_sight_note(AzSight *sight, AzSightOutcome outcome, gint64 start, gint64 end)
   if (outcome == AZ_SIGHT_ALIVE) {
     sight->last_alive = MAX(sight->last_alive, start);
     sight->seen.fresh_success = TRUE;
+    sight->alive++;
     forget_row(sight);
     return;
   }
@@ -32,6 +34,7 @@ az_sight_note(AzSight *sight, AzSightOutcome outcome, gint64 start, gint64 end)
   if (sight->seen.dark_probes == 0)
     sight->first_dark = start;
   sight->seen.fresh_success = FALSE;
+  sight->alive = 0;
   sight->seen.refused = outcome == AZ_SIGHT_REFUSED;
   sight->seen.dark_probes++;
   /* A refusal shows the instant it came; a timeout shows all of the time that it waited. */

@@ -18,6 +18,7 @@ typedef struct {
   GPtrArray *doomed;  /* of AzlinVm: machines to delete, on record or not */
   GPtrArray *deleted; /* of char*, "region/name" */
   GPtrArray *failed;  /* the same */
+  GPtrArray *errors;  /* of GVariant, one for each of these */
   GQueue forget;      /* of char*, region names still to be taken out; one write after the other */
   char *home;         /* as in AZLIN_TAG_HOME; NULL = this home has made nothing yet */
   const char *forgetting;
@@ -38,6 +39,7 @@ destroy_free(gpointer data)
   g_ptr_array_unref(destroy->doomed);
   g_ptr_array_unref(destroy->deleted);
   g_ptr_array_unref(destroy->failed);
+  g_ptr_array_unref(destroy->errors);
   g_queue_clear(&destroy->forget);
   g_hash_table_unref(destroy->notes);
   g_free(destroy->home);
@@ -51,6 +53,12 @@ is_static(const AzlinVm *vm)
 }
 
 /* ---- the end ---- */
+
+static GVariant *
+errors_value(gpointer *errors, guint n)
+{
+  return g_variant_new_array(G_VARIANT_TYPE_VARDICT, (GVariant *const *) errors, n);
+}
 
 static void
 on_final(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
@@ -70,6 +78,7 @@ on_final(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   g_variant_dict_insert_value(
       &result, "failed",
       g_variant_new_strv((const char *const *) destroy->failed->pdata, (gssize) destroy->failed->len));
+  g_variant_dict_insert_value(&result, "errors", errors_value(destroy->errors->pdata, destroy->errors->len));
   az_job_finish(job, destroy->failed->len ? 1 : 0, g_variant_dict_end(&result));
 }
 
@@ -115,11 +124,17 @@ forget_next(Destroy *destroy)
 /* ---- deleting, all at once ---- */
 
 static void
-say_failed(AzJob *job, const AzlinVm *vm, const GError *error)
+note_failed(Destroy *destroy, const AzlinVm *vm, const GError *error)
 {
   g_autoptr(GError) named = g_error_copy(error);
+  GVariantDict one;
+  g_variant_dict_init(&one, NULL);
+  g_variant_dict_insert(&one, "region", "s", vm->region);
+  g_variant_dict_insert(&one, "vm_name", "s", vm->vm_name);
+  g_variant_dict_insert_value(&one, "error", az_error_to_variant(error, NULL));
+  g_ptr_array_add(destroy->errors, g_variant_ref_sink(g_variant_dict_end(&one)));
   g_prefix_error(&named, "%s in %s: ", vm->vm_name, vm->region);
-  az_flow_say_error(job, NULL, named);
+  az_flow_say_error(destroy->job, NULL, named);
 }
 
 static gboolean
@@ -142,7 +157,7 @@ on_deleted(AzlinOp *op, gpointer data)
   g_autofree char *why = error ? az_error_message(error) : NULL;
   az_flow_audit_vm(destroy->job, "vm.delete", vm, why ? why : "done");
   if (error)
-    say_failed(destroy->job, vm, error);
+    note_failed(destroy, vm, error);
   else
     az_job_message(destroy->job, "ok", NULL, "Deleted %s in %s", vm->vm_name, vm->region);
   if (!error && is_on_record(destroy, vm))
@@ -195,6 +210,7 @@ nothing_there(AzJob *job)
   g_variant_dict_init(&result, NULL);
   g_variant_dict_insert_value(&result, "deleted", g_variant_new_strv(NULL, 0));
   g_variant_dict_insert_value(&result, "failed", g_variant_new_strv(NULL, 0));
+  g_variant_dict_insert_value(&result, "errors", errors_value(NULL, 0));
   az_job_finish(job, 0, g_variant_dict_end(&result));
 }
 
@@ -289,6 +305,7 @@ destroy_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   destroy->doomed = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
   destroy->deleted = g_ptr_array_new_with_free_func(g_free);
   destroy->failed = g_ptr_array_new_with_free_func(g_free);
+  destroy->errors = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref);
   g_queue_init(&destroy->forget);
   destroy->notes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
   g_autofree char *id = az_names_home_id(engine, FALSE, NULL);

@@ -15,7 +15,14 @@ failover_free(gpointer data)
   g_array_unref(run->sights);
   g_clear_pointer(&run->sync, g_variant_unref);
   g_clear_pointer(&run->stored, az_stored_unref);
+  az_drill_free(run->drill);
   g_free(run);
+}
+
+static gboolean
+is_drill(AzFailover *run)
+{
+  return az_job_arg_bool(run->job, "drill");
 }
 
 static gboolean
@@ -141,12 +148,25 @@ go_on(AzFailover *run)
 }
 
 static void
+drill(AzFailover *run)
+{
+  if (run->target == NULL)
+    run->target = best_target(run);
+  if (run->target == NULL)
+    end_target_unhealthy(run);
+  else
+    az_failover_drill(run);
+}
+
+static void
 on_gathered(AzFailover *run)
 {
   az_failover_say_health(run);
   if (az_job_arg_bool(run->job, "explain"))
     az_failover_say_explanation(run);
-  if (only_looks(run))
+  if (is_drill(run))
+    drill(run);
+  else if (only_looks(run))
     end_with_check(run);
   else
     go_on(run);
@@ -181,7 +201,7 @@ check_regions(AzFailover *run, GError **error)
     g_set_error_literal(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "source and target regions cannot be the same");
     return FALSE;
   }
-  if (only_looks(run) || g_str_equal(run->source->region, run->stored->primary))
+  if ((only_looks(run) && !is_drill(run)) || g_str_equal(run->source->region, run->stored->primary))
     return TRUE;
   g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE,
               "%s is not the primary (%s is): there is nothing to switch away from", run->source->region,
@@ -192,7 +212,8 @@ check_regions(AzFailover *run, GError **error)
 static gboolean
 is_there_already(AzFailover *run)
 {
-  return !only_looks(run) && run->target != NULL && g_str_equal(run->target->region, run->stored->primary);
+  return !only_looks(run) && !is_drill(run) && run->target != NULL
+         && g_str_equal(run->target->region, run->stored->primary);
 }
 
 static void
@@ -236,7 +257,7 @@ failover_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
                        .gathered = on_gathered };
   /* A person who names the target decides by what can be seen now; a verdict is worth waiting for only where it acts
    * or is what was asked for. */
-  run->keep_looking = run->automatic || only_looks(run);
+  run->keep_looking = !is_drill(run) && (run->automatic || only_looks(run));
   az_job_set_data(job, run, failover_free);
   az_stored_read(job, root, on_stored, run);
 }
@@ -245,7 +266,7 @@ static gboolean
 failover_check(AzEngine *engine, GVariant *args, GError **error)
 {
   const char *from = NULL, *to = NULL;
-  gboolean automatic = FALSE, check_only = FALSE, explain = FALSE;
+  gboolean automatic = FALSE, check_only = FALSE, explain = FALSE, drill_only = FALSE;
   AzConfig *config = az_engine_config(engine);
 
   g_variant_lookup(args, "from", "&s", &from);
@@ -253,14 +274,20 @@ failover_check(AzEngine *engine, GVariant *args, GError **error)
   g_variant_lookup(args, "auto", "b", &automatic);
   g_variant_lookup(args, "check-only", "b", &check_only);
   g_variant_lookup(args, "explain", "b", &explain);
+  g_variant_lookup(args, "drill", "b", &drill_only);
   if (from != NULL && to != NULL && g_str_equal(az_config_alias(config, from), az_config_alias(config, to))) {
     g_set_error_literal(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "source and target regions cannot be the same");
     return FALSE;
   }
-  if (to != NULL || automatic || check_only || explain)
+  if (drill_only && (automatic || check_only)) {
+    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "--drill switches nothing; give it without %s",
+                automatic ? "--auto" : "--check-only");
+    return FALSE;
+  }
+  if (to != NULL || automatic || check_only || explain || drill_only)
     return TRUE;
   g_set_error_literal(error, AZLIN_ERROR, AZLIN_ERROR_USAGE,
-                      "Say where to (--to REGION), or --auto, --check-only or --explain");
+                      "Say where to (--to REGION), or --auto, --check-only, --explain or --drill");
   return FALSE;
 }
 
@@ -272,6 +299,7 @@ static const AzFlag flags[] = {
   { "yes", 'y', "b", NULL, "do not ask" },
   { "check-only", 0, "b", NULL, "judge only: 0 healthy, 1 automatic, 3 manual" },
   { "explain", 0, "b", NULL, "print evidence, weights, verdict, and what would change it" },
+  { "drill", 0, "b", NULL, "try every step up to the commit, measure each, switch nothing, write a report" },
   { "deallocate-source", 0, "b", NULL, "release the old primary's machine after the switch" },
   { 0 },
 };

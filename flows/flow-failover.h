@@ -8,6 +8,8 @@
 /* After a crash: finishes what had been committed, undoes what had not, and closes the entry (owner "flow-failover").
  */
 void az_failover_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op);
+/* The same for a drill (owner "flow-failover-drill"). */
+void az_failover_drill_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op);
 /* Asks up to three of `others` (machines known to be healthy; ends NULL) whether they reach `primary`, and stores who
  * does: the evidence that a later failover starts from. Finishes with nothing, whatever they answer. */
 void az_failover_survey(AzEngine *engine, const AzlinVm *primary, const AzlinVm *const *others, AzlinOp *op);
@@ -15,9 +17,11 @@ void az_failover_survey(AzEngine *engine, const AzlinVm *primary, const AzlinVm 
 /* ---- one run ---- */
 
 #define AZ_FAILOVER_OWNER "flow-failover"
+#define AZ_DRILL_OWNER "flow-failover-drill"
 #define AZ_FAILOVER_WITNESSES 3
 
 typedef struct _AzFailover AzFailover;
+typedef struct _AzDrill AzDrill;
 struct _AzFailover {
   AzJob *job;
   AzEngine *engine;
@@ -48,6 +52,7 @@ struct _AzFailover {
   GVariant *sync;    /* result of the sync, or NULL */
   gboolean source_deallocated, verified, checks_stored;
   guint unsettled; /* steps after the commit that still run */
+  AzDrill *drill;  /* NULL: it is none */
 };
 
 /* Reads the health of all machines and asks witnesses, in rounds while `keep_looking` and evidence helps; then decides
@@ -58,6 +63,10 @@ const AzlinHealth *az_failover_health_of(AzFailover *run, const char *region); /
 gboolean az_failover_decide(AzFailover *run, GError **error);
 double az_failover_interval(AzFailover *run); /* seconds between probes of a suspect */
 void az_failover_decision_clear(AzlinDecision *decision);
+
+/* Every step up to the commit, measured against a pointer of its own (flow-failover-drill.c); ends the job. */
+void az_failover_drill(AzFailover *run);
+void az_drill_free(AzDrill *drill);
 
 /* The journaled machine: from the lock to the audit record; ends the job. */
 void az_failover_execute(AzFailover *run);

@@ -165,6 +165,7 @@ typedef struct {
 static const Owner owners[] = {
   { AZ_DEPLOY_OWNER, az_deploy_recover },
   { AZ_FAILOVER_OWNER, az_failover_recover },
+  { AZ_DRILL_OWNER, az_failover_drill_recover },
   { AZ_DELETION_OWNER, az_deletion_recover },
   { "flow-sync", az_sync_recover },
 };

@@ -227,6 +227,11 @@ az_drift_tags(GPtrArray *list, const AzlinVm *cloud, const AzlinVm *record, cons
 {
   const char *region = az_tag_of(cloud, AZLIN_TAG_REGION);
   g_autofree char *created = az_time_to_string(record->created_at);
+  if (!says(cloud, AZLIN_TAG_MANAGED, "true")) { /* not azlin's to write on */
+    if (says(cloud, AZLIN_TAG_PRIMARY, "true") && !g_str_equal(record->region, primary))
+      az_drift_add(list, record->region, AZLIN_TAG_PRIMARY, "false", "true", AZ_DRIFT_SHOWN);
+    return;
+  }
   if (!region || g_ascii_strcasecmp(region, record->region) != 0)
     az_drift_add(list, record->region, AZLIN_TAG_REGION, record->region, region, AZ_DRIFT_TAGS);
   if (created && !az_tag_of(cloud, AZLIN_TAG_CREATED))

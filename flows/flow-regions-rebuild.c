@@ -28,9 +28,10 @@ on_located(AzlinOp *op, gpointer data)
   AzRefresh *refresh = one->refresh;
   if (az_op_cancelled(refresh->root))
     return;
-  if (az_op_error(op))
-    az_job_message(refresh->job, "warn", NULL, "%s: no address of %s: %s", one->vm->region, one->vm->vm_name,
-                   az_op_error(op)->message);
+  if (az_op_error(op)) {
+    g_autofree char *what = g_strdup_printf("no address of %s in %s", one->vm->vm_name, one->vm->region);
+    az_refresh_unread(refresh, one->vm->region, what, az_op_error(op));
+  }
   rebuilt(refresh, one->vm, az_op_error(op) ? one->vm : az_op_vm(op));
   if (--refresh->left == 0)
     az_refresh_gathered(refresh);

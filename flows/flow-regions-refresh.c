@@ -14,6 +14,7 @@ refresh_free(gpointer data)
   g_ptr_array_unref(refresh->listed);
   g_ptr_array_unref(refresh->drift);
   g_ptr_array_unref(refresh->missing);
+  g_ptr_array_unref(refresh->errors);
   g_ptr_array_unref(refresh->hints);
   g_free(refresh->restored);
   g_free(refresh);
@@ -34,6 +35,19 @@ az_refresh_hint(AzRefresh *refresh, const char *format, ...)
   va_end(args);
 }
 
+void
+az_refresh_unread(AzRefresh *refresh, const char *region, const char *what, const GError *error)
+{
+  g_autoptr(GError) named = g_error_copy(error);
+  GVariantDict one;
+  g_variant_dict_init(&one, NULL);
+  g_variant_dict_insert_value(&one, "region", az_variant_str(region));
+  g_variant_dict_insert_value(&one, "error", az_error_to_variant(error, NULL));
+  g_ptr_array_add(refresh->errors, g_variant_ref_sink(g_variant_dict_end(&one)));
+  g_prefix_error(&named, "%s: ", what);
+  az_flow_say_error(refresh->job, region, named);
+}
+
 /* ---- the end ---- */
 
 static void
@@ -50,8 +64,12 @@ finish(AzRefresh *refresh, const char *primary)
       g_variant_new_strv((const char *const *) refresh->missing->pdata, (gssize) refresh->missing->len));
   g_variant_dict_insert_value(&result, "primary", az_variant_str(primary));
   g_variant_dict_insert_value(&result, "drift", az_drift_to_variant(refresh->drift));
+  g_variant_dict_insert_value(
+      &result, "errors",
+      g_variant_new_array(G_VARIANT_TYPE_VARDICT, (GVariant *const *) refresh->errors->pdata, refresh->errors->len));
   g_variant_dict_insert(&result, "dry_run", "b", refresh->dry);
-  az_job_finish(job, refresh->missing->len == 0 && !refresh->undecided ? 0 : 1, g_variant_dict_end(&result));
+  gboolean whole = refresh->missing->len == 0 && refresh->errors->len == 0 && !refresh->undecided;
+  az_job_finish(job, whole ? 0 : 1, g_variant_dict_end(&result));
 }
 
 /* Keys are never taken from tags, which anybody with the right to tag may write. */
@@ -219,11 +237,12 @@ az_refresh_compare(AzRefresh *refresh, const AzlinVm *record, const AzlinVm *clo
 static void
 lost(AzRefresh *refresh, const AzlinVm *vm, const GError *error)
 {
-  g_ptr_array_add(refresh->missing, g_strdup(vm->region));
   if (!g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND)) {
-    az_flow_say_error(refresh->job, NULL, error);
+    g_autofree char *what = g_strdup_printf("%s in %s could not be read", vm->vm_name, vm->region);
+    az_refresh_unread(refresh, vm->region, what, error);
     return;
   }
+  g_ptr_array_add(refresh->missing, g_strdup(vm->region));
   az_drift_add(refresh->drift, vm->region, "machine", vm->vm_name, NULL, AZ_DRIFT_SHOWN);
   az_refresh_hint(refresh, "To take it out: azlin regions remove %s", vm->region);
 }
@@ -282,7 +301,7 @@ on_surveyed(AzlinOp *op, gpointer data)
   if (az_op_cancelled(refresh->root))
     return;
   if (az_op_error(op)) {
-    az_job_message(refresh->job, "warn", NULL, "The provider cannot list its machines: %s", az_op_error(op)->message);
+    az_refresh_unread(refresh, NULL, "the provider cannot list its machines", az_op_error(op));
   } else {
     az_refresh_keep_listed(refresh, op);
     show_unknown(refresh);
@@ -306,6 +325,7 @@ refresh_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   refresh->listed = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
   refresh->drift = az_drift_list_new();
   refresh->missing = g_ptr_array_new_with_free_func(g_free);
+  refresh->errors = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref);
   refresh->hints = g_ptr_array_new_with_free_func(g_free);
   az_job_set_data(job, refresh, refresh_free);
   if (refresh->rebuild) {

@@ -12,7 +12,8 @@ typedef struct {
   GPtrArray *puts;               /* of AzlinVm, to be written one after the other */
   GPtrArray *listed;             /* of AzlinVm, as the provider lists them */
   GPtrArray *drift;              /* of AzDrift */
-  GPtrArray *missing;            /* of char*, region names */
+  GPtrArray *missing;            /* of char*, regions whose machine the provider does not know */
+  GPtrArray *errors;             /* of GVariant: what could not be read, and why */
   GPtrArray *hints;              /* of char*, said at the end */
   guint next, left, updated;
   guint64 raise;  /* epoch that the records have to reach; 0 = none */
@@ -30,6 +31,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzRefreshAsk, az_refresh_ask_free)
  * `left`. */
 void az_refresh_ask(AzRefresh *refresh, const AzlinVm *vm, AzlinDone done);
 
+/* Something could not be read, of `region` or (NULL) of all: said, and the exit status is 1. */
+void az_refresh_unread(AzRefresh *refresh, const char *region, const char *what, const GError *error);
 void az_refresh_keep_listed(AzRefresh *refresh, AzlinOp *op); /* the answer of a vm-list */
 void az_refresh_compare(AzRefresh *refresh, const AzlinVm *record, const AzlinVm *cloud);
 void az_refresh_gathered(AzRefresh *refresh); /* nothing is `left`: it is said and written */

@@ -30,29 +30,29 @@ typedef enum {
 
 #define AZLIN_ERROR (g_quark_from_static_string("azlin-error-quark"))
 typedef enum { /* one row of the taxonomy (core/error.c) and of docs/errors.md each */
-  AZLIN_ERROR_FAILED,
-  AZLIN_ERROR_NETWORK,
-  AZLIN_ERROR_CAPACITY,
-  AZLIN_ERROR_PERMISSION,
-  AZLIN_ERROR_TIMED_OUT,
-  AZLIN_ERROR_SSH,
-  AZLIN_ERROR_AUTH,
-  AZLIN_ERROR_HOST_KEY,
-  AZLIN_ERROR_SYNC,
-  AZLIN_ERROR_PARTIAL,
-  AZLIN_ERROR_USAGE,
-  AZLIN_ERROR_CONFIG,
-  AZLIN_ERROR_THROTTLED,
-  AZLIN_ERROR_NOT_FOUND,
-  AZLIN_ERROR_EXISTS,
-  AZLIN_ERROR_NOT_SUPPORTED,
-  AZLIN_ERROR_POLICY,
-  AZLIN_ERROR_LOCKED,
-  AZLIN_ERROR_FENCED,
-  AZLIN_ERROR_DECLINED,
-  AZLIN_ERROR_CANCELLED,
-  AZLIN_ERROR_STORAGE,
-  AZLIN_N_ERRORS
+               AZLIN_ERROR_FAILED,
+               AZLIN_ERROR_NETWORK,
+               AZLIN_ERROR_CAPACITY,
+               AZLIN_ERROR_PERMISSION,
+               AZLIN_ERROR_TIMED_OUT,
+               AZLIN_ERROR_SSH,
+               AZLIN_ERROR_AUTH,
+               AZLIN_ERROR_HOST_KEY,
+               AZLIN_ERROR_SYNC,
+               AZLIN_ERROR_PARTIAL,
+               AZLIN_ERROR_USAGE,
+               AZLIN_ERROR_CONFIG,
+               AZLIN_ERROR_THROTTLED,
+               AZLIN_ERROR_NOT_FOUND,
+               AZLIN_ERROR_EXISTS,
+               AZLIN_ERROR_NOT_SUPPORTED,
+               AZLIN_ERROR_POLICY,
+               AZLIN_ERROR_LOCKED,
+               AZLIN_ERROR_FENCED,
+               AZLIN_ERROR_DECLINED,
+               AZLIN_ERROR_CANCELLED,
+               AZLIN_ERROR_STORAGE,
+               AZLIN_N_ERRORS
 } AzlinError;
 
 typedef enum { AZLIN_POWER_UNKNOWN, AZLIN_POWER_RUNNING, AZLIN_POWER_STOPPED, AZLIN_POWER_DEALLOCATED } AzlinPower;
@@ -62,15 +62,15 @@ typedef enum {
   AZLIN_STOP_ENDED      /* the machine ended by itself; the provider has no request on record */
 } AzlinStopCause;
 typedef enum { /* strings: "network_unreachable", ... as in the functional specification; AUTH and HOST_KEY added */
-  AZLIN_FAILURE_NONE,
-  AZLIN_FAILURE_NETWORK_UNREACHABLE,
-  AZLIN_FAILURE_SSH_CONNECTION_FAILED,
-  AZLIN_FAILURE_VM_STOPPED,
-  AZLIN_FAILURE_VM_DEALLOCATED,
-  AZLIN_FAILURE_PERFORMANCE_DEGRADED,
-  AZLIN_FAILURE_UNKNOWN,
-  AZLIN_FAILURE_AUTH_FAILED,
-  AZLIN_FAILURE_HOST_KEY_CHANGED
+               AZLIN_FAILURE_NONE,
+               AZLIN_FAILURE_NETWORK_UNREACHABLE,
+               AZLIN_FAILURE_SSH_CONNECTION_FAILED,
+               AZLIN_FAILURE_VM_STOPPED,
+               AZLIN_FAILURE_VM_DEALLOCATED,
+               AZLIN_FAILURE_PERFORMANCE_DEGRADED,
+               AZLIN_FAILURE_UNKNOWN,
+               AZLIN_FAILURE_AUTH_FAILED,
+               AZLIN_FAILURE_HOST_KEY_CHANGED
 } AzlinFailure;
 typedef enum { AZLIN_MODE_HYBRID, AZLIN_MODE_AUTO, AZLIN_MODE_MANUAL } AzlinMode;
 
@@ -101,11 +101,12 @@ typedef struct { /* one machine of one region; the stored record */
   gint64 maintenance_at;
 } AzlinVm;
 
-/* The stored fields of AzlinVm with their names in JSON: every codec (records.c, context-file) expands this one list. */
+/* The stored fields of AzlinVm with their names in JSON: every codec (records.c, context-file) expands this one list.
+ */
 #define AZLIN_VM_FIELDS(STRING, UINT, BOOL, TIME, TAGS)                                                                \
-  STRING(region) STRING(vm_name) STRING(public_ip) UINT(ssh_port) STRING(ssh_user) STRING(resource_group)              \
-  STRING(provider) STRING(id) STRING(host_key) TIME(created_at) TIME(last_health_check) BOOL(is_primary)               \
-  STRING(status) TAGS(tags)
+  STRING(region)                                                                                                       \
+  STRING(vm_name) STRING(public_ip) UINT(ssh_port) STRING(ssh_user) STRING(resource_group) STRING(provider) STRING(id) \
+      STRING(host_key) TIME(created_at) TIME(last_health_check) BOOL(is_primary) STRING(status) TAGS(tags)
 
 typedef struct { /* how one probe of one vantage ended */
   gsize size;
@@ -132,14 +133,14 @@ typedef struct {
 typedef struct { /* what one vantage has seen of the suspect; input of decide() */
   gsize size;
   const char *vantage;
-  gboolean was_up;         /* its last stored verdict was UP: without it the vantage does not count */
-  gboolean self_check_ok;  /* it reached another machine by the same kind of probe in this window */
-  gboolean fresh_success;  /* it saw life in this window: vetoes automation */
-  gboolean refused;        /* the last probe was answered by a reset: no pause explains that */
-  guint32 dark_probes;     /* consecutive failures up to now */
-  double dark_seconds;     /* from the beginning of the first to the end of the last of them */
-  double healed_rate;      /* since 1.2: how often it was dark for long and healed by itself, per ten minutes, as azlin
-                            * has measured it; 0 = too little history */
+  gboolean was_up;        /* its last stored verdict was UP: without it the vantage does not count */
+  gboolean self_check_ok; /* it reached another machine by the same kind of probe in this window */
+  gboolean fresh_success; /* it saw life in this window: vetoes automation */
+  gboolean refused;       /* the last probe was answered by a reset: no pause explains that */
+  guint32 dark_probes;    /* consecutive failures up to now */
+  double dark_seconds;    /* from the beginning of the first to the end of the last of them */
+  double healed_rate;     /* since 1.2: how often it was dark for long and healed by itself, per ten minutes, as azlin
+                           * has measured it; 0 = too little history */
 } AzlinVantage;
 
 typedef struct {
@@ -154,7 +155,7 @@ typedef struct {
   gboolean blind;     /* every region looks dead from here: the observer is */
 } AzlinDecisionInput;
 
-typedef struct { /* one line of the explanation */
+typedef struct {    /* one line of the explanation */
   const char *what; /* "vantage here: 7 of 7 dark for 36 s" */
   double weight;    /* log-odds */
 } AzlinWeight;
@@ -168,7 +169,7 @@ typedef struct { /* filled by decide(); strings are made with g_strdup, weights 
   AzlinFailure failure;
   char *reason;
   char *what_would_change;
-  GArray *weights; /* of AzlinWeight, `what` owned */
+  GArray *weights;    /* of AzlinWeight, `what` owned */
   GPtrArray *ranking; /* of char*: "westus2: healthy, 45 ms", best target first; the region is the text before ':' */
   /* since 1.2: a static word: the failure's ("network_unreachable", ...), "healthy", "unreachable_from_me",
    * "observer_blind", "maintenance"; NULL = as `failure` says */
@@ -179,7 +180,8 @@ typedef struct {
   gsize size;
   const AzlinVmSpec *const *specs; /* ends NULL; one per region; they live until the op has ended */
   guint32 max_concurrent, region_timeout_s;
-  gboolean no_capacity_retry; /* the engine goes elsewhere when a region has no room: waiting is not wanted; since 1.1 */
+  gboolean
+      no_capacity_retry; /* the engine goes elsewhere when a region has no room: waiting is not wanted; since 1.1 */
 } AzlinDeployPlan;
 
 typedef struct {
@@ -188,23 +190,24 @@ typedef struct {
   const char *path; /* absolute directory, checked by the engine */
   guint64 bytes, files;
   gboolean delete_extra, dry_run, checksum;
-  guint32 bwlimit_kib;            /* KiB/s, 0 = none */
-  guint32 max_delete;             /* 0 = no bound */
-  const char *const *exclude;     /* NULL-terminated patterns or NULL */
-  GVariant *grant;                /* a{sv} of ssh_grant(); NULL in score(), and in a dry run onto nothing */
-  gboolean single_file;           /* `path` is one regular file; the grant is for its folder */
-  GBytes *only;                   /* NUL-separated names below `path` to copy again, or NULL = all */
+  guint32 bwlimit_kib;        /* KiB/s, 0 = none */
+  guint32 max_delete;         /* 0 = no bound */
+  const char *const *exclude; /* NULL-terminated patterns or NULL */
+  GVariant *grant;            /* a{sv} of ssh_grant(); NULL in score(), and in a dry run onto nothing */
+  gboolean single_file;       /* `path` is one regular file; the grant is for its folder */
+  GBytes *only;               /* NUL-separated names below `path` to copy again, or NULL = all */
 } AzlinSyncJob;
 
 typedef struct {
   gsize size;
-  const AzlinVm *vm;        /* NULL = a process on this host, else a command over SSH */
-  const char *const *argv;  /* NULL-terminated; the engine quotes it for the remote shell */
-  GBytes *input;            /* standard input or NULL */
-  gsize max_output;         /* cap on stdout, bytes; 0 = 1 MiB; more is an error */
-  gboolean detach;          /* local only: own session, no pipes, survives azlin; reply comes once it has started */
-  void (*on_line)(const char *line, gpointer data); /* each line of stdout ('\n' or '\r' ends it) as it comes; then out is empty */
-  gpointer line_data;       /* must live until the op has finished */
+  const AzlinVm *vm;       /* NULL = a process on this host, else a command over SSH */
+  const char *const *argv; /* NULL-terminated; the engine quotes it for the remote shell */
+  GBytes *input;           /* standard input or NULL */
+  gsize max_output;        /* cap on stdout, bytes; 0 = 1 MiB; more is an error */
+  gboolean detach;         /* local only: own session, no pipes, survives azlin; reply comes once it has started */
+  void (*on_line)(const char *line,
+                  gpointer data); /* each line of stdout ('\n' or '\r' ends it) as it comes; then out is empty */
+  gpointer line_data;             /* must live until the op has finished */
 } AzlinExec;
 
 typedef struct {
@@ -224,15 +227,15 @@ typedef struct { /* whose token a request carries, and the one place it may go t
 
 typedef struct { /* one HTTP request; the engine retries it by class, paces it and caps what comes back; since 1.1 */
   gsize size;
-  const char *method;             /* "GET", ... */
-  const char *url;                /* absolute; http: for a loopback host alone */
-  const AzlinIdentity *identity;  /* NULL = no token; with one, a URL of another origin is refused unsent */
-  const char *const *headers;     /* name, value, ..., NULL; or NULL. Never Authorization */
-  GBytes *body;                   /* or NULL */
-  const char *content_type;       /* NULL = application/json when there is a body */
-  const char *account;            /* requests of one account share a rate budget; NULL = unpaced */
-  gboolean once;                  /* its effect may not come twice: never sent again after it may have arrived */
-  gsize max_body;                 /* cap on the decoded answer, bytes; 0 = 8 MiB; more is an error */
+  const char *method;            /* "GET", ... */
+  const char *url;               /* absolute; http: for a loopback host alone */
+  const AzlinIdentity *identity; /* NULL = no token; with one, a URL of another origin is refused unsent */
+  const char *const *headers;    /* name, value, ..., NULL; or NULL. Never Authorization */
+  GBytes *body;                  /* or NULL */
+  const char *content_type;      /* NULL = application/json when there is a body */
+  const char *account;           /* requests of one account share a rate budget; NULL = unpaced */
+  gboolean once;                 /* its effect may not come twice: never sent again after it may have arrived */
+  gsize max_body;                /* cap on the decoded answer, bytes; 0 = 8 MiB; more is an error */
 } AzlinHttp;
 
 typedef struct {
@@ -240,6 +243,8 @@ typedef struct {
   int status;
   const char *const *headers; /* lower-case name, value, ..., NULL */
   GBytes *body;               /* decoded; a JSON one is valid UTF-8 and nests at most 64 deep, or the op has failed */
+  /* since 1.2: what Retry-After and its like ask for, a date by the server's clock; -1 = nothing */
+  gint64 retry_after_ms;
 } AzlinHttpReply;
 
 /* ---- what the engine gives ---- */
@@ -250,11 +255,12 @@ typedef struct {
   gsize size;
   /* this brick's view */
   void (*log)(AzlinHost *, GLogLevelFlags, const char *fmt, ...) G_GNUC_PRINTF(3, 4);
-  GVariant *(*option)(AzlinHost *, const char *name); /* owned; type- and range-checked; never NULL for a declared name */
-  const char *(*state_dir)(AzlinHost *);              /* 0700 folder, this brick's alone, under $AZLIN_HOME; made on demand */
-  const char *(*home_dir)(AzlinHost *);               /* $AZLIN_HOME itself */
-  gint64 (*now)(AzlinHost *);                         /* wall time, microseconds; virtual under provider-sim */
-  gint64 (*monotonic)(AzlinHost *);                   /* CLOCK_BOOTTIME, microseconds; virtual under provider-sim */
+  GVariant *(*option)(AzlinHost *,
+                      const char *name); /* owned; type- and range-checked; never NULL for a declared name */
+  const char *(*state_dir)(AzlinHost *); /* 0700 folder, this brick's alone, under $AZLIN_HOME; made on demand */
+  const char *(*home_dir)(AzlinHost *);  /* $AZLIN_HOME itself */
+  gint64 (*now)(AzlinHost *);            /* wall time, microseconds; virtual under provider-sim */
+  gint64 (*monotonic)(AzlinHost *);      /* CLOCK_BOOTTIME, microseconds; virtual under provider-sim */
   gconstpointer (*lookup)(AzlinHost *, AzlinKind, const char *name /* NULL = the selected one */, gpointer *self);
   AzlinVm *(*vm_dup)(const AzlinVm *);
   void (*vm_free)(AzlinVm *);
@@ -266,24 +272,26 @@ typedef struct {
   void (*op_cancel)(AzlinOp *, const char *why);
   void (*op_on_cancel)(AzlinOp *, void (*func)(gpointer), gpointer data); /* for work that is not itself an op */
   void (*op_progress)(AzlinOp *, guint64 done, guint64 total, const char *text);
-  void (*op_region)(AzlinOp *, const char *region, const AzlinVm *, const GError *); /* one region's result, streamed at once */
+  void (*op_region)(AzlinOp *, const char *region, const AzlinVm *,
+                    const GError *); /* one region's result, streamed at once */
   void (*op_region_started)(AzlinOp *, const char *region, const char *text);
   void (*op_finish)(AzlinOp *);
-  void (*op_finish_vm)(AzlinOp *, const AzlinVm *);                      /* copied */
-  void (*op_finish_vms)(AzlinOp *, const AzlinVm *const *, gsize n);     /* copied */
-  void (*op_finish_variant)(AzlinOp *, GVariant *);                      /* sinks a floating reference */
-  void (*op_fail)(AzlinOp *, GError *);                                  /* takes the error */
-  const GError *(*op_error)(AzlinOp *);                                  /* NULL = success; the four below are valid in `done` */
+  void (*op_finish_vm)(AzlinOp *, const AzlinVm *);                  /* copied */
+  void (*op_finish_vms)(AzlinOp *, const AzlinVm *const *, gsize n); /* copied */
+  void (*op_finish_variant)(AzlinOp *, GVariant *);                  /* sinks a floating reference */
+  void (*op_fail)(AzlinOp *, GError *);                              /* takes the error */
+  const GError *(*op_error)(AzlinOp *); /* NULL = success; the four below are valid in `done` */
   const AzlinVm *(*op_vm)(AzlinOp *);
   const AzlinVm *const *(*op_vms)(AzlinOp *, gsize *n);
   GVariant *(*op_variant)(AzlinOp *); /* borrowed */
   const AzlinReply *(*op_reply)(AzlinOp *);
 
   /* the world: each finishes its op */
-  void (*exec)(AzlinHost *, const AzlinExec *, AzlinOp *);  /* op_reply; a command that ran is success whatever its status */
+  void (*exec)(AzlinHost *, const AzlinExec *,
+               AzlinOp *); /* op_reply; a command that ran is success whatever its status */
   void (*sleep)(AzlinHost *, guint32 ms, AzlinOp *);
-  void (*health)(AzlinHost *, const AzlinVm *, AzlinOp *);  /* op_variant: a{sv} of the health record */
-  int (*retry_delay_ms)(const GError *, guint32 attempt);   /* taxonomy: delay before attempt + 1, or < 0 = give up */
+  void (*health)(AzlinHost *, const AzlinVm *, AzlinOp *); /* op_variant: a{sv} of the health record */
+  int (*retry_delay_ms)(const GError *, guint32 attempt);  /* taxonomy: delay before attempt + 1, or < 0 = give up */
 
   /* journal: durable before it returns; FALSE = nothing may be done. `undo` is handed to recover() after a crash */
   gboolean (*journal_intent)(AzlinHost *, AzlinOp *, const char *what, GVariant *undo /* a{sv} */, guint64 *ret_id,
@@ -323,16 +331,18 @@ struct _AzlinHost {
 
 typedef struct { /* one cloud, one machine at a time, no policy */
   gsize size;
-  void (*vm_create)(gpointer self, const AzlinVmSpec *, AzlinOp *); /* op_vm; adopts a machine of that name that exists */
-  void (*vm_get)(gpointer self, const AzlinVm *, AzlinOp *);        /* op_vm with live power; NOT_FOUND when gone */
+  void (*vm_create)(gpointer self, const AzlinVmSpec *,
+                    AzlinOp *);                              /* op_vm; adopts a machine of that name that exists */
+  void (*vm_get)(gpointer self, const AzlinVm *, AzlinOp *); /* op_vm with live power; NOT_FOUND when gone */
   void (*vm_power)(gpointer self, const AzlinVm *, AzlinPower want, AzlinOp *); /* op_vm */
   void (*vm_restart)(gpointer self, const AzlinVm *, AzlinOp *);                /* op_vm */
   void (*vm_delete)(gpointer self, const AzlinVm *, AzlinOp *);                 /* finish; gone already = success */
   void (*vm_list)(gpointer self, AzlinOp *);                                    /* op_vms: all that azlin made */
   /* optional: machines without a network. NULL = the engine uses sockets and SSH. */
   void (*vm_exec)(gpointer self, const AzlinVm *, const AzlinExec *, AzlinOp *);
-  void (*vm_probe)(gpointer self, const AzlinVm *suspect, const AzlinVm *from /* NULL = here */, AzlinOp *); /* variant (ss): outcome, detail */
-  gboolean virtual_time; /* the engine runs on a virtual clock while this provider is selected */
+  void (*vm_probe)(gpointer self, const AzlinVm *suspect, const AzlinVm *from /* NULL = here */,
+                   AzlinOp *); /* variant (ss): outcome, detail */
+  gboolean virtual_time;       /* the engine runs on a virtual clock while this provider is selected */
   /* since 1.1, all optional */
   /* merges `set` (a{ss}) into the machine's tags and takes `unset` (names, ends NULL, or NULL) away; others stay. Names
    * are compared without case. Finish without a result; NOT_FOUND when the machine is gone, USAGE for a name or value
@@ -373,7 +383,8 @@ typedef struct {
 typedef struct { /* where region records live; every call is atomic and durable when it finishes */
   gsize size;
   void (*list)(gpointer self, AzlinOp *); /* op_vms: primary first, then by region name */
-  void (*put)(gpointer self, const AzlinVm *, AzlinOp *); /* add or update by region; never moves the primary while one stands */
+  void (*put)(gpointer self, const AzlinVm *,
+              AzlinOp *); /* add or update by region; never moves the primary while one stands */
   void (*forget)(gpointer self, const char *region, AzlinOp *);
   /* compare-and-swap: the primary must still be `from` ("" = none) and the epoch `epoch`; on success epoch + 1 is
    * stored with it. variant t: the new epoch; FENCED when somebody was faster. `to` = "" leaves no primary. */
@@ -382,7 +393,8 @@ typedef struct { /* where region records live; every call is atomic and durable 
   /* status and last_health_check of all these in one write; a region that is gone, or has another vm_name now, is left
    * alone. NULL = this place does not keep them. */
   void (*put_status)(gpointer self, const AzlinVm *const *vms, gsize n, AzlinOp *);
-  void (*put_all)(gpointer self, const AzlinVm *const *vms, gsize n, AzlinOp *); /* put() of several in one write; or NULL */
+  void (*put_all)(gpointer self, const AzlinVm *const *vms, gsize n,
+                  AzlinOp *); /* put() of several in one write; or NULL */
   /* since 1.1, optional: the epoch is at least so much from now on. For records made anew: what a fence has seen of the
    * ones before must not be newer than what comes now. */
   void (*raise_epoch)(gpointer self, guint64 epoch, AzlinOp *);
@@ -390,7 +402,8 @@ typedef struct { /* where region records live; every call is atomic and durable 
 
 typedef struct { /* who may act: leases with a rising fence token */
   gsize size;
-  void (*acquire)(gpointer self, const char *key, guint32 ttl_s, AzlinOp *); /* variant t: the token; LOCKED = held by another */
+  void (*acquire)(gpointer self, const char *key, guint32 ttl_s,
+                  AzlinOp *); /* variant t: the token; LOCKED = held by another */
   void (*renew)(gpointer self, const char *key, guint64 token, AzlinOp *);
   void (*release)(gpointer self, const char *key, guint64 token, AzlinOp *);
 } AzlinCoordinator;
@@ -408,7 +421,7 @@ typedef struct {
   gsize size;
   AzlinKind kind;
   const char *name, *summary;
-  const AzlinOption *options; /* ends {0}; or NULL */
+  const AzlinOption *options;                                   /* ends {0}; or NULL */
   gboolean (*init)(AzlinHost *, gpointer *ret_self, GError **); /* no I/O; FALSE: the brick stays out, reason shown */
   void (*free)(gpointer self);                                  /* after its last op has finished */
   /* after a crash: finish or undo what journal_intent(what, undo) announced; finishing the op closes the record.
@@ -428,7 +441,12 @@ typedef struct {
 #define AZLIN_PLUGIN_DEFINE(_id, _version, _license, ...)                                                              \
   __attribute__((visibility("default"))) extern const AzlinPlugin azlin_plugin_v1;                                     \
   const AzlinPlugin azlin_plugin_v1 = {                                                                                \
-    sizeof(AzlinPlugin), AZLIN_ABI_MAJOR, AZLIN_ABI_MINOR, _id, _version, _license,                                    \
-    (const AzlinBrick *const[]) { __VA_ARGS__, NULL },                                                                 \
+    sizeof(AzlinPlugin),                                                                                               \
+    AZLIN_ABI_MAJOR,                                                                                                   \
+    AZLIN_ABI_MINOR,                                                                                                   \
+    _id,                                                                                                               \
+    _version,                                                                                                          \
+    _license,                                                                                                          \
+    (const AzlinBrick *const[]){ __VA_ARGS__, NULL },                                                                  \
   };
 G_END_DECLS

@@ -86,19 +86,12 @@ http_session_pool(HttpHost *host)
   return *pool;
 }
 
-static gboolean
-is_loopback(const char *name)
-{
-  g_autoptr(GInetAddress) address = g_inet_address_new_from_string(name);
-  return address != NULL ? g_inet_address_get_is_loopback(address) : g_ascii_strcasecmp(name, "localhost") == 0;
-}
-
 HttpHost *
 http_session_host(AzHttpSession *session, GUri *uri, gboolean direct)
 {
   char key[512];
   gboolean secure = g_str_equal(g_uri_get_scheme(uri), "https");
-  gboolean straight = direct || !secure || session->proxies == NULL || is_loopback(g_uri_get_host(uri));
+  gboolean straight = direct || !secure || session->proxies == NULL;
   g_snprintf(key, sizeof key, "%s %d %d %s", g_uri_get_scheme(uri), straight, g_uri_get_port(uri), g_uri_get_host(uri));
   HttpHost *host = g_hash_table_lookup(session->hosts, key);
   if (host != NULL)

@@ -111,10 +111,14 @@ on_promoted(AzlinOp *op, gpointer data)
 {
   Move *move = data;
   const GError *error = move->tags->api->op_error(op);
-  if (error != NULL)
+  gboolean silent = !move->is_first && g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_NOT_SUPPORTED);
+  if (error != NULL && !silent) {
     move_end(move, g_error_copy(error));
-  else
-    demote(move);
+    return;
+  }
+  if (silent) /* a machine that cannot say so is primary all the same */
+    move->error = g_error_copy(error);
+  demote(move);
 }
 
 static void

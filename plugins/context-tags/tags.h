@@ -14,8 +14,9 @@ typedef struct {
 /* ---- write.c: tags of machines ---- */
 
 /* Merges `set` (a{ss}, sunk) into the tags of `vm` and takes `unset` (static names, or NULL) away, through the provider
- * of the machine. A provider without tags fails the first time with NOT_SUPPORTED, later ones pass in silence. Writes
- * to one machine come one after the other: clouds refuse two at once. */
+ * of the machine. One that azlin did not make (AZLIN_TAG_MANAGED) is left alone: NOT_SUPPORTED. A provider without tags
+ * fails the first time with NOT_SUPPORTED, later ones pass in silence. Writes to one machine come one after the other:
+ * clouds refuse two at once. */
 void tags_write(Tags *tags, AzlinOp *parent, const AzlinVm *vm, GVariant *set, const char *const *unset, AzlinDone done,
                 gpointer data);
 /* Region and created_at, as far as its tags do not say them yet: who made the machine knows best when; floating. */

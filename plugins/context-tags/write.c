@@ -1,4 +1,4 @@
-/* Writes the tags of one machine through its provider, one write at a time for each machine. */
+/* Writes the tags of one machine that azlin made through its provider, one write at a time for each machine. */
 #include "tags.h"
 #include <string.h>
 
@@ -13,6 +13,9 @@ typedef struct {
   GVariant *set;
   const char *const *unset;
   char *machine;
+  const AzlinProvider *provider;
+  gpointer provider_self;
+  AzlinOp *step; /* under way, of `op` */
 } Write;
 
 static void
@@ -58,26 +61,67 @@ written(AzlinOp *op, gpointer data)
 }
 
 static void
+send(Write *write)
+{
+  GError *error = NULL;
+  if (tags_may_set(write->vm->tags, write->set, &error))
+    write->provider->vm_tag(write->provider_self, write->vm, write->set, write->unset, write->step);
+  else
+    write->tags->api->op_fail(write->step, error);
+}
+
+static gboolean
+is_azlins(const AzlinVm *vm)
+{
+  const char *managed = tag_find(vm->tags, AZLIN_TAG_MANAGED);
+  return managed != NULL && g_ascii_strcasecmp(managed, "true") == 0;
+}
+
+static void
+on_seen(AzlinOp *op, gpointer data)
+{
+  Write *write = data;
+  const AzlinHostApi *api = write->tags->api;
+  const AzlinVm *vm = api->op_vm(op);
+  if (api->op_error(op) != NULL) {
+    api->op_fail(write->step, g_error_copy(api->op_error(op)));
+  } else if (vm == NULL || !is_azlins(vm)) {
+    api->op_fail(write->step, g_error_new(AZLIN_ERROR, AZLIN_ERROR_NOT_SUPPORTED,
+                                          "%s was not made by azlin: it lacks the tag " AZLIN_TAG_MANAGED
+                                          "=true, so nothing is written on it",
+                                          write->vm->vm_name));
+  } else if (!api->op_cancelled(write->step)) {
+    g_clear_pointer(&write->vm->tags, g_variant_unref);
+    write->vm->tags = g_variant_ref(vm->tags);
+    send(write);
+  }
+}
+
+/* A machine can be put on record by its name alone: then only its provider knows whose it is. */
+static void
 start(Write *write)
 {
   Tags *tags = write->tags;
-  gpointer self = NULL;
   GError *error = NULL;
   const char *name = write->vm->provider != NULL && *write->vm->provider != '\0' ? write->vm->provider : NULL;
-  const AzlinProvider *provider = tags->api->lookup(tags->host, AZLIN_KIND_PROVIDER, name, &self);
-  AzlinOp *op = tags->api->op_new(write->op, "tag", 0, written, write);
-  if (provider == NULL)
+  write->provider = tags->api->lookup(tags->host, AZLIN_KIND_PROVIDER, name, &write->provider_self);
+  write->step = tags->api->op_new(write->op, "tag", 0, written, write);
+  if (write->provider == NULL)
     error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_CONFIG, "its provider %s is not installed", name);
-  else if (provider->vm_tag == NULL)
+  else if (write->provider->vm_tag == NULL)
     error = no_tags(tags, name);
-  else if (tags_may_set(write->vm->tags, write->set, &error)) {
-    provider->vm_tag(self, write->vm, write->set, write->unset, op);
+  else if (is_azlins(write->vm)) {
+    send(write);
+    return;
+  } else {
+    AzlinOp *look = tags->api->op_new(write->step, "whose machine", 0, on_seen, write);
+    write->provider->vm_get(write->provider_self, write->vm, look);
     return;
   }
   if (error != NULL)
-    tags->api->op_fail(op, error);
+    tags->api->op_fail(write->step, error);
   else
-    tags->api->op_finish(op);
+    tags->api->op_finish(write->step);
 }
 
 /* One that still waits is taken out; one that is under way ends through its own op. */

@@ -3,12 +3,14 @@
 
 #define MAX_ITEMS 10000
 #define MAX_PAGES 1000u
+#define MAX_MIB 64u /* decoded, of all pages */
 
 typedef struct {
   Azure *azure;
   AzlinOp *op;
   json_t *all;
   GHashTable *seen; /* of links that were followed */
+  gsize bytes;      /* of all pages so far */
   ArmDone done;
   gpointer data;
 } List;
@@ -36,16 +38,19 @@ ask(List *list, const char *path, const char *version)
 
 /* NULL = the next page may be asked for. */
 static GError *
-check_page(List *list, const json_t *body, const char *next)
+check_page(List *list, const ArmReply *reply, const char *next)
 {
-  const json_t *value = json_object_get(body, "value");
+  const json_t *value = json_object_get(reply->body, "value");
+  gboolean more = *next != '\0';
+  list->bytes += g_bytes_get_size(reply->http->body);
   if (!json_is_array(value))
     return g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "Azure answered a list without its values");
   if (json_array_size(list->all) + json_array_size(value) > MAX_ITEMS)
     return g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "a list of Azure has more than %d items", MAX_ITEMS);
-  if (*next == '\0')
-    return NULL;
-  if (g_hash_table_contains(list->seen, next) || g_hash_table_size(list->seen) >= MAX_PAGES)
+  if (list->bytes > MAX_MIB * 1024 * 1024 || (more && g_hash_table_size(list->seen) + 1 >= MAX_PAGES))
+    return g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "a list of Azure is over %u pages or %u MiB long", MAX_PAGES,
+                       MAX_MIB);
+  if (more && g_hash_table_contains(list->seen, next))
     return g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "the pages of a list of Azure go round in a circle");
   return NULL;
 }
@@ -55,7 +60,7 @@ on_page(const ArmReply *reply, gpointer data)
 {
   List *list = data;
   const char *next = arm_string(reply->body, "nextLink", "");
-  g_autoptr(GError) error = reply->error != NULL ? g_error_copy(reply->error) : check_page(list, reply->body, next);
+  g_autoptr(GError) error = reply->error != NULL ? g_error_copy(reply->error) : check_page(list, reply, next);
   if (error == NULL) { /* json_array_extend() takes its source as not const, and only reads it */
     json_t *value = json_object_get(reply->body, "value");
     json_array_extend(list->all, value);

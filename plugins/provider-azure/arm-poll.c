@@ -75,7 +75,7 @@ deliver_failure(Run *run, const ArmReply *last)
 static void
 note_pause(Run *run, const AzlinHttpReply *http)
 {
-  run->asked_ms = arm_retry_after_ms(http, api_of(run)->now(run->azure->host));
+  run->asked_ms = http != NULL ? http->retry_after_ms : -1;
 }
 
 /* ---- what an answer says ---- */

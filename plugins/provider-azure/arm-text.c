@@ -51,6 +51,13 @@ arm_id_is_sane(const char *id)
 
 /* ---- URLs ---- */
 
+gboolean
+arm_is_loopback(const char *host)
+{
+  g_autoptr(GInetAddress) address = g_inet_address_new_from_string(host);
+  return address != NULL ? g_inet_address_get_is_loopback(address) : g_ascii_strcasecmp(host, "localhost") == 0;
+}
+
 static int
 port_of(GUri *uri)
 {
@@ -113,48 +120,6 @@ arm_call_name(const char *method, const char *path)
     slashes += end[-1] == '/';
   g_autofree char *tail = arm_clean(end > bare || *end == '/' ? end + (*end == '/') : end);
   return g_strdup_printf("%s %s", method, tail);
-}
-
-/* ---- time ---- */
-
-static gint64
-number_header(const AzlinHttpReply *reply, const char *name)
-{
-  const char *text = arm_header(reply, name);
-  guint64 number = 0;
-  if (text == NULL || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXINT32, &number, NULL))
-    return -1;
-  return (gint64) number;
-}
-
-/* "Fri, 27 Nov 2026 16:00:00 GMT", the only form of a date that servers may still send. */
-static gint64
-http_date(const char *text)
-{
-  static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-  char month[4] = "";
-  int day, year, hour, minute, second;
-  if (sscanf(text, "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &day, month, &year, &hour, &minute, &second) != 6)
-    return 0;
-  const char *found = strlen(month) == 3 ? strstr(months, month) : NULL;
-  g_autoptr(GDateTime) time
-      = found == NULL ? NULL
-                      : g_date_time_new_utc(year, (int) (found - months) / 3 + 1, day, hour, minute, (double) second);
-  return time != NULL ? g_date_time_to_unix(time) * G_USEC_PER_SEC : 0;
-}
-
-gint64
-arm_retry_after_ms(const AzlinHttpReply *reply, gint64 now)
-{
-  const char *text = arm_header(reply, "retry-after");
-  gint64 seconds = number_header(reply, "retry-after");
-  if (seconds >= 0)
-    return seconds * 1000;
-  gint64 at = text != NULL ? http_date(text) : 0;
-  if (at > 0)
-    return MAX(0, (at - now) / 1000);
-  gint64 ms = number_header(reply, "retry-after-ms");
-  return ms >= 0 ? ms : number_header(reply, "x-ms-retry-after-ms");
 }
 
 gint64

@@ -58,7 +58,7 @@ static guint32
 pause_ms(Call *call, const AzlinHttpReply *http, guint first_ms)
 {
   guint ceiling = MIN(first_ms << MIN(call->tries - 1, 6u), LAST_PAUSE_MS);
-  gint64 asked = arm_retry_after_ms(http, call->azure->api->now(call->azure->host));
+  gint64 asked = http != NULL ? http->retry_after_ms : -1;
   guint pause = (guint) g_random_int_range((gint32) ceiling / 2, (gint32) ceiling + 1);
   return (guint32) MAX((gint64) pause, MIN(asked + ARM_MARGIN_MS, G_MAXINT32));
 }

@@ -48,7 +48,8 @@ typedef void (*ArmPollUrl)(const char *url, gpointer data);
 void arm_run(Azure *azure, AzlinOp *op, const ArmCall *call, ArmPollUrl poll_url, ArmDone done, gpointer data);
 /* Goes on with an operation whose polling URL a journal kept. `done` as above, without a final resource. */
 void arm_resume(Azure *azure, AzlinOp *op, const char *url, ArmDone done, gpointer data);
-/* All pages of a list: `done` once, body = an array of all `value` elements (at most 10,000, else an error). */
+/* All pages of a list: `done` once, body = an array of all `value` elements. At most 10,000 of them, 1000 pages and
+ * 64 MiB, else an error. */
 void arm_list(Azure *azure, AzlinOp *op, const char *path, const char *version, ArmDone done, gpointer data);
 
 /* ---- pure ---- */
@@ -69,11 +70,10 @@ gboolean arm_same_id(const char *a, const char *b); /* ids are compared without 
 gboolean arm_id_is_sane(const char *id);
 /* The URL that a call goes to, owned; NULL = `path` is neither a path nor a URL of the endpoint's origin. */
 char *arm_url(const char *endpoint, const char *path, const char *version);
+gboolean arm_is_loopback(const char *host); /* an address or a name */
 gboolean arm_same_origin(const char *endpoint, const char *url);
 /* "GET virtualMachines/azlin-eastus": what a call is called in messages; never with its query. Owned. */
 char *arm_call_name(const char *method, const char *path);
-/* How long the answer asks to wait, milliseconds; -1 = it does not say. `now`: microseconds, for a date. */
-gint64 arm_retry_after_ms(const AzlinHttpReply *reply, gint64 now);
 char *arm_region_name(const char *location); /* "East US" -> "eastus"; owned */
 /* `text` for people: first line, at most 300 characters, nothing that a terminal obeys. Owned. */
 char *arm_clean(const char *text);

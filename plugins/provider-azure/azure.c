@@ -53,13 +53,6 @@ static const struct {
   { "usgov", "https://login.microsoftonline.us", "https://management.usgovcloudapi.net" },
 };
 
-static gboolean
-is_loopback(const char *host)
-{
-  g_autoptr(GInetAddress) address = g_inet_address_new_from_string(host);
-  return address != NULL ? g_inet_address_get_is_loopback(address) : g_ascii_strcasecmp(host, "localhost") == 0;
-}
-
 /* "https://host" or "https://host:port", without a slash at the end; owned. NULL and CONFIG when it may not be used. */
 static char *
 origin_of(const char *url, const char *where, GError **error)
@@ -73,7 +66,7 @@ origin_of(const char *url, const char *where, GError **error)
     g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "%s is '%s', which is no URL like https://HOST", where, shown);
     return NULL;
   }
-  if (!g_str_equal(scheme, "https") && !(g_str_equal(scheme, "http") && is_loopback(host))) {
+  if (!g_str_equal(scheme, "https") && !(g_str_equal(scheme, "http") && arm_is_loopback(host))) {
     g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG,
                 "%s is '%s': it must begin with https:// (http:// is for a loopback host alone)", where, shown);
     return NULL;

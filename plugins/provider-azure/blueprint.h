@@ -8,7 +8,7 @@ typedef struct {                                            /* all owned */
   char *region, *vm_name, *resource_group, *vm_size, *zone; /* zone: NULL = none */
   char *user, *ssh_key, *vm_type;
   char *custom_data; /* base64, or NULL */
-  char *op;          /* uuid of the creation, the value of AZURE_TAG_OP */
+  char *op;          /* uuid of the creation, the value of AZLIN_TAG_OP */
   char *created_at;  /* ISO 8601 */
   char **ssh_source; /* IPv4 ranges that may reach SSH; NULL = everybody */
   json_t *image;     /* imageReference */

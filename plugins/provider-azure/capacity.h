@@ -74,16 +74,9 @@ GPtrArray *capacity_other_sizes(const CapacityRegion *region, CapacityLedger *le
 /* Other zones in which the wished size fits, lowest first: bits as CapacitySize.zones. */
 guint8 capacity_other_zones(const CapacityRegion *region, CapacityLedger *ledger, const CapacityWish *wish);
 
-/* ---- where regions lie ---- */
+/* ---- capacity-read.c: members of Azure's JSON ---- */
 
-typedef struct {
-  char *name, *geography; /* geography: "Europe", "" = unknown */
-  char **pairs;
-  gboolean located;
-  double latitude, longitude; /* degrees */
-} CapacityPlace;
-/* name -> CapacityPlace, of the elements of GET /locations. */
-GHashTable *capacity_places(const json_t *locations);
-/* `regions` with those paired to `from` first, then those of its geography by distance, then the others as given.
- * Owned. */
-char **capacity_order(GHashTable *places, const char *from, const char *const *regions);
+#define CAPACITY_MAX_ZONE 7
+/* "" for what is missing, no string, or longer than any name is. Borrowed. */
+const char *capacity_text(const json_t *object, const char *key);
+guint8 capacity_zone_bit(const char *zone); /* as in CapacitySize.zones; 0 = no zone that can be asked for */

@@ -10,7 +10,7 @@
 struct _ArmCache {
   GStringChunk *names;
   GHashTable *regions; /* name -> Entry */
-  GHashTable *places;  /* as capacity_places() makes it; NULL = not read */
+  GHashTable *places;  /* as places_read() makes it; NULL = not read */
 };
 
 typedef struct {
@@ -287,7 +287,7 @@ on_places(const ArmReply *reply, gpointer data)
 {
   g_autofree Places *places = data;
   ArmCache *catalogue = catalogue_of(places->azure);
-  g_autoptr(GHashTable) found = capacity_places(json_object_get(reply->body, "value"));
+  g_autoptr(GHashTable) found = places_read(json_object_get(reply->body, "value"));
   if (!reply->error && g_hash_table_size(found) > 0 && !catalogue->places)
     catalogue->places = g_hash_table_ref(found);
   places->done(places->azure, found, places->data);

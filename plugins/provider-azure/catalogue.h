@@ -2,6 +2,7 @@
 #pragma once
 #include "azure.h"
 #include "capacity.h"
+#include "places.h"
 
 /* Reads those of `regions` (ends NULL) that are not known or no longer fresh: quotas, and of the machine sizes those in
  * `sizes` (ends NULL; NULL = all, at ten times the work). Both are copied. `errors`: region -> what was in the way
@@ -14,7 +15,7 @@ void catalogue_read(Azure *azure, AzlinOp *op, const char *const *regions, const
 /* As last read; NULL = never. Borrowed until the next catalogue_read(). */
 const CapacityRegion *catalogue_region(Azure *azure, const char *region);
 
-/* Where the regions lie: name -> CapacityPlace, empty when Azure did not say. `done` as above, without errors. */
+/* Where the regions lie: name -> Place, empty when Azure did not say. `done` as above, without errors. */
 typedef void (*CataloguePlaces)(Azure *azure, GHashTable *places, gpointer data);
 void catalogue_read_places(Azure *azure, AzlinOp *op, CataloguePlaces done, gpointer data);
 

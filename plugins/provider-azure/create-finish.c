@@ -124,12 +124,24 @@ look_at_address(Creation *creation)
   arm_call(creation->azure, creation->op, &call, on_address, creation);
 }
 
+static void
+warn_if_open(Azure *azure, const AzureBlueprint *blueprint)
+{
+  if (blueprint->ssh_source || azure->said_open)
+    return;
+  azure->said_open = TRUE;
+  azure->api->log(azure->host, G_LOG_LEVEL_WARNING,
+                  "SSH of new machines is open to every address, as az vm create leaves it; [provider.azure] "
+                  "ssh-source=ADDRESS/BITS closes it");
+}
+
 void
 creation_made(Creation *creation)
 {
   if (!creation_step(creation, "made"))
     return;
   creation->tries = 0;
+  warn_if_open(creation->azure, creation->blueprint);
   if (creation->guest_trouble)
     creation->azure->api->log(creation->azure->host, G_LOG_LEVEL_WARNING,
                               "%s stands, but its guest did not report in time; SSH will tell: %s",

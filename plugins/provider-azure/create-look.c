@@ -13,7 +13,7 @@ foreign_error(const Creation *creation, AzurePiece piece)
 {
   GError *error = g_error_new(
       AZLIN_ERROR, AZLIN_ERROR_EXISTS,
-      "the %s of the name %s in %s was not made by azlin (no tag " AZURE_TAG_MANAGED "); nothing was changed",
+      "the %s of the name %s in %s was not made by azlin (no tag " AZLIN_TAG_MANAGED "); nothing was changed",
       azure_piece_word(piece), strrchr(azure_piece_id(creation->blueprint->names, piece), '/') + 1,
       creation->blueprint->resource_group);
   creation->azure->api->error_add_step(error, "Choose another name with --vm-name");

@@ -275,17 +275,6 @@ put_group(Creation *creation)
   arm_call(creation->azure, creation->op, &call, on_group_made, creation);
 }
 
-static void
-warn_if_open(Azure *azure, const AzureBlueprint *blueprint)
-{
-  if (blueprint->ssh_source || azure->said_open)
-    return;
-  azure->said_open = TRUE;
-  azure->api->log(azure->host, G_LOG_LEVEL_WARNING,
-                  "SSH of new machines is open to every address, as az vm create leaves it; [provider.azure] "
-                  "ssh-source=ADDRESS/BITS closes it");
-}
-
 void
 creation_start(Creation *creation)
 {
@@ -295,7 +284,6 @@ creation_start(Creation *creation)
   if (!creation_goes_on(creation, NULL))
     return;
   creation->tries = 0;
-  warn_if_open(creation->azure, creation->blueprint);
   if (creation->uuid_taken_over) {
     g_free(creation->blueprint->op);
     creation->blueprint->op = g_strdup(creation->uuid_taken_over);

@@ -85,7 +85,7 @@ looked(const AzureSight *sight, gpointer data)
   }
   if (sight->owner[AZURE_VM] == AZURE_FOREIGN) {
     fail(deletion, g_error_new(AZLIN_ERROR, AZLIN_ERROR_PERMISSION,
-                               "%s was not made by azlin: it lacks the tag " AZURE_TAG_MANAGED "=true, so it stays",
+                               "%s was not made by azlin: it lacks the tag " AZLIN_TAG_MANAGED "=true, so it stays",
                                deletion->names->vm_name));
     return;
   }

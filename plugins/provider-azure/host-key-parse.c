@@ -98,13 +98,6 @@ azure_host_key_of_serial_log(const char *log, gsize length)
 
 /* ---- where the log may lie ---- */
 
-static gboolean
-is_loopback(const char *host)
-{
-  g_autoptr(GInetAddress) address = g_inet_address_new_from_string(host);
-  return g_strcmp0(host, "localhost") == 0 || (address && g_inet_address_get_is_loopback(address));
-}
-
 gboolean
 azure_serial_log_url_is_good(const char *url, const char *endpoint)
 {
@@ -121,8 +114,8 @@ azure_serial_log_url_is_good(const char *url, const char *endpoint)
   const char *host = at ? g_uri_get_host(at) : NULL, *home = cloud ? g_uri_get_host(cloud) : NULL;
   if (!host || !home || g_uri_get_userinfo(at))
     return FALSE;
-  if (is_loopback(home))
-    return is_loopback(host);
+  if (arm_is_loopback(home))
+    return arm_is_loopback(host);
   if (g_strcmp0(g_uri_get_scheme(at), "https") != 0 || !strstr(host, ".blob."))
     return FALSE;
   for (gsize i = 0; i < G_N_ELEMENTS(stores); i++)

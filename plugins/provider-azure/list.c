@@ -1,5 +1,6 @@
 /* All machines of the subscription: two lists side by side, a third for addresses, joined by id. */
 #include "arm.h"
+#include "pieces.h"
 #include "record.h"
 #include <string.h>
 
@@ -172,7 +173,7 @@ on_inventory(const AzureInventory *inventory, const GError *error, gpointer data
   }
   json_array_foreach(inventory->machines, i, body)
   {
-    if (!azure_is_managed(body))
+    if (azure_owner_of(body, NULL) != AZURE_OURS)
       continue;
     AzureRecord *record = g_new0(AzureRecord, 1);
     g_ptr_array_add(records, record);

@@ -3,12 +3,6 @@
 #pragma once
 #include "azure.h"
 
-#define AZURE_TAG_MANAGED "azlin:managed" /* "true" on all that azlin made, the group too */
-#define AZURE_TAG_OP "azlin:op"           /* uuid of the creation */
-#define AZURE_TAG_REGION "azlin:region"
-#define AZURE_TAG_CREATED "azlin:created_at"
-#define AZURE_TAG_TYPE "azlin:vm_type"
-
 typedef struct { /* ARM ids, owned */
   char *group, *vm, *nic, *address, *rules, *network, *subnet, *disk, *deployment;
   char *group_name, *vm_name, *disk_name;

@@ -63,9 +63,9 @@ azure_owner_of(const json_t *resource, const char *op_uuid)
 {
   if (!resource)
     return AZURE_ABSENT;
-  if (g_ascii_strcasecmp(tag(resource, AZURE_TAG_MANAGED), "true") != 0)
+  if (g_ascii_strcasecmp(tag(resource, AZLIN_TAG_MANAGED), "true") != 0)
     return AZURE_FOREIGN;
-  if (!op_uuid || g_ascii_strcasecmp(tag(resource, AZURE_TAG_OP), op_uuid) == 0)
+  if (!op_uuid || g_ascii_strcasecmp(tag(resource, AZLIN_TAG_OP), op_uuid) == 0)
     return AZURE_OURS;
   return AZURE_OTHER_RUN;
 }
@@ -73,7 +73,7 @@ azure_owner_of(const json_t *resource, const char *op_uuid)
 char *
 azure_making_of(const json_t *vm)
 {
-  return g_strdup_printf("%s %s", tag(vm, AZURE_TAG_OP), tag(vm, AZURE_TAG_CREATED));
+  return g_strdup_printf("%s %s", tag(vm, AZLIN_TAG_OP), tag(vm, AZLIN_TAG_CREATED));
 }
 
 void
@@ -83,7 +83,7 @@ azure_settle_disk(AzureSight *sight, const json_t *disk, const AzureNames *names
   gboolean attached = arm_same_id(of_vm, names->disk) || arm_same_id(arm_string(disk, "managedBy", ""), names->vm);
   if (!disk || !sight->vm || !attached || sight->owner[AZURE_DISK] == AZURE_OURS)
     return;
-  if (*tag(disk, AZURE_TAG_MANAGED) == '\0')
+  if (*tag(disk, AZLIN_TAG_MANAGED) == '\0')
     sight->owner[AZURE_DISK] = sight->owner[AZURE_VM];
 }
 
@@ -118,7 +118,7 @@ looked(const ArmReply *reply, gpointer data)
                                        azure_piece_word(glance->piece));
   } else {
     sight->owner[glance->piece] = azure_owner_of(reply->body, look->op_uuid);
-    sight->op[glance->piece] = g_strdup(tag(reply->body, AZURE_TAG_OP));
+    sight->op[glance->piece] = g_strdup(tag(reply->body, AZLIN_TAG_OP));
     if (glance->piece == AZURE_VM)
       sight->vm = json_deep_copy(reply->body);
     if (glance->piece == AZURE_DISK)

@@ -21,7 +21,7 @@ typedef enum {
 
 typedef struct {
   AzureOwner owner[AZURE_N_PIECES];
-  char *op[AZURE_N_PIECES]; /* AZURE_TAG_OP of each, or NULL */
+  char *op[AZURE_N_PIECES]; /* AZLIN_TAG_OP of each, or NULL */
   json_t *vm;               /* the machine as GET answered it; NULL = absent */
   GError *error;            /* the first that could not be read; nothing may be concluded then */
 } AzureSight;

@@ -296,7 +296,7 @@ static void
 on_places(Azure *azure, GHashTable *places, gpointer data)
 {
   Search *search = data;
-  char **ordered = capacity_order(places, search->machine->region, (const char *const *) search->regions);
+  char **ordered = places_order(places, search->machine->region, (const char *const *) search->regions);
   g_strfreev(search->regions);
   search->regions = ordered;
   if (azure->api->op_cancelled(search->op))

@@ -7,13 +7,6 @@
 #define MAX_TAGS 50u
 #define TAGS "tags"
 
-gboolean
-azure_is_managed(const json_t *body)
-{
-  const json_t *tags = json_object_get(body, TAGS);
-  return g_ascii_strcasecmp(arm_string(tags, AZURE_TAG_MANAGED, ""), "true") == 0;
-}
-
 const char *
 azure_first_nic(const json_t *body)
 {
@@ -64,7 +57,7 @@ static gint64
 created_at(const json_t *body)
 {
   const json_t *tags = json_object_get(body, TAGS);
-  gint64 tagged = arm_time(arm_string(tags, AZURE_TAG_CREATED, NULL));
+  gint64 tagged = arm_time(arm_string(tags, AZLIN_TAG_CREATED, NULL));
   return tagged > 0 ? tagged : arm_time(arm_string(body, "properties.timeCreated", NULL));
 }
 

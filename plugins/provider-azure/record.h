@@ -18,7 +18,6 @@ void azure_record_read_status(AzureRecord *record, const json_t *instance_view);
 void azure_record_clear(AzureRecord *record);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AzureRecord, azure_record_clear)
 
-gboolean azure_is_managed(const json_t *body);   /* has azlin's tag */
 const char *azure_first_nic(const json_t *body); /* id of the primary interface of a machine, "" = none; borrowed */
 
 /* What the platform says of the hardware under a machine. */

@@ -9,7 +9,7 @@
 json_t *
 azure_group_body(const char *region)
 {
-  return json_pack("{s:s, s:{s:s}}", "location", region, "tags", AZURE_TAG_MANAGED, "true");
+  return json_pack("{s:s, s:{s:s}}", "location", region, "tags", AZLIN_TAG_MANAGED, "true");
 }
 
 /* ---- tags ---- */
@@ -17,7 +17,7 @@ azure_group_body(const char *region)
 static json_t *
 piece_tags(const AzureBlueprint *blueprint)
 {
-  return json_pack("{s:s, s:s}", AZURE_TAG_MANAGED, "true", AZURE_TAG_OP, blueprint->op);
+  return json_pack("{s:s, s:s}", AZLIN_TAG_MANAGED, "true", AZLIN_TAG_OP, blueprint->op);
 }
 
 /* What the caller gives stands, except for what marks a machine as ours. */
@@ -28,17 +28,17 @@ azure_vm_tags(const AzureBlueprint *blueprint)
   GVariantBuilder all;
   GVariantIter iter;
   const char *key, *value;
-  g_variant_dict_insert(&tags, AZURE_TAG_REGION, "s", blueprint->region);
-  g_variant_dict_insert(&tags, AZURE_TAG_CREATED, "s", blueprint->created_at);
+  g_variant_dict_insert(&tags, AZLIN_TAG_REGION, "s", blueprint->region);
+  g_variant_dict_insert(&tags, AZLIN_TAG_CREATED, "s", blueprint->created_at);
   if (blueprint->vm_type && *blueprint->vm_type)
-    g_variant_dict_insert(&tags, AZURE_TAG_TYPE, "s", blueprint->vm_type);
+    g_variant_dict_insert(&tags, AZLIN_TAG_TYPE, "s", blueprint->vm_type);
   if (blueprint->tags) {
     g_variant_iter_init(&iter, blueprint->tags);
     while (g_variant_iter_loop(&iter, "{&s&s}", &key, &value))
       g_variant_dict_insert(&tags, key, "s", value);
   }
-  g_variant_dict_insert(&tags, AZURE_TAG_MANAGED, "s", "true");
-  g_variant_dict_insert(&tags, AZURE_TAG_OP, "s", blueprint->op);
+  g_variant_dict_insert(&tags, AZLIN_TAG_MANAGED, "s", "true");
+  g_variant_dict_insert(&tags, AZLIN_TAG_OP, "s", blueprint->op);
   g_autoptr(GVariant) merged = g_variant_ref_sink(g_variant_dict_end(&tags));
   GVariant *item;
   g_variant_builder_init(&all, G_VARIANT_TYPE("a{ss}"));

@@ -96,6 +96,6 @@ azure_deployment_body(const AzureBlueprint *blueprint)
   json_t *template
       = json_pack("{s:s, s:s, s:o, s:o, s:o}", "$schema", SCHEMA, "contentVersion", "1.0.0.0", "parameters", declared,
                   "resources", resources(blueprint), "outputs", outputs(blueprint));
-  return json_pack("{s:{s:s, s:s}, s:{s:s, s:o, s:o}}", "tags", AZURE_TAG_MANAGED, "true", AZURE_TAG_OP, blueprint->op,
+  return json_pack("{s:{s:s, s:s}, s:{s:s, s:o, s:o}}", "tags", AZLIN_TAG_MANAGED, "true", AZLIN_TAG_OP, blueprint->op,
                    "properties", "mode", "Incremental", "template", template, "parameters", given);
 }

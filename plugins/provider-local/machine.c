@@ -1,6 +1,7 @@
 /* Loads and stores machine.ini: small, atomic, 0600, and the only thing that says which machines exist. */
 #include "machine.h"
 #include "process.h"
+#include "tagset.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -56,7 +57,7 @@ machine_new(Local *local, const AzlinVmSpec *spec)
   machine->ssh_user = g_strdup(spec->ssh_user);
   machine->id = g_uuid_string_random();
   machine->created_at = local->host->api->now(local->host);
-  machine->tags = machine_first_tags(spec->tags);
+  machine->tags = tagset_of_new(spec->tags);
   machine->intent = AZLIN_POWER_RUNNING;
   machine->lock_fd = -1;
   return machine;

@@ -37,8 +37,5 @@ char **machine_names(Local *local);
 /* Keeps other azlin processes from changing the machine until machine_free(); LOCKED when one does. */
 gboolean machine_lock(Machine *machine, GError **error);
 
-/* The tags of a machine that is made: those asked for, and those by which azlin knows its own (tag.c). */
-GVariant *machine_first_tags(GVariant *asked);
-
 /* The record with live power, as the engine wants it; free with host->api->vm_free(). */
 AzlinVm *machine_to_vm(Local *local, Machine *machine);

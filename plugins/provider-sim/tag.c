@@ -1,6 +1,6 @@
 /* Tags of simulated machines: merged into what stands, after as long as the script says. */
 #include "sim.h"
-#include <string.h>
+#include "tagset.h"
 
 typedef struct {
   Sim *sim;
@@ -11,56 +11,10 @@ typedef struct {
   GError *error; /* the fate of the call */
 } Tagging;
 
-static gboolean
-names_it(GVariant *tags, const char *name)
-{
-  GVariantIter iter;
-  const char *other;
-  g_variant_iter_init(&iter, tags);
-  while (g_variant_iter_next(&iter, "{&s&s}", &other, NULL))
-    if (g_ascii_strcasecmp(other, name) == 0)
-      return TRUE;
-  return FALSE;
-}
-
-static gboolean
-is_unset(const char *const *unset, const char *name)
-{
-  for (gsize i = 0; unset != NULL && unset[i] != NULL; i++)
-    if (g_ascii_strcasecmp(unset[i], name) == 0)
-      return TRUE;
-  return FALSE;
-}
-
-static GVariant *
-merged(GVariant *old, GVariant *set, const char *const *unset)
-{
-  GVariantBuilder builder;
-  GVariantIter iter;
-  const char *name, *value;
-  g_variant_builder_init(&builder, G_VARIANT_TYPE("a{ss}"));
-  if (old != NULL) {
-    g_variant_iter_init(&iter, old);
-    while (g_variant_iter_next(&iter, "{&s&s}", &name, &value))
-      if (!names_it(set, name) && !is_unset(unset, name))
-        g_variant_builder_add(&builder, "{ss}", name, value);
-  }
-  g_variant_iter_init(&iter, set);
-  while (g_variant_iter_next(&iter, "{&s&s}", &name, &value))
-    g_variant_builder_add(&builder, "{ss}", name, value);
-  return g_variant_ref_sink(g_variant_builder_end(&builder));
-}
-
 GVariant *
 sim_first_tags(GVariant *asked)
 {
-  g_autofree char *op = g_uuid_string_random();
-  GVariantBuilder own;
-  g_variant_builder_init(&own, G_VARIANT_TYPE("a{ss}"));
-  g_variant_builder_add(&own, "{ss}", AZLIN_TAG_MANAGED, "true");
-  g_variant_builder_add(&own, "{ss}", AZLIN_TAG_OP, op);
-  g_autoptr(GVariant) ours = g_variant_ref_sink(g_variant_builder_end(&own));
-  return merged(asked, ours, NULL);
+  return tagset_of_new(asked);
 }
 
 static gboolean
@@ -72,7 +26,7 @@ write_tags(Tagging *tagging, GError **error)
   if (found == NULL)
     return FALSE;
   g_autoptr(SimVm) vm = sim_vm_dup(found);
-  GVariant *tags = merged(found->tags, tagging->set, (const char *const *) tagging->unset);
+  GVariant *tags = tagset_merge(found->tags, tagging->set, (const char *const *) tagging->unset);
   g_clear_pointer(&vm->tags, g_variant_unref);
   vm->tags = tags;
   return world_put(sim->world, sim_now(sim), vm, error);

@@ -420,6 +420,31 @@ test_endless_list(void)
   g_assert_cmpuint(world->requests, ==, 2);
 }
 
+/* Pages with so many bytes of filler and a link to the next one, without end. */
+static guint
+pages_of(gsize filler, guint n)
+{
+  g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+  g_autofree Answer *answers = g_new0(Answer, n);
+  g_autofree char *blanks = g_strnfill(filler, ' ');
+  for (guint i = 0; i < n; i++) {
+    g_ptr_array_add(texts, g_strdup_printf("{\"value\":[],%s\"nextLink\":\"" ENDPOINT "/p%u\"}", blanks, i));
+    answers[i] = (Answer){ "GET", 200, NULL, g_ptr_array_index(texts, i) };
+  }
+  g_autoptr(ArmWorld) world = arm_world_new(answers, n);
+  list(world);
+  g_assert_error(world->error, AZLIN_ERROR, AZLIN_ERROR_FAILED);
+  g_assert_cmpstr(world->error->message, ==, "a list of Azure is over 1000 pages or 64 MiB long");
+  return world->requests;
+}
+
+static void
+test_long_lists(void)
+{
+  g_assert_cmpuint(pages_of(4 << 20, 20), ==, 16);
+  g_assert_cmpuint(pages_of(0, 1010), ==, 1000);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -446,5 +471,6 @@ main(int argc, char **argv)
   g_test_add_func("/list/pages", test_pages);
   g_test_add_func("/list/bad-pages", test_bad_pages);
   g_test_add_func("/list/endless", test_endless_list);
+  g_test_add_func("/list/long", test_long_lists);
   return g_test_run();
 }

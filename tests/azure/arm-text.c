@@ -46,29 +46,6 @@ test_origins(void)
   g_assert_false(arm_same_origin(ENDPOINT, "https://management.azure.com/\r\nx: y"));
 }
 
-static gint64
-retry_after(const char *name, const char *value)
-{
-  const char *const headers[] = { name, value, NULL };
-  AzlinHttpReply reply = { .size = sizeof reply, .headers = headers };
-  return arm_retry_after_ms(&reply, G_GINT64_CONSTANT(1795795200) * G_USEC_PER_SEC);
-}
-
-static void
-test_retry_after(void)
-{
-  g_assert_cmpint(retry_after("retry-after", "10"), ==, 10000);
-  g_assert_cmpint(retry_after("Retry-After", "0"), ==, 0);
-  g_assert_cmpint(retry_after("retry-after-ms", "250"), ==, 250);
-  g_assert_cmpint(retry_after("x-ms-retry-after-ms", "99"), ==, 99);
-  g_assert_cmpint(retry_after("retry-after", "Fri, 27 Nov 2026 16:00:30 GMT"), ==, 30000);
-  g_assert_cmpint(retry_after("retry-after", "Fri, 27 Nov 2020 16:00:30 GMT"), ==, 0);
-  const char *const none[] = { "-1", "", "soon", "99999999999999999999", "1e3", "Fri, 99 Nov 2026 16:00:30 GMT" };
-  for (gsize i = 0; i < G_N_ELEMENTS(none); i++)
-    g_assert_cmpint(retry_after("retry-after", none[i]), ==, -1);
-  g_assert_cmpint(arm_retry_after_ms(NULL, 0), ==, -1);
-}
-
 static void
 test_words(void)
 {
@@ -273,7 +250,6 @@ main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/text/urls", test_urls);
   g_test_add_func("/text/origins", test_origins);
-  g_test_add_func("/text/retry-after", test_retry_after);
   g_test_add_func("/text/words", test_words);
   g_test_add_func("/text/members", test_members);
   g_test_add_func("/names/all", test_names);

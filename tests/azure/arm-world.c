@@ -1,6 +1,7 @@
 /* The azure brick alone: real ops on a virtual clock, and an HTTP that answers from a script. */
 #include "arm-world.h"
 #include "catalogue.h"
+#include "http-private.h"
 #include "record.h"
 #include <string.h>
 
@@ -32,7 +33,8 @@ headers_of(const char *text)
   g_autoptr(GStrvBuilder) headers = g_strv_builder_new();
   for (char **line = lines; *line != NULL && **line != '\0'; line++) {
     g_auto(GStrv) parts = g_strsplit(*line, ": ", 2);
-    g_strv_builder_add(headers, parts[0]);
+    g_autofree char *name = g_ascii_strdown(parts[0], -1);
+    g_strv_builder_add(headers, name);
     g_strv_builder_add(headers, parts[1]);
   }
   return g_strv_builder_end(headers);
@@ -60,7 +62,9 @@ world_http(AzlinHost *host, const AzlinHttp *request, AzlinOp *op)
   }
   g_auto(GStrv) headers = headers_of(answer->headers);
   g_autoptr(GBytes) body = g_bytes_new(answer->body, answer->body != NULL ? strlen(answer->body) : 0);
-  az_op_finish_http(op, answer->status, headers, body);
+  AzlinHttpReply reply = { .status = answer->status, .headers = (const char *const *) headers, .body = body };
+  reply.retry_after_ms = az_http_retry_after_ms(reply.headers, az_clock_now(world->clock));
+  az_op_finish_http(op, &reply);
 }
 
 static GVariant *

@@ -1,6 +1,7 @@
 /* What fits where, from the lists that Azure gives: restrictions, zones, images, quotas, reservations, alternatives. */
 #include "capacity.h"
 #include "elements.h"
+#include "places.h"
 #include <string.h>
 
 #define SIZE(name, family, cpus, memory, more)                                                                         \
@@ -336,7 +337,7 @@ test_order_of_regions(void)
                                                                                                                 "tude\""
                                                                                                                 ":\"x\""
                                                                                                                 "}}]");
-  GHashTable *places = capacity_places(list);
+  GHashTable *places = places_read(list);
   static const struct {
     const char *from, *given[6], *order;
   } rows[] = {
@@ -353,7 +354,7 @@ test_order_of_regions(void)
     { "westeurope", { NULL }, "" },
   };
   for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
-    g_auto(GStrv) order = capacity_order(places, rows[i].from, rows[i].given);
+    g_auto(GStrv) order = places_order(places, rows[i].from, rows[i].given);
     g_autofree char *text = g_strjoinv(" ", order);
     g_assert_cmpstr(text, ==, rows[i].order);
   }

@@ -77,6 +77,7 @@ def rows():
     yield Row("failover", "yes", "failover --to westus2", FAILOVER, shows="exit 0", hides="exit 2", setup=three)
     yield Row("failover", "check-only", "failover", "failover --check-only", shows="exit 0", setup=three)
     yield Row("failover", "explain", "failover --check-only", "failover --check-only --explain", shows="Weights", setup=three)
+    yield Row("failover", "drill", "failover --to eastus", "failover --to westus2 --drill", shows="would take over", setup=three)
     yield Row("failover", "deallocate-source", FAILOVER, FAILOVER + " --deallocate-source", shows="deallocated", setup=three)
 
     yield Row("destroy", "yes", "destroy", "destroy --yes", shows="exit 0", hides="exit 2", setup=three)

@@ -118,7 +118,16 @@ def test_others():
         check(document(h, "audit", "show")[0], {"events": [{"time": TEXT, "what": TEXT, "uid": int}]})
         assert len(document(h, "audit", "show", "--limit", "1")[0]["events"]) == 1
         check(document(h, "audit", "verify")[0], {"valid": BOOL, "records": int})
-        check(document(h, "destroy", "--yes")[0], {})
+        check(document(h, "destroy", "--yes")[0], {"deleted": [TEXT], "failed": [], "errors": []})
+
+
+def test_destroy_says_why_something_stays():
+    with e2e.Home(SIM % "delete eastus fail permission") as h:
+        h.ok("deploy", "-r", "eastus,westus2", "--vm-name", "vm")
+        doc, _ = document(h, "destroy", "--yes", code=1)
+        check(doc, {"deleted": [TEXT], "failed": [TEXT], "errors": [{"region": TEXT, "vm_name": TEXT, "error": ERROR}]})
+        assert (doc["deleted"], doc["failed"]) == (["westus2/vm-westus2"], ["eastus/vm-eastus"]), doc
+        assert [(e["region"], e["error"]["error_type"]) for e in doc["errors"]] == [("eastus", "PermissionDenied")], doc
 
 
 def test_sync():

@@ -1,4 +1,4 @@
-"""Who includes whom: bricks the SDK header alone, the CLI the engine's public face alone, nobody a brick."""
+"""Who includes whom: bricks the SDK header and what they share, the CLI the engine's public face alone, nobody a brick."""
 import os, re, sys
 
 ROOT = os.environ["AZLIN_SOURCE_ROOT"]

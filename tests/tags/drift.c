@@ -27,7 +27,8 @@ static const Row rows[] = {
   { "runs again", "{'status': <'stopped'>}", "{}", "{" MADE IS_PRIMARY "}", AZLIN_POWER_RUNNING,
     "status stopped>running update-record\n" },
   { "power is not known", "{'status': <'stopped'>}", "{}", "{" MADE IS_PRIMARY "}", AZLIN_POWER_UNKNOWN, "" },
-  { "no tags at all", "{}", "{}", "@a{ss} {}", AZLIN_POWER_RUNNING,
+  { "not azlin's to write on", "{}", "{}", "@a{ss} {}", AZLIN_POWER_RUNNING, "" },
+  { "bare", "{}", "{}", "{'azlin:managed': 'true'}", AZLIN_POWER_RUNNING,
     "azlin:region eastus>- write-tags\nazlin:created_at 2025-12-01T10:00:00Z>- write-tags\n"
     "azlin:primary true>- write-tags\nazlin:epoch 5>- write-tags\n" },
   { "primary says no", "{}", "{}", "{" MADE ", 'azlin:primary': 'false', 'azlin:epoch': '5'}", AZLIN_POWER_RUNNING,
@@ -36,15 +37,17 @@ static const Row rows[] = {
     "azlin:epoch 5>4 write-tags\n" },
   { "primary ahead", "{}", "{}", "{" MADE ", 'azlin:primary': 'true', 'azlin:epoch': '9'}", AZLIN_POWER_RUNNING,
     "azlin:epoch 5>9 update-record\n" },
-  { "primary ahead, not made by azlin", "{}", "{}",
-    "{'azlin:region': 'eastus', 'azlin:created_at': 'T', 'azlin:primary': 'true', 'azlin:epoch': '9'}",
+  { "primary ahead, no creation named", "{}", "{}",
+    "{'azlin:managed': 'true', 'azlin:region': 'eastus', 'azlin:created_at': 'T', 'azlin:primary': 'true', "
+    "'azlin:epoch': '9'}",
     AZLIN_POWER_RUNNING, "azlin:epoch 5>9 write-tags\n" },
   { "epoch beyond belief", "{}", "{}", "{" MADE ", 'azlin:primary': 'true', 'azlin:epoch': '9223372036854775807'}",
     AZLIN_POWER_RUNNING, "azlin:epoch 5>9223372036854775807 write-tags\n" },
   { "epoch is no number", "{}", "{}", "{" MADE ", 'azlin:primary': 'TRUE', 'azlin:epoch': '-1'}", AZLIN_POWER_RUNNING,
     "azlin:epoch 5>-1 write-tags\n" },
   { "names without case", "{}", "{}",
-    "{'AZLIN:Region': 'EastUS', 'Azlin:Created_At': 'T', 'azlin:PRIMARY': 'true', 'azlin:Epoch': '5'}",
+    "{'AZLIN:Managed': 'True', 'AZLIN:Region': 'EastUS', 'Azlin:Created_At': 'T', 'azlin:PRIMARY': 'true', "
+    "'azlin:Epoch': '5'}",
     AZLIN_POWER_RUNNING, "" },
   { "other machine", "{'region': <'westus2'>}", "{'region': <'westus2'>}", "{" OTHER "}", AZLIN_POWER_RUNNING, "" },
   { "other machine, was primary", "{'region': <'westus2'>}", "{'region': <'westus2'>}",
@@ -55,9 +58,13 @@ static const Row rows[] = {
   { "other machine, newer claim", "{'region': <'westus2'>}", "{'region': <'westus2'>}",
     "{" OTHER ", 'azlin:primary': 'true', 'azlin:epoch': '6'}", AZLIN_POWER_RUNNING,
     "azlin:primary false at epoch 5>true since epoch 6 refuse\n" },
-  { "other machine, newer claim, not made by azlin", "{'region': <'westus2'>}", "{'region': <'westus2'>}",
-    "{'azlin:region': 'westus2', 'azlin:created_at': 'T', 'azlin:primary': 'true', 'azlin:epoch': '6'}",
+  { "other machine, newer claim, no creation named", "{'region': <'westus2'>}", "{'region': <'westus2'>}",
+    "{'azlin:managed': 'true', 'azlin:region': 'westus2', 'azlin:created_at': 'T', 'azlin:primary': 'true', "
+    "'azlin:epoch': '6'}",
     AZLIN_POWER_RUNNING, "azlin:primary false>true write-tags\n" },
+  { "other machine, newer claim, not azlin's to write on", "{'region': <'westus2'>}", "{'region': <'westus2'>}",
+    "{'azlin:op': 'u', 'azlin:region': 'westus2', 'azlin:primary': 'true', 'azlin:epoch': '6'}", AZLIN_POWER_RUNNING,
+    "azlin:primary false>true none\n" },
   { "other machine, tag of another region", "{'region': <'westus2'>}", "{'region': <'westus2'>}",
     "{" MADE ", 'azlin:primary': 'true', 'azlin:epoch': '6'}", AZLIN_POWER_RUNNING,
     "azlin:region westus2>eastus write-tags\nazlin:primary false>true write-tags\n" },
@@ -124,7 +131,7 @@ not_asia(const char *region, gpointer data)
   return !g_str_equal(region, "asia");
 }
 
-/* "region epoch", '!' in front: not made by azlin. */
+/* "region epoch", '!' in front: no creation named. */
 static GPtrArray *
 fleet(const char *const *words)
 {

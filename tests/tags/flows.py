@@ -172,8 +172,30 @@ def test_a_forged_primary_moves_nothing():
         fleet.tag("vm-westus2", "azlin:primary=true", "azlin:epoch=40", "-azlin:managed")
         r = fleet.ok("regions", "refresh", "-o", "json")
         assert "is not believed: azlin did not make it" in r.err, r
-        assert drift(r.json()) == [("westus2", "azlin:primary", "write-tags")], r
-        assert fleet.tags()["westus2"]["azlin:primary"] == "false" and fleet.records()[0] == "eastus"
+        assert drift(r.json()) == [("westus2", "azlin:primary", "none")], r
+        assert fleet.tags()["westus2"]["azlin:primary"] == "true" and fleet.records()[0] == "eastus"
+
+
+def test_nothing_is_written_on_a_machine_of_others():
+    with Fleet("eastus", "westus2") as fleet:
+        fleet.ok("regions", "remove", "westus2")
+        fleet.tag("vm-westus2", "-azlin:managed", "-azlin:op")
+        theirs = {vm["region"]: vm["tags"] for vm in fleet.drive("list")}["westus2"]
+
+        def untouched(*words, code=0):
+            r = fleet.run(*words)
+            assert r.code == code and "vm-westus2 was not made by azlin" in r.out + r.err, r
+            assert {vm["region"]: vm["tags"] for vm in fleet.drive("list")}["westus2"] == theirs
+        untouched("regions", "add", "westus2", "--public-ip", fleet.address("westus2"), "--provider", "sim", "--vm-name",
+                  "vm-westus2")
+        untouched("regions", "set-primary", "westus2")
+        assert fleet.records()[0] == "westus2" and fleet.tags()["eastus"]["azlin:primary"] == "false"
+        fleet.ok("regions", "set-primary", "eastus")
+        found = drift(fleet.ok("regions", "refresh", "-o", "json").json())
+        assert "write-tags" not in [action for _, _, action in found], found
+        fleet.tag("vm-westus2", "azlin:managed=true")  # as if azlin had made it, although the record does not know
+        fleet.ok("regions", "set-primary", "westus2")
+        assert fleet.tags()["westus2"]["azlin:primary"] == "true"
 
 
 def test_the_user_may_follow_newer_tags():
@@ -209,6 +231,20 @@ def test_facts_of_the_cloud_flow_into_the_record():
         r = fleet.run("regions", "refresh", "-o", "json")
         assert r.code == 1 and r.json()["missing"] == ["eastus"], r
         assert ("eastus", "machine", "none") in drift(r.json()), r
+
+
+def test_what_could_not_be_read_is_no_success():
+    with Fleet("eastus", "westus2") as fleet:
+        fleet.faults("get eastus fail permission")
+        for flags in ([], ["--dry-run"]):
+            r = fleet.run("regions", "refresh", "-o", "json", *flags)
+            found = r.json()
+            assert r.code == 1 and found["missing"] == [] and found["drift"] == [], r
+            assert [(e["region"], e["error"]["error_type"]) for e in found["errors"]] == [("eastus", "PermissionDenied")], r
+            assert "vm-eastus in eastus could not be read" in r.err, r
+        assert [found["updated"], fleet.records()[2]] == [0, ["eastus", "westus2"]], r
+        fleet.faults()
+        assert fleet.ok("regions", "refresh", "-o", "json").json()["errors"] == []
 
 
 def test_dry_run_writes_nothing():

@@ -1,0 +1,474 @@
+/* Drives a detector with real probes: health checks and glances from here, scans through witnesses. */
+#include "flow-failover-lookout.h"
+#include "error.h"
+#include "flow-failover-options.h"
+#include "flow-failover.h"
+#include "health.h"
+#include <string.h>
+
+#define STORE_US (60 * G_USEC_PER_SEC) /* how often who saw whom is written while nothing changes */
+#define WITNESS_MS 1500                /* what a command over SSH takes beside the scan */
+
+typedef struct { /* one region */
+  AzlinVm *vm;
+  AzHealthCopy *health;  /* of the last whole check */
+  GHashTable *answers;   /* witness -> GVariant a{sv} */
+  GPtrArray *answers_of; /* what az_lookout_answers() last gave away */
+  double latency_ms;
+  gint64 answered; /* wall time */
+  guint pending;
+} Post;
+
+struct _AzLookout {
+  AzEngine *engine;
+  AzlinOp *root;
+  void (*seen)(const char *region, gpointer data);
+  gpointer data;
+  AzDetector *detector;
+  GHashTable *posts;    /* region -> Post */
+  GHashTable *verdicts; /* "vantage>region" -> up, not stored yet */
+  AzStored *stored;
+  AzTimer *timer;
+  GPtrArray *looks; /* of Look, under way */
+  gint64 stored_at; /* monotonic */
+  gboolean changed; /* a verdict differs from the one before */
+};
+
+typedef struct {      /* one question under way */
+  AzLookout *lookout; /* NULL: it is gone */
+  AzTimer *early;
+  guint64 id;
+  char *vantage, *region;
+  gboolean whole; /* a whole check */
+} Look;
+
+static GSList *running; /* of AzLookout, the oldest first */
+
+static void pump(AzLookout *lookout);
+
+static gint64
+monotonic(AzLookout *lookout)
+{
+  return az_clock_monotonic(az_engine_clock(lookout->engine));
+}
+
+/* ---- making ---- */
+
+static void
+post_free(gpointer data)
+{
+  Post *post = data;
+  g_clear_pointer(&post->vm, az_vm_free);
+  g_clear_pointer(&post->health, az_health_copy_free);
+  g_clear_pointer(&post->answers_of, g_ptr_array_unref);
+  g_hash_table_unref(post->answers);
+  g_free(post);
+}
+
+AzLookout *
+az_lookout_new(AzEngine *engine, AzlinOp *root, void (*seen)(const char *region, gpointer data), gpointer data,
+               GError **error)
+{
+  /* its options are declared when it is loaded */
+  if (az_engine_lookup(engine, AZLIN_KIND_FAILOVER, NULL, NULL, error) == NULL)
+    return NULL;
+  AzDetectorRules rules = az_failover_option_rules(engine);
+  if (!az_detector_rules_check(&rules, error))
+    return NULL;
+  AzLookout *lookout = g_new0(AzLookout, 1);
+  *lookout = (AzLookout){ .engine = engine, .root = root, .seen = seen, .data = data };
+  lookout->detector = az_detector_new(&rules, monotonic(lookout));
+  lookout->posts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, post_free);
+  lookout->verdicts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  lookout->looks = g_ptr_array_new();
+  running = g_slist_append(running, lookout);
+  return lookout;
+}
+
+static void
+store(AzLookout *lookout)
+{
+  lookout->stored_at = monotonic(lookout);
+  lookout->changed = FALSE;
+  az_flow_keep_sightings(lookout->engine, lookout->verdicts);
+  g_hash_table_remove_all(lookout->verdicts);
+}
+
+void
+az_lookout_free(AzLookout *lookout)
+{
+  if (lookout == NULL)
+    return;
+  running = g_slist_remove(running, lookout);
+  store(lookout);
+  az_timer_cancel(lookout->timer);
+  for (guint i = 0; i < lookout->looks->len; i++) {
+    Look *look = g_ptr_array_index(lookout->looks, i);
+    look->lookout = NULL;
+    az_timer_cancel(g_steal_pointer(&look->early));
+  }
+  g_ptr_array_unref(lookout->looks);
+  az_detector_free(lookout->detector);
+  g_hash_table_unref(lookout->posts);
+  g_hash_table_unref(lookout->verdicts);
+  g_clear_pointer(&lookout->stored, az_stored_unref);
+  g_free(lookout);
+}
+
+AzLookout *
+az_lookout_of(AzEngine *engine)
+{
+  for (GSList *link = running; link != NULL; link = link->next)
+    if (((AzLookout *) link->data)->engine == engine)
+      return link->data;
+  return NULL;
+}
+
+/* ---- what is watched ---- */
+
+static gboolean
+is_same_machine(const AzlinVm *left, const AzlinVm *right)
+{
+  return g_strcmp0(left->vm_name, right->vm_name) == 0 && g_strcmp0(left->id, right->id) == 0
+         && g_strcmp0(left->public_ip, right->public_ip) == 0 && left->ssh_port == right->ssh_port
+         && g_strcmp0(left->host_key, right->host_key) == 0;
+}
+
+static Post *
+post_of(AzLookout *lookout, const AzlinVm *vm)
+{
+  Post *post = g_hash_table_lookup(lookout->posts, vm->region);
+  if (post != NULL && is_same_machine(post->vm, vm)) {
+    az_vm_free(post->vm);
+    post->vm = az_vm_dup(vm);
+    return post;
+  }
+  post = g_new0(Post, 1);
+  post->vm = az_vm_dup(vm);
+  post->latency_ms = -1;
+  post->answers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
+  g_hash_table_replace(lookout->posts, g_strdup(vm->region), post);
+  return post;
+}
+
+static char **
+regions_of(const AzStored *stored, AzLookout *lookout, gboolean known_only)
+{
+  GStrvBuilder *builder = g_strv_builder_new();
+  for (guint i = 0; i < stored->vms->len; i++) {
+    const AzlinVm *vm = g_ptr_array_index(stored->vms, i);
+    const Post *post = g_hash_table_lookup(lookout->posts, vm->region);
+    if (!known_only || (post != NULL && is_same_machine(post->vm, vm)))
+      g_strv_builder_add(builder, vm->region);
+  }
+  char **regions = g_strv_builder_end(builder);
+  g_strv_builder_unref(builder);
+  return regions;
+}
+
+static void
+read_verdicts(AzLookout *lookout)
+{
+  GVariantIter iter;
+  const char *pair;
+  GVariant *value;
+  g_autoptr(GVariant) all = az_vantage_all(lookout->engine);
+  if (all == NULL)
+    return;
+  g_variant_iter_init(&iter, all);
+  while (g_variant_iter_next(&iter, "{&sv}", &pair, &value)) {
+    g_autoptr(GVariant) owned = value;
+    const char *region = strchr(pair, '>');
+    if (region == NULL || !g_variant_is_of_type(value, G_VARIANT_TYPE_BOOLEAN))
+      continue;
+    g_autofree char *vantage = g_strndup(pair, (gsize) (region - pair));
+    az_detector_set_was_up(lookout->detector, vantage, region + 1, g_variant_get_boolean(value));
+  }
+}
+
+void
+az_lookout_set_stored(AzLookout *lookout, const AzStored *stored)
+{
+  gint64 now = monotonic(lookout);
+  g_auto(GStrv) known = regions_of(stored, lookout, TRUE);
+  g_auto(GStrv) all = regions_of(stored, lookout, FALSE);
+  guint before = g_hash_table_size(lookout->posts);
+  if (g_strv_length(known) < before) /* gone, or another machine now */
+    az_detector_set_regions(lookout->detector, (const char *const *) known, stored->primary, now);
+  GHashTableIter iter;
+  gpointer region;
+  g_hash_table_iter_init(&iter, lookout->posts);
+  while (g_hash_table_iter_next(&iter, &region, NULL))
+    if (!g_strv_contains((const char *const *) known, region))
+      g_hash_table_iter_remove(&iter);
+  for (guint i = 0; i < stored->vms->len; i++)
+    post_of(lookout, g_ptr_array_index(stored->vms, i));
+  az_detector_set_regions(lookout->detector, (const char *const *) all, stored->primary, now);
+  if (g_strv_length(all) > g_strv_length(known))
+    read_verdicts(lookout);
+  AzStored *old = lookout->stored;
+  lookout->stored = g_rc_box_acquire((gpointer) (guintptr) stored);
+  g_clear_pointer(&old, az_stored_unref);
+  pump(lookout);
+}
+
+/* ---- answers ---- */
+
+static void
+look_free(Look *look)
+{
+  az_timer_cancel(look->early);
+  if (look->lookout != NULL)
+    g_ptr_array_remove_fast(look->lookout->looks, look);
+  g_free(look->vantage);
+  g_free(look->region);
+  g_free(look);
+}
+
+static void
+note_verdict(AzLookout *lookout, const Look *look, AzSightOutcome outcome)
+{
+  gpointer old;
+  gboolean up = outcome == AZ_SIGHT_ALIVE;
+  if (outcome == AZ_SIGHT_NOTHING)
+    return;
+  char *pair = g_strdup_printf("%s>%s", look->vantage, look->region);
+  gboolean known = g_hash_table_lookup_extended(lookout->verdicts, pair, NULL, &old);
+  lookout->changed |= !known || GPOINTER_TO_INT(old) != up;
+  g_hash_table_replace(lookout->verdicts, pair, GINT_TO_POINTER(up));
+}
+
+static AzHealthCopy *
+health_of_op(AzlinOp *op, const AzlinVm *vm)
+{
+  const GError *error = az_op_error(op);
+  if (error == NULL && az_op_variant(op) != NULL)
+    return az_health_from_variant(az_op_variant(op), vm);
+  g_autofree char *why = error != NULL ? az_error_message(error) : NULL;
+  gboolean late = g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT);
+  AzlinHealth health = { .size = sizeof health,
+                         .vm = vm,
+                         .failure = late ? AZLIN_FAILURE_NETWORK_UNREACHABLE : AZLIN_FAILURE_UNKNOWN,
+                         .response_time_ms = -1,
+                         .detail = why != NULL ? why : "The check gave no result" };
+  g_autoptr(GVariant) value = g_variant_ref_sink(az_health_to_variant(&health));
+  return az_health_from_variant(value, vm);
+}
+
+static void
+keep_health(AzLookout *lookout, Post *post, const Look *look, AzHealthCopy *copy, AzSightOutcome outcome)
+{
+  /* a glance that sees life says less than the check before it */
+  if (!look->whole && outcome == AZ_SIGHT_ALIVE && post->health != NULL) {
+    az_health_copy_free(copy);
+    return;
+  }
+  g_clear_pointer(&post->health, az_health_copy_free);
+  post->health = copy;
+  if (az_health_copy_get(copy)->response_time_ms >= 0)
+    post->latency_ms = az_health_copy_get(copy)->response_time_ms;
+}
+
+static AzSightOutcome
+note_here(AzLookout *lookout, Post *post, const Look *look, AzlinOp *op)
+{
+  AzHealthCopy *copy = health_of_op(op, post->vm);
+  AzSightOutcome outcome = az_sight_of_health(az_health_copy_get(copy));
+  if (outcome == AZ_SIGHT_NOTHING && g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT))
+    outcome = AZ_SIGHT_DARK;
+  keep_health(lookout, post, look, copy, outcome);
+  if (outcome == AZ_SIGHT_ALIVE)
+    post->answered = az_clock_now(az_engine_clock(lookout->engine));
+  return outcome;
+}
+
+static AzSightOutcome
+note_witness(Post *post, const Look *look, AzlinOp *op)
+{
+  if (az_op_error(op) != NULL || az_op_variant(op) == NULL)
+    return AZ_SIGHT_NOTHING;
+  g_hash_table_replace(post->answers, g_strdup(look->vantage), g_variant_ref(az_op_variant(op)));
+  return az_sight_of_evidence(az_op_variant(op));
+}
+
+static void
+on_answer(AzlinOp *op, gpointer data)
+{
+  Look *look = data;
+  AzLookout *lookout = look->lookout;
+  if (lookout == NULL || az_op_cancelled(lookout->root)) {
+    look_free(look);
+    return;
+  }
+  Post *post = g_hash_table_lookup(lookout->posts, look->region);
+  gboolean here = g_str_equal(look->vantage, AZ_VANTAGE_HERE);
+  AzSightOutcome outcome = AZ_SIGHT_NOTHING;
+  if (post != NULL) {
+    post->pending -= post->pending > 0;
+    outcome = here ? note_here(lookout, post, look, op) : note_witness(post, look, op);
+    note_verdict(lookout, look, outcome);
+  }
+  az_detector_answer(lookout->detector, look->id, outcome, monotonic(lookout));
+  g_autofree char *region = g_strdup(look->region);
+  look_free(look);
+  if (lookout->changed || monotonic(lookout) - lookout->stored_at >= STORE_US)
+    store(lookout);
+  pump(lookout);
+  if (post != NULL)
+    lookout->seen(region, lookout->data); /* may free it */
+}
+
+/* ---- questions ---- */
+
+static void
+on_early(gpointer data)
+{
+  Look *look = data;
+  look->early = NULL;
+  az_detector_silent(look->lookout->detector, look->id, monotonic(look->lookout));
+  pump(look->lookout);
+}
+
+static void
+ask(AzLookout *lookout, const AzQuestion *question)
+{
+  AzClock *clock = az_engine_clock(lookout->engine);
+  Post *post = g_hash_table_lookup(lookout->posts, question->region);
+  Post *witness = g_hash_table_lookup(lookout->posts, question->vantage);
+  Look *look = g_new0(Look, 1);
+  *look = (Look){ .lookout = lookout, .id = question->id, .whole = question->with_login };
+  look->vantage = g_strdup(question->vantage);
+  look->region = g_strdup(question->region);
+  g_ptr_array_add(lookout->looks, look);
+  post->pending++;
+  guint32 limit = (guint32) (question->timeout_s * 1000);
+  if (witness != NULL) {
+    az_health_ask_witness(lookout->engine, witness->vm, post->vm,
+                          az_op_new(lookout->root, "witness", limit + WITNESS_MS, on_answer, look));
+    return;
+  }
+  look->early = az_clock_after(clock, AZ_DETECTOR_EARLY_US / 1000, on_early, look);
+  const AzHealthLimits limits = { .tcp_ms = limit,
+                                  .ssh_ms = limit,
+                                  .login_ms = look->whole ? limit : 0,
+                                  .power_ms = look->whole ? limit : 0,
+                                  .probe_ms = limit };
+  az_health_check_within(lookout->engine, post->vm, &limits,
+                         az_op_new(lookout->root, "look", 3 * limit + 1000, on_answer, look));
+}
+
+static void
+on_timer(gpointer data)
+{
+  AzLookout *lookout = data;
+  lookout->timer = NULL;
+  pump(lookout);
+}
+
+/* Asks what is due, and sets the clock for what comes next. */
+static void
+pump(AzLookout *lookout)
+{
+  AzQuestion question;
+  if (az_op_cancelled(lookout->root))
+    return;
+  while (az_detector_next(lookout->detector, monotonic(lookout), &question))
+    ask(lookout, &question);
+  gint64 now = monotonic(lookout), wake = az_detector_wake(lookout->detector, now);
+  az_timer_cancel(g_steal_pointer(&lookout->timer));
+  if (wake == G_MAXINT64)
+    return;
+  guint32 ms = (guint32) CLAMP((wake - now + 999) / 1000, 0, G_MAXINT32);
+  lookout->timer = az_clock_after(az_engine_clock(lookout->engine), ms, on_timer, lookout);
+}
+
+/* ---- what is known ---- */
+
+AzDetector *
+az_lookout_detector(AzLookout *lookout)
+{
+  return lookout->detector;
+}
+
+static Post *
+find(AzLookout *lookout, const char *region)
+{
+  return region != NULL ? g_hash_table_lookup(lookout->posts, region) : NULL;
+}
+
+const AzlinHealth *
+az_lookout_health(AzLookout *lookout, const char *region)
+{
+  const Post *post = find(lookout, region);
+  return post != NULL && post->health != NULL ? az_health_copy_get(post->health) : NULL;
+}
+
+double
+az_lookout_latency_ms(AzLookout *lookout, const char *region)
+{
+  const Post *post = find(lookout, region);
+  return post != NULL ? post->latency_ms : -1;
+}
+
+gint64
+az_lookout_last_answer(AzLookout *lookout, const char *region)
+{
+  const Post *post = find(lookout, region);
+  return post != NULL ? post->answered : 0;
+}
+
+guint
+az_lookout_pending(AzLookout *lookout, const char *region)
+{
+  const Post *post = find(lookout, region);
+  return post != NULL ? post->pending : 0;
+}
+
+GPtrArray *
+az_lookout_answers(AzLookout *lookout, const char *region)
+{
+  GHashTableIter iter;
+  gpointer answer;
+  Post *post = find(lookout, region);
+  if (post == NULL)
+    return NULL;
+  g_clear_pointer(&post->answers_of, g_ptr_array_unref);
+  post->answers_of = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref);
+  g_hash_table_iter_init(&iter, post->answers);
+  while (g_hash_table_iter_next(&iter, NULL, &answer))
+    g_ptr_array_add(post->answers_of, g_variant_ref(answer));
+  return post->answers_of;
+}
+
+gboolean
+az_lookout_decide(AzLookout *lookout, const char *region, AzlinDecision *decision, GError **error)
+{
+  gpointer self = NULL;
+  const AzlinHealth *source = az_lookout_health(lookout, region);
+  const AzlinFailover *brick = az_engine_lookup(lookout->engine, AZLIN_KIND_FAILOVER, NULL, &self, error);
+  if (brick == NULL || source == NULL)
+    return FALSE;
+  g_autoptr(GArray) seen = az_detector_vantages(lookout->detector, region, monotonic(lookout));
+  g_autofree const AzlinVantage **vantages = g_new0(const AzlinVantage *, seen->len + 1);
+  g_autoptr(GPtrArray) others = g_ptr_array_new();
+  for (guint i = 0; i < seen->len; i++)
+    vantages[i] = &g_array_index(seen, AzlinVantage, i);
+  for (guint i = 0; i < lookout->stored->vms->len; i++) {
+    const AzlinVm *vm = g_ptr_array_index(lookout->stored->vms, i);
+    const AzlinHealth *health = az_lookout_health(lookout, vm->region);
+    if (health != NULL && !g_str_equal(vm->region, region))
+      g_ptr_array_add(others, (gpointer) (guintptr) health);
+  }
+  g_ptr_array_add(others, NULL);
+  AzlinDecisionInput input = { .size = sizeof input,
+                               .source = source,
+                               .others = (const AzlinHealth *const *) others->pdata,
+                               .vantages = vantages,
+                               .mode = az_failover_option_mode(lookout->engine),
+                               .now = az_clock_now(az_engine_clock(lookout->engine)),
+                               .self_score = az_detector_self_score(lookout->detector),
+                               .blind = az_detector_blind(lookout->detector) };
+  az_failover_decision_clear(decision);
+  brick->decide(self, &input, decision);
+  return TRUE;
+}

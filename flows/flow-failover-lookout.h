@@ -1,0 +1,35 @@
+/* The lookout: a detector driven by real probes, from here and through witnesses, for as long as somebody wants to know
+ * (the watch, a live screen, one run of failover). */
+#pragma once
+#include "detector.h"
+#include "flow-support.h"
+
+typedef struct _AzLookout AzLookout;
+
+/* Looks out under `root` until it is freed or `root` ends; nothing is asked before az_lookout_set_stored(). `seen` runs
+ * after each answer about `region`, on the engine's loop; it may free the lookout. CONFIG: the rules make no sense. */
+AzLookout *az_lookout_new(AzEngine *engine, AzlinOp *root, void (*seen)(const char *region, gpointer data),
+                          gpointer data, GError **error);
+/* Stores who saw whom last. */
+void az_lookout_free(AzLookout *lookout);
+/* What is to be watched: called again whenever the records have changed. A region whose machine is another one now
+ * begins anew. Takes a reference of its own. */
+void az_lookout_set_stored(AzLookout *lookout, const AzStored *stored);
+
+/* The lookout of this engine that has been running for longest; NULL = none. A failover in the same process starts from
+ * what it knows. */
+AzLookout *az_lookout_of(AzEngine *engine);
+
+AzDetector *az_lookout_detector(AzLookout *lookout);
+/* The last whole check of that region; NULL = it has not been answered yet. */
+const AzlinHealth *az_lookout_health(AzLookout *lookout, const char *region);
+double az_lookout_latency_ms(AzLookout *lookout, const char *region);  /* of the last answer from here; < 0 = none */
+gint64 az_lookout_last_answer(AzLookout *lookout, const char *region); /* wall time, microseconds; 0 = none */
+/* The last evidence of each witness about `region`: of GVariant a{sv}, borrowed array of owned references. */
+GPtrArray *az_lookout_answers(AzLookout *lookout, const char *region);
+/* Questions about `region` that are under way. */
+guint az_lookout_pending(AzLookout *lookout, const char *region);
+
+/* Puts what is known about `region` before the failover brick; `decision` holds the answer. FALSE: nothing is known yet
+ * (no error) or no brick can be had. */
+gboolean az_lookout_decide(AzLookout *lookout, const char *region, AzlinDecision *decision, GError **error);
