@@ -18,8 +18,9 @@ typedef struct {
   GMainLoop *loop;
   GString *answer;     /* what was typed so far */
   guint answer_source; /* 0 = nothing is asked */
-  gboolean live; /* runs until it is interrupted */
+  gboolean live;       /* runs until it is interrupted */
   gboolean interrupted, finished;
+  guint leaving; /* source that ends it */
 } Run;
 
 /* ---- events as lines ---- */
@@ -34,13 +35,33 @@ new_event(const char *event, const char *region)
   return builder;
 }
 
+static gboolean
+stop_watching(gpointer data)
+{
+  Run *run = data;
+  run->leaving = 0;
+  client_cancel(run->job);
+  return G_SOURCE_REMOVE;
+}
+
+/* What runs for ever must not go on for a reader that has gone. */
 static void
-put_event(GVariantBuilder *builder) /* takes it */
+check_reader(Run *run)
+{
+  if (!run->live || run->interrupted || !ferror(stdout))
+    return;
+  run->interrupted = TRUE;
+  run->leaving = g_idle_add(stop_watching, run);
+}
+
+static void
+put_event(Run *run, GVariantBuilder *builder) /* takes it */
 {
   g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_builder_end(builder));
   g_autofree char *json = client_json(value, 0);
   puts(json);
   fflush(stdout);
+  check_reader(run);
   g_variant_builder_unref(builder);
 }
 
@@ -50,15 +71,25 @@ on_message(const char *level, const char *region, const char *text, gpointer dat
   Run *run = data;
   if (run->screen)
     screen_message(run->screen, level, region, text);
-  if (run->board)
+  if (run->board) {
     board_message(run->board, level, region, text);
+    check_reader(run);
+  }
   if (run->screen || run->board)
     return;
   g_autofree char *valid = g_utf8_make_valid(text, -1);
   GVariantBuilder *event = new_event("message", region);
   g_variant_builder_add(event, "{sv}", "level", g_variant_new_string(level));
   g_variant_builder_add(event, "{sv}", "text", g_variant_new_string(valid));
-  put_event(event);
+  put_event(run, event);
+}
+
+/* A watch has a row for each answer, all day long: a script reads what changed, and who wants to see each asks for it.
+ */
+static gboolean
+wants_rows(const Run *run)
+{
+  return run->inv->verbose || g_strcmp0(run->inv->command->live, "");
 }
 
 static void
@@ -69,11 +100,11 @@ on_region(const char *region, GVariant *facts, gpointer data)
     screen_region(run->screen, region, facts);
   if (run->board)
     board_region(run->board, region, facts);
-  if (run->screen || run->board)
+  if (run->screen || run->board || !wants_rows(run))
     return;
   GVariantBuilder *event = new_event("region", region);
   g_variant_builder_add(event, "{sv}", "facts", facts);
-  put_event(event);
+  put_event(run, event);
 }
 
 static void
@@ -91,7 +122,7 @@ on_progress(guint64 done, guint64 total, const char *text, gpointer data)
   g_variant_builder_add(event, "{sv}", "done", g_variant_new_uint64(done));
   g_variant_builder_add(event, "{sv}", "total", g_variant_new_uint64(total));
   g_variant_builder_add(event, "{sv}", "text", g_variant_new_string(valid));
-  put_event(event);
+  put_event(run, event);
 }
 
 static void
@@ -109,7 +140,7 @@ on_event(const char *name, GVariant *facts, gpointer data)
   g_variant_iter_init(&iter, facts);
   while (g_variant_iter_loop(&iter, "{&sv}", &key, &value))
     g_variant_builder_add(event, "{sv}", key, value);
-  put_event(event);
+  put_event(run, event);
 }
 
 /* ---- questions ---- */
@@ -212,6 +243,14 @@ on_signal(gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+/* As nohup leaves it. */
+static gboolean
+is_ignored(int number)
+{
+  struct sigaction action;
+  return !sigaction(number, NULL, &action) && action.sa_handler == SIG_IGN;
+}
+
 static void
 on_finished(gpointer data)
 {
@@ -248,7 +287,8 @@ loop_until_finished(Run *run, GError **error)
   run->job = client_submit(run->client, run->inv->command->kind, run->inv->args, &watch, error);
   if (!run->job)
     return FALSE;
-  guint signals[] = { g_unix_signal_add(SIGINT, on_signal, run), g_unix_signal_add(SIGTERM, on_signal, run) };
+  guint signals[] = { g_unix_signal_add(SIGINT, on_signal, run), g_unix_signal_add(SIGTERM, on_signal, run),
+                      run->live && !is_ignored(SIGHUP) ? g_unix_signal_add(SIGHUP, on_signal, run) : 0 };
   if (run->live && run->inv->output == OUTPUT_TABLE)
     run->board = board_new(run->inv->terminal, run->client, run->inv->quiet);
   else if (run->inv->output != OUTPUT_JSONL)
@@ -261,8 +301,9 @@ loop_until_finished(Run *run, GError **error)
   g_clear_handle_id(&run->answer_source, g_source_remove);
   g_clear_pointer(&run->screen, screen_free);
   g_clear_pointer(&run->board, board_free);
+  g_clear_handle_id(&run->leaving, g_source_remove);
   for (guint i = 0; i < G_N_ELEMENTS(signals); i++)
-    g_source_remove(signals[i]);
+    g_clear_handle_id(&signals[i], g_source_remove);
   g_string_free(run->answer, TRUE);
   g_main_loop_unref(run->loop);
   return TRUE;

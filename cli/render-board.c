@@ -100,8 +100,7 @@ cells_of(Board *board, const Row *row)
   char **cells = g_new0(char *, N_COLUMNS + 1);
   cells[COLUMN_REGION] = g_strconcat(row->region, row->primary ? " (primary)" : "", NULL);
   cells[COLUMN_STATE] = g_strdup(row->state);
-  cells[COLUMN_SINCE]
-      = row->since ? text_clock((double) MAX(now - row->since, 0) / G_USEC_PER_SEC) : g_strdup("-");
+  cells[COLUMN_SINCE] = row->since ? text_clock((double) MAX(now - row->since, 0) / G_USEC_PER_SEC) : g_strdup("-");
   cells[COLUMN_ANSWER] = text_ago(row->last_answer, now);
   cells[COLUMN_TIME] = g_strdup(row->time);
   cells[COLUMN_SEEN] = g_strdup(row->seen);

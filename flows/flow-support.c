@@ -85,8 +85,8 @@ on_list(AzlinOp *op, gpointer data)
 }
 
 void
-az_stored_fetch(AzEngine *engine, AzlinOp *parent,
-                void (*done)(AzStored *stored, const GError *error, gpointer data), gpointer data)
+az_stored_fetch(AzEngine *engine, AzlinOp *parent, void (*done)(AzStored *stored, const GError *error, gpointer data),
+                gpointer data)
 {
   gpointer self = NULL;
   g_autoptr(GError) error = NULL;
@@ -96,9 +96,7 @@ az_stored_fetch(AzEngine *engine, AzlinOp *parent,
     return;
   }
   Fetch *fetch = g_new0(Fetch, 1);
-  *fetch = (Fetch){
-    .engine = engine, .parent = parent, .stored = g_rc_box_new0(AzStored), .done = done, .data = data
-  };
+  *fetch = (Fetch){ .engine = engine, .parent = parent, .stored = g_rc_box_new0(AzStored), .done = done, .data = data };
   fetch->stored->vms = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
   context->list(self, az_op_expect(az_op_new(parent, "list", AZ_CONTEXT_MS, on_list, fetch), AZ_OP_VMS));
 }
