@@ -1,7 +1,7 @@
 /* The records of a watch: read again, since other processes change them, and kept up to date about what was seen. */
 #include "flow-watch.h"
 
-#define WRITE_US (60 * G_USEC_PER_SEC)
+#define WRITE_US (300 * G_USEC_PER_SEC) /* each is several durable files: a check that says nothing new can wait */
 
 static gint64
 monotonic(AzWatch *watch)

@@ -75,8 +75,8 @@ GVariant *az_watch_row_list(AzWatch *watch); /* av of a{sv}, floating */
 /* ---- flow-watch-records.c: the records of regions, read again and kept up to date ---- */
 
 void az_watch_read(AzWatch *watch); /* in a moment, when one is under way */
-/* Writes status and time of the last check where they changed, or a minute after the last time. `op` (NULL = none): at
- * once, and finished when it is done. */
+/* Writes status and time of the last check where a status changed, or five minutes after the last time. `op` (NULL =
+ * none): at once, and finished when it is done. */
 void az_watch_keep_status(AzWatch *watch, AzlinOp *op);
 
 /* ---- flow-watch-judge.c: the verdict on the primary, and what follows from it ---- */

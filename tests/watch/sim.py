@@ -1,5 +1,5 @@
 """azlin watch on provider-sim's virtual clock: hours in seconds. What it sees, says, switches and leaves alone."""
-import json, os, re, time
+import json, os, re, shutil, tempfile, time
 import e2e
 
 REGIONS = ("eastus", "westus2", "westeurope")
@@ -10,9 +10,11 @@ QUARANTINE = "detect_leaks=0:quarantine_size_mb=1:thread_local_quarantine_size_k
 class Cloud(e2e.Home):
     """Three simulated regions, deployed and looked at once; `faults` come into force when they are named."""
 
-    def __init__(self, *regions, options="", failover=""):
+    def __init__(self, *regions, options="", failover="", in_memory=False):
         self.options, self.failover_options = options, failover
         super().__init__()
+        if in_memory and os.access("/dev/shm", os.W_OK):  # a day has thousands of durable writes
+            self.path = os.path.join(tempfile.mkdtemp(dir="/dev/shm"), "home")
         self.faults()
         self.ok("deploy", "--regions", ",".join(regions or REGIONS))
         self.ok("regions", "health")
@@ -23,6 +25,11 @@ class Cloud(e2e.Home):
             f.write("".join(rule + "\n" for rule in rules))
         self.write_config("[bricks]\nprovider=sim\n[provider.sim]\nscript=%s\ncreate-seconds=5\npower-seconds=3\n%s\n"
                           "[failover.hybrid]\n%s\n" % (script, self.options, self.failover_options))
+
+    def close(self):
+        super().close()
+        if self.path.startswith("/dev/shm/"):
+            shutil.rmtree(os.path.dirname(self.path), ignore_errors=True)
 
     def watch(self, seconds, *args):
         """Watches for so long; the events, the last of which is the result."""
@@ -146,15 +153,15 @@ def test_status_is_kept_and_rarely_written():
         first = generation()
         cloud.watch(3600)
         after = generation()
-        assert 1 <= after - first <= 62, after - first
+        assert 1 <= after - first <= 20, after - first
         old = {row["region"]: row["last_health_check"] for row in before["regions"]}
         for row in cloud.state()["regions"]:
             assert row["status"] == "ok" and row["last_health_check"] > old[row["region"]], row
 
 
 def test_a_day_in_flat_memory():
-    """The size of the process is read while it runs: the first virtual half hour is its start."""
-    with Cloud() as cloud:
+    """The size of the process is read while it runs: the first virtual hour is its start."""
+    with Cloud(in_memory=True) as cloud:
         p = cloud.popen("watch", "--for", "86400", "-o", "jsonl", "--verbose", env={"ASAN_OPTIONS": QUARANTINE})
         first, last, start = None, None, None
         for line in p.stdout:
