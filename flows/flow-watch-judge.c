@@ -208,7 +208,7 @@ decide(AzWatch *watch, const AzlinHealth *source)
 {
   g_autoptr(GError) error = NULL;
 
-  if (az_lookout_decide(watch->lookout, source->vm->region, &watch->decision, &error)) {
+  if (az_failover_decide(watch->engine, watch->lookout, source->vm->region, &watch->decision, &error)) {
     az_watch_stand(watch, "brick", NULL, NULL, NULL, NULL);
     return TRUE;
   }
