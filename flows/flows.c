@@ -28,7 +28,8 @@
   X(vm_restart) \
   X(vm_start) \
   X(vm_status) \
-  X(vm_stop)
+  X(vm_stop) \
+  X(watch)
 /* clang-format on */
 
 #define DECLARE(name) extern const AzFlow az_flow_##name;

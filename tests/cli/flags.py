@@ -61,6 +61,11 @@ def rows():
               setup=three + ["regions remove westus2"])
     yield Row("regions refresh", "dry-run", "regions refresh", "regions refresh --dry-run", shows="Nothing was changed", setup=three)
 
+    yield Row("regions health", "watch", "regions health", "regions health --watch --for 30", shows="Watching 3 regions", setup=three)
+    yield Row("regions health", "for", "regions health", "regions health --for 30", shows="goes with --watch", setup=three)
+    yield Row("watch", "dry-run", "watch --for 30", "watch --for 30 --dry-run", shows="dry run", setup=three)
+    yield Row("watch", "for", "watch --for 0", "watch --for 30", shows="exit 0", hides="exit 64", setup=three)
+
     yield Row("vm status", "region", "vm status", "vm status --region westus2", shows="vm-westus2 in westus2 is running", setup=three)
     for verb, after in (("start", "running"), ("restart", "running"), ("stop", "stopped"), ("deallocate", "deallocated"),
                         ("delete", "deleted")):
