@@ -180,7 +180,7 @@ start_probe(Check *check, const AzlinProvider *provider, gpointer self, const Az
 {
   AzEngine *engine = check->engine;
   if (provider != NULL && provider->vm_probe != NULL) {
-    guint32 steps = limits->tcp_ms + limits->ssh_ms + limits->login_ms;
+    guint32 steps = limits->tcp_ms + MAX(limits->ssh_ms, limits->login_ms);
     guint32 total = limits->probe_ms > 0 ? limits->probe_ms : steps;
     provider->vm_probe(self, check->vm, NULL, az_op_new(check->op, "probe", total, on_vm_probe, check));
     return;

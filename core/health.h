@@ -35,3 +35,8 @@ gboolean az_vantage_was_up(AzEngine *engine, const char *vantage, const char *re
 GVariant *az_vantage_all(AzEngine *engine);
 /* Stores several at once: a{sb} "vantage>region" -> up. Atomic; failures are logged, never fatal. */
 void az_vantage_store(AzEngine *engine, GVariant *verdicts);
+/* The same with what a watch has learnt about its vantages: a{s(xx)}, "vantage>region" -> seconds watched, long dark
+ * spells that healed by themselves; both are added to what is stored. NULL = nothing. */
+void az_vantage_store_history(AzEngine *engine, GVariant *verdicts, GVariant *watched);
+/* From az_vantage_all(): for AzlinVantage.healed_rate. 0 = too little history. */
+double az_vantage_healed_rate(GVariant *all, const char *vantage);

@@ -2,6 +2,7 @@
 #include "error.h"
 #include "flow-deletion.h"
 #include "flow-support.h"
+#include "flow-vm-return.h"
 #include "health.h"
 #include "record.h"
 
@@ -125,6 +126,18 @@ store_after(Power *power)
 }
 
 static void
+on_returned(AzlinOp *op, gpointer data)
+{
+  Power *power = data;
+  if (az_op_cancelled(az_job_root(power->job)))
+    return;
+  if (az_op_error(op))
+    az_job_fail(power->job, g_error_copy(az_op_error(op)));
+  else
+    store_after(power);
+}
+
+static void
 on_acted(AzlinOp *op, gpointer data)
 {
   Power *power = data;
@@ -146,7 +159,12 @@ on_acted(AzlinOp *op, gpointer data)
   }
   if (az_op_vm(op))
     power->after = az_vm_dup(az_op_vm(op));
-  store_after(power);
+  if (row->want != AZLIN_POWER_RUNNING) {
+    store_after(power);
+    return;
+  }
+  az_vm_return(job, power->stored, power->after ? power->after : power->vm,
+               az_op_new(az_job_root(job), "return", 0, on_returned, power));
 }
 
 /* ---- the act ---- */
