@@ -43,7 +43,9 @@ look(Sim *sim, const SimVm *suspect, const char *vantage, double *ret_seconds)
     else
       outcome = rule->text;
   }
-  if (gone && strcmp(outcome, "ok") == 0)
+  if (suspect != NULL && suspect->isolated) /* whatever it would have said, nobody hears it */
+    outcome = "timeout";
+  else if (gone && strcmp(outcome, "ok") == 0)
     outcome = suspect == NULL || suspect->silent ? "timeout" : "refused";
   else if (!gone && !sim_is_up(sim, suspect) && strcmp(outcome, "ok") == 0)
     outcome = "timeout";
