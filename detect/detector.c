@@ -79,6 +79,18 @@ az_detector_rules_check(const AzDetectorRules *rules, GError **error)
   return FALSE;
 }
 
+static gint64
+beat_us(const AzDetector *detector)
+{
+  return (gint64) detector->rules.primary_interval_s * G_USEC_PER_SEC;
+}
+
+static gint64
+calm_us(const AzDetector *detector)
+{
+  return (gint64) detector->rules.interval_s * G_USEC_PER_SEC;
+}
+
 static Row *
 here_of(const Region *region)
 {
@@ -206,8 +218,7 @@ az_detector_set_regions(AzDetector *detector, const char *const *regions, const 
   }
   detector->primary = find(detector, primary);
   if (detector->primary != NULL)
-    here_of(detector->primary)->due
-        = MIN(here_of(detector->primary)->due, now + detector->rules.primary_interval_s * G_USEC_PER_SEC);
+    here_of(detector->primary)->due = MIN(here_of(detector->primary)->due, now + beat_us(detector));
 }
 
 void
@@ -283,12 +294,6 @@ az_detector_reset(AzDetector *detector, gint64 now)
 
 /* ---- what to ask ---- */
 
-static gint64
-beat_us(const AzDetector *detector)
-{
-  return detector->rules.primary_interval_s * G_USEC_PER_SEC;
-}
-
 /* The first regions that are up and are not the suspect itself. */
 static void
 arm_controls(AzDetector *detector, const Region *suspect, gint64 now)
@@ -363,7 +368,7 @@ static gint64
 interval_us(const AzDetector *detector, const Region *region)
 {
   gboolean closely = region == detector->primary || region->armed || is_control(detector, region);
-  return closely ? beat_us(detector) : detector->rules.interval_s * G_USEC_PER_SEC;
+  return closely ? beat_us(detector) : calm_us(detector);
 }
 
 gint64
@@ -495,8 +500,8 @@ note_contact(AzDetector *detector, Region *region, gint64 now)
 static gboolean
 is_vouched_for(const AzDetector *detector, const Region *suspect, gint64 start)
 {
-  gint64 calm = detector->rules.interval_s * G_USEC_PER_SEC;
-  gint64 since = start - (here_of(suspect)->sight.seen.dark_probes > 0 ? beat_us(detector) : calm) - LATE_US;
+  gint64 since
+      = start - (here_of(suspect)->sight.seen.dark_probes > 0 ? beat_us(detector) : calm_us(detector)) - LATE_US;
   for (guint i = 0; i < G_N_ELEMENTS(detector->contact); i++)
     if (detector->contact[i].at > 0 && detector->contact[i].region != suspect && detector->contact[i].at >= since)
       return TRUE;
@@ -560,7 +565,7 @@ static void
 note_watched(const AzDetector *detector, Row *row, const AzSight *before, gint64 start)
 {
   if (before->last_alive > 0 && start > before->last_alive)
-    row->watched += MIN(start - before->last_alive, detector->rules.interval_s * G_USEC_PER_SEC);
+    row->watched += MIN(start - before->last_alive, calm_us(detector));
   row->healed += is_healing(detector, before, start);
 }
 

@@ -34,6 +34,17 @@ test_calm(void)
 }
 
 static void
+test_rare_questions(void)
+{
+  AzDetectorRules rules = usual;
+  rules.interval_s = 7200; /* more microseconds than 32 bits hold */
+  g_autoptr(World) world = world_new(&rules, (const char *const[]){ "east", "west", NULL }, "east");
+  world_run(world, 20000, NULL);
+  g_assert_cmpuint(world->questions, <=, 20000 / 5 + 4);
+  g_assert_cmpuint(az_detector_self_score(world->detector), ==, 0);
+}
+
+static void
 test_outage_is_settled_in_time(void)
 {
   for (guint n = 2; n <= 5; n++)
@@ -361,6 +372,7 @@ main(int argc, char **argv)
   g_test_add_func("/detector/calm", test_calm);
   g_test_add_func("/detector/outage-is-settled-in-time", test_outage_is_settled_in_time);
   g_test_add_func("/detector/pauses-are-ridden-through", test_pauses_are_ridden_through);
+  g_test_add_func("/detector/rare-questions", test_rare_questions);
   g_test_add_func("/detector/what-counts", test_what_counts);
   g_test_add_func("/detector/evidence-of-an-outage", test_evidence_of_an_outage);
   g_test_add_func("/detector/sick-witness", test_sick_witness);
