@@ -28,4 +28,8 @@ gint64 az_lookout_last_answer(AzLookout *lookout, const char *region); /* wall t
 /* The last evidence of each witness about `region`: of GVariant a{sv}, borrowed array of owned references. */
 GPtrArray *az_lookout_answers(AzLookout *lookout, const char *region);
 
+/* Seconds since the last verified sync of `source` onto `region`, as the audit log knew it half a minute ago at most;
+ * < 0 = none is known. */
+double az_lookout_data_age(AzLookout *lookout, const char *source, const char *region);
+
 const AzStored *az_lookout_stored(AzLookout *lookout); /* what is watched */
