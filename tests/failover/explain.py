@@ -63,7 +63,7 @@ def test_stopped_on_purpose():
 
 
 def test_slow_sshd():
-    explain("probe eastus slow 9000", code=3, verdict="performance_degraded",
+    explain("probe eastus slow 3500", code=3, verdict="performance_degraded",
             says=("Not automatic: the machine is slow but serves",), next="azlin ssh --region eastus")
 
 

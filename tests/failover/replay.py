@@ -48,7 +48,7 @@ def test_replay_with_other_options_shows_what_differs():
     with Cloud() as cloud:
         decision = decided(cloud, DARK)
         assert decision["should_auto_failover"], decision
-        for with_, differs in (("threshold=0.9999", ["should_auto_failover"]), ("mode=manual", ["should_auto_failover"]),
+        for with_, differs in (("prior=0.00001,threshold=0.9999", ["should_auto_failover", "confidence"]), ("mode=manual", ["should_auto_failover"]),
                                ("fall=20", ["should_auto_failover"]), ("prior=0.01", ["confidence"]),
                                ("never-promote=westus2;uksouth", ["target"])):
             r, result = replay(cloud, decision["id"], "--with", with_)
@@ -56,8 +56,8 @@ def test_replay_with_other_options_shows_what_differs():
             assert result["then"]["should_auto_failover"], r
         r, result = replay(cloud, decision["id"], "--with", "fall=5,threshold=0.9")
         assert r.code == 0, r
-        text = cloud.run("failover", "replay", decision["id"], "--with", "threshold=0.9999")
-        assert "Then" in text.out and "Now, with threshold=0.9999" in text.out, text
+        text = cloud.run("failover", "replay", decision["id"], "--with", "mode=manual")
+        assert "Then" in text.out and "Now, with mode=manual" in text.out, text
         assert "It differs: should_auto_failover" in text.out + text.err, text
         # what was in force then counts, not what is in force now; and nothing of this is a decision
         lines = len(open(store(cloud)).readlines())
