@@ -19,6 +19,7 @@
   X(regions_refresh) \
   X(regions_remove) \
   X(regions_set_primary) \
+  X(simulate) \
   X(ssh_config) \
   X(ssh_target) \
   X(sync) \
@@ -27,7 +28,8 @@
   X(vm_restart) \
   X(vm_start) \
   X(vm_status) \
-  X(vm_stop)
+  X(vm_stop) \
+  X(watch)
 /* clang-format on */
 
 #define DECLARE(name) extern const AzFlow az_flow_##name;

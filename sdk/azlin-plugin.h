@@ -370,7 +370,7 @@ typedef struct { /* fan-out policy; results leave through op_region() */
   void (*deploy)(gpointer self, const AzlinDeployPlan *, AzlinOp *);
 } AzlinDeployer;
 
-typedef struct { /* decide() is pure: no I/O, no clock, no state beyond its options */
+typedef struct { /* decide() is pure: no I/O, no clock, no state beyond its options; simulations call it on several threads */
   gsize size;
   void (*decide)(gpointer self, const AzlinDecisionInput *, AzlinDecision *out);
 } AzlinFailover;

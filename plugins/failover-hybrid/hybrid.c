@@ -20,7 +20,8 @@ static const AzlinOption options[] = {
   { "mode", "s", "hybrid", NULL, NULL, "auto, hybrid: clear failures are automatic; manual: only ever proposes" },
   { "primary-interval", "u", "5", "1", "60", "seconds between probes of the primary, and of any suspect" },
   { "interval", "u", "15", "1", "3600", "seconds between probes of the other regions while all is calm" },
-  { "probe-timeout", "d", "4", "0.1", "60", "seconds that one probe of the detector may take" },
+  { "probe-timeout", "d", "0", "0", "60",
+    "seconds that one probe of the detector may take; 0: four, or primary-interval where that is shorter" },
   { "fall", "u", "7", "1", "100", "dark probes in a row before a vantage counts as settled" },
   { "rise", "u", "2", "1", "100", "probes in a row that see life before a region counts as up" },
   { "witnesses", "u", "3", "0", "16", "machines of other regions that are asked about a suspect" },
@@ -86,6 +87,8 @@ init(AzlinHost *host, gpointer *ret_self, GError **error)
   self->interval_s = option_uint(host, "primary-interval");
   self->fall = option_uint(host, "fall");
   self->probe_timeout_s = option_double(host, "probe-timeout");
+  if (self->probe_timeout_s <= 0)
+    self->probe_timeout_s = MIN(4, self->interval_s);
   self->threshold = option_double(host, "threshold");
   self->prior = option_double(host, "prior");
   self->auto_on_platform_stop = option_bool(host, "auto-on-platform-stop");
