@@ -20,7 +20,7 @@ typedef struct _Probe {
   AzProbeLimits limits;
   gboolean running;
   AzSshStep step;
-  gint64 step_began; /* monotonic */
+  gint64 began, step_began; /* monotonic */
   AzSshConn *conn;
   char nonce[17];
   GString *echo;
@@ -119,13 +119,24 @@ on_deadline(gpointer data)
   finish(probe);
 }
 
+/* A machine that is slow at every step must not take three times as long as a silent one. */
+static guint32
+limit_of(const Probe *probe, AzSshStep step)
+{
+  const AzProbeLimits *limits = &probe->limits;
+  gint64 total_ms = (gint64) limits->tcp_ms + MAX(limits->ssh_ms, limits->login_ms);
+  gint64 left_ms = total_ms - (az_clock_monotonic(probe->remote->clock) - probe->began) / 1000;
+  guint32 own_ms = step == AZ_SSH_TCP ? limits->tcp_ms : step == AZ_SSH_LOGIN ? limits->login_ms : limits->ssh_ms;
+  return (guint32) CLAMP(left_ms, 1, own_ms);
+}
+
 static void
-begin_step(Probe *probe, AzSshStep step, guint32 limit_ms)
+begin_step(Probe *probe, AzSshStep step)
 {
   probe->step = step;
   probe->step_began = az_clock_monotonic(probe->remote->clock);
   az_timer_cancel(probe->deadline);
-  probe->deadline = az_clock_after(probe->remote->clock, limit_ms, on_deadline, probe);
+  probe->deadline = az_clock_after(probe->remote->clock, limit_of(probe, step), on_deadline, probe);
 }
 
 static void
@@ -186,7 +197,7 @@ on_event(AzSshStep step, AzSshOutcome outcome, const char *detail, gpointer data
     finish(probe);
     return;
   }
-  begin_step(probe, step + 1, step == AZ_SSH_TCP ? probe->limits.ssh_ms : probe->limits.login_ms);
+  begin_step(probe, step + 1);
 }
 
 static void
@@ -203,7 +214,8 @@ start(Probe *probe)
                            .trust = on_trust,
                            .event = on_event,
                            .data = probe };
-  begin_step(probe, AZ_SSH_TCP, probe->limits.tcp_ms);
+  probe->began = az_clock_monotonic(remote->clock);
+  begin_step(probe, AZ_SSH_TCP);
   probe->conn = remote->ssh->connect(&request);
 }
 

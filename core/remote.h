@@ -27,7 +27,8 @@ void az_remote_exec(AzRemote *remote, const AzlinExec *request, AzlinOp *op);
  * ran to `evidence`, which must live until `op` has ended: tcp, ssh (banner + kex + pinned key), login (auth + echo
  * nonce). A fresh connection each time; a failed probe is a result, not an error. */
 typedef struct {
-  guint32 tcp_ms, ssh_ms, login_ms; /* login_ms 0: banner and key alone */
+  /* of each step, together at most tcp_ms plus the longer of the other two; login_ms 0: banner and key alone */
+  guint32 tcp_ms, ssh_ms, login_ms;
 } AzProbeLimits;
 void
 az_remote_probe(AzRemote *remote, const AzlinVm *vm, const AzProbeLimits *limits, GPtrArray *evidence, AzlinOp *op);

@@ -13,7 +13,7 @@ failover_free(gpointer data)
   g_clear_pointer(&run->source_health, az_health_copy_free);
   g_ptr_array_unref(run->others);
   g_ptr_array_unref(run->answers);
-  g_array_unref(run->sights);
+  az_lookout_free(run->lookout);
   g_clear_pointer(&run->sync, g_variant_unref);
   g_clear_pointer(&run->state, az_failover_state_free);
   g_clear_pointer(&run->stored, az_stored_unref);
@@ -402,7 +402,6 @@ failover_new(AzJob *job, AzEngine *engine, AzlinOp *root)
                        .cause = az_job_arg_bool(job, "auto") ? "automatic" : "manual",
                        .others = g_ptr_array_new_with_free_func((GDestroyNotify) az_health_copy_free),
                        .answers = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref),
-                       .sights = g_array_new(FALSE, TRUE, sizeof(AzSight)),
                        .gathered = on_gathered };
   az_job_set_data(job, run, failover_free);
   return run;

@@ -1,8 +1,8 @@
 /* The parts of the failover flow: what they share of one run, and what other flows may call. */
 #pragma once
+#include "flow-failover-lookout.h"
 #include "flow-failover-state.h"
 #include "flow-support.h"
-#include "sight.h"
 
 /* ---- for other flows ---- */
 
@@ -45,14 +45,10 @@ struct _AzFailover {
   /* what was seen (flow-failover-gather.c) */
   gboolean keep_looking; /* further rounds while they help */
   AzHealthCopy *source_health;
-  GPtrArray *others;                 /* of AzHealthCopy */
-  GArray *sights;                    /* of AzSight; the first is "here" */
-  GPtrArray *answers;                /* of GVariant a{sv}: the last evidence of each witness */
-  guint rounds, pending, first_look; /* rounds begun; probes out; of these, health of all regions at the beginning */
-  gboolean early;                    /* the source is silent for long enough to ask witnesses */
-  gboolean all_asked, ticking, closing;
-  gint64 next_tick;    /* when the next round begins */
-  gint64 last_contact; /* when another machine was reached */
+  GPtrArray *others;  /* of AzHealthCopy */
+  GPtrArray *answers; /* of GVariant a{sv}: the last evidence of each witness */
+  AzLookout *lookout; /* of this run alone; NULL = a running one is used, or it has ended */
+  guint rounds;       /* dark probes in a row from here, at most seen */
   void (*gathered)(AzFailover *run);
   AzlinDecision decision;
 
@@ -70,9 +66,10 @@ struct _AzFailover {
  * and calls run->gathered. */
 void az_failover_gather(AzFailover *run);
 const AzlinHealth *az_failover_health_of(AzFailover *run, const char *region); /* of another region; NULL = none */
-/* Asks the failover brick; run->decision holds the answer. */
-gboolean az_failover_decide(AzFailover *run, GError **error);
-double az_failover_interval(AzFailover *run); /* seconds between probes of a suspect */
+/* Puts what `lookout` knows about `region` before the failover brick; `decision` holds the answer. FALSE: nothing is
+ * known yet (no error), or no brick can be had. */
+gboolean
+az_failover_decide(AzEngine *engine, AzLookout *lookout, const char *region, AzlinDecision *decision, GError **error);
 void az_failover_decision_clear(AzlinDecision *decision);
 
 /* Every step up to the commit, measured against a pointer of its own (flow-failover-drill.c); ends the job. */

@@ -2,8 +2,10 @@
 #include "error.h"
 #include "flow-support.h"
 #include "health.h"
+#include "sight.h"
 
 #define MAX_WITNESSES 3
+#define ALL_MS 10500 /* what others see of the primary is not worth more than the checks themselves take */
 
 typedef struct _Health Health;
 
@@ -22,6 +24,7 @@ struct _Health {
   GPtrArray *checks; /* of Check, in the order of the list */
   GHashTable *verdicts;
   GPtrArray *witnessed; /* of GVariant a{sv}: evidence about the primary from elsewhere */
+  gint64 began;         /* monotonic */
   guint left;
   guint pending; /* what still runs before the end; the checks together count as one */
 };
@@ -81,9 +84,30 @@ say_evidence(AzJob *job, const char *region, GVariant *evidence)
       az_job_message(job, "ok", region, "%s: %s (%.0fms)", lines[i].title, lines[i].good, ms);
     else if (good)
       az_job_message(job, "ok", region, "%s: %s", lines[i].title, lines[i].good);
+    else if (i == 0 && detail) /* how it is, and why */
+      az_job_message(job, "fail", region, "%s: %s (%s)", lines[i].title, outcome, detail);
     else
       az_job_message(job, "fail", region, "%s: %s", lines[i].title, detail ? detail : outcome);
   }
+}
+
+static void
+say_platform(AzJob *job, const char *region, GVariant *evidence)
+{
+  const char *probe = "", *outcome = "", *detail = NULL;
+  g_variant_lookup(evidence, "probe", "&s", &probe);
+  g_variant_lookup(evidence, "outcome", "&s", &outcome);
+  g_variant_lookup(evidence, "detail", "&s", &detail);
+  if (g_str_equal(probe, "platform") && detail)
+    az_job_message(job, g_str_equal(outcome, "ok") ? "detail" : "fail", region, "Platform: %s", detail);
+}
+
+static void
+say_maintenance(AzJob *job, const char *region, GVariant *health)
+{
+  const char *when = NULL;
+  if (g_variant_lookup(health, "maintenance_at", "&s", &when))
+    az_job_message(job, "warn", region, "Maintenance: announced for %s", when);
 }
 
 static void
@@ -95,7 +119,9 @@ say_check(const Check *check)
   for (gsize i = 0; list && i < g_variant_n_children(list); i++) {
     g_autoptr(GVariant) evidence = g_variant_get_child_value(list, i);
     say_evidence(job, region, evidence);
+    say_platform(job, region, evidence);
   }
+  say_maintenance(job, region, check->result);
   az_job_message(job, check->healthy ? "ok" : "fail", region, "Overall: %s", check->healthy ? "HEALTHY" : "UNHEALTHY");
   if (!check->healthy && check->vm->is_primary)
     az_job_message(job, "warn", region, "Recommend: azlin failover --check-only");
@@ -167,15 +193,24 @@ static void
 on_witness(AzlinOp *op, gpointer data)
 {
   Health *all = data;
-  const char *vantage = NULL, *outcome = NULL;
+  const char *vantage = NULL;
   GVariant *evidence = az_op_variant(op);
-  if (evidence && g_variant_lookup(evidence, "vantage", "&s", &vantage)
-      && g_variant_lookup(evidence, "outcome", "&s", &outcome)) {
-    g_hash_table_insert(all->verdicts, g_strdup_printf("%s>%s", vantage, all->stored->primary),
-                        GINT_TO_POINTER(g_str_equal(outcome, "ok")));
+  if (evidence && g_variant_lookup(evidence, "vantage", "&s", &vantage)) {
+    AzSightOutcome outcome = az_sight_of_evidence(evidence);
+    /* A question that could not be put says nothing about the primary; what was known of it stays. */
+    if (outcome != AZ_SIGHT_NOTHING)
+      g_hash_table_insert(all->verdicts, g_strdup_printf("%s>%s", vantage, all->stored->primary),
+                          GINT_TO_POINTER(outcome == AZ_SIGHT_ALIVE));
     g_ptr_array_add(all->witnessed, g_variant_ref(evidence));
   }
   step_done(all);
+}
+
+static guint32
+left_ms(const Health *all)
+{
+  gint64 spent = (az_clock_monotonic(az_engine_clock(all->engine)) - all->began) / 1000;
+  return (guint32) MAX(ALL_MS - spent, 1);
 }
 
 /* What others see of the primary: a failover needs to know whether they ever could reach it. The first in the list that
@@ -194,7 +229,8 @@ ask_witnesses(Health *all)
       continue;
     check->asked = TRUE;
     all->pending++;
-    az_health_ask_witness(all->engine, check->vm, primary, az_op_new(all->root, "witness", 0, on_witness, all));
+    az_health_ask_witness(all->engine, check->vm, primary,
+                          az_op_new(all->root, "witness", left_ms(all), on_witness, all));
   }
 }
 
@@ -274,6 +310,7 @@ health_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   all->witnessed = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref);
   all->verdicts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   all->left = stored->vms->len;
+  all->began = az_clock_monotonic(az_engine_clock(all->engine));
   az_job_set_data(job, all, health_free);
   if (stored->vms->len == 0) {
     az_job_message(job, "warn", NULL, "No region is set up yet");

@@ -104,6 +104,8 @@ void az_flow_keep_verdicts(AzEngine *engine, GHashTable *verdicts);
 /* Stores one look around: that a vantage could not reach a machine is kept only where another one saw that machine
  * alive. In an outage all are dark; forgetting then who used to reach it would leave a failover without evidence. */
 void az_flow_keep_sightings(AzEngine *engine, GHashTable *verdicts);
+/* The same, with what az_vantage_store_history() wants of a watch; consumed when floating, NULL = nothing. */
+void az_flow_keep_watch(AzEngine *engine, GHashTable *verdicts, GVariant *watched);
 void az_flow_forget_verdicts(AzEngine *engine, const char *region); /* this host's verdict on a region that is gone */
 
 /* ---- the journal ---- */

@@ -1,0 +1,36 @@
+"""What moves the primary and what must not, in real time, with `azlin failover --auto` run again and again."""
+import sys
+import e2e, netns, scenes
+from rounds import Once, Series
+
+series = Series(Once, scenes.Outage, scenes.LaptopOffline, scenes.VmPause, scenes.AsymmetricPartition, scenes.IcmpBlocked,
+                scenes.WrongKey)
+
+
+def test_outage():
+    series.result(scenes.Outage, outage_to_commit=56, verdict_to_commit=17)
+
+
+def test_laptop_offline():
+    series.result(scenes.LaptopOffline)
+
+
+def test_vm_pause():
+    series.result(scenes.VmPause)
+
+
+def test_asymmetric_partition():
+    series.result(scenes.AsymmetricPartition)
+
+
+def test_icmp_blocked():
+    series.result(scenes.IcmpBlocked)
+
+
+def test_wrong_key():
+    series.result(scenes.WrongKey)
+
+
+if __name__ == "__main__":
+    netns.enter()
+    e2e.main(globals())
