@@ -2,6 +2,7 @@
  * highest epoch, and nothing forgotten. The writes are counted where they reach the kernel, so no step can be missed.
  * AZLIN_KILLS=N: at most N kills per scene, spread evenly; 0 = every one. */
 #include "flow-failover-state.h"
+#include "place.h"
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <signal.h>
@@ -97,104 +98,22 @@ static const Scene scenes[] = {
     .before = "probe eastus timeout\n" },
 };
 
-typedef struct {
-  char *root, *home, *config, *script;
-} Place;
-
 static void
-put(const char *path, const char *text)
-{
-  g_autoptr(GError) error = NULL;
-
-  g_unlink(path); /* an empty text leaves what stands there */
-  g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, &error);
-  g_assert_no_error(error);
-}
-
-static Place
-place_new(void)
-{
-  char *root = g_build_filename(g_getenv("AZLIN_TEST_DIR"), "steps-XXXXXX", NULL);
-
-  g_assert_cmpint(g_mkdir_with_parents(g_getenv("AZLIN_TEST_DIR"), 0700), ==, 0);
-  g_assert_nonnull(g_mkdtemp_full(root, 0700));
-  return (Place){ root, g_build_filename(root, "home", NULL), g_build_filename(root, "azlin.conf", NULL),
-                  g_build_filename(root, "script", NULL) };
-}
-
-static void
-run_tool(const char *const *argv)
-{
-  g_assert_true(
-      g_spawn_sync(NULL, (char **) (guintptr) argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
-}
-
-static void
-place_free(Place *place)
-{
-  const char *argv[] = { "rm", "-rf", "--", place->root, NULL };
-
-  run_tool(argv);
-  g_free(place->root);
-  g_free(place->home);
-  g_free(place->config);
-  g_free(place->script);
-}
-
-static void
-configure(const Place *place, const Scene *scene, const char *faults)
+configure(const TestPlace *place, const Scene *scene, const char *faults)
 {
   g_autofree char *text
       = g_strdup_printf("[bricks]\nprovider=sim\n[provider.sim]\nscript=%s\npower-seconds=3\n[failover.hybrid]\n%s",
                         place->script, scene->options != NULL ? scene->options : "");
 
-  put(place->script, faults != NULL ? faults : "");
-  put(place->config, text);
+  test_put(place->script, faults != NULL ? faults : "");
+  test_put(place->config, text);
 }
 
 /* ---- jobs, each in a process of its own ---- */
 
-static void
-on_finished(AzJob *job, gpointer data)
-{
-  *(gboolean *) data = TRUE;
-}
-
-static void
-on_message(AzJob *job, const char *level, const char *region, const char *text, gpointer data)
-{
-  g_printerr("# %s %s\n", level, text);
-}
-
-static AzJob *
-run_job(AzEngine *engine, const char *kind, const char *args)
-{
-  gboolean finished = FALSE;
-  const AzJobWatch watch
-      = { .finished = on_finished, .message = g_getenv("V") != NULL ? on_message : NULL, .data = &finished };
-  g_autoptr(GError) error = NULL;
-  AzJob *job = az_engine_submit(engine, kind, g_variant_new_parsed(args), &watch, &error);
-
-  g_assert_no_error(error);
-  az_engine_start(engine, job);
-  while (!finished)
-    g_main_context_iteration(NULL, TRUE);
-  return job;
-}
-
-static AzEngine *
-engine_at(const Place *place)
-{
-  g_autoptr(GError) error = NULL;
-  AzEngine *engine = az_engine_new(place->config, place->home, &error);
-
-  g_assert_no_error(error);
-  return engine;
-}
-
 /* Runs a job in a child that dies at `when`; returns its wait status, and how many writes it made (if it lived). */
 static int
-in_child(const Place *place, const char *kind, const char *args, guint when, guint *ret_calls)
+in_child(const TestPlace *place, const char *kind, const char *args, guint when, guint *ret_calls)
 {
   int pipe_fds[2], status = 0;
 
@@ -202,10 +121,10 @@ in_child(const Place *place, const char *kind, const char *args, guint when, gui
   pid_t child = fork();
   if (child == 0) {
     g_random_set_seed((guint32) getpid()); /* g_test_init() gave all of us the same */
-    AzEngine *engine = engine_at(place);
+    AzEngine *engine = test_engine_at(place);
     calls = 0;
     kill_at = when;
-    int code = az_job_exit_code(run_job(engine, kind, args));
+    int code = az_job_exit_code(test_run_job(engine, kind, args));
     guint made = calls;
     if (write(pipe_fds[1], &made, sizeof made) != sizeof made)
       code = 99;
@@ -222,7 +141,7 @@ in_child(const Place *place, const char *kind, const char *args, guint when, gui
 }
 
 static void
-must(const Place *place, const char *kind, const char *args)
+must(const TestPlace *place, const char *kind, const char *args)
 {
   int status = in_child(place, kind, args, 0, NULL);
 
@@ -236,7 +155,7 @@ static const char *
 power_of(AzEngine *engine, const char *region)
 {
   g_autofree char *args = g_strdup_printf("{'region': <'%s'>}", region);
-  AzJob *job = run_job(engine, "vm-status", args);
+  AzJob *job = test_run_job(engine, "vm-status", args);
   const char *power = "?";
 
   if (!g_variant_lookup(az_job_result(job), "power_state", "&s", &power)) {
@@ -285,14 +204,14 @@ check_state(AzEngine *engine, const Scene *scene, const Expected *expected, gboo
 }
 
 static void
-check_home(const Place *place, const Scene *scene, const Expected *expected)
+check_home(const TestPlace *place, const Scene *scene, const Expected *expected)
 {
-  AzEngine *engine = engine_at(place);
+  AzEngine *engine = test_engine_at(place);
   const char *primary = "";
   guint64 epoch = 0;
 
-  g_assert_cmpint(az_job_exit_code(run_job(engine, "recover", "{'yes': <true>}")), ==, 0);
-  AzJob *list = run_job(engine, "regions-list", "@a{sv} {}");
+  g_assert_cmpint(az_job_exit_code(test_run_job(engine, "recover", "{'yes': <true>}")), ==, 0);
+  AzJob *list = test_run_job(engine, "regions-list", "@a{sv} {}");
   g_autoptr(GVariant) regions = g_variant_lookup_value(az_job_result(list), "regions", NULL);
   g_variant_lookup(az_job_result(list), "primary", "&s", &primary);
   g_variant_lookup(az_job_result(list), "epoch", "t", &epoch);
@@ -314,7 +233,7 @@ check_home(const Place *place, const Scene *scene, const Expected *expected)
 }
 
 static void
-check(const Place *place, const Scene *scene, const Expected *expected)
+check(const TestPlace *place, const Scene *scene, const Expected *expected)
 {
   int status = 0;
   pid_t child = fork();
@@ -332,13 +251,13 @@ check(const Place *place, const Scene *scene, const Expected *expected)
 /* ---- the test ---- */
 
 static void
-copy_home(const Place *place, const char *from, const char *to)
+copy_home(const TestPlace *place, const char *from, const char *to)
 {
   const char *gone[] = { "rm", "-rf", "--", to, NULL };
   const char *copied[] = { "cp", "-a", "--", from, to, NULL };
 
-  run_tool(gone);
-  run_tool(copied);
+  test_run_tool(gone);
+  test_run_tool(copied);
 }
 
 static guint
@@ -353,7 +272,7 @@ static void
 test_scene(gconstpointer data)
 {
   const Scene *scene = data;
-  Place place = place_new();
+  TestPlace place = test_place_new();
   g_autofree char *saved = g_build_filename(place.root, "saved", NULL);
   guint writes = 0, kills = 0;
   Expected expected = { "eastus", "westus2", 1 };
@@ -387,7 +306,7 @@ test_scene(gconstpointer data)
     check(&place, scene, &expected);
   }
   printf("# %s: %u durable writes, %u kills, one primary after each\n", scene->name, writes, kills);
-  place_free(&place);
+  test_place_free(&place);
 }
 
 int
