@@ -59,6 +59,7 @@ typedef struct {
   const char *kind, *args;
   const char *before; /* options and faults as in `faults`, a job that must succeed first; or NULL */
   gboolean fences;    /* a switch leaves the source off */
+  gboolean isolates;  /* ... or cut off its network */
   gboolean automatic, window, undoes;
 } Scene;
 
@@ -71,10 +72,16 @@ static const Scene scenes[] = {
     .fences = TRUE,
     .automatic = TRUE },
   { .name = "no fence",
-    .faults = "probe eastus timeout\npower eastus hang\nget eastus hang\n",
+    .faults = "probe eastus timeout\npower eastus hang\nget eastus hang\nisolate eastus hang\n",
     .kind = "failover",
     .args = "{'auto': <true>}",
     .fences = TRUE,
+    .automatic = TRUE },
+  { .name = "isolated",
+    .faults = "probe eastus timeout\npower eastus fail permission\n",
+    .kind = "failover",
+    .args = "{'auto': <true>}",
+    .isolates = TRUE,
     .automatic = TRUE },
   { .name = "with a window",
     .options = "commit-window=600\n",
@@ -86,7 +93,7 @@ static const Scene scenes[] = {
     .window = TRUE },
   { .name = "undone",
     .options = "unfenced=never\n",
-    .faults = "probe eastus timeout\nget eastus hang\n",
+    .faults = "probe eastus timeout\nget eastus hang\nisolate eastus hang\n",
     .kind = "failover",
     .args = "{'to': <'westus2'>, 'yes': <true>}",
     .undoes = TRUE },
@@ -197,6 +204,8 @@ check_state(AzEngine *engine, const Scene *scene, const Expected *expected, gboo
     g_assert_cmpuint(state->automatic_epoch, ==, epoch);
     g_assert_false(state->acknowledged);
   }
+  if (!moved || scene->isolates)
+    g_assert_cmpint(az_failover_is_isolated(state, expected->from), ==, moved);
   if (scene->window)
     g_assert_cmpuint(state->window_epoch, ==, moved ? epoch : 0);
   if (scene->before != NULL) /* a rollback closes its window, or leaves it open */
