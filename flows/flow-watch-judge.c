@@ -51,14 +51,23 @@ ask_policy(AzWatch *watch, Outlook *outlook)
 
 /* ---- what is said ---- */
 
+/* A brick of 1.1 has no word of its own for what the detector knows. */
 static const char *
-word_of(const AzlinDecision *decision)
+word_of(AzWatch *watch)
 {
+  const AzlinDecision *decision = &watch->decision;
+  const AzDetector *detector = az_lookout_detector(watch->lookout);
   const char *failure = az_failure_to_string(decision->failure);
+  AzRegionView view = { 0 };
 
   if (decision->verdict != NULL)
     return decision->verdict;
-  return failure != NULL ? failure : "healthy";
+  if (failure == NULL)
+    return "healthy";
+  if (az_detector_blind(detector))
+    return "observer_blind";
+  az_detector_view(detector, watch->stored->primary, &view);
+  return view.unreachable_from_me ? "unreachable_from_me" : failure;
 }
 
 static void
@@ -75,7 +84,7 @@ facts_of(AzWatch *watch, const Outlook *outlook)
 
   g_variant_builder_init(&facts, G_VARIANT_TYPE_VARDICT);
   add(&facts, "region", g_variant_new_string(watch->stored->primary));
-  add(&facts, "verdict", g_variant_new_string(word_of(decision)));
+  add(&facts, "verdict", g_variant_new_string(word_of(watch)));
   add(&facts, "should_auto_failover", g_variant_new_boolean(decision->should_auto_failover));
   add(&facts, "confidence", g_variant_new_double(decision->confidence));
   add(&facts, "reason", az_variant_str(decision->reason));
@@ -91,8 +100,8 @@ say(AzWatch *watch, const Outlook *outlook)
   const AzlinDecision *decision = &watch->decision;
   const char *level = decision->should_auto_failover ? "fail" : "warn";
   g_autofree char *text = NULL;
-  g_autofree char *key = g_strdup_printf("%s/%d/%d", word_of(decision), decision->should_auto_failover,
-                                         outlook->held ? (int) outlook->hold : -1);
+  g_autofree char *key = outlook->held ? g_strdup_printf("held:%s/%d", word_of(watch), (int) outlook->hold)
+                                       : g_strdup_printf("%s/%d", word_of(watch), decision->should_auto_failover);
 
   if (!decision->should_auto_failover)
     text = g_strdup_printf("No switch: %s", decision->reason);
@@ -127,7 +136,7 @@ decide(AzWatch *watch)
 static gboolean
 is_calm(AzWatch *watch)
 {
-  return g_str_equal(word_of(&watch->decision), "healthy") && !watch->decision.should_auto_failover;
+  return g_str_equal(word_of(watch), "healthy") && !watch->decision.should_auto_failover;
 }
 
 void
