@@ -103,8 +103,9 @@ const AzFailoverState *az_watch_state(AzWatch *watch);
 
 /* An event of this name with these facts (a{sv}, sunk) and the time. */
 void az_watch_tell(AzWatch *watch, const char *name, GVariant *facts);
-/* A line that stands under the table, and an event, until it comes again with another text, or with NULL. TRUE when
- * its `key` is another one than before: worth a line in the log. `facts` (sunk) may be NULL. */
+/* A line that stands under the table, and an event, until it comes again with another text, or with NULL. A `key` that
+ * begins with "held:" is for a text that counts down: it is told once a minute. TRUE when the key is another one than
+ * before: worth a line in the log. `facts` (sunk) may be NULL. */
 gboolean
 az_watch_stand(AzWatch *watch, const char *name, const char *key, const char *level, const char *text, GVariant *facts);
-char *az_watch_clock(gint64 wall); /* "21:14:05", with its date when that is not today's */
+char *az_watch_clock(gint64 wall); /* "2026-11-27 21:14:05", local time */
