@@ -124,8 +124,11 @@ static gboolean
 knows_enough(AzFailover *run, AzLookout *lookout)
 {
   const char *region = run->source->region;
-  return decide(run, lookout, NULL) && (!run->keep_looking || !run->decision.more_evidence_helps)
-         && !az_detector_is_unheard(az_lookout_detector(lookout), region);
+  if (!decide(run, lookout, NULL))
+    return FALSE;
+  return run->decision.should_auto_failover
+         || ((!run->keep_looking || !run->decision.more_evidence_helps)
+             && !az_detector_is_unheard(az_lookout_detector(lookout), region));
 }
 
 void

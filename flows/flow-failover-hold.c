@@ -40,7 +40,7 @@ az_failover_hold(AzFailover *run, char **ret_reason, char **ret_step)
                           .max_sync_age_s = az_failover_option_uint(run->engine, "max-sync-age", 0),
                           .never_promote = (const char *const *) never };
 
-  if (run->target != NULL)
+  if (run->target != NULL && input.max_sync_age_s > 0) /* a watch asks often, and the answer costs a look at the log */
     input.last_sync = az_failover_last_sync(run);
   return az_failover_policy(&input, ret_reason, ret_step);
 }

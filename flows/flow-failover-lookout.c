@@ -244,9 +244,10 @@ az_lookout_set_stored(AzLookout *lookout, const AzStored *stored)
   for (guint i = 0; i < stored->vms->len; i++)
     post_of(lookout, g_ptr_array_index(stored->vms, i));
   az_detector_set_regions(lookout->detector, (const char *const *) all, stored->primary, now);
-  if (g_strv_length(all) > g_strv_length(known))
-    read_verdicts(lookout, stored);
   AzStored *old = lookout->stored;
+  /* a switch asks who sees the new primary: nobody here had a reason to */
+  if (g_strv_length(all) > g_strv_length(known) || (old != NULL && !g_str_equal(old->primary, stored->primary)))
+    read_verdicts(lookout, stored);
   lookout->stored = g_rc_box_acquire((gpointer) (guintptr) stored);
   g_clear_pointer(&old, az_stored_unref);
   pump(lookout);

@@ -2,9 +2,11 @@
  * changes, and worked off where that is the watch's to do. */
 #include "flow-watch.h"
 #include "flow-failover-options.h"
+#include "flow-failover-retry.h"
 #include <glib/gstdio.h>
 
 #define DEFAULT_COOL_DOWN_S 3600
+#define FENCE_MS 120000
 
 static gint64
 now(AzWatch *watch)
@@ -96,7 +98,9 @@ stand_window(AzWatch *watch)
   g_autofree char *until = state->window_until != 0 ? az_watch_clock(state->window_until) : NULL;
   g_autofree char *text = NULL;
 
-  if (until != NULL)
+  if (until != NULL && az_failover_window_due(state, now(watch)))
+    text = g_strdup_printf("Nobody confirmed the switch from %s to %s in time", state->window_from, state->window_to);
+  else if (until != NULL)
     text = g_strdup_printf("The switch from %s to %s is undone at %s unless somebody says: azlin failover commit",
                            state->window_from, state->window_to, until);
   if (az_watch_stand(watch, "commit-window", "", "warn", text, NULL))
@@ -120,6 +124,35 @@ stand_fences(AzWatch *watch)
                    text->len > 0 ? text->str : "Every old primary is confirmed to be off");
 }
 
+/* ---- what is worked off ---- */
+
+static void
+on_retried(AzlinOp *op, gpointer data)
+{
+  AzWatch *watch = data;
+
+  watch->fencing = FALSE;
+  if (az_op_cancelled(watch->root))
+    return;
+  if (az_op_error(op) != NULL && !g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_LOCKED))
+    az_job_message(watch->job, "warn", NULL, "The fence could not be tried again: %s", az_op_error(op)->message);
+  az_watch_read_policy(watch);
+}
+
+static void
+retry_fences(AzWatch *watch)
+{
+  AzClock *clock = az_engine_clock(watch->engine);
+  gint64 wait = (gint64) az_failover_fence_wait_s(watch->state) * G_USEC_PER_SEC;
+
+  if (wait == 0 || watch->fencing || watch->busy || watch->dry_run || watch->ending
+      || az_clock_monotonic(clock) - watch->fenced_at < wait)
+    return;
+  watch->fencing = TRUE;
+  watch->fenced_at = az_clock_monotonic(clock);
+  az_failover_fence_retry(watch->engine, az_op_new(watch->root, "fence-retry", FENCE_MS, on_retried, watch));
+}
+
 void
 az_watch_read_policy(AzWatch *watch)
 {
@@ -129,26 +162,15 @@ az_watch_read_policy(AzWatch *watch)
   stand_cool_down(watch);
   stand_window(watch);
   stand_fences(watch);
+  retry_fences(watch);
+  if (az_failover_window_due(watch->state, now(watch)))
+    az_watch_take_back(watch);
 }
 
 /* ---- the question ---- */
 
-AzHold
-az_watch_hold(AzWatch *watch, const char *target, char **ret_reason, char **ret_step)
+const AzFailoverState *
+az_watch_state(AzWatch *watch)
 {
-  g_auto(GStrv) never = az_failover_option_strv(watch->engine, "never-promote");
-
-  if (!load(watch)) {
-    *ret_reason = g_strdup("what holds it back cannot be read");
-    *ret_step = g_strdup("azlin failover --explain");
-    return AZ_HOLD_PAUSED;
-  }
-  const AzPolicyInput input = { .state = watch->state,
-                                .now = now(watch),
-                                .automatic = TRUE,
-                                .target = target,
-                                .cool_down_s = cool_down_s(watch),
-                                .max_sync_age_s = az_failover_option_uint(watch->engine, "max-sync-age", 0),
-                                .never_promote = (const char *const *) never };
-  return az_failover_policy(&input, ret_reason, ret_step);
+  return load(watch) ? watch->state : NULL;
 }

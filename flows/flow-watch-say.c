@@ -1,8 +1,11 @@
 /* What a watch tells: events with their time, and lines that stand as long as what they say. */
 #include "flow-watch.h"
 
+#define RETELL_US (60 * G_USEC_PER_SEC) /* a text that counts down says nothing new for so long */
+
 typedef struct {
   char *key, *text;
+  gint64 told; /* wall time */
 } Line;
 
 static void
@@ -56,7 +59,9 @@ az_watch_stand(AzWatch *watch, const char *name, const char *key, const char *le
   const Line *old = watch->standing != NULL ? g_hash_table_lookup(watch->standing, name) : NULL;
   gboolean other_key = g_strcmp0(old != NULL ? old->key : NULL, text != NULL ? key : NULL) != 0;
 
-  if (g_strcmp0(old != NULL ? old->text : NULL, text) == 0 && !other_key)
+  if (!other_key && (old == NULL || g_str_equal(old->text, text)))
+    return FALSE;
+  if (!other_key && g_str_has_prefix(key, "held:") && now(watch) - old->told < RETELL_US)
     return FALSE;
   if (watch->standing == NULL)
     watch->standing = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, line_free);
@@ -67,7 +72,7 @@ az_watch_stand(AzWatch *watch, const char *name, const char *key, const char *le
     g_hash_table_remove(watch->standing, name);
   } else {
     Line *line = g_new(Line, 1);
-    *line = (Line){ g_strdup(key), g_strdup(text) };
+    *line = (Line){ g_strdup(key), g_strdup(text), now(watch) };
     g_variant_dict_insert(&told, "level", "s", level);
     g_variant_dict_insert(&told, "line", "s", text);
     g_hash_table_insert(watch->standing, g_strdup(name), line);

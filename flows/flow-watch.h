@@ -22,26 +22,26 @@ struct _AzWatch {
   AzlinOp *root;
   gboolean acts;    /* judges the primary, and switches by policy */
   gboolean dry_run; /* judges and says what it would do */
-  gboolean running; /* the lookout is at work */
   gint64 started;   /* monotonic */
   AzLookout *lookout;
   AzStored *stored;
   GHashTable *rows;     /* region -> AzWatchRow */
   gboolean ending;      /* asked to end: only what was begun is still finished */
-  GHashTable *standing; /* name of a line that stands -> AzWatchLine (flow-watch-say.c) */
+  GHashTable *standing; /* name of a line that stands -> what it says (flow-watch-say.c) */
 
   /* records (flow-watch-records.c) */
   gboolean reading, read_again;
-  gboolean unreadable;     /* said already */
   gboolean writing, dirty; /* dirty: a status changed, and should not wait for its minute */
   gint64 written;          /* monotonic */
   AzlinOp *waiting;        /* for the write that runs */
 
-  /* judging (flow-watch-judge.c) */
-  AzlinDecision decision;
+  AzlinDecision decision; /* about the primary (flow-watch-judge.c) */
+
+  /* acting (flow-watch-act.c) */
   AzJob *child;          /* the switch that runs, or the last one that ran */
   gboolean busy;         /* `child` runs */
   const char *from, *to; /* of it; owned */
+  gboolean taking_back;  /* it undoes a switch that nobody confirmed */
   gint64 not_before;     /* monotonic: a switch that failed is not tried again at once */
   guint failures;        /* in a row */
   guint switches;        /* that succeeded */
@@ -50,7 +50,8 @@ struct _AzWatch {
   /* policy (flow-watch-policy.c) */
   AzFailoverState *state;
   gint64 state_stamp; /* of the file that it was read from */
-  gboolean settling;  /* a fence is retried, or a window closed */
+  gboolean fencing;   /* a fence is tried again */
+  gint64 fenced_at;   /* monotonic: the last time */
 };
 
 /* ---- flow-watch.c ---- */
@@ -79,23 +80,32 @@ void az_watch_read(AzWatch *watch); /* in a moment, when one is under way */
  * none): at once, and finished when it is done. */
 void az_watch_keep_status(AzWatch *watch, AzlinOp *op);
 
-/* ---- flow-watch-judge.c: the verdict on the primary, and what follows from it ---- */
+/* ---- flow-watch-judge.c: the verdict on the primary ---- */
 
 void az_watch_judge(AzWatch *watch);
 void az_watch_primary_moved(AzWatch *watch); /* what was judged was about another one */
 
+/* ---- flow-watch-act.c: switches, each a job of its own ---- */
+
+/* Begins what the verdict asks for, unless one runs or one that failed is too fresh. */
+void az_watch_switch(AzWatch *watch, const char *to);
+/* Takes the last switch back, whose commit window has run out. */
+void az_watch_take_back(AzWatch *watch);
+void az_watch_calm_down(AzWatch *watch); /* nothing asks for a switch any more: what failed before is forgotten */
+
 /* ---- flow-watch-policy.c: what holds back, as other processes set it ---- */
 
 void az_watch_read_policy(AzWatch *watch);
-/* Whether a switch to `target` (NULL = none) is held back; both texts owned, NULL where it is not. */
-AzHold az_watch_hold(AzWatch *watch, const char *target, char **ret_reason, char **ret_step);
+/* As it is now; NULL when it cannot be read, which holds every switch back. */
+const AzFailoverState *az_watch_state(AzWatch *watch);
 
 /* ---- flow-watch-say.c ---- */
 
 /* An event of this name with these facts (a{sv}, sunk) and the time. */
 void az_watch_tell(AzWatch *watch, const char *name, GVariant *facts);
-/* A line that stands under the table, and an event, until it comes again with another text, or with NULL. TRUE when
- * its `key` is another one than before: worth a line in the log. `facts` (sunk) may be NULL. */
+/* A line that stands under the table, and an event, until it comes again with another text, or with NULL. A `key` that
+ * begins with "held:" is for a text that counts down: it is told once a minute. TRUE when the key is another one than
+ * before: worth a line in the log. `facts` (sunk) may be NULL. */
 gboolean
 az_watch_stand(AzWatch *watch, const char *name, const char *key, const char *level, const char *text, GVariant *facts);
-char *az_watch_clock(gint64 wall); /* "21:14:05", with its date when that is not today's */
+char *az_watch_clock(gint64 wall); /* "2026-11-27 21:14:05", local time */
