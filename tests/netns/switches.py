@@ -4,7 +4,7 @@ import e2e, netns, scenes
 from rounds import Once, Series
 
 series = Series(Once, scenes.Outage, scenes.LaptopOffline, scenes.VmPause, scenes.AsymmetricPartition, scenes.IcmpBlocked,
-                scenes.WrongKey)
+                scenes.WrongKey, scenes.Lossy)
 
 
 def test_outage():
@@ -25,6 +25,10 @@ def test_asymmetric_partition():
 
 def test_icmp_blocked():
     series.result(scenes.IcmpBlocked)
+
+
+def test_lossy():
+    series.result(scenes.Lossy)
 
 
 def test_wrong_key():
