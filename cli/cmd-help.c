@@ -55,6 +55,22 @@ help_group(const char *group, FILE *out)
       print_entry(out, c->name, command_summary(c));
 }
 
+/* The commands whose first word this one is. */
+static void
+list_below(const char *name, FILE *out)
+{
+  g_autofree char *prefix = g_strdup_printf("%s ", name);
+  gboolean any = FALSE;
+  for (const Command *c = command_table; c->name; c++) {
+    if (!g_str_has_prefix(c->name, prefix) || !is_listed(c))
+      continue;
+    if (!any)
+      fprintf(out, "\nCommands:\n");
+    any = TRUE;
+    print_entry(out, c->name, command_summary(c));
+  }
+}
+
 static char *
 operand_usage(const Command *command)
 {
@@ -70,6 +86,7 @@ help_command(const Command *command, FILE *out)
   g_autofree char *operand = operand_usage(command);
   fprintf(out, "%s\n\nUsage: azlin %s%s [FLAGS]%s%s%s\n", command_summary(command), command->name, operand,
           command->rest ? " [-- " : "", command->rest ? command->rest : "", command->rest ? "]" : "");
+  list_below(command->name, out);
   const Flag *flags = command_flags(command);
   if (flags->name) {
     fprintf(out, "\nFlags:\n");
@@ -155,6 +172,7 @@ static const Command *
 command_of_words(char **words, char **ret_prefix)
 {
   g_autofree char *name = NULL;
+  const Command *found = NULL;
   for (; *words; words++) {
     if (**words == '-') {
       if (takes_next_word(*words) && words[1])
@@ -162,17 +180,15 @@ command_of_words(char **words, char **ret_prefix)
       continue;
     }
     g_autofree char *longer = name ? g_strdup_printf("%s %s", name, *words) : g_strdup(*words);
-    const Command *found = command_find(longer);
-    if (found)
-      return found;
+    const Command *longer_one = command_find(longer);
+    found = longer_one ? longer_one : found;
     if (!has_group(longer))
       break;
     g_free(name);
     name = g_steal_pointer(&longer);
   }
   *ret_prefix = name ? g_strdup_printf("%s ", name) : g_strdup("");
-  name = NULL;
-  return NULL;
+  return found;
 }
 
 static void
@@ -217,7 +233,7 @@ cmd_complete_run(const Invocation *invocation)
     if (command)
       suggest_flags(command_flags(command), begun);
     suggest_flags(command_globals, begun);
-  } else if (!command) {
+  } else if (!command || has_group(command->name)) {
     suggest_words(prefix, begun);
   }
   return 0;

@@ -281,10 +281,29 @@ parse_command_word(Parser *p, const char *word, GError **error)
   return FALSE;
 }
 
+/* "failover" is a command of its own and has others below it: "failover pause". */
+static gboolean
+parse_second_word(Parser *p, const char *word, GError **error)
+{
+  g_autofree char *name = g_strdup_printf("%s %s", p->inv->command->name, word);
+  const Command *found = command_find(name);
+  g_autoptr(GVariant) given = g_variant_ref_sink(g_variant_dict_end(&p->dict));
+  g_variant_dict_init(&p->dict, given);
+  if (found && command_available(found) && g_variant_n_children(given) == 0) {
+    p->inv->command = found;
+    return TRUE;
+  }
+  g_propagate_error(error, found ? client_usage_error("give the flags of \"%s\" behind its name", name)
+                                 : unknown_command(p->inv->command->name, word));
+  return FALSE;
+}
+
 static gboolean
 parse_operand(Parser *p, const char *word, GError **error)
 {
   const Command *command = p->inv->command;
+  if (!command->operand && is_group(command->name))
+    return parse_second_word(p, word, error);
   if (!command->operand) {
     g_propagate_error(error, client_usage_error("\"%s\" takes no word \"%s\"", command->name, word));
     return FALSE;

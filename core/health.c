@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define EVENTS 1000u /* of the audit log, from its end, that are looked through for intent */
+
 typedef struct {
   AzEngine *engine;
   AzlinVm *vm; /* as stored; power and cause as soon as they are known */
@@ -85,6 +87,41 @@ one_done(Check *check)
   g_free(check);
 }
 
+AzlinStopCause
+az_health_intent(AzEngine *engine, const AzlinVm *vm, char **ret_detail)
+{
+  AzAudit *audit = az_engine_audit(engine, NULL);
+  g_autoptr(GVariant) events = audit != NULL ? az_audit_show(audit, EVENTS, NULL) : NULL;
+  return az_intent_of(events, vm, ret_detail);
+}
+
+/* The provider does not say why it is off: azlin may know. Owned detail, or NULL. */
+static char *
+settle_cause(Check *check)
+{
+  AzlinVm *vm = check->vm;
+  char *detail = NULL;
+  gboolean off = vm->power == AZLIN_POWER_STOPPED || vm->power == AZLIN_POWER_DEALLOCATED;
+  if (off && vm->stop_cause == AZLIN_STOP_UNKNOWN)
+    vm->stop_cause = az_health_intent(check->engine, vm, &detail);
+  return detail;
+}
+
+static void
+take_live(Check *check, const AzlinVm *live)
+{
+  AzlinVm *vm = check->vm;
+  vm->power = live->power;
+  vm->stop_cause = live->stop_cause;
+  vm->maintenance_at = live->maintenance_at;
+  az_vm_set(&vm->platform, live->platform);
+  az_vm_set(&vm->platform_detail, live->platform_detail);
+  g_autofree char *detail = settle_cause(check);
+  if (live->power != AZLIN_POWER_UNKNOWN)
+    add_evidence(check, "power", az_power_to_string(live->power), detail);
+  add_platform(check, live);
+}
+
 static void
 on_power(AzlinOp *op, gpointer data)
 {
@@ -95,11 +132,7 @@ on_power(AzlinOp *op, gpointer data)
     gboolean late = g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT);
     add_evidence(check, "power", late ? "timeout" : "error", error != NULL ? error->message : "no answer");
   } else {
-    check->vm->power = live->power;
-    check->vm->stop_cause = live->stop_cause;
-    if (live->power != AZLIN_POWER_UNKNOWN)
-      add_evidence(check, "power", az_power_to_string(live->power), NULL);
-    add_platform(check, live);
+    take_live(check, live);
   }
   one_done(check);
 }
@@ -180,6 +213,7 @@ az_health_check_within(AzEngine *engine, const AzlinVm *vm, const AzHealthLimits
   *check = (Check){ .engine = engine, .vm = az_vm_dup(vm), .op = op, .pending = limits->power_ms > 0 ? 2 : 1 };
   check->vm->power = AZLIN_POWER_UNKNOWN; /* what the record says of it is old */
   check->vm->stop_cause = AZLIN_STOP_UNKNOWN;
+  check->vm->maintenance_at = 0;
   check->began = az_clock_monotonic(az_engine_clock(engine));
   check->evidence = az_evidence_list();
   if (limits->power_ms > 0)

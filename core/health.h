@@ -16,6 +16,12 @@ void az_health_check_within(AzEngine *engine, const AzlinVm *vm, const AzHealthL
  */
 AzlinFailure az_health_verdict(const AzlinEvidence *const *evidence, AzlinPower power, AzlinStopCause cause,
                                double slow_ms, char **ret_detail);
+/* Pure: REQUESTED when the last that azlin's audit log (av, oldest first) says of this machine is that azlin switched
+ * it off, and it has not been seen alive since; else UNKNOWN. `vm` as stored. `ret_detail` (owned) who and when, for
+ * people; left alone when there is nothing to say. */
+AzlinStopCause az_intent_of(GVariant *events, const AzlinVm *vm, char **ret_detail);
+/* The same out of this engine's audit log, its last thousand records. */
+AzlinStopCause az_health_intent(AzEngine *engine, const AzlinVm *vm, char **ret_detail);
 /* One TCP + key probe of `suspect` run on `witness` with ssh-keyscan; variant a{sv} of one evidence record whose
  * vantage is the witness' region: ok, refused, timeout, host_key_changed, error. */
 void az_health_ask_witness(AzEngine *engine, const AzlinVm *witness, const AzlinVm *suspect, AzlinOp *op);
@@ -29,3 +35,8 @@ gboolean az_vantage_was_up(AzEngine *engine, const char *vantage, const char *re
 GVariant *az_vantage_all(AzEngine *engine);
 /* Stores several at once: a{sb} "vantage>region" -> up. Atomic; failures are logged, never fatal. */
 void az_vantage_store(AzEngine *engine, GVariant *verdicts);
+/* The same with what a watch has learnt about its vantages: a{s(xx)}, "vantage>region" -> seconds watched, long dark
+ * spells that healed by themselves; both are added to what is stored. NULL = nothing. */
+void az_vantage_store_history(AzEngine *engine, GVariant *verdicts, GVariant *watched);
+/* From az_vantage_all(): for AzlinVantage.healed_rate. 0 = too little history. */
+double az_vantage_healed_rate(GVariant *all, const char *vantage);

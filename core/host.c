@@ -157,6 +157,12 @@ host_http(AzlinHost *host, const AzlinHttp *request, AzlinOp *op)
   az_http_send(az_engine_http(((Host *) host)->engine), request, op);
 }
 
+static gboolean
+host_op_urgent(AzlinOp *op)
+{
+  return az_op_priority(op) == AZ_PRIORITY_FAILOVER;
+}
+
 static const AzlinHostApi api = {
   .size = sizeof(AzlinHostApi),
   .log = host_log,
@@ -197,6 +203,7 @@ static const AzlinHostApi api = {
   .journal_update = host_journal_update,
   .op_new_detached = az_op_new_detached,
   .error_add_step = az_error_add_step,
+  .op_urgent = host_op_urgent,
 };
 
 const AzlinHostApi *

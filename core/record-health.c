@@ -14,6 +14,12 @@ static const char *const cause_names[] = {
   [AZLIN_STOP_ENDED] = "ended",
 };
 
+const char *
+az_stop_cause_to_string(AzlinStopCause cause)
+{
+  return cause_names[(guint) cause < G_N_ELEMENTS(cause_names) ? cause : AZLIN_STOP_UNKNOWN];
+}
+
 /* ---- to GVariant ---- */
 
 /* Without a format string to take apart: a fleet of hundreds makes thousands of these. */
@@ -54,7 +60,7 @@ az_health_to_variant(const AzlinHealth *health)
 {
   GVariantBuilder builder;
   double ms = health->response_time_ms;
-  guint cause = health->vm->stop_cause;
+  g_autofree char *maintenance = az_time_to_string(health->vm->maintenance_at);
   g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
   add(&builder, "vm_name", az_variant_str(health->vm->vm_name));
   add(&builder, "region", az_variant_str(health->vm->region));
@@ -63,7 +69,8 @@ az_health_to_variant(const AzlinHealth *health)
   add(&builder, "response_time_ms", ms < 0 ? az_null() : g_variant_new_double(ms));
   add(&builder, "error_details", az_variant_str(health->detail));
   add(&builder, "power_state", az_variant_str(az_power_to_string(health->vm->power)));
-  add(&builder, "stop_cause", az_variant_str(cause < G_N_ELEMENTS(cause_names) ? cause_names[cause] : "unknown"));
+  add(&builder, "stop_cause", g_variant_new_string(az_stop_cause_to_string(health->vm->stop_cause)));
+  add(&builder, "maintenance_at", az_variant_str(maintenance));
   add(&builder, "evidence", variant_of_all_evidence(health->evidence));
   return g_variant_builder_end(&builder);
 }
@@ -138,6 +145,8 @@ read_live_fields(GVariant *value, AzlinVm *vm)
 {
   g_autofree char *power = string_in(value, "power_state");
   g_autofree char *cause = string_in(value, "stop_cause");
+  g_autofree char *maintenance = string_in(value, "maintenance_at");
+  vm->maintenance_at = maintenance != NULL ? az_time_from_string(maintenance) : 0;
   for (guint i = 0; power != NULL && i <= AZLIN_POWER_DEALLOCATED; i++)
     if (g_str_equal(power, az_power_to_string((AzlinPower) i)))
       vm->power = (AzlinPower) i;

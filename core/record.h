@@ -21,7 +21,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzHealthCopy, az_health_copy_free)
 
 const char *az_failure_to_string(AzlinFailure failure); /* "network_unreachable"; NULL for NONE */
 AzlinFailure az_failure_from_string(const char *text);
-const char *az_power_to_string(AzlinPower power); /* "running" */
+const char *az_power_to_string(AzlinPower power);          /* "running" */
+const char *az_stop_cause_to_string(AzlinStopCause cause); /* "unknown", "requested", "ended" */
 
 char *az_time_to_string(gint64 usec);         /* ISO 8601 UTC, "2025-12-01T10:00:00Z"; NULL for 0 */
 gint64 az_time_from_string(const char *text); /* 0 if it is none */

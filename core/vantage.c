@@ -1,6 +1,7 @@
-/* The last verdict of each vantage about each region, kept in vantages.json: without an UP there a vantage does not
- * count. */
+/* The last verdict of each vantage about each region, and its history, kept in vantages.json: without an UP there a
+ * vantage does not count. */
 #include "health.h"
+#include "vantage-history.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +11,8 @@
 #include <unistd.h>
 
 #define MAX_BYTES (1024 * 1024)
+#define MAX_PAIRS 5000    /* far more than a fleet has; at that many the file is a quarter of MAX_BYTES */
+#define HISTORY "history" /* no pair's name: those have a '>' */
 
 static GVariant *
 load(AzEngine *engine)
@@ -69,18 +72,45 @@ replace(const char *path, const char *text)
   return ok;
 }
 
+/* "Not up" says no more than that nothing is known: where there are too many pairs, those go first. */
 static GVariant *
-merge(GVariant *old, GVariant *news)
+without_surplus(GVariant *all)
+{
+  GVariantIter iter;
+  GVariantDict dict;
+  const char *pair;
+  GVariant *value;
+  gsize surplus = g_variant_n_children(all) > MAX_PAIRS ? g_variant_n_children(all) - MAX_PAIRS : 0;
+  g_variant_dict_init(&dict, all);
+  for (guint pass = 0; pass < 2 && surplus > 0; pass++) {
+    g_variant_iter_init(&iter, all);
+    while (surplus > 0 && g_variant_iter_next(&iter, "{&sv}", &pair, &value)) {
+      gboolean is_up = g_variant_is_of_type(value, G_VARIANT_TYPE_BOOLEAN) && g_variant_get_boolean(value);
+      g_variant_unref(value);
+      if (!g_str_equal(pair, HISTORY) && is_up == (pass == 1))
+        surplus -= g_variant_dict_remove(&dict, pair);
+    }
+  }
+  return g_variant_ref_sink(g_variant_dict_end(&dict));
+}
+
+static GVariant *
+merge(GVariant *old, GVariant *news, GVariant *history)
 {
   GVariantDict dict;
   GVariantIter iter;
   const char *pair;
   gboolean up;
   g_variant_dict_init(&dict, old);
+  if (history != NULL && g_variant_n_children(history) > 0) {
+    g_autoptr(GVariant) before = g_variant_dict_lookup_value(&dict, HISTORY, NULL);
+    g_variant_dict_insert_value(&dict, HISTORY, az_vantage_history_add(before, history));
+  }
   g_variant_iter_init(&iter, news);
   while (g_variant_iter_next(&iter, "{&sb}", &pair, &up))
     g_variant_dict_insert(&dict, pair, "b", up);
-  return g_variant_ref_sink(g_variant_dict_end(&dict));
+  g_autoptr(GVariant) all = g_variant_ref_sink(g_variant_dict_end(&dict));
+  return without_surplus(all);
 }
 
 /* Another azlin that stores at this moment must not stop us: without the lock the later of two writers wins. */
@@ -97,10 +127,24 @@ try_lock(AzEngine *engine)
 void
 az_vantage_store(AzEngine *engine, GVariant *verdicts)
 {
+  az_vantage_store_history(engine, verdicts, NULL);
+}
+
+double
+az_vantage_healed_rate(GVariant *all, const char *vantage)
+{
+  g_autoptr(GVariant) history = all != NULL ? g_variant_lookup_value(all, HISTORY, G_VARIANT_TYPE_VARDICT) : NULL;
+  return az_vantage_history_rate(history, vantage);
+}
+
+void
+az_vantage_store_history(AzEngine *engine, GVariant *verdicts, GVariant *watched)
+{
   g_autoptr(GVariant) news = g_variant_ref_sink(verdicts);
+  g_autoptr(GVariant) history = watched != NULL ? g_variant_ref_sink(watched) : NULL;
   g_autofree char *path = az_paths_file(az_engine_paths(engine), "vantages.json");
   g_autoptr(GError) error = NULL;
-  if (g_variant_n_children(news) == 0)
+  if (g_variant_n_children(news) == 0 && (history == NULL || g_variant_n_children(history) == 0))
     return;
   if (!az_paths_ensure(az_engine_paths(engine), &error)) {
     g_message("what was seen is not stored: %s", error->message);
@@ -108,7 +152,7 @@ az_vantage_store(AzEngine *engine, GVariant *verdicts)
   }
   int lock = try_lock(engine);
   g_autoptr(GVariant) old = load(engine);
-  g_autoptr(GVariant) all = merge(old, news);
+  g_autoptr(GVariant) all = merge(old, news, history);
   g_autofree char *text = az_json_from_variant(all, 2);
   if (!replace(path, text))
     g_message("%s is not stored: %s", path, g_strerror(errno));

@@ -6,6 +6,7 @@
 #define LATE_US G_USEC_PER_SEC
 #define LOGIN_US (30 * G_USEC_PER_SEC)
 #define MAX_SCORE 8
+#define REPAIRED_US (600 * G_USEC_PER_SEC) /* darkness for longer did not heal by itself */
 #define NEVER G_MAXINT64
 
 typedef struct _Region Region;
@@ -13,8 +14,10 @@ typedef struct _Region Region;
 typedef struct {   /* what one vantage sees of one region */
   Region *vantage; /* NULL = here */
   AzSight sight;
-  gint64 due;   /* of the next question; NEVER = none is planned */
-  gint64 asked; /* start of the last question; 0 = none since the episode began */
+  gint64 due;     /* of the next question; NEVER = none is planned */
+  gint64 asked;   /* start of the last question; 0 = none since the episode began */
+  gint64 watched; /* microseconds, and healed: since somebody took them */
+  guint32 healed;
 } Row;
 
 struct _Region {
@@ -43,7 +46,8 @@ struct _AzDetector {
   struct {
     Region *region;
     gint64 at;
-  } contact[2]; /* the last two different regions whose machines were reached */
+  } contact[2];   /* the last two different regions whose machines were reached */
+  gint64 planned; /* when the next question was due as the last one had been asked */
   guint score;
   gboolean trouble; /* in the tick that runs */
 };
@@ -115,6 +119,7 @@ az_detector_new(const AzDetectorRules *rules, gint64 now)
 {
   AzDetector *detector = g_new0(AzDetector, 1);
   detector->rules = *rules;
+  detector->planned = now;
   detector->regions = g_ptr_array_new_with_free_func(region_free);
   detector->pending = g_array_new(FALSE, TRUE, sizeof(Pending));
   return detector;
@@ -183,6 +188,8 @@ forget_region(AzDetector *detector, const Region *gone)
 void
 az_detector_set_regions(AzDetector *detector, const char *const *regions, const char *primary, gint64 now)
 {
+  if (detector->regions->len == 0)
+    detector->planned = now;
   for (guint i = 0; i < detector->regions->len; i++)
     region_at(detector, i)->kept = FALSE;
   for (; *regions != NULL; regions++) {
@@ -255,6 +262,7 @@ disarm(Region *region)
 void
 az_detector_reset(AzDetector *detector, gint64 now)
 {
+  detector->planned = now;
   for (guint i = 0; i < detector->regions->len; i++) {
     Region *region = region_at(detector, i);
     for (guint k = 0; k < region->rows->len; k++)
@@ -288,9 +296,10 @@ arm_controls(AzDetector *detector, const Region *suspect, gint64 now)
   guint chosen = 0;
   for (guint i = 0; i < detector->regions->len && chosen < MAX_CONTROLS; i++) {
     Region *region = region_at(detector, i);
+    Row *row = here_of(region);
     if (region == suspect || region->state == AZ_REGION_DARK)
       continue;
-    here_of(region)->due = MIN(here_of(region)->due, now);
+    row->due = MIN(row->due, now);
     chosen++;
   }
 }
@@ -312,15 +321,25 @@ arm_witnesses(AzDetector *detector, Region *suspect, gboolean was_up, guint chos
   return chosen;
 }
 
-/* Those that have seen it up are evidence; the others can only say that it lives. */
+static guint
+count_witnesses(const Region *suspect)
+{
+  guint n = 0;
+  for (guint i = 1; i < suspect->rows->len; i++)
+    n += g_array_index(suspect->rows, Row, i).due != NEVER ? 1 : 0;
+  return n;
+}
+
+/* Those that have seen it up are evidence; the others can only say that it lives. Who was in trouble itself when it
+ * began is asked as soon as it is not. */
 static void
 arm(AzDetector *detector, Region *suspect, gint64 now)
 {
+  if (!detector->rules.no_witness)
+    arm_witnesses(detector, suspect, FALSE, arm_witnesses(detector, suspect, TRUE, count_witnesses(suspect), now), now);
   if (suspect->armed)
     return;
   suspect->armed = TRUE;
-  if (!detector->rules.no_witness)
-    arm_witnesses(detector, suspect, FALSE, arm_witnesses(detector, suspect, TRUE, 0, now), now);
   arm_controls(detector, suspect, now);
   here_of(suspect)->due = MIN(here_of(suspect)->due, now + beat_us(detector));
 }
@@ -411,10 +430,12 @@ ask(AzDetector *detector, Region *region, Row *row, gint64 now, AzQuestion *ret_
 static void
 check_lateness(AzDetector *detector, gint64 now)
 {
-  gint64 due = az_detector_wake(detector, now);
-  if (due == NEVER || now - due <= LATE_US)
+  if (now - LATE_US <= detector->planned)
     return;
-  if (now - due > 2 * beat_us(detector))
+  detector->planned = az_detector_wake(detector, now); /* an answer may have put it off, or a region is gone */
+  if (now - LATE_US <= detector->planned)
+    return;
+  if (now - detector->planned > 2 * beat_us(detector))
     az_detector_reset(detector, now);
   detector->trouble = TRUE;
 }
@@ -422,17 +443,20 @@ check_lateness(AzDetector *detector, gint64 now)
 gboolean
 az_detector_next(AzDetector *detector, gint64 now, AzQuestion *ret_question)
 {
+  gint64 planned = NEVER;
   check_lateness(detector, now);
   for (guint i = 0; i < detector->regions->len; i++) {
     Region *region = region_at(detector, i);
     for (guint k = 0; k < region->rows->len; k++) {
       Row *row = &g_array_index(region->rows, Row, k);
-      if (row->due > now)
-        continue;
-      ask(detector, region, row, now, ret_question);
-      return TRUE;
+      if (row->due <= now) {
+        ask(detector, region, row, now, ret_question);
+        return TRUE;
+      }
+      planned = MIN(planned, row->due);
     }
   }
+  detector->planned = planned;
   return FALSE;
 }
 
@@ -486,16 +510,34 @@ is_counting(const Row *row)
   return row->asked > 0 && seen->was_up && seen->self_check_ok && seen->dark_probes > 0;
 }
 
+/* How long all must have been dark. */
+static double
+span_s(const AzDetector *detector)
+{
+  return (detector->rules.fall - 1) * (double) detector->rules.primary_interval_s;
+}
+
+/* It saw life so recently that darkness cannot have lasted for long enough, and no darkness of its own counts against
+ * that: a vantage that stops answering takes nothing back of what it saw. */
+static gboolean
+is_fresh(const AzDetector *detector, const Row *row, gint64 now)
+{
+  double limit = span_s(detector) + detector->rules.probe_timeout_s;
+  const AzSight *sight = &row->sight;
+  return sight->last_alive > 0 && !is_counting(row)
+         && (now == 0 || now - sight->last_alive < (gint64) (limit * G_USEC_PER_SEC));
+}
+
 /* All that count have seen it dark for long enough, none sees it alive. */
 static gboolean
-is_settled(const AzDetector *detector, const Region *region)
+is_settled(const AzDetector *detector, const Region *region, gint64 now)
 {
   guint counting = 0;
-  double longest = 0, span = (detector->rules.fall - 1) * (double) detector->rules.primary_interval_s;
+  double longest = 0, span = span_s(detector);
   for (guint i = 0; i < region->rows->len; i++) {
     const Row *row = &g_array_index(region->rows, Row, i);
     const AzlinVantage *seen = &row->sight.seen;
-    if (row->asked > 0 && seen->fresh_success)
+    if (row->asked > 0 && is_fresh(detector, row, now))
       return FALSE;
     if (!is_counting(row))
       continue;
@@ -507,15 +549,37 @@ is_settled(const AzDetector *detector, const Region *region)
   return counting > 0 && longest >= span + detector->rules.probe_timeout_s - 0.001;
 }
 
+static gboolean
+is_healing(const AzDetector *detector, const AzSight *sight, gint64 now)
+{
+  return sight->seen.dark_probes >= detector->rules.fall && now - sight->first_dark <= REPAIRED_US;
+}
+
+/* For the history of the vantage; `before` is what it saw until this probe, which began at `start`, saw life. */
+static void
+note_watched(const AzDetector *detector, Row *row, const AzSight *before, gint64 start)
+{
+  if (before->last_alive > 0 && start > before->last_alive)
+    row->watched += MIN(start - before->last_alive, detector->rules.interval_s * G_USEC_PER_SEC);
+  row->healed += is_healing(detector, before, start);
+}
+
 static void
 on_alive(AzDetector *detector, Region *region, const Row *row, gint64 now)
 {
+  if (row->vantage != NULL && region->state == AZ_REGION_DARK)
+    enter(region, AZ_REGION_SUSPECT, now);
   if (row->vantage != NULL)
     return;
   region->dark_here = FALSE;
   note_contact(detector, region, now);
   if (region->state != AZ_REGION_UP && row->sight.alive >= detector->rules.rise)
     enter(region, AZ_REGION_UP, now);
+  /* witnesses that are not asked any more were wrong, or saw the same spell */
+  for (guint i = 1; i < region->rows->len; i++) {
+    Row *witness = &g_array_index(region->rows, Row, i);
+    witness->healed += is_healing(detector, &witness->sight, now);
+  }
   /* a vantage here that sees it again ends the episode; its state waits for the next probes */
   disarm(region);
 }
@@ -529,7 +593,7 @@ on_dark(AzDetector *detector, Region *region, const Row *row, gint64 now)
     if (region->state == AZ_REGION_UP || region->state == AZ_REGION_UNKNOWN)
       enter(region, AZ_REGION_SUSPECT, now);
   }
-  if (region->state == AZ_REGION_SUSPECT && is_settled(detector, region))
+  if (region->state == AZ_REGION_SUSPECT && is_settled(detector, region, now))
     enter(region, AZ_REGION_DARK, now);
 }
 
@@ -558,6 +622,7 @@ note_here(AzDetector *detector, Region *region, Row *row, AzSightOutcome outcome
 void
 az_detector_answer(AzDetector *detector, guint64 id, AzSightOutcome outcome, gint64 now)
 {
+  check_lateness(detector, now); /* after a gap, time that nobody watched would count as darkness */
   Pending *pending = pending_of(detector, id);
   if (pending == NULL)
     return;
@@ -565,6 +630,7 @@ az_detector_answer(AzDetector *detector, guint64 id, AzSightOutcome outcome, gin
   gint64 start = pending->start;
   pending->region = NULL;
   Row *row = row_of(region, vantage);
+  AzSight before = row->sight;
   region->news = TRUE;
   if (vantage == NULL) {
     note_here(detector, region, row, outcome, start, now);
@@ -572,12 +638,14 @@ az_detector_answer(AzDetector *detector, guint64 id, AzSightOutcome outcome, gin
   } else {
     az_sight_note(&row->sight, outcome, start, now);
     row->sight.seen.self_check_ok = outcome != AZ_SIGHT_NOTHING; /* it answered over SSH: its network works, and ours */
-    detector->trouble |= outcome == AZ_SIGHT_NOTHING;
+    /* one witness that cannot be asked is its own trouble; that nobody can be reached is ours */
+    detector->trouble |= outcome == AZ_SIGHT_NOTHING && !is_vouched_for(detector, region, start);
     if (outcome != AZ_SIGHT_NOTHING)
       note_contact(detector, vantage, now);
   }
   if (outcome == AZ_SIGHT_ALIVE) {
     row->sight.seen.was_up = TRUE;
+    note_watched(detector, row, &before, start);
     on_alive(detector, region, row, now);
   } else if (row->sight.seen.dark_probes > 0) {
     on_dark(detector, region, row, now);
@@ -585,13 +653,6 @@ az_detector_answer(AzDetector *detector, guint64 id, AzSightOutcome outcome, gin
 }
 
 /* ---- what is known ---- */
-
-static gboolean
-is_fresh(const AzDetector *detector, const Region *region, const Row *row, gint64 now)
-{
-  gint64 limit = 2 * (row->vantage == NULL ? interval_us(detector, region) : beat_us(detector));
-  return row->sight.seen.fresh_success && (now == 0 || now - row->sight.last_alive <= limit);
-}
 
 gboolean
 az_detector_view(const AzDetector *detector, const char *name, AzRegionView *ret_view)
@@ -643,11 +704,24 @@ az_detector_vantages(const AzDetector *detector, const char *name, gint64 now)
     if (row->asked == 0)
       continue;
     AzlinVantage seen = row->sight.seen;
-    seen.fresh_success = is_fresh(detector, region, row, now);
+    seen.fresh_success = is_fresh(detector, row, now);
     seen.healed_rate = row->vantage != NULL ? row->vantage->healed_rate : detector->healed_rate;
     g_array_append_val(vantages, seen);
   }
   return vantages;
+}
+
+gboolean
+az_detector_is_unheard(const AzDetector *detector, const char *name)
+{
+  const Region *region = find(detector, name);
+  for (guint i = 0; region != NULL && i < region->rows->len; i++) {
+    const Row *row = &g_array_index(region->rows, Row, i);
+    const AzlinVantage *seen = &row->sight.seen;
+    if (row->asked > 0 && !seen->fresh_success && seen->dark_probes == 0 && row->sight.missed == 0)
+      return TRUE;
+  }
+  return FALSE;
 }
 
 gboolean
@@ -658,4 +732,25 @@ az_detector_take_news(AzDetector *detector, const char *name)
   if (news)
     region->news = FALSE;
   return news;
+}
+
+gboolean
+az_detector_take_watched(AzDetector *detector, AzWatched *ret_watched)
+{
+  for (guint i = 0; i < detector->regions->len; i++) {
+    const Region *region = region_at(detector, i);
+    for (guint k = 0; k < region->rows->len; k++) {
+      Row *row = &g_array_index(region->rows, Row, k);
+      if (row->watched < G_USEC_PER_SEC && row->healed == 0)
+        continue;
+      *ret_watched = (AzWatched){ .vantage = vantage_name(row->vantage),
+                                  .region = region->name,
+                                  .watched_s = (guint32) (row->watched / G_USEC_PER_SEC),
+                                  .healed = row->healed };
+      row->watched %= G_USEC_PER_SEC;
+      row->healed = 0;
+      return TRUE;
+    }
+  }
+  return FALSE;
 }

@@ -35,7 +35,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzDetector, az_detector_free)
 void az_detector_set_regions(AzDetector *detector, const char *const *regions, const char *primary, gint64 now);
 /* The stored verdict of a pair: a vantage that never saw a region up does not count about it. Probes set it as well. */
 void az_detector_set_was_up(AzDetector *detector, const char *vantage, const char *region, gboolean was_up);
-/* Rate of long dark spells that healed by themselves, for AzlinVantage.healed_rate. */
+/* Rate of long dark spells that healed by themselves, for AzlinVantage.healed_rate; 0 = too little history. */
 void az_detector_set_healed_rate(AzDetector *detector, const char *vantage, double rate);
 /* Forgets all rows: the clock jumped, the machine slept, the configuration changed. States fall back to UNKNOWN. */
 void az_detector_reset(AzDetector *detector, gint64 now);
@@ -75,5 +75,15 @@ gboolean az_detector_blind(const AzDetector *detector);   /* everything looks de
 guint az_detector_self_score(const AzDetector *detector); /* 0 to 8 */
 /* What each vantage has seen of `region`, as decide() wants it: GArray of AzlinVantage, strings borrowed. */
 GArray *az_detector_vantages(const AzDetector *detector, const char *region, gint64 now);
+/* A vantage has been asked about `region` and has neither answered nor failed to since: it is too early to judge. */
+gboolean az_detector_is_unheard(const AzDetector *detector, const char *region);
 /* Whether decide() could find anything new: an answer about `region` came in since the last call of this. */
 gboolean az_detector_take_news(AzDetector *detector, const char *region);
+
+typedef struct {
+  const char *vantage, *region; /* borrowed until the next set_regions() */
+  guint32 watched_s;            /* while it saw life */
+  guint32 healed; /* rows of at least `fall` dark probes after which it saw life again within ten minutes */
+} AzWatched;
+/* What one pair has added to its history since the last call; FALSE = nothing more. Ask before regions change. */
+gboolean az_detector_take_watched(AzDetector *detector, AzWatched *ret_watched);

@@ -52,6 +52,21 @@ az_flow_vm_power(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinPowe
 }
 
 void
+az_flow_vm_isolate(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, gboolean on, guint32 timeout_ms,
+                   AzlinDone done, gpointer data)
+{
+  gpointer self = NULL;
+  AzlinOp *op = az_op_new(parent, "vm-isolate", timeout_ms, done, data);
+  const AzlinProvider *provider = provider_for(engine, vm, op, &self);
+  if (!provider)
+    return;
+  if (provider->vm_isolate)
+    provider->vm_isolate(self, vm, on, op);
+  else
+    not_supported(op, vm, "cut a machine off its network");
+}
+
+void
 az_flow_vm_reboot(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done,
                   gpointer data)
 {

@@ -232,6 +232,16 @@ write_op(AzlinOp *parent, const char *label, guint32 timeout_ms, Write *write)
 }
 
 void
+az_flow_info(AzEngine *engine, AzlinOp *parent, AzlinDone done, gpointer data)
+{
+  gpointer self = NULL;
+  AzlinOp *op = az_op_expect(az_op_new(parent, "info", AZ_CONTEXT_MS, done, data), "a{sv}");
+  const AzlinContext *context = context_for(engine, op, &self);
+  if (context)
+    context->info(self, op);
+}
+
+void
 az_flow_list(AzEngine *engine, AzlinOp *parent, AzlinDone done, gpointer data)
 {
   gpointer self = NULL;

@@ -1,27 +1,38 @@
 /* The journaled switch: each step stands in the journal before it acts; before the commit all of it can be undone. */
 #include "flow-failover.h"
 #include "error.h"
+#include "flow-failover-note.h"
+#include "flow-failover-options.h"
 #include "flow-lease.h"
 #include "flow-sync.h"
 #include "health.h"
 
 #define LOCK_TTL_S 60
 #define CHECK_MS 10000
-#define UNDO_MS 60000
+#define UNDO_MS 125000 /* both halves of it */
 
-static gboolean
-note_step(AzFailover *run, const char *step)
+gboolean
+az_failover_journal(AzFailover *run, const char *step, GError **error)
 {
-  GError *error = NULL;
   GVariantDict facts;
-  AzJournal *journal = az_engine_journal(run->engine, &error);
+  AzJournal *journal = az_engine_journal(run->engine, error);
 
   g_variant_dict_init(&facts, NULL);
   g_variant_dict_insert(&facts, "step", "s", step);
   g_variant_dict_insert(&facts, "ran", "b", run->ran);
   g_variant_dict_insert(&facts, "power-asked", "b", run->power_asked);
+  g_variant_dict_insert(&facts, "isolation-asked", "b", run->isolation_asked);
+  g_variant_dict_insert(&facts, "fence", "s", run->fence != NULL ? run->fence : "");
   g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_dict_end(&facts));
-  if (journal != NULL && az_journal_update(journal, run->entry, value, &error))
+  return journal != NULL && az_journal_update(journal, run->entry, value, error);
+}
+
+static gboolean
+note_step(AzFailover *run, const char *step)
+{
+  GError *error = NULL;
+
+  if (az_failover_journal(run, step, &error))
     return TRUE;
   az_failover_abort(run, error);
   return FALSE;
@@ -47,6 +58,10 @@ open_entry(AzFailover *run)
   g_variant_dict_insert(&undo, "to", "s", run->target->region);
   g_variant_dict_insert(&undo, "epoch", "t", run->stored->epoch);
   g_variant_dict_insert(&undo, "deallocate", "b", az_job_arg_bool(run->job, "deallocate-source"));
+  g_variant_dict_insert(&undo, "vm", "s", run->source->vm_name != NULL ? run->source->vm_name : "");
+  g_variant_dict_insert(&undo, "automatic", "b", run->automatic);
+  g_variant_dict_insert(&undo, "window", "u", az_failover_option_uint(run->engine, "commit-window", 0));
+  g_variant_dict_insert(&undo, "cause", "s", run->cause);
   g_variant_dict_insert(&undo, "step", "s", "OPENED");
   g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_dict_end(&undo));
   if (journal != NULL && az_journal_intent(journal, AZ_FAILOVER_OWNER, "switch", value, &run->entry, &error)) {
@@ -103,14 +118,17 @@ on_restarted(AzlinOp *op, gpointer data)
 void
 az_failover_abort(AzFailover *run, GError *error)
 {
-  if (!run->power_asked || !run->ran) {
+  gboolean off = run->power_asked && run->ran;
+
+  if (run->entry == 0 || (!off && !run->isolation_asked)) {
     close_aborted(run, error);
     return;
   }
   Abort *abort = g_new(Abort, 1);
   *abort = (Abort){ run, error };
   az_job_message(run->job, "step", NULL, "Starting %s again", run->source->region);
-  az_flow_vm_power(run->engine, run->root, run->source, AZLIN_POWER_RUNNING, UNDO_MS, on_restarted, abort);
+  az_failover_unfence(run->engine, run->source, run->isolation_asked, off,
+                      az_op_new(run->root, "unfence", UNDO_MS, on_restarted, abort));
 }
 
 /* ---- the commit ---- */
@@ -164,23 +182,40 @@ needs_fence(AzFailover *run)
   }
 }
 
+/* Why the switch must not go on with a source that may still serve; NULL: it may, the epoch alone supersedes it. */
+static GError *
+unfenced_error(AzFailover *run)
+{
+  g_autofree char *policy = az_failover_option_string(run->engine, "unfenced", "epoch");
+  gboolean never = g_str_equal(policy, "never");
+
+  /* A machine whose SSH alone fails is alive: acting on a verdict, two primaries must be ruled out. */
+  if (!never && !(run->automatic && run->decision.failure == AZLIN_FAILURE_SSH_CONNECTION_FAILED))
+    return NULL;
+  GError *error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED,
+                              "%s could not be confirmed to be off; its machine may still serve", run->source->region);
+  if (never)
+    az_error_add_step(error, "To go on all the same: unfenced=epoch in [failover.%s] of azlin.conf",
+                      az_config_string(az_engine_config(run->engine), "bricks", "failover"));
+  else
+    az_error_add_step(error, "Decide yourself: azlin failover --to %s", run->target->region);
+  return error;
+}
+
 static void
 fenced(AzFailover *run)
 {
-  gboolean confirmed = g_str_equal(run->fence, "confirmed");
+  gboolean unconfirmed = g_str_equal(run->fence, "unconfirmed");
+  GError *error = unconfirmed ? unfenced_error(run) : NULL;
 
-  if (confirmed)
-    az_job_message(run->job, "ok", NULL, "%s is confirmed to be off", run->source->region);
-  /* A machine whose SSH alone fails is alive: acting on a verdict, two primaries must be ruled out. */
-  if (!confirmed && run->automatic && run->decision.failure == AZLIN_FAILURE_SSH_CONNECTION_FAILED) {
-    GError *error
-        = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED,
-                      "%s could not be confirmed to be off; its machine may still serve", run->source->region);
-    az_error_add_step(error, "Decide yourself: azlin failover --to %s", run->target->region);
+  if (error != NULL) {
     az_failover_abort(run, error);
     return;
   }
-  if (note_step(run, confirmed ? "FENCE_CONFIRMED" : "FENCE_UNCONFIRMED"))
+  if (!unconfirmed)
+    az_job_message(run->job, "ok", NULL, "%s is %s", run->source->region,
+                   g_str_equal(run->fence, "confirmed") ? "confirmed to be off" : "cut off its network");
+  if (note_step(run, unconfirmed ? "FENCE_UNCONFIRMED" : "FENCE_CONFIRMED"))
     commit(run);
 }
 
@@ -222,7 +257,9 @@ on_synced(AzlinOp *op, gpointer data)
     return;
   }
   run->sync = g_variant_ref(az_op_variant(op));
-  if (sync_failed(run->sync)) {
+  gboolean verified = FALSE;
+  g_variant_lookup(run->sync, "verified", "b", &verified);
+  if (sync_failed(run->sync) || (run->plan == AZ_FAILOVER_BACK && !verified)) {
     az_failover_abort(run, g_error_new(AZLIN_ERROR, AZLIN_ERROR_SYNC,
                                        "The data of %s could not be copied to %s; the primary stays where it is",
                                        run->source->region, run->target->region));
@@ -238,7 +275,7 @@ bring_data(AzFailover *run)
   const AzlinHealth *health = az_health_copy_get(run->source_health);
   gboolean reachable = health->healthy || health->failure == AZLIN_FAILURE_PERFORMANCE_DEGRADED;
 
-  if (az_job_arg_bool(run->job, "sync") && reachable) {
+  if (run->with_sync && reachable) {
     az_sync_run(run->job, run->engine, run->source, run->target, NULL, az_op_new(run->root, "sync", 0, on_synced, run));
     return;
   }
@@ -265,7 +302,7 @@ on_target(AzlinOp *op, gpointer data)
     return;
   }
   if (note_step(run, "TARGET_VERIFIED"))
-    bring_data(run);
+    az_failover_hook_pre(run, bring_data);
 }
 
 static void
@@ -277,6 +314,30 @@ superseded(AzFailover *run, const AzStored *now)
                                     *now->primary ? now->primary : "nowhere", now->epoch, run->stored->epoch));
 }
 
+/* What holds the switch back, as it stands now: somebody may have paused meanwhile, or a crash left its traces. NULL:
+ * nothing does. */
+static GError *
+held_back(AzFailover *run)
+{
+  GError *error = NULL;
+  g_autofree char *reason = NULL, *step = NULL;
+
+  if (!az_failover_note_crashed(run->engine, run->stored, &error))
+    return error;
+  AzFailoverState *state = az_failover_state_load(run->engine, &error);
+  if (state == NULL)
+    return error;
+  az_failover_state_free(run->state);
+  run->state = state;
+  if (run->plan == AZ_FAILOVER_ROLLBACK && !(az_failover_way_back(run, &error)))
+    return error;
+  if (az_failover_hold(run, &reason, &step) == AZ_HOLD_NONE)
+    return NULL;
+  error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_POLICY, "No failover to %s: %s", run->target->region, reason);
+  az_error_add_step(error, "To change that: %s", step);
+  return error;
+}
+
 /* Once more under the lock: what was judged must still be what stands. */
 static void
 on_stored(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
@@ -286,6 +347,12 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 
   if (now->epoch != run->stored->epoch || !g_str_equal(now->primary, run->source->region)) {
     superseded(run, now);
+    return;
+  }
+  GError *held = held_back(run);
+  if (held != NULL) {
+    az_job_finish(job, az_error_exit_code(held), az_failover_result(run, FALSE, held));
+    g_error_free(held);
     return;
   }
   if (!open_entry(run) || !note_step(run, "LOCKED"))

@@ -1,95 +1,117 @@
-/* The fence: powers the old primary off through its provider, never through itself, and believes only two reads. */
+/* The fence of one switch: the ladder, each rung noted in the journal before it is asked for, and its undoing. */
 #include "flow-failover.h"
 #include "error.h"
+#include "flow-fence.h"
 
-#define FENCE_MS 10000   /* what a switch of sixty seconds can spare */
-#define READ_GAP_MS 2000 /* a state read twice within a moment is one read */
+#define UNDO_MS 60000
 
 typedef struct {
   AzFailover *run;
-  AzlinOp *op; /* bounds the whole fence */
-  guint reads; /* in a row that said off */
   void (*done)(AzFailover *run);
 } Fence;
 
-static void read_power(Fence *fence);
-
 static gboolean
-is_off(const AzlinVm *vm)
+before_isolation(gpointer data, GError **error)
 {
-  return vm->power == AZLIN_POWER_STOPPED || vm->power == AZLIN_POWER_DEALLOCATED;
+  AzFailover *run = data;
+
+  run->isolation_asked = TRUE;
+  az_job_message(run->job, "step", NULL, "Fencing %s (cutting its network off)", run->source->region);
+  return az_failover_journal(run, "ISOLATION_REQUESTED", error);
 }
 
 static void
-on_fence_end(AzlinOp *op, gpointer data)
+power_not_supported(gpointer data)
+{
+  ((AzFailover *) data)->power_asked = FALSE;
+}
+
+static void
+on_fence(AzlinOp *op, gpointer data)
 {
   g_autofree Fence *fence = data;
   AzFailover *run = fence->run;
 
   if (az_op_cancelled(run->root))
     return;
-  run->fence = az_op_error(op) == NULL ? "confirmed" : "unconfirmed";
-  if (az_op_error(op) != NULL)
+  if (az_op_error(op) == NULL) {
+    gboolean off = g_str_equal(g_variant_get_string(az_op_variant(op), NULL), "confirmed");
+    run->fence = off ? "confirmed" : "isolated";
+  } else {
+    run->fence = "unconfirmed";
     az_job_message(run->job, "warn", NULL, "%s is not confirmed to be off: %s", run->source->region,
                    az_op_error(op)->message);
+  }
   fence->done(run);
-}
-
-static void
-on_gap(AzlinOp *op, gpointer data)
-{
-  Fence *fence = data;
-
-  if (!az_op_cancelled(fence->op))
-    read_power(fence);
-}
-
-static void
-on_read(AzlinOp *op, gpointer data)
-{
-  Fence *fence = data;
-
-  if (az_op_cancelled(fence->op))
-    return;
-  /* A machine that does not exist any more is off for good; a state that cannot be read counts as on. */
-  gboolean off = g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND)
-                 || (az_op_error(op) == NULL && is_off(az_op_vm(op)));
-  fence->reads = off ? fence->reads + 1 : 0;
-  if (fence->reads >= 2) {
-    az_op_finish(fence->op);
-    return;
-  }
-  az_op_new(fence->op, "fence-gap", READ_GAP_MS, on_gap, fence); /* ends by its deadline */
-}
-
-static void
-read_power(Fence *fence)
-{
-  az_flow_vm_get(fence->run->engine, fence->op, fence->run->source, 0, on_read, fence);
-}
-
-static void
-on_powered_off(AzlinOp *op, gpointer data)
-{
-  Fence *fence = data;
-  const GError *error = az_op_error(op);
-
-  if (az_op_cancelled(fence->op))
-    return;
-  if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_NOT_SUPPORTED)) {
-    fence->run->power_asked = FALSE; /* nothing was done, so nothing has to be undone */
-    az_op_fail(fence->op, g_error_copy(error));
-    return;
-  }
-  read_power(fence);
 }
 
 void
 az_failover_fence(AzFailover *run, void (*done)(AzFailover *run))
 {
   Fence *fence = g_new(Fence, 1);
+  const AzFenceWatch watch
+      = { .before_isolation = before_isolation, .power_not_supported = power_not_supported, .data = run };
 
-  *fence = (Fence){ .run = run, .done = done };
-  fence->op = az_op_new(run->root, "fence", FENCE_MS, on_fence_end, fence);
-  az_flow_vm_power(run->engine, fence->op, run->source, AZLIN_POWER_STOPPED, 0, on_powered_off, fence);
+  *fence = (Fence){ run, done };
+  az_fence(run->engine, run->source, &watch, az_op_new(run->root, "fence", AZ_FENCE_MS + 1000, on_fence, fence));
+}
+
+/* ---- undoing ---- */
+
+typedef struct {
+  AzEngine *engine;
+  AzlinVm *vm;
+  gboolean off;
+  AzlinOp *op;
+} Undo;
+
+static void
+undo_end(Undo *undo, const GError *error)
+{
+  if (!az_op_cancelled(undo->op) && error != NULL)
+    az_op_fail(undo->op, g_error_copy(error));
+  else if (!az_op_cancelled(undo->op))
+    az_op_finish(undo->op);
+  az_vm_free(undo->vm);
+  g_free(undo);
+}
+
+static void
+on_running(AzlinOp *op, gpointer data)
+{
+  undo_end(data, az_op_error(op));
+}
+
+static void
+power_on(Undo *undo)
+{
+  if (undo->off)
+    az_flow_vm_power(undo->engine, undo->op, undo->vm, AZLIN_POWER_RUNNING, UNDO_MS, on_running, undo);
+  else
+    undo_end(undo, NULL);
+}
+
+static void
+on_let_back(AzlinOp *op, gpointer data)
+{
+  Undo *undo = data;
+  const GError *error = az_op_error(op);
+
+  /* What the provider cannot do it has not done. */
+  if (error == NULL || g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_NOT_SUPPORTED))
+    power_on(undo);
+  else
+    undo_end(undo, error);
+}
+
+void
+az_failover_unfence(AzEngine *engine, const AzlinVm *vm, gboolean isolated, gboolean off, AzlinOp *op)
+{
+  Undo *undo = g_new(Undo, 1);
+
+  *undo = (Undo){ engine, az_vm_dup(vm), off, op };
+  if (isolated)
+    az_flow_vm_isolate(engine, op, undo->vm, FALSE, UNDO_MS, on_let_back, undo);
+  else
+    power_on(undo);
 }

@@ -1,12 +1,7 @@
 /* Puts what was seen before the failover brick and keeps its decision. */
 #include "flow-failover.h"
+#include "flow-failover-lookout.h"
 #include "flow-failover-options.h"
-
-double
-az_failover_interval(AzFailover *run)
-{
-  return az_failover_option_rules(run->engine).primary_interval_s;
-}
 
 void
 az_failover_decision_clear(AzlinDecision *decision)
@@ -21,26 +16,36 @@ az_failover_decision_clear(AzlinDecision *decision)
 }
 
 gboolean
-az_failover_decide(AzFailover *run, GError **error)
+az_failover_decide(AzEngine *engine, AzLookout *lookout, const char *region, AzlinDecision *decision, GError **error)
 {
   gpointer self = NULL;
-  const AzlinFailover *brick = az_engine_lookup(run->engine, AZLIN_KIND_FAILOVER, NULL, &self, error);
-  g_autofree const AzlinHealth **others = g_new0(const AzlinHealth *, run->others->len + 1);
-  g_autofree const AzlinVantage **vantages = g_new0(const AzlinVantage *, run->sights->len + 1);
-
-  if (brick == NULL)
+  const AzStored *stored = az_lookout_stored(lookout);
+  const AzDetector *detector = az_lookout_detector(lookout);
+  const AzlinHealth *source = az_lookout_health(lookout, region);
+  const AzlinFailover *brick = az_engine_lookup(engine, AZLIN_KIND_FAILOVER, NULL, &self, error);
+  if (brick == NULL || source == NULL)
     return FALSE;
-  for (guint i = 0; i < run->others->len; i++)
-    others[i] = az_health_copy_get(g_ptr_array_index(run->others, i));
-  for (guint i = 0; i < run->sights->len; i++)
-    vantages[i] = &g_array_index(run->sights, AzSight, i).seen;
+  g_autoptr(GArray) seen = az_detector_vantages(detector, region, az_clock_monotonic(az_engine_clock(engine)));
+  g_autofree const AzlinVantage **vantages = g_new0(const AzlinVantage *, seen->len + 1);
+  g_autoptr(GPtrArray) others = g_ptr_array_new();
+  for (guint i = 0; i < seen->len; i++)
+    vantages[i] = &g_array_index(seen, AzlinVantage, i);
+  for (guint i = 0; i < stored->vms->len; i++) {
+    const AzlinVm *vm = g_ptr_array_index(stored->vms, i);
+    const AzlinHealth *health = az_lookout_health(lookout, vm->region);
+    if (health != NULL && !g_str_equal(vm->region, region))
+      g_ptr_array_add(others, (gpointer) (guintptr) health);
+  }
+  g_ptr_array_add(others, NULL);
   AzlinDecisionInput input = { .size = sizeof input,
-                               .source = az_health_copy_get(run->source_health),
-                               .others = others,
+                               .source = source,
+                               .others = (const AzlinHealth *const *) others->pdata,
                                .vantages = vantages,
-                               .mode = az_failover_option_mode(run->engine),
-                               .now = az_clock_now(az_engine_clock(run->engine)) };
-  az_failover_decision_clear(&run->decision);
-  brick->decide(self, &input, &run->decision);
+                               .mode = az_failover_option_mode(engine),
+                               .now = az_clock_now(az_engine_clock(engine)),
+                               .self_score = az_detector_self_score(detector),
+                               .blind = az_detector_blind(detector) };
+  az_failover_decision_clear(decision);
+  brick->decide(self, &input, decision);
   return TRUE;
 }

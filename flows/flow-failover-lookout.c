@@ -2,7 +2,6 @@
 #include "flow-failover-lookout.h"
 #include "error.h"
 #include "flow-failover-options.h"
-#include "flow-failover.h"
 #include "health.h"
 #include <string.h>
 
@@ -27,6 +26,7 @@ struct _AzLookout {
   AzDetector *detector;
   GHashTable *posts;    /* region -> Post */
   GHashTable *verdicts; /* "vantage>region" -> up, not stored yet */
+  GHashTable *known;    /* the same, as stored */
   AzStored *stored;
   AzTimer *timer;
   GPtrArray *looks; /* of Look, under way */
@@ -80,9 +80,23 @@ az_lookout_new(AzEngine *engine, AzlinOp *root, void (*seen)(const char *region,
   lookout->detector = az_detector_new(&rules, monotonic(lookout));
   lookout->posts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, post_free);
   lookout->verdicts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  lookout->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   lookout->looks = g_ptr_array_new();
   running = g_slist_append(running, lookout);
   return lookout;
+}
+
+static GVariant *
+take_watched(AzLookout *lookout)
+{
+  AzWatched watched;
+  GVariantBuilder builder;
+  g_variant_builder_init(&builder, G_VARIANT_TYPE("a{s(xx)}"));
+  while (az_detector_take_watched(lookout->detector, &watched)) {
+    g_autofree char *pair = g_strdup_printf("%s>%s", watched.vantage, watched.region);
+    g_variant_builder_add(&builder, "{s(xx)}", pair, (gint64) watched.watched_s, (gint64) watched.healed);
+  }
+  return g_variant_builder_end(&builder);
 }
 
 static void
@@ -90,7 +104,7 @@ store(AzLookout *lookout)
 {
   lookout->stored_at = monotonic(lookout);
   lookout->changed = FALSE;
-  az_flow_keep_sightings(lookout->engine, lookout->verdicts);
+  az_flow_keep_watch(lookout->engine, lookout->verdicts, take_watched(lookout));
   g_hash_table_remove_all(lookout->verdicts);
 }
 
@@ -111,6 +125,7 @@ az_lookout_free(AzLookout *lookout)
   az_detector_free(lookout->detector);
   g_hash_table_unref(lookout->posts);
   g_hash_table_unref(lookout->verdicts);
+  g_hash_table_unref(lookout->known);
   g_clear_pointer(&lookout->stored, az_stored_unref);
   g_free(lookout);
 }
@@ -167,7 +182,7 @@ regions_of(const AzStored *stored, AzLookout *lookout, gboolean known_only)
 }
 
 static void
-read_verdicts(AzLookout *lookout)
+read_verdicts(AzLookout *lookout, const AzStored *stored)
 {
   GVariantIter iter;
   const char *pair;
@@ -184,6 +199,11 @@ read_verdicts(AzLookout *lookout)
     g_autofree char *vantage = g_strndup(pair, (gsize) (region - pair));
     az_detector_set_was_up(lookout->detector, vantage, region + 1, g_variant_get_boolean(value));
   }
+  az_detector_set_healed_rate(lookout->detector, AZ_VANTAGE_HERE, az_vantage_healed_rate(all, AZ_VANTAGE_HERE));
+  for (guint i = 0; i < stored->vms->len; i++) {
+    const char *vantage = ((const AzlinVm *) g_ptr_array_index(stored->vms, i))->region;
+    az_detector_set_healed_rate(lookout->detector, vantage, az_vantage_healed_rate(all, vantage));
+  }
 }
 
 void
@@ -193,6 +213,8 @@ az_lookout_set_stored(AzLookout *lookout, const AzStored *stored)
   g_auto(GStrv) known = regions_of(stored, lookout, TRUE);
   g_auto(GStrv) all = regions_of(stored, lookout, FALSE);
   guint before = g_hash_table_size(lookout->posts);
+  if (before > 0)
+    store(lookout);                  /* the detector forgets who goes */
   if (g_strv_length(known) < before) /* gone, or another machine now */
     az_detector_set_regions(lookout->detector, (const char *const *) known, stored->primary, now);
   GHashTableIter iter;
@@ -205,7 +227,7 @@ az_lookout_set_stored(AzLookout *lookout, const AzStored *stored)
     post_of(lookout, g_ptr_array_index(stored->vms, i));
   az_detector_set_regions(lookout->detector, (const char *const *) all, stored->primary, now);
   if (g_strv_length(all) > g_strv_length(known))
-    read_verdicts(lookout);
+    read_verdicts(lookout, stored);
   AzStored *old = lookout->stored;
   lookout->stored = g_rc_box_acquire((gpointer) (guintptr) stored);
   g_clear_pointer(&old, az_stored_unref);
@@ -233,8 +255,9 @@ note_verdict(AzLookout *lookout, const Look *look, AzSightOutcome outcome)
   if (outcome == AZ_SIGHT_NOTHING)
     return;
   char *pair = g_strdup_printf("%s>%s", look->vantage, look->region);
-  gboolean known = g_hash_table_lookup_extended(lookout->verdicts, pair, NULL, &old);
+  gboolean known = g_hash_table_lookup_extended(lookout->known, pair, NULL, &old);
   lookout->changed |= !known || GPOINTER_TO_INT(old) != up;
+  g_hash_table_replace(lookout->known, g_strdup(pair), GINT_TO_POINTER(up));
   g_hash_table_replace(lookout->verdicts, pair, GINT_TO_POINTER(up));
 }
 
@@ -440,35 +463,8 @@ az_lookout_answers(AzLookout *lookout, const char *region)
   return post->answers_of;
 }
 
-gboolean
-az_lookout_decide(AzLookout *lookout, const char *region, AzlinDecision *decision, GError **error)
+const AzStored *
+az_lookout_stored(AzLookout *lookout)
 {
-  gpointer self = NULL;
-  const AzlinHealth *source = az_lookout_health(lookout, region);
-  const AzlinFailover *brick = az_engine_lookup(lookout->engine, AZLIN_KIND_FAILOVER, NULL, &self, error);
-  if (brick == NULL || source == NULL)
-    return FALSE;
-  g_autoptr(GArray) seen = az_detector_vantages(lookout->detector, region, monotonic(lookout));
-  g_autofree const AzlinVantage **vantages = g_new0(const AzlinVantage *, seen->len + 1);
-  g_autoptr(GPtrArray) others = g_ptr_array_new();
-  for (guint i = 0; i < seen->len; i++)
-    vantages[i] = &g_array_index(seen, AzlinVantage, i);
-  for (guint i = 0; i < lookout->stored->vms->len; i++) {
-    const AzlinVm *vm = g_ptr_array_index(lookout->stored->vms, i);
-    const AzlinHealth *health = az_lookout_health(lookout, vm->region);
-    if (health != NULL && !g_str_equal(vm->region, region))
-      g_ptr_array_add(others, (gpointer) (guintptr) health);
-  }
-  g_ptr_array_add(others, NULL);
-  AzlinDecisionInput input = { .size = sizeof input,
-                               .source = source,
-                               .others = (const AzlinHealth *const *) others->pdata,
-                               .vantages = vantages,
-                               .mode = az_failover_option_mode(lookout->engine),
-                               .now = az_clock_now(az_engine_clock(lookout->engine)),
-                               .self_score = az_detector_self_score(lookout->detector),
-                               .blind = az_detector_blind(lookout->detector) };
-  az_failover_decision_clear(decision);
-  brick->decide(self, &input, decision);
-  return TRUE;
+  return lookout->stored;
 }

@@ -30,6 +30,4 @@ GPtrArray *az_lookout_answers(AzLookout *lookout, const char *region);
 /* Questions about `region` that are under way. */
 guint az_lookout_pending(AzLookout *lookout, const char *region);
 
-/* Puts what is known about `region` before the failover brick; `decision` holds the answer. FALSE: nothing is known yet
- * (no error) or no brick can be had. */
-gboolean az_lookout_decide(AzLookout *lookout, const char *region, AzlinDecision *decision, GError **error);
+const AzStored *az_lookout_stored(AzLookout *lookout); /* what is watched */

@@ -42,6 +42,12 @@ az_failover_fence_of(const AzFailoverState *state, const char *region)
   return NULL;
 }
 
+gboolean
+az_failover_is_isolated(const AzFailoverState *state, const char *region)
+{
+  return g_ptr_array_find_with_equal_func(state->isolated, region, g_str_equal, NULL);
+}
+
 static gboolean
 holds_pause(const AzPolicyInput *input, Answer *answer)
 {

@@ -1,9 +1,11 @@
 /* A failover that a crash cut off: what was committed is finished, what was not is undone. */
 #include "flow-failover.h"
+#include "flow-epoch.h"
+#include "flow-failover-note.h"
 
 #define LOCK_TTL_S 120
 #define LOCK_MS 10000
-#define UNDO_MS 60000
+#define UNDO_MS 125000
 #define NOTE_MS 10000
 
 typedef struct {
@@ -11,8 +13,9 @@ typedef struct {
   AzlinOp *op;
   guint64 epoch, epoch_now, token; /* token 0: the lock is not held */
   char *from, *to, *primary;
-  gboolean ran, power_asked, deallocate;
-  AzlinVm *source, *target; /* as stored now; NULL = gone */
+  gboolean ran, power_asked, isolation_asked, deallocate;
+  const AzJournalEntry *entry; /* borrowed */
+  AzlinVm *source, *target;    /* as stored now; NULL = gone */
 } Recovery;
 
 static const AzlinCoordinator *
@@ -93,19 +96,26 @@ on_deallocated(AzlinOp *op, gpointer data)
     fail(recovery, az_op_error(op));
     return;
   }
-  az_failover_write_epoch(recovery->engine, recovery->target, recovery->epoch_now,
-                          az_op_new(recovery->op, "epoch", NOTE_MS, on_forward, recovery));
+  az_epoch_write(recovery->engine, recovery->target, recovery->epoch_now,
+                 az_op_new(recovery->op, "epoch", NOTE_MS, on_forward, recovery));
 }
 
 static void
 go_forward(Recovery *recovery)
 {
+  AzSwitchNote note;
+  g_autoptr(GError) error = NULL;
+
+  if (az_failover_note_of_entry(recovery->entry, &note) && !az_failover_note_switch(recovery->engine, &note, &error)) {
+    fail(recovery, error);
+    return;
+  }
   if (recovery->deallocate && recovery->source != NULL)
     az_flow_vm_power(recovery->engine, recovery->op, recovery->source, AZLIN_POWER_DEALLOCATED, UNDO_MS, on_deallocated,
                      recovery);
   else
-    az_failover_write_epoch(recovery->engine, recovery->target, recovery->epoch_now,
-                            az_op_new(recovery->op, "epoch", NOTE_MS, on_forward, recovery));
+    az_epoch_write(recovery->engine, recovery->target, recovery->epoch_now,
+                   az_op_new(recovery->op, "epoch", NOTE_MS, on_forward, recovery));
 }
 
 static void
@@ -122,9 +132,11 @@ on_running(AzlinOp *op, gpointer data)
 static void
 go_back(Recovery *recovery)
 {
-  if (recovery->power_asked && recovery->ran && recovery->source != NULL)
-    az_flow_vm_power(recovery->engine, recovery->op, recovery->source, AZLIN_POWER_RUNNING, UNDO_MS, on_running,
-                     recovery);
+  gboolean off = recovery->power_asked && recovery->ran;
+
+  if (recovery->source != NULL && (off || recovery->isolation_asked))
+    az_failover_unfence(recovery->engine, recovery->source, recovery->isolation_asked, off,
+                        az_op_new(recovery->op, "unfence", UNDO_MS, on_running, recovery));
   else
     end(recovery, "undone: nothing had been changed");
 }
@@ -203,7 +215,7 @@ az_failover_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op)
   g_autoptr(GError) error = NULL;
   Recovery *recovery = g_new0(Recovery, 1);
 
-  *recovery = (Recovery){ .engine = engine, .op = op };
+  *recovery = (Recovery){ .engine = engine, .op = op, .entry = entry };
   if (!g_variant_lookup(entry->undo, "from", "s", &recovery->from)
       || !g_variant_lookup(entry->undo, "to", "s", &recovery->to)
       || !g_variant_lookup(entry->undo, "epoch", "t", &recovery->epoch)) {
@@ -214,6 +226,7 @@ az_failover_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op)
   }
   g_variant_lookup(entry->undo, "ran", "b", &recovery->ran);
   g_variant_lookup(entry->undo, "power-asked", "b", &recovery->power_asked);
+  g_variant_lookup(entry->undo, "isolation-asked", "b", &recovery->isolation_asked);
   g_variant_lookup(entry->undo, "deallocate", "b", &recovery->deallocate);
   const AzlinCoordinator *brick = coordinator(recovery, &self, &error);
   if (brick == NULL)

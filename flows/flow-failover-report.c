@@ -1,6 +1,7 @@
 /* What a failover tells: its screens, its JSON document and its audit record. */
 #include "flow-failover.h"
 #include "error.h"
+#include "flow-failover-note.h"
 #include <string.h>
 
 static const AzlinHealth *
@@ -152,8 +153,8 @@ good_sync_at(AzFailover *run, GVariant *record)
   return names_region(targets, run->target->region) ? az_time_from_string(time) : 0;
 }
 
-static gint64
-last_good_sync(AzFailover *run)
+gint64
+az_failover_last_sync(AzFailover *run)
 {
   AzAudit *audit = az_engine_audit(run->engine, NULL);
   g_autoptr(GVariant) shown = audit != NULL ? az_audit_show(audit, 1000, NULL) : NULL;
@@ -171,9 +172,9 @@ last_good_sync(AzFailover *run)
 void
 az_failover_say_data_age(AzFailover *run, gboolean source_reachable)
 {
-  gint64 last = last_good_sync(run);
+  gint64 last = az_failover_last_sync(run);
 
-  if (az_job_arg_bool(run->job, "sync") && !source_reachable)
+  if (run->with_sync && !source_reachable)
     az_job_message(run->job, "warn", NULL, "%s cannot be read: its data is not copied", run->source->region);
   if (last == 0) {
     az_job_message(run->job, "warn", NULL,
@@ -234,6 +235,7 @@ az_failover_result(AzFailover *run, gboolean success, const GError *error)
   g_variant_builder_add(&result, "{sv}", "fence", az_variant_str(run->fence));
   g_variant_builder_add(&result, "{sv}", "sync", run->sync != NULL ? run->sync : az_null());
   g_variant_builder_add(&result, "{sv}", "decision", run->decision.reason != NULL ? decision_of(run) : az_null());
+  g_variant_builder_add(&result, "{sv}", "policy", az_failover_state_to_variant(run->engine));
   if (error != NULL)
     g_variant_builder_add(&result, "{sv}", "error", az_error_to_variant(error, NULL));
   return g_variant_builder_end(&result);
@@ -248,6 +250,7 @@ az_failover_audit(AzFailover *run, const char *outcome, const GError *error)
   g_variant_dict_init(&facts, result);
   g_variant_dict_insert(&facts, "outcome", "s", outcome);
   g_variant_dict_insert(&facts, "automatic", "b", run->automatic);
+  g_variant_dict_insert(&facts, "cause", "s", run->cause);
   g_variant_dict_insert(&facts, "rounds", "u", run->rounds);
   az_flow_audit(run->job, "failover", g_variant_dict_end(&facts));
 }

@@ -1,26 +1,14 @@
 /* After the commit of a failover: verify the target, tell the machines, files and records that follow the primary. */
 #include "flow-failover.h"
 #include "error.h"
+#include "flow-epoch.h"
+#include "flow-failover-note.h"
+#include "flow-failover-options.h"
 #include "health.h"
 
 #define CHECK_MS 10000
 #define NOTE_MS 5000
 #define DEALLOCATE_MS 60000
-
-/* The script is constant; the number travels as its argument. The rename keeps a reader from half a file. */
-static const char write_epoch_script[]
-    = "umask 077; d=\"$HOME/.local/state/azlin\"; mkdir -p \"$d\" && printf '%s\\n' \"$1\" > \"$d/.epoch.$$\" "
-      "&& mv -f \"$d/.epoch.$$\" \"$d/epoch\"";
-
-void
-az_failover_write_epoch(AzEngine *engine, const AzlinVm *vm, guint64 epoch, AzlinOp *op)
-{
-  g_autofree char *number = g_strdup_printf("%" G_GUINT64_FORMAT, epoch);
-  const char *argv[] = { "sh", "-c", write_epoch_script, "azlin-epoch", number, NULL };
-  AzlinExec request = { .size = sizeof request, .vm = vm, .argv = argv };
-
-  az_engine_exec(engine, &request, op);
-}
 
 /* ---- who can see the new primary ---- */
 
@@ -91,6 +79,25 @@ note_committed(AzFailover *run)
     az_job_message(run->job, "warn", NULL, "The journal cannot be written: %s", error->message);
 }
 
+/* The cool-down, the window and a pending fence; a crash before this is made up for by recover, or by the next run. */
+static void
+note_switch(AzFailover *run)
+{
+  g_autoptr(GError) error = NULL;
+  const AzSwitchNote note = { .from = run->source->region,
+                              .to = run->target->region,
+                              .from_vm = run->source->vm_name,
+                              .epoch = run->epoch,
+                              .automatic = run->automatic,
+                              .isolated = run->isolation_asked,
+                              .unfenced = g_str_equal(run->fence, "unconfirmed"),
+                              .window_s = az_failover_option_uint(run->engine, "commit-window", 0) };
+
+  run->noted = az_failover_note_switch(run->engine, &note, &error);
+  if (!run->noted)
+    az_job_message(run->job, "warn", NULL, "%s; azlin recover makes up for it", error->message);
+}
+
 static const char *
 source_state(AzFailover *run)
 {
@@ -98,6 +105,8 @@ source_state(AzFailover *run)
     return "deallocated";
   if (g_str_equal(run->fence, "confirmed"))
     return "stopped";
+  if (g_str_equal(run->fence, "isolated"))
+    return "cut off its network";
   if (g_str_equal(run->fence, "unconfirmed"))
     return "not confirmed to be off";
   return "running, no longer primary";
@@ -125,10 +134,14 @@ close_run(AzFailover *run)
     error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "%s is primary now, but its machine failed the check after it",
                         run->target->region);
   az_failover_audit(run, run->verified ? "switched" : "switched, target unhealthy afterwards", error);
-  if (journal != NULL && !az_journal_done(journal, run->entry, NULL))
+  if (!run->noted)
+    az_flow_entry_interrupted(run->engine, run->entry);
+  else if (journal != NULL && !az_journal_done(journal, run->entry, NULL))
     az_job_message(run->job, "warn", NULL, "The journal entry could not be closed; azlin recover will");
   if (error == NULL)
     say_end(run, took);
+  az_failover_hook_post(run);
+  az_failover_say_state(run->job, FALSE, AZ_HOLD_NONE);
   az_job_finish(run->job, run->verified ? 0 : 1, az_failover_result(run, run->verified, error));
 }
 
@@ -222,8 +235,13 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   run->unsettled = 1;
   survey_witnesses(run);
   run->unsettled++;
-  az_failover_write_epoch(run->engine, run->target, run->epoch,
-                          az_op_new(root, "Writing the epoch on the target", NOTE_MS, on_note, run));
+  az_epoch_write(run->engine, run->target, run->epoch,
+                 az_op_new(root, "Writing the epoch on the target", NOTE_MS, on_note, run));
+  if (g_str_equal(run->fence, "epoch")) {
+    run->unsettled++;
+    az_epoch_supersede(run->engine, run->source, run->epoch,
+                       az_op_new(root, "Telling the old primary", NOTE_MS, on_note, run));
+  }
   if (az_job_arg_bool(job, "deallocate-source")) {
     run->unsettled++;
     az_flow_vm_power(run->engine, root, run->source, AZLIN_POWER_DEALLOCATED, DEALLOCATE_MS, on_deallocated, run);
@@ -249,6 +267,7 @@ void
 az_failover_settle(AzFailover *run)
 {
   note_committed(run);
+  note_switch(run);
   az_job_message(run->job, "ok", NULL, "Primary region: %s (%s)", run->target->region, run->target->public_ip);
   az_health_check(run->engine, run->target, az_op_new(run->root, "target", CHECK_MS, on_verified, run));
 }

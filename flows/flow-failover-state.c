@@ -28,6 +28,7 @@ state_new(void)
   AzFailoverState *state = g_new0(AzFailoverState, 1);
 
   state->fences = g_ptr_array_new_with_free_func((GDestroyNotify) az_fence_pending_free);
+  state->isolated = g_ptr_array_new_with_free_func(g_free);
   state->drill_rto_s = state->drill_rpo_s = -1;
   return state;
 }
@@ -41,10 +42,20 @@ az_failover_state_free(AzFailoverState *state)
   g_free(state->automatic_from);
   g_free(state->automatic_to);
   g_ptr_array_unref(state->fences);
+  g_ptr_array_unref(state->isolated);
   g_free(state->window_from);
   g_free(state->window_to);
   g_free(state->drill_to);
   g_free(state);
+}
+
+void
+az_failover_close_window(AzFailoverState *state)
+{
+  state->window_until = 0;
+  state->window_epoch = 0;
+  g_clear_pointer(&state->window_from, g_free);
+  g_clear_pointer(&state->window_to, g_free);
 }
 
 /* ---- from the file ---- */
@@ -95,7 +106,7 @@ read_count(Reader *reader, const char *key, gint64 max)
   gint64 count = value != NULL ? g_variant_get_int64(value) : 0;
 
   if ((count < 0 || count > max) && reader->problem == NULL)
-    reader->problem = g_strdup_printf("%s.%s is out of range", reader->where, key);
+    reader->problem = g_strdup_printf("%s%s%s is out of range", reader->where, *reader->where ? "." : "", key);
   return count;
 }
 
@@ -199,6 +210,21 @@ read_fences(Reader *top, AzFailoverState *state)
   }
 }
 
+static void
+read_isolated(Reader *top, AzFailoverState *state)
+{
+  g_autoptr(GVariant) list = look(top, "isolated", G_VARIANT_TYPE("av"), FALSE);
+
+  for (gsize i = 0; list != NULL && i < g_variant_n_children(list); i++) {
+    g_autoptr(GVariant) child = NULL;
+    g_variant_get_child(list, i, "v", &child);
+    if (g_variant_is_of_type(child, G_VARIANT_TYPE_STRING))
+      g_ptr_array_add(state->isolated, g_variant_dup_string(child, NULL));
+    else if (top->problem == NULL)
+      top->problem = g_strdup("isolated holds what is no region");
+  }
+}
+
 /* NULL and `ret_problem` (owned) when the document is not what this program or a later one wrote. */
 static AzFailoverState *
 state_of(GVariant *document, char **ret_problem)
@@ -211,6 +237,10 @@ state_of(GVariant *document, char **ret_problem)
   read_part(&top, "window", read_window, state);
   read_part(&top, "drill", read_drill, state);
   read_fences(&top, state);
+  read_isolated(&top, state);
+  g_autoptr(GVariant) epoch = look(&top, "epoch", G_VARIANT_TYPE_INT64, FALSE);
+  if (epoch != NULL)
+    state->noted_epoch = (guint64) read_count(&top, "epoch", G_MAXINT64);
   if (top.problem == NULL)
     return g_steal_pointer(&state);
   *ret_problem = top.problem;
@@ -397,11 +427,15 @@ text_of(const AzFailoverState *state, GVariant *document)
   GVariantDict dict;
 
   g_variant_dict_init(&dict, document);
+  g_variant_dict_insert(&dict, "epoch", "t", state->noted_epoch);
   g_variant_dict_insert_value(&dict, "paused", pause_value(state));
   g_variant_dict_insert_value(&dict, "automatic", automatic_value(state));
   g_variant_dict_insert_value(&dict, "window", window_value(state));
   g_variant_dict_insert_value(&dict, "drill", drill_value(state));
   g_variant_dict_insert_value(&dict, "fences", fences_value(state));
+  g_variant_dict_insert_value(
+      &dict, "isolated",
+      g_variant_new_strv((const char *const *) state->isolated->pdata, (gssize) state->isolated->len));
   g_autofree char *json = az_json_from_variant(g_variant_dict_end(&dict), 2);
   return g_strconcat(json, "\n", NULL);
 }

@@ -19,7 +19,9 @@ typedef struct {
   char *automatic_from, *automatic_to;
   guint64 automatic_epoch;
   gboolean acknowledged;
+  guint64 noted_epoch; /* of the last switch that all of this knows of */
   GPtrArray *fences;   /* of AzFencePending */
+  GPtrArray *isolated; /* of char*: regions whose machine may have been cut off its network by a fence */
   gint64 window_until; /* commit window; 0 = none is open */
   char *window_from, *window_to;
   guint64 window_epoch;
@@ -31,6 +33,7 @@ typedef struct {
 
 /* A missing file is a fresh state; one that cannot be read is an error (CONFIG, exit 78): policy must not be lost. */
 AzFailoverState *az_failover_state_load(AzEngine *engine, GError **error);
+void az_failover_close_window(AzFailoverState *state);
 void az_failover_state_free(AzFailoverState *state);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzFailoverState, az_failover_state_free)
 /* Reads, changes and replaces the file under its lock; 0600, atomic, durable. Keys that it does not know stay. FALSE:
@@ -66,4 +69,5 @@ AzHold az_failover_policy(const AzPolicyInput *input, char **ret_reason, char **
 gboolean az_failover_is_paused(const AzFailoverState *state, gint64 now);
 /* Until when no automatic switch follows the last one; 0 = it may. */
 gint64 az_failover_cools_until(const AzFailoverState *state, guint32 cool_down_s, gint64 now);
+gboolean az_failover_is_isolated(const AzFailoverState *state, const char *region);
 const AzFencePending *az_failover_fence_of(const AzFailoverState *state, const char *region); /* NULL = none pending */

@@ -1,7 +1,8 @@
 /* The parts of the failover flow: what they share of one run, and what other flows may call. */
 #pragma once
+#include "flow-failover-lookout.h"
+#include "flow-failover-state.h"
 #include "flow-support.h"
-#include "sight.h"
 
 /* ---- for other flows ---- */
 
@@ -21,6 +22,11 @@ void az_failover_survey(AzEngine *engine, const AzlinVm *primary, const AzlinVm 
 #define AZ_FAILOVER_WITNESSES 3
 
 typedef struct _AzFailover AzFailover;
+typedef enum {
+  AZ_FAILOVER_PLAIN,
+  AZ_FAILOVER_BACK,    /* to where the primary was: data first, compared, both sides healthy */
+  AZ_FAILOVER_ROLLBACK /* of a switch that was not confirmed in its window */
+} AzFailoverPlan;
 typedef struct _AzDrill AzDrill;
 struct _AzFailover {
   AzJob *job;
@@ -28,29 +34,30 @@ struct _AzFailover {
   AzlinOp *root;
   gint64 started;
   gboolean automatic; /* --auto: only an automatic verdict may act */
+  AzFailoverPlan plan;
+  gboolean due;           /* of a rollback: nobody typed it, its time is over */
+  gboolean with_sync;     /* copy the data first, where the source can still be read */
+  AzFailoverState *state; /* policy: as it was when last looked at */
+  const char *cause;      /* for hooks and audit: "automatic", "manual", "back", "rollback" */
   AzStored *stored;
   const AzlinVm *source, *target; /* of `stored`; target NULL until it is chosen */
 
   /* what was seen (flow-failover-gather.c) */
   gboolean keep_looking; /* further rounds while they help */
   AzHealthCopy *source_health;
-  GPtrArray *others;                 /* of AzHealthCopy */
-  GArray *sights;                    /* of AzSight; the first is "here" */
-  GPtrArray *answers;                /* of GVariant a{sv}: the last evidence of each witness */
-  guint rounds, pending, first_look; /* rounds begun; probes out; of these, health of all regions at the beginning */
-  gboolean early;                    /* the source is silent for long enough to ask witnesses */
-  gboolean all_asked, ticking, closing;
-  gint64 next_tick;    /* when the next round begins */
-  gint64 last_contact; /* when another machine was reached */
+  GPtrArray *others;  /* of AzHealthCopy */
+  GPtrArray *answers; /* of GVariant a{sv}: the last evidence of each witness */
+  AzLookout *lookout; /* of this run alone; NULL = a running one is used, or it has ended */
+  guint rounds;       /* dark probes in a row from here, at most seen */
   void (*gathered)(AzFailover *run);
   AzlinDecision decision;
 
   /* what was done (flow-failover-execute.c) */
   guint64 entry, epoch;
-  gboolean ran, power_asked, committed;
-  const char *fence; /* "confirmed", "unconfirmed", "epoch", or NULL */
+  gboolean ran, power_asked, isolation_asked, committed;
+  const char *fence; /* "confirmed", "isolated", "unconfirmed", "epoch", or NULL */
   GVariant *sync;    /* result of the sync, or NULL */
-  gboolean source_deallocated, verified, checks_stored;
+  gboolean source_deallocated, noted, verified, checks_stored;
   guint unsettled; /* steps after the commit that still run */
   AzDrill *drill;  /* NULL: it is none */
 };
@@ -59,9 +66,10 @@ struct _AzFailover {
  * and calls run->gathered. */
 void az_failover_gather(AzFailover *run);
 const AzlinHealth *az_failover_health_of(AzFailover *run, const char *region); /* of another region; NULL = none */
-/* Asks the failover brick; run->decision holds the answer. */
-gboolean az_failover_decide(AzFailover *run, GError **error);
-double az_failover_interval(AzFailover *run); /* seconds between probes of a suspect */
+/* Puts what `lookout` knows about `region` before the failover brick; `decision` holds the answer. FALSE: nothing is
+ * known yet (no error), or no brick can be had. */
+gboolean
+az_failover_decide(AzEngine *engine, AzLookout *lookout, const char *region, AzlinDecision *decision, GError **error);
 void az_failover_decision_clear(AzlinDecision *decision);
 
 /* Every step up to the commit, measured against a pointer of its own (flow-failover-drill.c); ends the job. */
@@ -74,10 +82,33 @@ void az_failover_execute(AzFailover *run);
 void az_failover_abort(AzFailover *run, GError *error);
 /* Steps after the commit (flow-failover-settle.c): they only go forward. */
 void az_failover_settle(AzFailover *run);
-/* Writes `epoch` on a machine, where its own tools and later syncs see it. */
-void az_failover_write_epoch(AzEngine *engine, const AzlinVm *vm, guint64 epoch, AzlinOp *op);
-/* The fence (flow-failover-fence.c): powers the source off and reads it back; `done` once run->fence is known. */
+/* The fence (flow-failover-fence.c): climbs the ladder with the source; `done` once run->fence is known. */
 void az_failover_fence(AzFailover *run, void (*done)(AzFailover *run));
+/* Adds the step and what was asked of the source to the entry. */
+gboolean az_failover_journal(AzFailover *run, const char *step, GError **error);
+/* Undoes what a fence did to a machine: lets it back onto its network, then starts it, each where it was asked for. */
+void az_failover_unfence(AzEngine *engine, const AzlinVm *vm, gboolean isolated, gboolean off, AzlinOp *op);
+
+/* ---- policy of one run (flow-failover-hold.c) ---- */
+
+const AzlinVm *az_failover_best_target(AzFailover *run);
+AzHold az_failover_hold(AzFailover *run, char **ret_reason, char **ret_step);
+void az_failover_say_overridden(AzFailover *run);
+
+/* ---- hooks (flow-failover-hooks.c) ---- */
+
+/* Goes on with `done` unless hooks/failover-pre vetoes: then the run is aborted. */
+void az_failover_hook_pre(AzFailover *run, void (*done)(AzFailover *run));
+void az_failover_hook_post(AzFailover *run);
+
+/* ---- the ways back (flow-failover-back.c) ---- */
+
+/* Where --back or a rollback leads; NULL and error when there is no such way, or it is closed. */
+const AzlinVm *az_failover_way_back(AzFailover *run, GError **error);
+/* Does a window stand open whose time is over? */
+gboolean az_failover_window_due(const AzFailoverState *state, gint64 now);
+/* Ends the window: the switch stays. Audited with `why`. */
+gboolean az_failover_keep(AzFailover *run, const char *why, GError **error);
 
 /* ---- what people and scripts get (flow-failover-report.c) ---- */
 
@@ -85,6 +116,7 @@ void az_failover_say_health(AzFailover *run);
 void az_failover_say_target(AzFailover *run);
 void az_failover_say_explanation(AzFailover *run);
 /* How old the target's data is, as far as the audit log knows: nobody should find out afterwards. */
+gint64 az_failover_last_sync(AzFailover *run); /* of source to target, verified; 0 = none on record */
 void az_failover_say_data_age(AzFailover *run, gboolean source_reachable);
 GVariant *az_failover_result(AzFailover *run, gboolean success, const GError *error); /* floating */
 void az_failover_audit(AzFailover *run, const char *outcome, const GError *error);

@@ -3,6 +3,8 @@
 #include "flow-deletion.h"
 #include "flow-deploy.h"
 #include "flow-failover.h"
+#include "flow-failover-note.h"
+#include "flow-failover-retry.h"
 #include "flow-files.h"
 #include "flow-lease.h"
 #include "flow-support.h"
@@ -14,6 +16,7 @@
 #define ENTRY_MS (20 * 60 * 1000) /* a cloud may hold a network interface for minutes before it lets go of it */
 #define SIDE_BY_SIDE 16
 #define LOCK_TTL_S 60
+#define FENCES_MS 120000
 
 typedef struct {
   AzJob *job;
@@ -25,6 +28,8 @@ typedef struct {
   GPtrArray *results; /* of GVariant a{sv} */
   guint next, running, failed;
   char *old_primary;
+  guint fences;       /* pending at the beginning */
+  gboolean take_back; /* a commit window has run out */
 } Recover;
 
 static void
@@ -64,7 +69,7 @@ on_final(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   Recover *recover = data;
   az_flow_primary_files(job, stored, recover->old_primary);
   az_job_message(job, recover->failed ? "warn" : "ok", NULL, "Recovered %u of %u, removed %u stale file%s",
-                 recover->todo->len - recover->failed, recover->todo->len, recover->drafts->len,
+                 recover->results->len - recover->failed, recover->results->len, recover->drafts->len,
                  recover->drafts->len == 1 ? "" : "s");
   az_job_finish(job, recover->failed ? 1 : 0, result_of(recover));
 }
@@ -77,6 +82,83 @@ remove_drafts(Recover *recover)
     if (g_unlink(path) == 0)
       az_job_message(recover->job, "ok", NULL, "Removed %s", path);
   }
+}
+
+/* ---- what failovers left to do ---- */
+
+static void
+end_work(Recover *recover)
+{
+  az_stored_read(recover->job, recover->root, on_final, recover);
+}
+
+static void
+note_failover(Recover *recover, const char *what, gboolean done, const char *said)
+{
+  GVariantDict one;
+  recover->failed += !done;
+  g_variant_dict_init(&one, NULL);
+  g_variant_dict_insert(&one, "owner", "s", AZ_FAILOVER_OWNER);
+  g_variant_dict_insert(&one, "what", "s", what);
+  g_variant_dict_insert(&one, "outcome", "s", done ? "done" : "failed");
+  g_variant_dict_insert_value(&one, "detail", az_variant_str(said));
+  g_ptr_array_add(recover->results, g_variant_ref_sink(g_variant_dict_end(&one)));
+  az_job_message(recover->job, done ? "ok" : "fail", NULL, "%s: %s", what, said);
+}
+
+static void
+on_taken_back(AzJob *child, gpointer data)
+{
+  Recover *recover = data;
+  int code = az_job_exit_code(child);
+  note_failover(recover, "commit window", code == 0, code == 0 ? "seen to" : "could not be taken back");
+  if (!az_op_cancelled(recover->root))
+    end_work(recover);
+}
+
+static void
+on_child_message(AzJob *child, const char *level, const char *region, const char *text, gpointer data)
+{
+  Recover *recover = data;
+  az_job_message(recover->job, g_str_equal(level, "done") ? "ok" : level, region, "%s", text);
+}
+
+static void
+take_back(Recover *recover)
+{
+  const AzJobWatch watch = { .message = on_child_message, .finished = on_taken_back, .data = recover };
+  g_autoptr(GError) error = NULL;
+  AzJob *child = recover->take_back ? az_engine_submit(recover->engine, "failover-rollback",
+                                                       g_variant_new_parsed("{'due': <true>}"), &watch, &error)
+                                    : NULL;
+  if (child)
+    az_engine_start(recover->engine, child);
+  else
+    end_work(recover);
+}
+
+static void
+on_fences(AzlinOp *op, gpointer data)
+{
+  Recover *recover = data;
+  if (az_op_cancelled(recover->root))
+    return;
+  const GError *error = az_op_error(op);
+  guint left = error ? recover->fences : g_variant_get_uint32(az_op_variant(op));
+  g_autofree char *said = error       ? az_error_message(error)
+                          : left == 0 ? g_strdup("sure now")
+                                      : g_strdup_printf("%u not sure yet; it is tried again by azlin watch", left);
+  note_failover(recover, "pending fence", left == 0, said);
+  take_back(recover);
+}
+
+static void
+retry_fences(Recover *recover)
+{
+  if (recover->fences > 0)
+    az_failover_fence_retry(recover->engine, az_op_new(recover->root, "fences", FENCES_MS, on_fences, recover));
+  else
+    take_back(recover);
 }
 
 /* ---- each entry ---- */
@@ -206,7 +288,7 @@ work_next(Recover *recover)
   if (recover->running > 0)
     return;
   remove_drafts(recover);
-  az_stored_read(recover->job, recover->root, on_final, recover);
+  retry_fences(recover);
 }
 
 /* ---- what there is, and the question ---- */
@@ -260,6 +342,24 @@ say_work(Recover *recover)
     az_job_message(recover->job, "detail", NULL, "stale file %s", (const char *) g_ptr_array_index(recover->drafts, i));
 }
 
+/* FALSE and error: it cannot be told whether failovers left anything to do. */
+static gboolean
+look_at_failovers(Recover *recover, GError **error)
+{
+  g_autoptr(AzFailoverState) state = az_failover_state_load(recover->engine, error);
+  if (!state)
+    return FALSE;
+  recover->fences = state->fences->len;
+  recover->take_back = az_failover_window_due(state, az_clock_now(az_engine_clock(recover->engine)));
+  if (recover->fences > 0)
+    az_job_message(recover->job, "detail", NULL, "%u fence%s pending", recover->fences,
+                   recover->fences == 1 ? "" : "s");
+  if (recover->take_back)
+    az_job_message(recover->job, "detail", NULL, "the switch from %s to %s was not confirmed in time",
+                   state->window_from, state->window_to);
+  return TRUE;
+}
+
 static void
 recover_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
 {
@@ -278,15 +378,20 @@ recover_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
     return;
   }
   order_work(recover);
-  if (recover->todo->len + recover->drafts->len == 0) {
+  if (!look_at_failovers(recover, &error)) {
+    az_job_fail(job, error);
+    return;
+  }
+  if (recover->todo->len + recover->drafts->len + recover->fences == 0 && !recover->take_back) {
     az_job_message(job, "ok", NULL, "Nothing to recover");
     az_job_finish(job, 0, result_of(recover));
     return;
   }
   say_work(recover);
+  guint n = recover->todo->len + recover->fences + recover->take_back;
   g_autofree char *question
-      = g_strdup_printf("Finish or undo %u open operation%s and remove %u stale file%s?", recover->todo->len,
-                        recover->todo->len == 1 ? "" : "s", recover->drafts->len, recover->drafts->len == 1 ? "" : "s");
+      = g_strdup_printf("Finish or undo %u open operation%s and remove %u stale file%s?", n, n == 1 ? "" : "s",
+                        recover->drafts->len, recover->drafts->len == 1 ? "" : "s");
   az_job_ask(job, question, on_answer, recover);
 }
 

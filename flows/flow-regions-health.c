@@ -84,9 +84,30 @@ say_evidence(AzJob *job, const char *region, GVariant *evidence)
       az_job_message(job, "ok", region, "%s: %s (%.0fms)", lines[i].title, lines[i].good, ms);
     else if (good)
       az_job_message(job, "ok", region, "%s: %s", lines[i].title, lines[i].good);
+    else if (i == 0 && detail) /* how it is, and why */
+      az_job_message(job, "fail", region, "%s: %s (%s)", lines[i].title, outcome, detail);
     else
       az_job_message(job, "fail", region, "%s: %s", lines[i].title, detail ? detail : outcome);
   }
+}
+
+static void
+say_platform(AzJob *job, const char *region, GVariant *evidence)
+{
+  const char *probe = "", *outcome = "", *detail = NULL;
+  g_variant_lookup(evidence, "probe", "&s", &probe);
+  g_variant_lookup(evidence, "outcome", "&s", &outcome);
+  g_variant_lookup(evidence, "detail", "&s", &detail);
+  if (g_str_equal(probe, "platform") && detail)
+    az_job_message(job, g_str_equal(outcome, "ok") ? "detail" : "fail", region, "Platform: %s", detail);
+}
+
+static void
+say_maintenance(AzJob *job, const char *region, GVariant *health)
+{
+  const char *when = NULL;
+  if (g_variant_lookup(health, "maintenance_at", "&s", &when))
+    az_job_message(job, "warn", region, "Maintenance: announced for %s", when);
 }
 
 static void
@@ -98,7 +119,9 @@ say_check(const Check *check)
   for (gsize i = 0; list && i < g_variant_n_children(list); i++) {
     g_autoptr(GVariant) evidence = g_variant_get_child_value(list, i);
     say_evidence(job, region, evidence);
+    say_platform(job, region, evidence);
   }
+  say_maintenance(job, region, check->result);
   az_job_message(job, check->healthy ? "ok" : "fail", region, "Overall: %s", check->healthy ? "HEALTHY" : "UNHEALTHY");
   if (!check->healthy && check->vm->is_primary)
     az_job_message(job, "warn", region, "Recommend: azlin failover --check-only");

@@ -1,6 +1,8 @@
 /* regions list, set-primary, remove: the records as they are stored, and changes of them. */
 #include "error.h"
 #include "flow-deletion.h"
+#include "flow-epoch.h"
+#include "flow-failover-note.h"
 #include "flow-support.h"
 #include "regions.h"
 
@@ -18,6 +20,8 @@ list_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   g_variant_builder_add(&result, "{sv}", "regions", g_variant_builder_end(&regions));
   g_variant_builder_add(&result, "{sv}", "primary", az_variant_str(stored->primary));
   g_variant_builder_add(&result, "{sv}", "epoch", g_variant_new_uint64(stored->epoch));
+  g_variant_builder_add(&result, "{sv}", "failover", az_failover_state_to_variant(az_job_engine(job)));
+  az_failover_say_state(job, FALSE, AZ_HOLD_NONE);
   az_job_finish(job, 0, g_variant_builder_end(&result));
 }
 
@@ -34,13 +38,16 @@ const AzFlow az_flow_regions_list = {
 
 /* ---- set-primary ---- */
 
+#define TELL_MS 5000
+
 typedef struct {
   AzStored *stored;
   const AzlinVm *vm;
   AzlinVm *checked;
   char *old;
   guint64 epoch;
-  guint64 note; /* of az_deletion_begin(); 0 = none */
+  gboolean reachable; /* the one that becomes primary */
+  guint64 note;       /* of az_deletion_begin(); 0 = none */
 } Switch;
 
 static void
@@ -64,12 +71,26 @@ primary_finish(AzJob *job, const char *primary, guint64 epoch, gboolean changed)
   az_job_finish(job, 0, g_variant_dict_end(&result));
 }
 
+/* Both learn of the move, where they can be reached: the new primary's data is of this epoch, the old one is told. */
+static void
+tell_machines(AzJob *job, Switch *change)
+{
+  AzEngine *engine = az_job_engine(job);
+  const AzlinVm *old = az_stored_find(change->stored, change->old);
+
+  if (change->reachable)
+    az_epoch_write(engine, change->vm, change->epoch, az_job_cleanup_op(job, "epoch", TELL_MS, NULL, NULL));
+  if (old != NULL && change->reachable)
+    az_epoch_supersede(engine, old, change->epoch, az_job_cleanup_op(job, "epoch", TELL_MS, NULL, NULL));
+}
+
 static void
 on_switched_state(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 {
   g_autoptr(AzStored) owned = stored;
   Switch *change = data;
   az_flow_primary_files(job, stored, change->old);
+  tell_machines(job, change);
   az_job_message(job, "ok", NULL, "Primary region: %s (%s)", change->vm->region,
                  change->vm->public_ip ? change->vm->public_ip : "no address");
   primary_finish(job, change->vm->region, change->epoch, TRUE);
@@ -95,14 +116,36 @@ on_switched(AzlinOp *op, gpointer data)
 }
 
 static void
+on_candidate_epoch(AzlinOp *op, gpointer data)
+{
+  AzJob *job = data;
+  Switch *change = az_job_data(job);
+  GError *error = NULL;
+  if (az_op_cancelled(az_job_root(job)))
+    return;
+  if (az_op_error(op) == NULL
+      && !az_epoch_check(change->vm->region, change->stored->epoch, az_epoch_result(op), &error)) {
+    az_job_fail(job, error);
+    return;
+  }
+  az_flow_set_primary(az_job_engine(job), az_job_root(job), change->old, change->vm->region, change->stored->epoch,
+                      on_switched, job);
+}
+
+static void
 on_candidate_health(AzlinOp *op, gpointer data)
 {
   AzJob *job = data;
   Switch *change = az_job_data(job);
   if (az_op_cancelled(az_job_root(job)))
     return;
-  if (!az_flow_note_health(az_job_engine(job), change->checked, az_op_variant(op)))
-    az_job_message(job, "warn", NULL, "%s does not answer; it becomes primary all the same", change->vm->region);
+  change->reachable = az_flow_note_health(az_job_engine(job), change->checked, az_op_variant(op));
+  if (change->reachable) {
+    az_epoch_read(az_job_engine(job), change->vm,
+                  az_op_new(az_job_root(job), "epoch", TELL_MS, on_candidate_epoch, job));
+    return;
+  }
+  az_job_message(job, "warn", NULL, "%s does not answer; it becomes primary all the same", change->vm->region);
   az_flow_set_primary(az_job_engine(job), az_job_root(job), change->old, change->vm->region, change->stored->epoch,
                       on_switched, job);
 }
@@ -123,6 +166,24 @@ switch_new(AzJob *job, AzStored *stored)
   return NULL;
 }
 
+/* TRUE: a fence of it is pending, and the job has ended: once primary, it would be switched off. */
+static gboolean
+is_to_be_fenced(AzJob *job, const char *region)
+{
+  GError *error = NULL;
+  g_autoptr(AzFailoverState) state = az_failover_state_load(az_job_engine(job), &error);
+  if (state != NULL && az_failover_fence_of(state, region) == NULL)
+    return FALSE;
+  if (state != NULL) {
+    error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_POLICY,
+                        "%s is a stale primary whose fence is pending; it may still serve as it was", region);
+    az_error_add_step(error, "Fence it: azlin recover");
+    az_error_add_step(error, "If it is off for sure: azlin failover ack --fenced %s", region);
+  }
+  az_job_fail(job, error);
+  return TRUE;
+}
+
 static void
 set_primary_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 {
@@ -136,6 +197,8 @@ set_primary_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
     primary_finish(job, change->vm->region, stored->epoch, FALSE);
     return;
   }
+  if (is_to_be_fenced(job, change->vm->region))
+    return;
   change->checked = az_vm_dup(change->vm);
   az_flow_health(az_job_engine(job), root, change->vm, on_candidate_health, job);
 }

@@ -61,24 +61,33 @@ az_flow_audit_vm(AzJob *job, const char *what, const AzlinVm *vm, const char *ou
   az_flow_audit(job, what, g_variant_dict_end(&facts));
 }
 
-void
-az_flow_keep_verdicts(AzEngine *engine, GHashTable *verdicts)
+static void
+keep(AzEngine *engine, GHashTable *verdicts, GVariant *watched)
 {
   GHashTableIter iter;
   gpointer key, value;
   GVariantBuilder builder;
-  if (g_hash_table_size(verdicts) == 0)
-    return;
   g_variant_builder_init(&builder, G_VARIANT_TYPE("a{sb}"));
   g_hash_table_iter_init(&iter, verdicts);
   while (g_hash_table_iter_next(&iter, &key, &value))
     g_variant_builder_add(&builder, "{sb}", key, GPOINTER_TO_INT(value) != 0);
-  g_autoptr(GVariant) sunk = g_variant_ref_sink(g_variant_builder_end(&builder));
-  az_vantage_store(engine, sunk);
+  az_vantage_store_history(engine, g_variant_builder_end(&builder), watched);
+}
+
+void
+az_flow_keep_verdicts(AzEngine *engine, GHashTable *verdicts)
+{
+  keep(engine, verdicts, NULL);
 }
 
 void
 az_flow_keep_sightings(AzEngine *engine, GHashTable *verdicts)
+{
+  az_flow_keep_watch(engine, verdicts, NULL);
+}
+
+void
+az_flow_keep_watch(AzEngine *engine, GHashTable *verdicts, GVariant *watched)
 {
   GHashTableIter iter;
   gpointer key, value;
@@ -91,7 +100,7 @@ az_flow_keep_sightings(AzEngine *engine, GHashTable *verdicts)
   while (g_hash_table_iter_next(&iter, &key, &value))
     if (!GPOINTER_TO_INT(value) && !g_hash_table_contains(alive, strchr(key, '>')))
       g_hash_table_iter_remove(&iter);
-  az_flow_keep_verdicts(engine, verdicts);
+  keep(engine, verdicts, watched);
 }
 
 void

@@ -1,5 +1,7 @@
 /* ssh-config and ssh-target: where ssh of this host finds each machine, with pinned keys, following the primary. */
 #include "error.h"
+#include "flow-epoch.h"
+#include "flow-failover-note.h"
 #include "flow-files.h"
 #include "flow-support.h"
 #include "process.h"
@@ -9,6 +11,7 @@
 
 #define HOOK_MS 30000
 #define DEFAULT_PORT 22
+#define EPOCH_MS 3000 /* what a login may wait for it */
 
 /* ---- what ssh is told about one machine ---- */
 
@@ -262,18 +265,68 @@ target_finish(AzJob *job, const AzlinVm *vm)
   az_job_finish(job, 0, g_variant_dict_end(&result));
 }
 
+typedef struct {
+  AzJob *job;
+  AzStored *stored;
+  const AzlinVm *vm;
+} Target;
+
+static void
+target_free(gpointer data)
+{
+  Target *target = data;
+  az_stored_unref(target->stored);
+  g_free(target);
+}
+
+/* A machine that cannot be asked is left to ssh itself, which says why it cannot be reached. */
+static void
+on_epoch(AzlinOp *op, gpointer data)
+{
+  Target *target = data;
+  GError *error = NULL;
+  if (az_op_cancelled(az_job_root(target->job)))
+    return;
+  if (az_op_error(op) == NULL
+      && !az_epoch_check(target->vm->region, target->stored->epoch, az_epoch_result(op), &error))
+    az_job_fail(target->job, error);
+  else
+    target_finish(target->job, target->vm);
+}
+
+/* One whose fence is pending may serve old data as if it were primary: nobody enters it by accident. */
+static gboolean
+check_stale(AzEngine *engine, const AzStored *stored, const AzlinVm *vm, GError **error)
+{
+  g_autoptr(AzFailoverState) state = az_failover_state_load(engine, NULL);
+  const AzFencePending *fence = state ? az_failover_fence_of(state, vm->region) : NULL;
+  if (!fence)
+    return TRUE;
+  GError *stale = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FENCED,
+                              "%s is a stale primary (epoch %" G_GUINT64_FORMAT " < %" G_GUINT64_FORMAT
+                              ") whose fence is pending",
+                              vm->region, fence->epoch - 1, stored->epoch);
+  az_error_add_step(stale, "Fence it: azlin recover");
+  az_error_add_step(stale, "The machine that is primary: azlin ssh");
+  g_propagate_error(error, stale);
+  return FALSE;
+}
+
 static void
 target_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 {
-  g_autoptr(AzStored) owned = stored;
+  AzEngine *engine = az_job_engine(job);
   GError *error = NULL;
-  const AzlinVm *vm = az_stored_require(stored, az_job_engine(job), az_job_arg_string(job, "region"), &error);
+  Target *target = g_new(Target, 1);
+  const AzlinVm *vm = az_stored_require(stored, engine, az_job_arg_string(job, "region"), &error);
+  *target = (Target){ job, stored, vm };
+  az_job_set_data(job, target, target_free);
   if (vm && !can_be_written(vm))
     error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "%s has no address that ssh can use", vm->region);
-  if (error || !write_files(job, stored, &error))
+  if (error || !write_files(job, stored, &error) || !check_stale(engine, stored, vm, &error))
     az_job_fail(job, error);
   else
-    target_finish(job, vm);
+    az_epoch_read(engine, vm, az_op_new(root, "epoch", EPOCH_MS, on_epoch, target));
 }
 
 static void

@@ -33,6 +33,7 @@ const AzlinVm *az_stored_require(const AzStored *stored, AzEngine *engine, const
 /* Places of records ([bricks] context): all read the first; a write ends with the result of the first, and the others
  * are written beside the job's further work once that has succeeded. That one of them lags behind is a warning, never
  * an error: `azlin regions refresh` brings it up to date. */
+void az_flow_info(AzEngine *engine, AzlinOp *parent, AzlinDone done, gpointer data); /* op_variant a{sv}: epoch, ... */
 void az_flow_list(AzEngine *engine, AzlinOp *parent, AzlinDone done, gpointer data); /* op_vms, as stored */
 void az_flow_put(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data);
 /* Puts as many of `vms`, from the first on, as this context takes in one write: returns how many. */
@@ -58,6 +59,9 @@ void
 az_flow_vm_get(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done, gpointer data);
 void az_flow_vm_power(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinPower want, guint32 timeout_ms,
                       AzlinDone done, gpointer data);
+/* Cuts the machine off its network from outside, or lets it back; done already = success. */
+void az_flow_vm_isolate(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, gboolean on, guint32 timeout_ms,
+                        AzlinDone done, gpointer data);
 void az_flow_vm_reboot(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done,
                        gpointer data);
 void az_flow_vm_erase(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, guint32 timeout_ms, AzlinDone done,
@@ -100,6 +104,8 @@ void az_flow_keep_verdicts(AzEngine *engine, GHashTable *verdicts);
 /* Stores one look around: that a vantage could not reach a machine is kept only where another one saw that machine
  * alive. In an outage all are dark; forgetting then who used to reach it would leave a failover without evidence. */
 void az_flow_keep_sightings(AzEngine *engine, GHashTable *verdicts);
+/* The same, with what az_vantage_store_history() wants of a watch; consumed when floating, NULL = nothing. */
+void az_flow_keep_watch(AzEngine *engine, GHashTable *verdicts, GVariant *watched);
 void az_flow_forget_verdicts(AzEngine *engine, const char *region); /* this host's verdict on a region that is gone */
 
 /* ---- the journal ---- */

@@ -33,6 +33,7 @@ az_sync_new(AzJob *job, AzEngine *engine, const AzlinVm *source, const char *con
   sync->engine = engine;
   sync->source = az_vm_dup(source);
   sync->max_delete = G_MAXUINT32;
+  sync->whole = paths == NULL || paths[0] == NULL;
   sync->paths = g_ptr_array_new_with_free_func(path_free);
   for (const char *const *path = paths != NULL && paths[0] != NULL ? paths : fallback; *path != NULL; path++) {
     AzSyncPath *one = g_new0(AzSyncPath, 1);

@@ -62,6 +62,7 @@ pair_clear(gpointer data)
   g_ptr_array_unref(pair->errors);
   g_ptr_array_unref(pair->items);
   g_ptr_array_unref(pair->check.differences);
+  g_clear_error(&pair->refused);
   g_free(pair->deletions);
 }
 

@@ -1,5 +1,6 @@
 /* What the files of the sync flow share: one run from one source, its paths, and a pair per target. */
 #pragma once
+#include "flow-epoch.h"
 #include "flow-sync.h"
 #include "flow-support.h"
 #include "manifest.h"
@@ -29,6 +30,7 @@ typedef struct _AzSync { /* counted with g_rc_box */
   GPtrArray *paths; /* of AzSyncPath */
   char **exclude;
   char *strategy; /* as asked for, "auto" too */
+  gboolean whole; /* the default paths: all that is ever copied by itself */
   gboolean delete_extra, dry_run;
   guint32 bwlimit_kib, max_delete; /* max_delete: G_MAXUINT32 = not given */
   /* found out */
@@ -93,8 +95,11 @@ typedef struct { /* what --delete would do at one path */
 typedef struct _AzSyncPair { /* everything that one target gets; counted with g_rc_box */
   AzSync *sync;
   AzlinVm *target;
-  char *label;    /* region whose block the messages belong to, or NULL */
-  gboolean brief; /* says one line at its end and no steps */
+  AzEpochs epochs;    /* of the target, before */
+  guint64 data_epoch; /* of what is copied */
+  GError *refused;    /* why nothing may be copied to it, or NULL */
+  char *label;        /* region whose block the messages belong to, or NULL */
+  gboolean brief;     /* says one line at its end and no steps */
   AzlinOp *op;
   gint64 started;
   double seconds;
@@ -122,6 +127,14 @@ void az_sync_pair_unref(AzSyncPair *pair);
 void az_sync_plan(AzSyncPair *pair, AzlinOp *op);
 /* Copies and verifies every path; `op` fails only when cancelled. */
 void az_sync_copy(AzSyncPair *pair, AzlinOp *op);
+
+/* ---- flow-sync-epoch.c ---- */
+
+/* Reads the epochs of the source and of every target of `pairs` (of AzSyncPair). Fails with FENCED when one of them may
+ * not be written over; a machine that cannot be asked makes its pair `refused`. */
+void az_sync_guard(AzSync *sync, GPtrArray *pairs, AzlinOp *op);
+/* az_sync_copy() of a pair that is not refused; what was copied as a whole then holds the source's epoch. */
+void az_sync_copy_guarded(AzSyncPair *pair, AzlinOp *op);
 
 /* Shared by plan and copy: the path in work, and looking at its place on the target. */
 AzSyncPath *az_sync_pair_path(AzSyncPair *pair);

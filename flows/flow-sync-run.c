@@ -4,12 +4,14 @@
 typedef struct {
   AzSync *sync;
   AzSyncPair *pair;
+  GPtrArray *pairs; /* of that one */
   AzlinOp *op;
 } Step;
 
 static void
 step_free(Step *step)
 {
+  g_ptr_array_unref(step->pairs);
   az_sync_pair_unref(step->pair);
   az_sync_unref(step->sync);
   g_free(step);
@@ -45,7 +47,20 @@ on_surveyed(AzlinOp *op, gpointer data)
     step_end(step);
     return;
   }
-  az_sync_copy(step->pair, az_op_new(step->op, step->pair->target->region, 0, on_copied, step));
+  az_sync_copy_guarded(step->pair, az_op_new(step->op, step->pair->target->region, 0, on_copied, step));
+}
+
+static void
+on_guarded(AzlinOp *op, gpointer data)
+{
+  Step *step = data;
+  if (az_op_error(op) == NULL) {
+    az_sync_survey(step->sync, az_op_new(step->op, "estimate", 0, on_surveyed, step));
+    return;
+  }
+  if (!az_op_cancelled(step->op))
+    az_sync_pair_error(step->pair, az_op_error(op));
+  step_end(step);
 }
 
 void
@@ -56,6 +71,8 @@ az_sync_run(AzJob *job, AzEngine *engine, const AzlinVm *source, const AzlinVm *
   *step = (Step){ .op = op, .sync = az_sync_new(job, engine, source, paths) };
   step->pair = az_sync_pair_new(step->sync, target, NULL);
   step->pair->brief = TRUE;
+  step->pairs = g_ptr_array_new();
+  g_ptr_array_add(step->pairs, step->pair);
   az_sync_say(step->sync, "step", NULL, "Syncing %s → %s...", source->region, target->region);
-  az_sync_survey(step->sync, az_op_new(op, "estimate", 0, on_surveyed, step));
+  az_sync_guard(step->sync, step->pairs, az_op_new(op, "epochs", 0, on_guarded, step));
 }

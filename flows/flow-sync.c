@@ -280,7 +280,9 @@ start_pairs(Run *run)
       az_sync_say(run->sync, "step", turn->pair->label, "Syncing %s → %s...", run->sync->source->region,
                   turn->pair->target->region);
       region_status(run, turn->pair, "in_progress");
-      az_sync_copy(turn->pair, op);
+      az_sync_copy_guarded(turn->pair, op);
+    } else if (turn->pair->refused != NULL) {
+      az_op_fail(op, g_error_copy(turn->pair->refused));
     } else {
       az_sync_plan(turn->pair, op);
     }
@@ -332,6 +334,20 @@ on_surveyed(AzlinOp *op, gpointer data)
     az_job_message(run->job, "step", NULL, "Comparing, nothing will be changed...");
   run->copying = !sync->dry_run && !sync->delete_extra;
   start_pairs(run);
+}
+
+static void
+on_guarded(AzlinOp *op, gpointer data)
+{
+  Run *run = data;
+  if (az_op_cancelled(run->root))
+    return;
+  if (az_op_error(op) != NULL) {
+    az_job_fail(run->job, g_error_copy(az_op_error(op)));
+    return;
+  }
+  az_job_message(run->job, "step", NULL, "Estimating transfer size...");
+  az_sync_survey(run->sync, az_op_new(run->root, "estimate", 0, on_surveyed, run));
 }
 
 static void
@@ -399,8 +415,7 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *owned, gpointer data)
   AzOpSink with_data = sink;
   with_data.data = run;
   az_job_set_sink(job, &with_data);
-  az_job_message(job, "step", NULL, "Estimating transfer size...");
-  az_sync_survey(run->sync, az_op_new(root, "estimate", 0, on_surveyed, run));
+  az_sync_guard(run->sync, run->pairs, az_op_new(root, "epochs", 0, on_guarded, run));
 }
 
 static void

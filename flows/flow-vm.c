@@ -2,6 +2,9 @@
 #include "error.h"
 #include "flow-deletion.h"
 #include "flow-support.h"
+#include "flow-vm-return.h"
+#include "health.h"
+#include "record.h"
 
 #define VM_TIMEOUT_MS 600000
 
@@ -32,8 +35,8 @@ typedef struct {
   Act act;
   AzStored *stored;
   const AzlinVm *vm;
-  AzlinVm *after;
-  guint64 note; /* of az_deletion_begin(); 0 = none */
+  AzlinVm *after; /* as the provider shows it */
+  guint64 note;   /* of az_deletion_begin(); 0 = none */
 } Power;
 
 static void
@@ -57,6 +60,11 @@ finish(Power *power, const char *state, const char *primary)
                               az_variant_str(power->after ? power->after->public_ip : vm->public_ip));
   g_variant_dict_insert(&result, "power_state", "s", state);
   g_variant_dict_insert_value(&result, "primary", az_variant_str(primary));
+  if (power->act == ACT_STATUS) {
+    g_autofree char *maintenance = az_time_to_string(power->after->maintenance_at);
+    g_variant_dict_insert(&result, "stop_cause", "s", az_stop_cause_to_string(power->after->stop_cause));
+    g_variant_dict_insert_value(&result, "maintenance_at", az_variant_str(maintenance));
+  }
   az_job_finish(power->job, 0, g_variant_dict_end(&result));
 }
 
@@ -118,6 +126,18 @@ store_after(Power *power)
 }
 
 static void
+on_returned(AzlinOp *op, gpointer data)
+{
+  Power *power = data;
+  if (az_op_cancelled(az_job_root(power->job)))
+    return;
+  if (az_op_error(op))
+    az_job_fail(power->job, g_error_copy(az_op_error(op)));
+  else
+    store_after(power);
+}
+
+static void
 on_acted(AzlinOp *op, gpointer data)
 {
   Power *power = data;
@@ -139,7 +159,12 @@ on_acted(AzlinOp *op, gpointer data)
   }
   if (az_op_vm(op))
     power->after = az_vm_dup(az_op_vm(op));
-  store_after(power);
+  if (row->want != AZLIN_POWER_RUNNING) {
+    store_after(power);
+    return;
+  }
+  az_vm_return(job, power->stored, power->after ? power->after : power->vm,
+               az_op_new(az_job_root(job), "return", 0, on_returned, power));
 }
 
 /* ---- the act ---- */
@@ -173,6 +198,41 @@ on_answer(AzJob *job, gboolean yes, gpointer data)
     az_job_fail(job, g_error_new(AZLIN_ERROR, AZLIN_ERROR_DECLINED, "Not confirmed; nothing was changed"));
 }
 
+/* ---- the state, without an act ---- */
+
+/* Why it is off, for people; owned, NULL = it runs, or nobody knows. The provider is asked first, then azlin's memory.
+ */
+static char *
+why_off(Power *power)
+{
+  AzlinVm *live = power->after;
+  char *why = NULL;
+  if (live->power != AZLIN_POWER_STOPPED && live->power != AZLIN_POWER_DEALLOCATED)
+    return NULL;
+  if (live->stop_cause == AZLIN_STOP_UNKNOWN)
+    live->stop_cause = az_health_intent(az_job_engine(power->job), power->vm, &why);
+  if (why)
+    return why;
+  if (live->stop_cause == AZLIN_STOP_UNKNOWN)
+    return NULL;
+  return g_strdup(live->stop_cause == AZLIN_STOP_REQUESTED ? "on request" : "it ended by itself");
+}
+
+static void
+say_live(Power *power)
+{
+  const AzlinVm *live = power->after;
+  g_autofree char *why = why_off(power);
+  g_autofree char *maintenance = az_time_to_string(live->maintenance_at);
+  g_autofree char *reason = why ? g_strdup_printf(" (%s)", why) : g_strdup("");
+  az_job_message(power->job, "ok", NULL, "%s in %s is %s%s", power->vm->vm_name, power->vm->region,
+                 az_power_to_string(live->power), reason);
+  if (live->platform_detail)
+    az_job_message(power->job, "detail", NULL, "Platform: %s", live->platform_detail);
+  if (maintenance)
+    az_job_message(power->job, "warn", NULL, "Maintenance: announced for %s", maintenance);
+}
+
 static void
 on_live(AzlinOp *op, gpointer data)
 {
@@ -182,8 +242,7 @@ on_live(AzlinOp *op, gpointer data)
     return;
   }
   power->after = az_vm_dup(az_op_vm(op));
-  az_job_message(power->job, "ok", NULL, "%s in %s is %s", power->vm->vm_name, power->vm->region,
-                 az_power_to_string(power->after->power));
+  say_live(power);
   finish(power, az_power_to_string(power->after->power), power->stored->primary);
 }
 

@@ -6,6 +6,11 @@
   X(deploy) \
   X(destroy) \
   X(failover) \
+  X(failover_ack) \
+  X(failover_commit) \
+  X(failover_pause) \
+  X(failover_resume) \
+  X(failover_rollback) \
   X(recover) \
   X(regions_add) \
   X(regions_health) \

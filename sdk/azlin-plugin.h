@@ -310,6 +310,9 @@ typedef struct {
    * azlin waits for it; `timeout_ms` must not be 0 */
   AzlinOp *(*op_new_detached)(AzlinOp *op, const char *label, guint32 timeout_ms, AzlinDone done, gpointer data);
   void (*error_add_step)(GError *, const char *fmt, ...) G_GNUC_PRINTF(2, 3); /* a next step for people */
+
+  /* since 1.2 */
+  gboolean (*op_urgent)(AzlinOp *); /* a failover waits for it: whoever is switched off gets no time to agree */
 } AzlinHostApi;
 struct _AzlinHost {
   const AzlinHostApi *api; /* private fields follow */

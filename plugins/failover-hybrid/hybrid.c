@@ -106,7 +106,7 @@ judge_observers(const HybridSum *sum, AzlinDecision *out)
 static void
 judge_sum(const Hybrid *self, AzlinMode mode, const HybridSum *sum, AzlinDecision *out)
 {
-  gboolean settled = sum->settled == sum->counting;
+  gboolean settled = sum->settled == sum->counting && sum->long_enough;
   gboolean confident = out->confidence >= self->threshold;
 
   if (settled && confident && mode == AZLIN_MODE_MANUAL) {
@@ -117,7 +117,7 @@ judge_sum(const Hybrid *self, AzlinMode mode, const HybridSum *sum, AzlinDecisio
   }
   if (settled && confident) {
     out->should_auto_failover = TRUE;
-    g_autofree char *span = g_strdup_printf(" for %u s", sum->dark_seconds);
+    g_autofree char *span = g_strdup_printf(" for %.0f s", sum->dark_seconds);
     say(&out->reason, "%s from %u of %u vantages%s, confidence %.1f %% (needed: %.1f %%)",
         sum->power == HYBRID_POWER_ENDED ? "the machine ended by itself and is dark" : failure_words(out->failure),
         sum->settled, sum->counting, sum->dark_seconds > 0 ? span : "", percent(out->confidence),
@@ -126,7 +126,7 @@ judge_sum(const Hybrid *self, AzlinMode mode, const HybridSum *sum, AzlinDecisio
     return;
   }
   out->more_evidence_helps = mode != AZLIN_MODE_MANUAL && hybrid_probability(sum->best_log_odds) >= self->threshold;
-  out->wait_seconds = settled ? self->interval_s : sum->wait_s;
+  out->wait_seconds = sum->wait_s > 0 ? sum->wait_s : self->interval_s;
   if (!settled)
     say(&out->reason, "%s from %u vantages, but not for long enough yet (%u of %u settled)",
         failure_words(out->failure), sum->counting, sum->settled, sum->counting);
@@ -134,8 +134,8 @@ judge_sum(const Hybrid *self, AzlinMode mode, const HybridSum *sum, AzlinDecisio
     say(&out->reason, "%s from %u vantages, but confidence is %.1f %% where %.1f %% is needed",
         failure_words(out->failure), sum->counting, percent(out->confidence), self->threshold * 100);
   if (out->more_evidence_helps)
-    say(&out->what_would_change, "darkness of %u probes in a row, at least %u s, in each of them", self->fall,
-        self->fall * self->interval_s);
+    say(&out->what_would_change, "darkness of %u probes in a row, %.0f s in all, in each of them", self->fall,
+        hybrid_span_s(self) + self->probe_timeout_s);
   else
     say(&out->what_would_change, "a further vantage, or word from the provider that the machine failed");
 }
@@ -209,11 +209,15 @@ init(AzlinHost *host, gpointer *ret_self, GError **error)
   g_autoptr(GVariant) interval = host->api->option(host, "primary-interval");
   g_autoptr(GVariant) fall = host->api->option(host, "fall");
   g_autoptr(GVariant) threshold = host->api->option(host, "threshold");
+  g_autoptr(GVariant) probe_timeout = host->api->option(host, "probe-timeout");
+  g_autoptr(GVariant) prior = host->api->option(host, "prior");
   Hybrid *self = g_new0(Hybrid, 1);
 
   self->interval_s = g_variant_get_uint32(interval);
   self->fall = g_variant_get_uint32(fall);
   self->threshold = g_variant_get_double(threshold);
+  self->probe_timeout_s = g_variant_get_double(probe_timeout);
+  self->prior = g_variant_get_double(prior);
   *ret_self = self;
   return TRUE;
 }

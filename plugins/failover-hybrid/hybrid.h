@@ -5,7 +5,9 @@
 typedef struct {
   guint32 fall;       /* dark probes in a row before a vantage is settled */
   guint32 interval_s; /* seconds between probes of a suspect */
-  double threshold;   /* confidence from which a switch may be automatic */
+  double probe_timeout_s;
+  double prior;
+  double threshold; /* confidence from which a switch may be automatic */
 } Hybrid;
 
 typedef enum {
@@ -20,7 +22,8 @@ typedef struct {
   double best_log_odds; /* the same once every counting vantage has settled as dark */
   guint counting;       /* vantages whose dark probes are evidence */
   guint settled;        /* of those: dark for long enough */
-  guint dark_seconds;   /* the longest darkness among them */
+  double dark_seconds;  /* the longest darkness among them */
+  gboolean long_enough; /* that is as long as the last of `fall` probes takes to end, or a refusal explains it */
   double wait_s;        /* until the slowest of them can settle */
   gboolean blind;       /* nothing but this host looked, and it reached no other machine either */
   HybridPower power;
@@ -28,6 +31,7 @@ typedef struct {
   GArray *weights;  /* of AzlinWeight */
 } HybridSum;
 
+double hybrid_span_s(const Hybrid *self);
 HybridPower hybrid_power(const AzlinVm *vm);
 /* Adds up what the vantages and the platform say; the caller owns ret_sum->weights. */
 void hybrid_weigh(const Hybrid *self, const AzlinDecisionInput *input, HybridSum *ret_sum);

@@ -2,8 +2,6 @@
 #include "hybrid.h"
 #include <math.h>
 
-/* Chance that a healthy primary meets this window dark; everything else has to argue against it. */
-#define PRIOR 1e-4
 /* Rates at which a vantage was dark for 35 s and healed by itself: a laptop's road, a data centre's. */
 #define HEALED_HERE 3e-3
 #define HEALED_WITNESS 1e-3
@@ -53,13 +51,20 @@ cap_of(const AzlinVantage *vantage)
   return log(1.0 / (g_str_equal(vantage->vantage, "here") ? HEALED_HERE : HEALED_WITNESS));
 }
 
+/* From the first to the last of `fall` probes. */
+double
+hybrid_span_s(const Hybrid *self)
+{
+  return (double) (self->fall - 1) * self->interval_s;
+}
+
 static gboolean
 is_settled(const Hybrid *self, const AzlinVantage *vantage, HybridPower power)
 {
   /* A reset is an answer: no pause, no lost packet and no slow road sends one. */
   if (vantage->refused && power == HYBRID_POWER_ENDED)
     return TRUE;
-  return vantage->dark_probes >= self->fall && vantage->dark_seconds >= (double) self->fall * self->interval_s;
+  return vantage->dark_probes >= self->fall && vantage->dark_seconds >= hybrid_span_s(self);
 }
 
 static void
@@ -68,14 +73,15 @@ weigh_counting(const Hybrid *self, const AzlinVantage *vantage, HybridSum *sum)
   double cap = cap_of(vantage);
   gboolean settled = is_settled(self, vantage, sum->power);
   double weight = settled && vantage->dark_probes < self->fall ? cap : MIN(vantage->dark_probes * log(DARK_PROBE), cap);
-  double missing = (double) self->fall * self->interval_s - vantage->dark_seconds;
+  double missing = hybrid_span_s(self) + self->probe_timeout_s - vantage->dark_seconds;
 
   sum->counting++;
   add(sum, weight, "vantage %s: %u dark probe%s in a row over %.0f s%s%s", vantage->vantage, vantage->dark_probes,
       vantage->dark_probes == 1 ? "" : "s", vantage->dark_seconds, vantage->refused ? ", refused" : "",
       settled ? ", settled" : "");
   sum->best_log_odds += cap - weight;
-  sum->dark_seconds = MAX(sum->dark_seconds, (guint) vantage->dark_seconds);
+  sum->dark_seconds = MAX(sum->dark_seconds, vantage->dark_seconds);
+  sum->long_enough |= settled && vantage->dark_probes < self->fall;
   if (settled)
     sum->settled++;
   else
@@ -147,7 +153,7 @@ control_plane_fails_alone(const AzlinDecisionInput *input)
 }
 
 static void
-weigh_platform(const AzlinDecisionInput *input, HybridSum *sum)
+weigh_platform(const Hybrid *self, const AzlinDecisionInput *input, HybridSum *sum)
 {
   const AzlinVm *vm = input->source->vm;
 
@@ -157,7 +163,7 @@ weigh_platform(const AzlinDecisionInput *input, HybridSum *sum)
     add(sum, 0.0, "provider: the machine was stopped on request");
   if (sum->power == HYBRID_POWER_OFF_UNEXPLAINED)
     /* Cancels the prior: that somebody meant it is then as likely as that nobody did. */
-    add(sum, -log(PRIOR / (1.0 - PRIOR)), "provider: the machine is off, and why is not on record");
+    add(sum, -log(self->prior / (1.0 - self->prior)), "provider: the machine is off, and why is not on record");
   if (vm != NULL && vm->power == AZLIN_POWER_RUNNING)
     add(sum, RUNNING_WEIGHT, "provider: last known state is running");
   if (control_plane_fails_alone(input))
@@ -173,13 +179,15 @@ hybrid_weigh(const Hybrid *self, const AzlinDecisionInput *input, HybridSum *ret
 
   *ret_sum = (HybridSum){ .power = hybrid_power(input->source->vm),
                           .weights = g_array_new(FALSE, FALSE, sizeof(AzlinWeight)) };
-  add(ret_sum, log(PRIOR / (1.0 - PRIOR)), "prior: such an outage is rare");
+  add(ret_sum, log(self->prior / (1.0 - self->prior)), "prior: such an outage is rare");
   for (const AzlinVantage *const *vantage = input->vantages; vantage != NULL && *vantage != NULL; vantage++) {
     weigh_vantage(self, *vantage, ret_sum);
     looked++;
     if ((*vantage)->self_check_ok || (*vantage)->fresh_success)
       sighted++;
   }
-  ret_sum->blind = looked > 0 && sighted == 0;
-  weigh_platform(input, ret_sum);
+  ret_sum->blind = input->blind || (looked > 0 && sighted == 0);
+  /* a hair less than the sum: times are measured, not counted */
+  ret_sum->long_enough |= ret_sum->dark_seconds >= hybrid_span_s(self) + self->probe_timeout_s - 0.01;
+  weigh_platform(self, input, ret_sum);
 }

@@ -12,7 +12,7 @@ typedef struct {
   char *method, *url, *name;
   char **headers;
   GBytes *body;
-  gboolean once, fresh, raw;
+  gboolean once, fresh, fleeting, raw;
   ArmDone done;
   gpointer data;
   guint tries;
@@ -85,7 +85,7 @@ first_pause(Call *call, const ArmReply *reply)
     return g_str_equal(call->method, "GET") && call->tries < BROKEN_TRIES ? 1000 : 0;
   if (reply->status == 404 && call->fresh && lasts_less_than(call, FRESH_SECONDS))
     return 1000;
-  return lasts_less_than(call, arm_busy_seconds(reply->status, reply->code)) ? 2000 : 0;
+  return !call->fleeting && lasts_less_than(call, arm_busy_seconds(reply->status, reply->code)) ? 2000 : 0;
 }
 
 static json_t *
@@ -183,6 +183,7 @@ arm_call(Azure *azure, AzlinOp *op, const ArmCall *wanted, ArmDone done, gpointe
   json_auto_t *body = wanted->body;
   *call = (Call){ .azure = azure, .op = op, .once = wanted->once, .fresh = wanted->fresh, .done = done, .data = data };
   call->raw = wanted->raw;
+  call->fleeting = wanted->fleeting;
   call->method = g_strdup(wanted->method);
   call->name = arm_call_name(wanted->method, wanted->path);
   call->headers = g_strdupv((char **) (guintptr) wanted->headers);

@@ -29,6 +29,7 @@ typedef struct {
   const char *const *headers; /* name, value, ..., NULL; or NULL */
   gboolean once;              /* as AzlinHttp.once */
   gboolean fresh;             /* this id was made by us moments ago: 404 is asked again for 120 s */
+  gboolean fleeting;          /* its body is out of date once something else was in the way: that ends the call */
   gboolean raw;               /* a good answer's body is not parsed: it is long, and ArmReply.http has it */
   gboolean no_final;          /* arm_run() of PUT or PATCH: the resource itself is not read at the end */
   /* arm_run() of POST: what the action answered is read from Location when its Azure-AsyncOperation does not hold it */

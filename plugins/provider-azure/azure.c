@@ -26,9 +26,10 @@ static const AzlinOption OPTIONS[] = {
   { "user-data-file", "s", "", NULL, NULL, "cloud-init file for new machines" },
   { "vm-type", "s", "dev", NULL, NULL, "Value of the tag azlin:vm_type of new machines" },
   { "create", "s", "template", NULL, NULL, "How a machine is made: template (one deployment) or direct (single PUTs)" },
-  { "stop-timeout", "u", "5", "0", "600", "Seconds that a machine has to shut down before its power is cut" },
+  { "stop-timeout", "u", "5", "0", "600", "Seconds that a machine has to shut down before its power is cut; none in a failover" },
   { "resource-health", "s", "stopped", NULL, NULL,
-    "When Azure's view of the hardware is read: always, stopped (machines that do not run) or never" },
+    "When Azure's view of the hardware is read: always, stopped (machines that do not run, or that a failover looks at) "
+    "or never" },
   { 0 },
 };
 
@@ -43,6 +44,7 @@ static const AzlinProvider PROVIDER = {
   .vm_tag = azure_vm_tag,
   .preflight = azure_preflight,
   .alternatives = azure_alternatives,
+  .vm_isolate = azure_vm_isolate,
 };
 
 static const struct {
@@ -138,6 +140,7 @@ azure_free(gpointer self)
   g_free(azure->authority);
   g_free(azure->scope);
   g_free(azure->subscription);
+  g_clear_pointer(&azure->health_known, g_hash_table_unref);
   azure_gets_free(azure->gets);
   catalogue_free(azure->catalogue);
   g_free(azure);

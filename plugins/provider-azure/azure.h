@@ -19,6 +19,7 @@ typedef struct {
   AzureGets *gets;                   /* machines asked for in this turn of the main loop (gather.c) */
   int has_health;                    /* Microsoft.ResourceHealth is registered: -1 = not asked yet (platform.c) */
   GPtrArray *health_waiting;         /* of calls that wait for that; NULL = nobody asks for it now */
+  GHashTable *health_known;          /* what it has said last (platform.c), or NULL */
   ArmCache *catalogue;               /* SKUs and quotas read in this process (catalogue.c) */
   gboolean said_open;                /* that SSH of new machines is open to everybody */
   struct _AzureAdmission *admission; /* a round that lets machines in under way, or NULL (admission.c) */
@@ -38,6 +39,7 @@ void azure_vm_list(gpointer self, AzlinOp *op);                                 
 void azure_vm_power(gpointer self, const AzlinVm *vm, AzlinPower want, AzlinOp *op); /* power.c */
 void azure_vm_restart(gpointer self, const AzlinVm *vm, AzlinOp *op);                /* power.c */
 void azure_vm_delete(gpointer self, const AzlinVm *vm, AzlinOp *op);                 /* delete.c */
+void azure_vm_isolate(gpointer self, const AzlinVm *vm, gboolean on, AzlinOp *op);   /* isolate.c */
 void azure_vm_tag(gpointer self, const AzlinVm *vm, GVariant *set, const char *const *unset, AzlinOp *op); /* tag.c */
 void azure_preflight(gpointer self, const AzlinVmSpec *const *specs, AzlinOp *op); /* preflight.c */
 void

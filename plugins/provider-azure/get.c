@@ -51,14 +51,15 @@ static gboolean
 wants_platform(Get *get)
 {
   g_autofree char *when = azure_option_string(get->azure, "resource-health");
-  return g_str_equal(when, "always") || (g_str_equal(when, "stopped") && get->known->power != AZLIN_POWER_RUNNING);
+  gboolean suspect = get->known->power != AZLIN_POWER_RUNNING || get->azure->api->op_urgent(get->op);
+  return g_str_equal(when, "always") || (g_str_equal(when, "stopped") && suspect);
 }
 
 static void
 ask_platform(Get *get)
 {
   if (wants_platform(get))
-    azure_platform_ask(get->azure, get->op, get->names->vm, on_platform, get);
+    azure_platform_ask(get->azure, get->op, get->names->vm, get->known->power, on_platform, get);
   else
     on_platform(NULL, get);
 }

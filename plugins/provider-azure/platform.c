@@ -6,24 +6,50 @@
 #include <string.h>
 
 #define RESOURCE_HEALTH "2025-05-01"
-#define ASK_MS 4000 /* a hint, for which nobody waits longer */
+#define ASK_MS 4000                   /* a hint, for which nobody waits longer */
+#define URGENT_MS 2000                /* a fence has ten seconds in all */
+#define KEPT_US (30 * G_USEC_PER_SEC) /* it is minutes behind itself: who looks every few seconds learns no more */
 
 typedef struct {
   Azure *azure;
   AzlinOp *limit;
   AzlinOp *wait; /* until it is known whether there is anybody to ask */
   char *path;
+  AzlinPower power;
   AzurePlatformDone done;
   gpointer data;
 } Ask;
 
+typedef struct { /* what was answered last about one machine */
+  gint64 at;     /* monotonic */
+  AzlinPower power;
+  gboolean said; /* FALSE: it could not be had */
+  AzurePlatform platform;
+  char *detail;
+} Known;
+
+static gboolean
+begins(const json_t *properties, const char *member, const char *word)
+{
+  return g_ascii_strncasecmp(arm_string(properties, member, ""), word, strlen(word)) == 0;
+}
+
+/* Three members say it, in spellings that have changed over the years. */
 static gboolean
 is_by_customer(const json_t *properties)
 {
-  const char *reason = arm_string(properties, "reasonType", "");
-  const char *context = arm_string(properties, "context", "");
-  return g_ascii_strncasecmp(reason, "User", 4) == 0 || g_ascii_strncasecmp(reason, "Customer", 8) == 0
-         || g_ascii_strncasecmp(context, "Customer", 8) == 0;
+  static const char *const MEMBERS[] = { "reasonType", "context", "healthEventCause" };
+  for (gsize i = 0; i < G_N_ELEMENTS(MEMBERS); i++)
+    if (begins(properties, MEMBERS[i], "User") || begins(properties, MEMBERS[i], "Customer"))
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean
+is_by_platform(const json_t *properties)
+{
+  return begins(properties, "reasonType", "Unplanned") || begins(properties, "reasonType", "Planned")
+         || begins(properties, "context", "Platform") || begins(properties, "healthEventCause", "Platform");
 }
 
 AzurePlatform
@@ -31,10 +57,8 @@ azure_platform_read(const json_t *body, char **ret_detail)
 {
   const json_t *properties = json_object_get(body, "properties");
   const char *state = arm_string(properties, "availabilityState", "");
-  const char *reason = arm_string(properties, "reasonType", "");
   gboolean down = g_ascii_strcasecmp(state, "Unavailable") == 0;
   gboolean up = g_ascii_strcasecmp(state, "Available") == 0 || g_ascii_strcasecmp(state, "Degraded") == 0;
-  gboolean by_platform = g_ascii_strcasecmp(reason, "Unplanned") == 0 || g_ascii_strcasecmp(reason, "Planned") == 0;
   AzurePlatform platform = { .cause = AZLIN_STOP_UNKNOWN };
   *ret_detail = arm_clean(arm_string(properties, "summary", arm_string(properties, "title", "")));
   platform.detail = **ret_detail != '\0' ? *ret_detail : NULL;
@@ -44,10 +68,46 @@ azure_platform_read(const json_t *body, char **ret_detail)
     platform.cause = AZLIN_STOP_REQUESTED; /* nothing is wrong with the hardware then */
   else if (down) {
     platform.state = "unavailable";
-    platform.cause = by_platform ? AZLIN_STOP_ENDED : AZLIN_STOP_UNKNOWN;
+    platform.cause = is_by_platform(properties) ? AZLIN_STOP_ENDED : AZLIN_STOP_UNKNOWN;
   }
   return platform;
 }
+
+/* ---- what is known already ---- */
+
+static void
+known_free(gpointer data)
+{
+  Known *known = data;
+  g_free(known->detail);
+  g_free(known);
+}
+
+static void
+remember(Ask *ask, const AzurePlatform *platform)
+{
+  Azure *azure = ask->azure;
+  Known *known = g_new0(Known, 1);
+  *known = (Known){ .at = azure->api->monotonic(azure->host), .power = ask->power, .said = platform != NULL };
+  if (platform != NULL) {
+    known->platform = *platform;
+    known->platform.detail = known->detail = g_strdup(platform->detail);
+  }
+  if (azure->health_known == NULL)
+    azure->health_known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, known_free);
+  g_hash_table_replace(azure->health_known, g_strdup(ask->path), known);
+}
+
+/* Of the machine in another state it says nothing. */
+static const Known *
+recall(Azure *azure, const char *path, AzlinPower power)
+{
+  const Known *known = azure->health_known != NULL ? g_hash_table_lookup(azure->health_known, path) : NULL;
+  gboolean fresh = known != NULL && known->power == power && azure->api->monotonic(azure->host) - known->at < KEPT_US;
+  return fresh ? known : NULL;
+}
+
+/* ---- one question ---- */
 
 static void
 finish(Ask *ask, const AzurePlatform *platform)
@@ -62,12 +122,10 @@ static void
 on_status(const ArmReply *reply, gpointer data)
 {
   g_autofree char *detail = NULL;
-  if (reply->error != NULL) {
-    finish(data, NULL);
-    return;
-  }
   AzurePlatform platform = azure_platform_read(reply->body, &detail);
-  finish(data, &platform);
+  const AzurePlatform *said = reply->error == NULL ? &platform : NULL;
+  remember(data, said);
+  finish(data, said);
 }
 
 static void
@@ -125,16 +183,20 @@ ask_registration(Azure *azure, AzlinOp *op)
 }
 
 void
-azure_platform_ask(Azure *azure, AzlinOp *op, const char *vm_id, AzurePlatformDone done, gpointer data)
+azure_platform_ask(Azure *azure, AzlinOp *op, const char *vm_id, AzlinPower power, AzurePlatformDone done,
+                   gpointer data)
 {
-  if (azure->has_health == 0) {
-    done(NULL, data);
+  g_autofree char *path = g_strdup_printf("%s/providers/Microsoft.ResourceHealth/availabilityStatuses/current", vm_id);
+  const Known *known = recall(azure, path, power);
+  if (azure->has_health == 0 || known != NULL) {
+    done(known != NULL && known->said ? &known->platform : NULL, data);
     return;
   }
   Ask *ask = g_new0(Ask, 1);
-  *ask = (Ask){ .azure = azure, .done = done, .data = data };
-  ask->limit = azure->api->op_new(op, "what the platform says", ASK_MS, NULL, NULL);
-  ask->path = g_strdup_printf("%s/providers/Microsoft.ResourceHealth/availabilityStatuses/current", vm_id);
+  *ask = (Ask){ .azure = azure, .power = power, .done = done, .data = data };
+  guint32 limit_ms = azure->api->op_urgent(op) ? URGENT_MS : ASK_MS;
+  ask->limit = azure->api->op_new(op, "what the platform says", limit_ms, NULL, NULL);
+  ask->path = g_steal_pointer(&path);
   if (azure->has_health == 1) {
     ask_status(ask);
     return;

@@ -189,13 +189,20 @@ on_grace_over(AzlinOp *child, gpointer data)
   leave(change);
 }
 
-/* A fence cannot wait for a guest that hangs: it gets its time, then the power goes. Off is looked for meanwhile, since
- * the operation itself may be asked about every ten seconds only. */
+/* How long the guest may take to shut down. Who fences has no time for that, and does not trust the guest. */
+static guint32
+grace_seconds(Switch *change)
+{
+  g_autoptr(GVariant) option = api_of(change)->option(change->azure->host, "stop-timeout");
+  return api_of(change)->op_urgent(change->op) ? 0 : g_variant_get_uint32(option);
+}
+
+/* A guest that hangs gets its time, then the power goes. Off is looked for meanwhile, since the operation itself may be
+ * asked about every ten seconds only. */
 static void
 power_off(Switch *change)
 {
-  g_autoptr(GVariant) option = api_of(change)->option(change->azure->host, "stop-timeout");
-  guint32 seconds = g_variant_get_uint32(option);
+  guint32 seconds = grace_seconds(change);
   request(change, seconds > 0 ? "powerOff" : "powerOff?skipShutdown=true", on_switched);
   look_later(change);
   if (seconds == 0)

@@ -103,6 +103,17 @@ power_of(const char *word)
   return AZLIN_POWER_UNKNOWN; /* on its way: what is not known to be off counts as on */
 }
 
+gint64
+azure_maintenance_at(const json_t *instance_view, gint64 now)
+{
+  const json_t *status = json_object_get(instance_view, "maintenanceRedeployStatus");
+  gint64 end = arm_time(arm_string(status, "maintenanceWindowEndTime", NULL));
+  gboolean done = g_ascii_strcasecmp(arm_string(status, "lastOperationResultCode", ""), "MaintenanceCompleted") == 0;
+  if (done || (end > 0 && end < now))
+    return 0;
+  return arm_time(arm_string(status, "maintenanceWindowStartTime", NULL));
+}
+
 void
 azure_record_read_status(AzureRecord *record, const json_t *instance_view)
 {
@@ -120,8 +131,7 @@ azure_record_read_status(AzureRecord *record, const json_t *instance_view)
   }
   /* A machine is taken off its host by a request alone; in itself it may also have been shut down or have crashed. */
   vm->stop_cause = vm->power == AZLIN_POWER_DEALLOCATED ? AZLIN_STOP_REQUESTED : AZLIN_STOP_UNKNOWN;
-  vm->maintenance_at
-      = arm_time(arm_string(instance_view, "maintenanceRedeployStatus.maintenanceWindowStartTime", NULL));
+  vm->maintenance_at = azure_maintenance_at(instance_view, g_get_real_time());
 }
 
 void

@@ -15,6 +15,8 @@ typedef struct {
 gboolean azure_record_read(AzureRecord *record, const json_t *body, const AzlinVm *known);
 /* Power, cause and maintenance from an instance view (that of `body` has been read already). */
 void azure_record_read_status(AzureRecord *record, const json_t *instance_view);
+/* Pure: when announced maintenance begins or began; 0 = none is, or its window is over. */
+gint64 azure_maintenance_at(const json_t *instance_view, gint64 now);
 void azure_record_clear(AzureRecord *record);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AzureRecord, azure_record_clear)
 
@@ -27,8 +29,10 @@ typedef struct {
   AzlinStopCause cause;
 } AzurePlatform;
 typedef void (*AzurePlatformDone)(const AzurePlatform *platform, gpointer data); /* NULL = it cannot be had */
-/* Asks Microsoft.ResourceHealth where that is registered (platform.c). `done` runs once, perhaps at once. */
-void azure_platform_ask(Azure *azure, AzlinOp *op, const char *vm_id, AzurePlatformDone done, gpointer data);
+/* Asks Microsoft.ResourceHealth where that is registered (platform.c). `done` runs once, perhaps at once: an answer
+ * about the machine in this state of power is good for 30 s. */
+void azure_platform_ask(Azure *azure, AzlinOp *op, const char *vm_id, AzlinPower power, AzurePlatformDone done,
+                        gpointer data);
 /* Pure: from the body of availabilityStatuses/current. `detail` is owned by `ret_detail`. */
 AzurePlatform azure_platform_read(const json_t *body, char **ret_detail);
 

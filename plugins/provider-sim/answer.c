@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define HERE "here"
+#define SCAN_S 4 /* a witness' own scan gives up after so long */
 
 typedef struct {
   Sim *sim;
@@ -42,7 +43,9 @@ look(Sim *sim, const SimVm *suspect, const char *vantage, double *ret_seconds)
     else
       outcome = rule->text;
   }
-  if (gone && strcmp(outcome, "ok") == 0)
+  if (suspect != NULL && suspect->isolated) /* whatever it would have said, nobody hears it */
+    outcome = "timeout";
+  else if (gone && strcmp(outcome, "ok") == 0)
     outcome = suspect == NULL || suspect->silent ? "timeout" : "refused";
   else if (!gone && !sim_is_up(sim, suspect) && strcmp(outcome, "ok") == 0)
     outcome = "timeout";
@@ -151,6 +154,8 @@ sim_probe(gpointer self, const AzlinVm *suspect, const AzlinVm *from, AzlinOp *o
   Answer *answer = answer_new(sim, op);
   answer->outcome = g_strdup(look(sim, target, from != NULL ? from->region : HERE, &seconds));
   answer->detail = g_strdup(detail_of(answer->outcome));
+  if (from != NULL && strcmp(answer->outcome, "timeout") == 0)
+    seconds = MIN(seconds, SCAN_S);
   sim_sleep(sim, op, seconds, probed, answer);
 }
 

@@ -15,7 +15,7 @@ typedef struct {
 } Cursor;
 
 static const char *const KINDS[]
-    = { "create", "power", "delete", "get", "tag", "machine", "probe", "exec", "room", NULL };
+    = { "create", "power", "delete", "get", "tag", "isolate", "machine", "probe", "exec", "room", NULL };
 
 static const struct {
   const char *name;

@@ -8,6 +8,7 @@ typedef enum {
   RULE_DELETE,
   RULE_GET,
   RULE_TAG,
+  RULE_ISOLATE,
   RULE_MACHINE,
   RULE_PROBE,
   RULE_EXEC,

@@ -133,6 +133,7 @@ static const AzlinProvider PROVIDER = {
   .vm_tag = sim_tag,
   .preflight = sim_preflight,
   .alternatives = sim_alternatives,
+  .vm_isolate = sim_isolate,
 };
 
 static gboolean

@@ -48,6 +48,7 @@ void sim_delete(gpointer self, const AzlinVm *vm, AzlinOp *op);
 void sim_preflight(gpointer self, const AzlinVmSpec *const *specs, AzlinOp *op);
 void sim_alternatives(gpointer self, const AzlinVmSpec *spec, const char *const *regions, AzlinOp *op);
 void sim_tag(gpointer self, const AzlinVm *vm, GVariant *set, const char *const *unset, AzlinOp *op);
+void sim_isolate(gpointer self, const AzlinVm *vm, gboolean on, AzlinOp *op);
 void sim_recover(gpointer self, const char *what, GVariant *undo, AzlinOp *op);
 void sim_probe(gpointer self, const AzlinVm *suspect, const AzlinVm *from, AzlinOp *op);
 void sim_exec(gpointer self, const AzlinVm *vm, const AzlinExec *request, AzlinOp *op);

@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 #define LINE_TYPE "(xsv)"
-#define VM_TYPE "(sssssssuxxuuba{ss})"
+#define VM_TYPE "(sssssssuxxuuba{ss}b)"
+#define VM_TYPE_BEFORE "(sssssssuxxuuba{ss})" /* worlds of azlin 0.1 */
 #define MAX_FILE (256 * 1024 * 1024)
 #define SPARE_LINES 1000
 
@@ -56,9 +57,9 @@ static GVariant *
 vm_to_variant(const SimVm *vm)
 {
   GVariant *tags = vm->tags != NULL ? vm->tags : g_variant_new_array(G_VARIANT_TYPE("{ss}"), NULL, 0);
-  return g_variant_new("(sssssssuxxuub@a{ss})", vm->name, vm->region, vm->resource_group, vm->ssh_user, vm->id,
+  return g_variant_new("(sssssssuxxuub@a{ss}b)", vm->name, vm->region, vm->resource_group, vm->ssh_user, vm->id,
                        vm->host_key, vm->address, vm->port, vm->created_at, vm->ready_at, (guint32) vm->power,
-                       (guint32) vm->cause, vm->silent, tags);
+                       (guint32) vm->cause, vm->silent, tags, vm->isolated);
 }
 
 static SimVm *
@@ -66,9 +67,11 @@ vm_from_variant(GVariant *value)
 {
   SimVm *vm = g_new0(SimVm, 1);
   guint32 power, cause;
-  g_variant_get(value, "(sssssssuxxuub@a{ss})", &vm->name, &vm->region, &vm->resource_group, &vm->ssh_user, &vm->id,
-                &vm->host_key, &vm->address, &vm->port, &vm->created_at, &vm->ready_at, &power, &cause, &vm->silent,
-                &vm->tags);
+  gboolean whole = g_variant_is_of_type(value, G_VARIANT_TYPE(VM_TYPE));
+  const char *format = whole ? "(sssssssuxxuub@a{ss}b)" : "(sssssssuxxuub@a{ss})";
+  g_variant_get(value, format, &vm->name, &vm->region, &vm->resource_group, &vm->ssh_user, &vm->id, &vm->host_key,
+                &vm->address, &vm->port, &vm->created_at, &vm->ready_at, &power, &cause, &vm->silent, &vm->tags,
+                &vm->isolated);
   vm->power = (AzlinPower) MIN(power, AZLIN_POWER_DEALLOCATED);
   vm->cause = (AzlinStopCause) MIN(cause, AZLIN_STOP_ENDED);
   return vm;
@@ -77,7 +80,9 @@ vm_from_variant(GVariant *value)
 static void
 apply(World *world, const char *kind, GVariant *value)
 {
-  if (strcmp(kind, "vm") == 0 && g_variant_is_of_type(value, G_VARIANT_TYPE(VM_TYPE))) {
+  if (strcmp(kind, "vm") == 0
+      && (g_variant_is_of_type(value, G_VARIANT_TYPE(VM_TYPE))
+          || g_variant_is_of_type(value, G_VARIANT_TYPE(VM_TYPE_BEFORE)))) {
     SimVm *vm = vm_from_variant(value);
     g_hash_table_replace(world->machines, vm->name, vm);
   } else if (strcmp(kind, "gone") == 0 && g_variant_is_of_type(value, G_VARIANT_TYPE_STRING))

@@ -9,8 +9,9 @@ typedef struct {
   gint64 ready_at; /* world time from which it is up; 0 = since long, G_MAXINT64 = never */
   AzlinPower power;
   AzlinStopCause cause;
-  gboolean silent; /* off without a refusal: nothing answers at its address */
-  GVariant *tags;  /* a{ss} */
+  gboolean silent;   /* off without a refusal: nothing answers at its address */
+  GVariant *tags;    /* a{ss} */
+  gboolean isolated; /* cut off its network: whether it runs or not, nobody gets an answer */
 } SimVm;
 
 typedef struct _World World;

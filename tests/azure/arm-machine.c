@@ -183,6 +183,22 @@ use_option(ArmWorld *world, const char *name, GVariant *value)
 #define REGISTERED "{\"registrationState\":\"Registered\"}"
 
 static void
+again(ArmWorld *world)
+{
+  g_clear_pointer(&world->vm, world->api.vm_free);
+  g_clear_pointer(&world->vms, g_ptr_array_unref);
+  world->ended = FALSE;
+}
+
+static void
+pass(ArmWorld *world, guint32 seconds)
+{
+  az_host_sleep(seconds * 1000, arm_world_op(world, 0));
+  arm_world_wait(world);
+  again(world);
+}
+
+static void
 test_platform(void)
 {
   static const Answer answers[] = {
@@ -191,6 +207,7 @@ test_platform(void)
     { "availabilityStatuses/current?api-version=", 200, NULL,
       "{\"properties\":{\"availabilityState\":\"Unavailable\",\"reasonType\":\"Unplanned\",\"summary\":\"Host "
       "died\"}}" },
+    { "GET " VM "?", 200, NULL, BODY("stopped") },
     { "GET " VM "?", 200, NULL, BODY("stopped") },
     { "availabilityStatuses/current", 200, NULL,
       "{\"properties\":{\"availabilityState\":\"Unavailable\",\"reasonType\":\"Customer Initiated\"}}" },
@@ -207,9 +224,13 @@ test_platform(void)
   g_assert_cmpstr(world->vm->platform, ==, "unavailable");
   g_assert_cmpstr(world->vm->platform_detail, ==, "Host died");
   g_assert_cmpint(world->vm->stop_cause, ==, AZLIN_STOP_ENDED);
-  g_clear_pointer(&world->vm, world->api.vm_free);
-  g_clear_pointer(&world->vms, g_ptr_array_unref);
-  world->ended = FALSE;
+  again(world);
+  pass(world, 20);
+  get(world, &vm); /* what was said half a minute ago at most is good enough */
+  g_assert_cmpstr(world->vm->platform_detail, ==, "Host died");
+  g_assert_cmpuint(world->requests, ==, 4);
+  again(world);
+  pass(world, 20);
   get(world, &vm);
   g_assert_null(world->vm->platform);
   g_assert_cmpint(world->vm->stop_cause, ==, AZLIN_STOP_REQUESTED);
@@ -219,6 +240,71 @@ test_platform(void)
   g_assert_cmpint(without->azure.has_health, ==, 0);
   get(down, &vm);
   g_assert_no_error(down->error);
+}
+
+/* Whether somebody asked for it, as three members have told over the years; intent goes before everything else. */
+static void
+test_cause(void)
+{
+  static const struct {
+    const char *properties, *state;
+    AzlinStopCause cause;
+  } rows[] = {
+    { "\"availabilityState\":\"Unavailable\",\"reasonType\":\"Unplanned\"", "unavailable", AZLIN_STOP_ENDED },
+    { "\"availabilityState\":\"Unavailable\",\"reasonType\":\"Planned\"", "unavailable", AZLIN_STOP_ENDED },
+    { "\"availabilityState\":\"Unavailable\",\"context\":\"Platform Initiated\"", "unavailable", AZLIN_STOP_ENDED },
+    { "\"availabilityState\":\"Unavailable\",\"healthEventCause\":\"PlatformInitiated\"", "unavailable",
+      AZLIN_STOP_ENDED },
+    { "\"availabilityState\":\"Unavailable\",\"reasonType\":\"UserInitiated\"", NULL, AZLIN_STOP_REQUESTED },
+    { "\"availabilityState\":\"Unavailable\",\"reasonType\":\"Customer Initiated\"", NULL, AZLIN_STOP_REQUESTED },
+    { "\"availabilityState\":\"Unavailable\",\"context\":\"Customer Initiated\"", NULL, AZLIN_STOP_REQUESTED },
+    { "\"availabilityState\":\"Unavailable\",\"reasonType\":\"Unplanned\",\"healthEventCause\":\"UserInitiated\"", NULL,
+      AZLIN_STOP_REQUESTED },
+    { "\"availabilityState\":\"Unavailable\"", "unavailable", AZLIN_STOP_UNKNOWN },
+    { "\"availabilityState\":\"Available\",\"reasonType\":\"Unplanned\",\"context\":\"Platform Initiated\"",
+      "available", AZLIN_STOP_UNKNOWN },
+    { "\"availabilityState\":\"Degraded\"", "available", AZLIN_STOP_UNKNOWN },
+    { "\"availabilityState\":\"Unknown\",\"reasonType\":\"Unplanned\"", NULL, AZLIN_STOP_UNKNOWN },
+    { "\"availabilityState\":5,\"reasonType\":[]", NULL, AZLIN_STOP_UNKNOWN },
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *text = g_strdup_printf("{\"properties\":{%s}}", rows[i].properties);
+    g_autofree char *detail = NULL;
+    json_auto_t *body = json_loads(text, 0, NULL);
+    AzurePlatform platform = azure_platform_read(body, &detail);
+    g_test_message("%s", text);
+    g_assert_cmpint(platform.cause, ==, rows[i].cause);
+    if (rows[i].cause != AZLIN_STOP_REQUESTED)
+      g_assert_cmpstr(platform.state, ==, rows[i].state);
+  }
+}
+
+/* Announced, under way, over: by its window and by what became of it. */
+static void
+test_maintenance(void)
+{
+#define START "\"maintenanceWindowStartTime\":\"2025-12-01T10:00:00Z\""
+#define END "\"maintenanceWindowEndTime\":\"2025-12-01T12:00:00Z\""
+  const gint64 start = G_GINT64_CONSTANT(1764583200000000), hour = G_GINT64_CONSTANT(3600) * G_USEC_PER_SEC;
+  const struct {
+    const char *status;
+    gint64 now, at;
+  } rows[] = {
+    { START "," END, start - hour, start },
+    { START "," END, start + hour, start },
+    { START "," END, start + 3 * hour, 0 },
+    { START, start + 3 * hour, start },
+    { START "," END ",\"lastOperationResultCode\":\"MaintenanceCompleted\"", start - hour, 0 },
+    { START "," END ",\"lastOperationResultCode\":\"RetryLater\"", start - hour, start },
+    { END, start - hour, 0 },
+    { "\"maintenanceWindowStartTime\":{}", start, 0 },
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *text = g_strdup_printf("{\"maintenanceRedeployStatus\":{%s}}", rows[i].status);
+    json_auto_t *view = json_loads(text, 0, NULL);
+    g_test_message("%s", text);
+    g_assert_cmpint(azure_maintenance_at(view, rows[i].now), ==, rows[i].at);
+  }
 }
 
 /* ---- many ---- */
@@ -395,6 +481,27 @@ test_stop(void)
   g_assert_no_error(world->error);
   g_assert_cmpint(world->vm->power, ==, AZLIN_POWER_STOPPED);
   g_assert_cmpint(az_clock_monotonic(world->clock), ==, 4 * G_USEC_PER_SEC);
+}
+
+/* Who fences gives the guest no time, and asks for no less when it was told that a guest may have some. */
+static void
+test_stop_for_a_failover(void)
+{
+  static const Answer answers[] = {
+    { "POST " VM "/powerOff?skipShutdown=true&api-version", 202, POLL, "" },
+    { "GET " VM, 200, NULL, BODY("stopping") },
+    { "GET " VM, 200, NULL, "{\"id\":\"" VM "\",\"location\":\"eastus\",\"properties\":{}}" }, /* unknown is on */
+    { "GET " VM, 200, NULL, BODY("stopped") },
+  };
+  g_autoptr(ArmWorld) world = WORLD(answers);
+  AzlinVm vm = stored();
+  AzlinOp *op = arm_world_op(world, 20000);
+  az_op_set_priority(op, AZ_PRIORITY_FAILOVER);
+  azure_vm_power(&world->azure, &vm, AZLIN_POWER_STOPPED, op);
+  arm_world_wait(world);
+  g_assert_no_error(world->error);
+  g_assert_cmpint(world->vm->power, ==, AZLIN_POWER_STOPPED);
+  g_assert_cmpuint(world->requests, ==, 4);
 }
 
 static void
@@ -622,6 +729,9 @@ main(int argc, char **argv)
   g_test_add_func("/list", test_list);
   g_test_add_func("/power/stop", test_stop);
   g_test_add_func("/power/guest-that-hangs", test_stop_of_a_guest_that_hangs);
+  g_test_add_func("/get/cause", test_cause);
+  g_test_add_func("/get/maintenance", test_maintenance);
+  g_test_add_func("/power/failover", test_stop_for_a_failover);
   g_test_add_func("/power/not-seen", test_stop_that_is_not_seen);
   g_test_add_func("/power/refused", test_refused);
   g_test_add_func("/power/start", test_start);

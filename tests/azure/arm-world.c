@@ -123,6 +123,7 @@ arm_world_new(const Answer *answers, gsize n)
 void
 arm_world_free(ArmWorld *world)
 {
+  g_clear_pointer(&world->azure.health_known, g_hash_table_unref);
   azure_gets_free(world->azure.gets);
   catalogue_free(world->azure.catalogue);
   g_free(world->azure.endpoint);

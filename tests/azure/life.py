@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A whole life in five regions, on both roads: made, listed, tagged, switched, deleted, recovered, destroyed."""
-import time
+import json, time
 import e2e
 from create import Azure, both_roads
 
@@ -147,6 +147,20 @@ def test_refused_deletion_keeps_the_record():
         assert azure.run("vm", "delete", "--region", "eastus", "--yes").code != 0
         assert sorted(records(azure)) == ["eastus"] and azure.open_entries() == set()
         azure.double.control(change={vm["id"]: {"tags": vm["tags"]}})
+
+
+def test_a_list_that_is_not_given_is_no_success():
+    with life("template") as azure:
+        azure.ok("deploy", "-r", "eastus")
+        azure.double.control(faults=[{"do": "status", "on": "VirtualMachines_ListAll", "status": 403,
+                                      "code": "AuthorizationFailed"}])
+        r = azure.run("regions", "refresh", "-o", "json")
+        found = json.loads(r.out)
+        assert r.code == 1 and found["missing"] == [] and "the provider cannot list its machines" in r.err, r
+        assert [(e["region"], e["error"]["error_type"]) for e in found["errors"]] == [(None, "PermissionDenied")], r
+        azure.double.control(faults=[])
+        azure.ok("destroy", "--yes")
+        azure.assert_nothing()
 
 
 if __name__ == "__main__":

@@ -78,6 +78,12 @@ def rows():
     yield Row("failover", "check-only", "failover", "failover --check-only", shows="exit 0", setup=three)
     yield Row("failover", "explain", "failover --check-only", "failover --check-only --explain", shows="Weights", setup=three)
     yield Row("failover", "drill", "failover --to eastus", "failover --to westus2 --drill", shows="would take over", setup=three)
+    yield Row("failover", "back", "failover --yes", "failover --back --yes", shows="Syncing westus2 → eastus", setup=three + [FAILOVER])
+    yield Row("failover pause", "ttl", "failover pause", "failover pause --ttl 2h", shows=r"itself until 20\d\d", setup=three)
+    yield Row("failover pause", "reason", "failover pause -o json", "failover pause --reason works -o json", shows='"pause_reason": "works"',
+              setup=three)
+    yield Row("failover ack", "fenced", "failover ack", "failover ack --fenced eastus", shows="No fence of eastus is pending", setup=three)
+    yield Row("failover rollback", "due", "failover rollback", "failover rollback --due", shows="exit 0", hides="exit 3", setup=three)
     yield Row("failover", "deallocate-source", FAILOVER, FAILOVER + " --deallocate-source", shows="deallocated", setup=three)
 
     yield Row("destroy", "yes", "destroy", "destroy --yes", shows="exit 0", hides="exit 2", setup=three)
@@ -99,6 +105,7 @@ ELSEWHERE = {  # flags that need a machine, a terminal or a crash: tests of this
     ("deploy", "--accept-new"): "test_accept_new",
     ("new", "--accept-new"): "test_accept_new",
     ("recover", "--yes"): "test_recover_yes",
+    ("failover rollback", "--yes"): "test_rollback_yes",
     ("ssh", "--region"): "test_flags_on_real_machines",
 }
 SYNC = ("source", "dest", "all", "paths", "strategy", "delete", "max-delete", "exclude", "bwlimit", "dry-run", "yes")
@@ -235,6 +242,21 @@ def test_recover_yes():
         assert declined.code == 2 and "--yes" in declined.err, declined
         done = h.ok("recover", "--yes")
         assert "Nothing to recover" not in done.out and "Nothing to recover" in h.ok("recover").out, done
+
+
+def test_rollback_yes():
+    with e2e.Home(SIM) as h:
+        h.ok("deploy", "-r", "eastus,westus2,westeurope", "--vm-name", "vm")
+        h.ok("regions", "health")
+        dark, windowed = os.path.join(h.root, "dark"), "[failover.hybrid]\ncommit-window=600\n"
+        with open(dark, "w") as f:
+            f.write("probe eastus timeout\n")
+        h.write_config(SIM + "script=%s\n" % dark + windowed)
+        h.ok("failover", "--auto")
+        h.write_config(SIM + windowed)
+        h.ok("vm", "start", "eastus")
+        assert h.run("failover", "rollback").code == 2
+        assert "Primary region: eastus" in h.ok("failover", "rollback", "--yes").out
 
 
 def test_letters_stand_for_their_flags():

@@ -61,6 +61,144 @@ test_pauses_are_ridden_through(void)
   }
 }
 
+/* One after the other: here that vouches for itself, and a witness that has seen the machine up. */
+static void
+test_what_counts(void)
+{
+  g_autoptr(World) world = world_new(&usual, (const char *const[]){ "east", "west", NULL }, "east");
+  world_trouble(world, "*", "east", 0, 1e6, AZ_SIGHT_DARK); /* nobody has ever seen it */
+  world_run(world, 200, "east");
+  g_assert_cmpint(state_of(world, "east"), ==, AZ_REGION_SUSPECT);
+  az_detector_set_was_up(world->detector, "west", "east", TRUE);
+  world_run(world, 210, "east");
+  g_assert_cmpint(state_of(world, "east"), ==, AZ_REGION_DARK);
+}
+
+static AzlinVantage
+seen_from(World *world, const char *vantage, const char *region)
+{
+  g_autoptr(GArray) vantages = az_detector_vantages(world->detector, region, world->now);
+  for (guint i = 0; i < vantages->len; i++)
+    if (g_str_equal(g_array_index(vantages, AzlinVantage, i).vantage, vantage))
+      return g_array_index(vantages, AzlinVantage, i);
+  return (AzlinVantage){ .vantage = NULL };
+}
+
+/* What decide() is told once it is settled: all of the row, from each who looks. */
+static void
+test_evidence_of_an_outage(void)
+{
+  for (double phase = 0; phase < 5; phase += 0.5) {
+    g_autoptr(World) world = fleet_of(5, &usual);
+    az_detector_set_healed_rate(world->detector, "here", 0.002);
+    az_detector_set_healed_rate(world->detector, "eu", 0.0005);
+    for (guint i = 1; i < 5; i++)
+      az_detector_set_was_up(world->detector, fleet[i], "east", TRUE);
+    world_trouble(world, "*", "east", 60 + phase, 1e6, AZ_SIGHT_DARK);
+    world_run(world, 300, "east");
+    g_autoptr(GArray) vantages = az_detector_vantages(world->detector, "east", world->now);
+    g_assert_cmpuint(vantages->len, ==, 1 + usual.witnesses);
+    for (guint i = 0; i < vantages->len; i++) {
+      const AzlinVantage *seen = &g_array_index(vantages, AzlinVantage, i);
+      g_assert_true(seen->was_up && seen->self_check_ok && !seen->fresh_success && !seen->refused);
+      g_assert_cmpuint(seen->dark_probes, >=, 7);
+      g_assert_cmpfloat(seen->dark_seconds, >=, 30);
+    }
+    g_assert_cmpfloat(seen_from(world, "here", "east").dark_seconds, >=, 33.99);
+    g_assert_cmpfloat(seen_from(world, "here", "east").healed_rate, ==, 0.002);
+    g_assert_cmpfloat(seen_from(world, "eu", "east").healed_rate, ==, 0.0005);
+    g_assert_cmpfloat(seen_from(world, "west", "east").healed_rate, ==, 0);
+    g_assert_cmpuint(az_detector_self_score(world->detector), <, 3);
+  }
+}
+
+/* A witness that cannot be asked is no trouble of this host: the outage is found as if it were not there. */
+static void
+test_sick_witness(void)
+{
+  g_autoptr(World) world = fleet_of(4, &usual);
+  world_trouble(world, "eu", "*", 0, 1e6, AZ_SIGHT_NOTHING);
+  world_trouble(world, "*", "east", 62, 1e6, AZ_SIGHT_DARK);
+  g_assert_cmpfloat(world_run(world, 300, "east"), <=, 101.1);
+  g_assert_cmpuint(az_detector_self_score(world->detector), ==, 0);
+  g_assert_cmpuint(seen_from(world, "eu", "east").dark_probes, ==, 0);
+  g_assert_cmpuint(seen_from(world, "west", "east").dark_probes, >=, 7);
+}
+
+/* Whoever sees life stops it, however late it looks, and takes the verdict back. */
+static void
+test_veto(void)
+{
+  g_autoptr(World) world = fleet_of(3, &usual);
+  world_trouble(world, "here", "east", 62, 1e6, AZ_SIGHT_DARK);
+  world_trouble(world, "west", "east", 62, 1e6, AZ_SIGHT_DARK);
+  world_trouble(world, "eu", "east", 62, 90, AZ_SIGHT_DARK);
+  world_run(world, 200, "east");
+  g_assert_cmpint(state_of(world, "east"), ==, AZ_REGION_SUSPECT);
+  g_assert_true(seen_from(world, "eu", "east").fresh_success);
+
+  g_autoptr(World) later = fleet_of(3, &usual);
+  world_trouble(later, "here", "east", 62, 1e6, AZ_SIGHT_DARK);
+  world_trouble(later, "west", "east", 62, 1e6, AZ_SIGHT_DARK);
+  world_trouble(later, "eu", "east", 62, 200, AZ_SIGHT_DARK);
+  g_assert_cmpfloat(world_run(later, 190, "east"), <=, 101.1);
+  world_run(later, 250, NULL);
+  g_assert_cmpint(state_of(later, "east"), ==, AZ_REGION_SUSPECT);
+}
+
+/* A machine that comes and goes is never up for long enough to be called so, nor dark. */
+static void
+test_rise_and_fall(void)
+{
+  AzDetectorRules rules = usual;
+  rules.rise = 3;
+  rules.fall = 3;
+  rules.primary_interval_s = 2;
+  rules.interval_s = 4;
+  rules.probe_timeout_s = 1;
+  g_autoptr(World) world = world_new(&rules, (const char *const[]){ "east", "west", NULL }, "east");
+  world_run(world, 3.5, NULL);
+  g_assert_cmpint(state_of(world, "east"), ==, AZ_REGION_UNKNOWN); /* two probes */
+  world_run(world, 4.5, NULL);
+  g_assert_cmpint(state_of(world, "east"), ==, AZ_REGION_UP);
+  world_trouble(world, "*", "east", 20, 1e6, AZ_SIGHT_DARK);
+  double took = world_run(world, 100, "east") - 20;
+  g_assert_cmpfloat(took, >=, 5);
+  g_assert_cmpfloat(took, <=, 7.01); /* one beat, two more, and the timeout of the last */
+}
+
+static void
+test_history(void)
+{
+  AzWatched watched;
+  g_autoptr(World) world = fleet_of(3, &usual);
+  for (guint i = 1; i < 3; i++)
+    az_detector_set_was_up(world->detector, fleet[i], "east", TRUE);
+  world_trouble(world, "*", "east", 62, 132, AZ_SIGHT_DARK);      /* heals by itself */
+  world_trouble(world, "here", "east", 300, 318, AZ_SIGHT_DARK);  /* too short to matter */
+  world_trouble(world, "here", "*", 400, 500, AZ_SIGHT_DARK);     /* that is this host's, not the road's */
+  world_trouble(world, "here", "west", 700, 1500, AZ_SIGHT_DARK); /* so long that somebody mended it */
+  world_run(world, 1800, NULL);
+  guint pairs = 0, healed = 0;
+  while (az_detector_take_watched(world->detector, &watched)) {
+    gboolean here = g_str_equal(watched.vantage, "here");
+    pairs++;
+    healed += watched.healed;
+    if (g_str_equal(watched.region, "east")) {
+      g_assert_cmpuint(watched.healed, ==, 1);
+      if (here)
+        g_assert_cmpuint(watched.watched_s, >, 1500);
+    } else if (here) {
+      g_assert_cmpuint(watched.healed, ==, 0);
+    }
+    if (here)
+      g_assert_cmpuint(watched.watched_s, <, g_str_equal(watched.region, "west") ? 950 : 1725); /* darkness is none */
+  }
+  g_assert_cmpuint(pairs, >=, 5); /* three regions from here, two witnesses */
+  g_assert_cmpuint(healed, ==, 3);
+  g_assert_false(az_detector_take_watched(world->detector, &watched));
+}
+
 static void
 test_offline_host_is_blind(void)
 {
@@ -70,7 +208,7 @@ test_offline_host_is_blind(void)
     world_run(world, 62 + length - 0.1, "east");
     g_assert_cmpint(state_of(world, "east"), !=, AZ_REGION_DARK);
     if (length >= 30)
-      g_assert_true(az_detector_blind(world->detector));
+      g_assert_true(az_detector_blind(world->detector)); /* within two intervals */
     world_run(world, 500, NULL);
     g_assert_cmpint(state_of(world, "east"), ==, AZ_REGION_UP);
     g_assert_false(az_detector_blind(world->detector));
@@ -122,6 +260,24 @@ test_gap_forgets(void)
     g_assert_cmpuint(g_array_index(vantages, AzlinVantage, i).dark_probes, ==, 0);
 }
 
+/* The lid was closed, and what was under way is answered before anything else is asked. */
+static void
+test_gap_before_an_answer(void)
+{
+  AzQuestion question;
+  g_autoptr(World) world = fleet_of(3, &usual);
+  for (guint i = 1; i < 3; i++)
+    az_detector_set_was_up(world->detector, fleet[i], "east", TRUE);
+  world_trouble(world, "*", "east", 60, 1e6, AZ_SIGHT_DARK);
+  world_run(world, 92.9, "east"); /* the seventh probe is out */
+  g_assert_cmpint(state_of(world, "east"), ==, AZ_REGION_SUSPECT);
+  world->now += G_GINT64_CONSTANT(3600) * G_USEC_PER_SEC;
+  world_answer_all(world, AZ_SIGHT_DARK);
+  g_assert_cmpint(state_of(world, "east"), ==, AZ_REGION_UNKNOWN);
+  g_assert_cmpuint(seen_from(world, "here", "east").dark_probes, ==, 0);
+  g_assert_true(az_detector_next(world->detector, world->now, &question));
+}
+
 static void
 test_regions_come_and_go(void)
 {
@@ -156,6 +312,13 @@ main(int argc, char **argv)
   g_test_add_func("/detector/calm", test_calm);
   g_test_add_func("/detector/outage-is-settled-in-time", test_outage_is_settled_in_time);
   g_test_add_func("/detector/pauses-are-ridden-through", test_pauses_are_ridden_through);
+  g_test_add_func("/detector/what-counts", test_what_counts);
+  g_test_add_func("/detector/evidence-of-an-outage", test_evidence_of_an_outage);
+  g_test_add_func("/detector/sick-witness", test_sick_witness);
+  g_test_add_func("/detector/veto", test_veto);
+  g_test_add_func("/detector/rise-and-fall", test_rise_and_fall);
+  g_test_add_func("/detector/history", test_history);
+  g_test_add_func("/detector/gap-before-an-answer", test_gap_before_an_answer);
   g_test_add_func("/detector/offline-host-is-blind", test_offline_host_is_blind);
   g_test_add_func("/detector/path-of-this-host", test_path_of_this_host);
   g_test_add_func("/detector/without-its-parts", test_without_its_parts);

@@ -112,3 +112,11 @@ world_run(World *world, double until_s, const char *region)
   }
   return (double) world->now / 1e6;
 }
+
+void
+world_answer_all(World *world, AzSightOutcome outcome)
+{
+  for (guint i = 0; i < world->answers->len; i++)
+    az_detector_answer(world->detector, g_array_index(world->answers, Answer, i).id, outcome, world->now);
+  g_array_set_size(world->answers, 0);
+}

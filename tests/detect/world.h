@@ -24,3 +24,5 @@ void world_trouble(World *world, const char *vantage, const char *region, double
                    AzSightOutcome outcome);
 /* Runs until `until_s`; stops early once `region` is settled as dark. The second at which it stopped. */
 double world_run(World *world, double until_s, const char *region);
+/* Answers all that is under way at this moment. */
+void world_answer_all(World *world, AzSightOutcome outcome);

@@ -161,7 +161,7 @@ static const Golden verdicts[] = {
     0.971,
     FALSE,
     TRUE,
-    "0 of 2 settled" },
+    "not for long enough" },
   { { .name = "six probes in fifty seconds: waits",
       .failure = AZLIN_FAILURE_NETWORK_UNREACHABLE,
       .vantages = { { "here", TRUE, TRUE, FALSE, FALSE, 6, 50 }, SCENE_DARK("westus2") } },

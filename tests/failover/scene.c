@@ -22,6 +22,10 @@ option(AzlinHost *host, const char *name)
     return g_variant_ref_sink(g_variant_new_uint32(brick->interval));
   if (g_str_equal(name, "fall"))
     return g_variant_ref_sink(g_variant_new_uint32(brick->fall));
+  if (g_str_equal(name, "probe-timeout"))
+    return g_variant_ref_sink(g_variant_new_double(MIN(4, brick->interval)));
+  if (g_str_equal(name, "prior"))
+    return g_variant_ref_sink(g_variant_new_double(1e-4));
   g_assert_cmpstr(name, ==, "threshold");
   return g_variant_ref_sink(g_variant_new_double(brick->threshold));
 }

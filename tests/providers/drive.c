@@ -15,8 +15,6 @@ typedef struct {
   int status;
 } Drive;
 
-static const char *const CAUSES[] = { "unknown", "requested", "ended" };
-
 static GVariant *
 describe(const AzlinVm *vm)
 {
@@ -24,7 +22,7 @@ describe(const AzlinVm *vm)
   g_autoptr(GVariant) record = g_variant_ref_sink(az_vm_to_variant(vm));
   g_variant_dict_init(&dict, record);
   g_variant_dict_insert(&dict, "power", "s", az_power_to_string(vm->power));
-  g_variant_dict_insert(&dict, "stop_cause", "s", CAUSES[vm->stop_cause]);
+  g_variant_dict_insert(&dict, "stop_cause", "s", az_stop_cause_to_string(vm->stop_cause));
   return g_variant_dict_end(&dict);
 }
 
@@ -156,9 +154,13 @@ start(Drive *drive, AzlinOp *op)
     drive->provider->vm_list(drive->self, op);
   else if (strcmp(words[0], "recover") == 0)
     recover(drive, op);
-  else if (strcmp(words[0], "power") == 0)
+  else if (strcmp(words[0], "power") == 0) {
+    vm.id = words[3];
     drive->provider->vm_power(drive->self, &vm, power_from(words[2]), op);
-  else if (strcmp(words[0], "restart") == 0)
+  } else if (strcmp(words[0], "isolate") == 0) {
+    vm.id = words[3];
+    drive->provider->vm_isolate(drive->self, &vm, strcmp(words[2], "on") == 0, op);
+  } else if (strcmp(words[0], "restart") == 0)
     drive->provider->vm_restart(drive->self, &vm, op);
   else if (strcmp(words[0], "tag") == 0)
     tag(drive, &vm, op);
@@ -186,9 +188,9 @@ print_journal(AzEngine *engine)
   }
 }
 
-/* drive HOME PROVIDER create NAME REGION USER KEY | get NAME [ID] | power NAME STATE | restart NAME | delete NAME [ID]
- * | tag NAME TAG=VALUE... -TAG... | list | exec NAME ARGV... | probe NAME [WITNESS REGION] | recover BRICK WHAT NAME
- * [STATE] | journal; the configuration is $AZLIN_CONFIG. */
+/* drive HOME PROVIDER create NAME REGION USER KEY | get NAME [ID] | power NAME STATE [ID] | isolate NAME on|off [ID] |
+ * restart NAME | delete NAME [ID] | tag NAME TAG=VALUE... -TAG... | list | exec NAME ARGV... | probe NAME [WITNESS
+ * REGION] | recover BRICK WHAT NAME [STATE] | journal; the configuration is $AZLIN_CONFIG. */
 int
 main(int argc, char **argv)
 {
@@ -207,7 +209,10 @@ main(int argc, char **argv)
   }
   drive.loop = g_main_loop_new(NULL, FALSE);
   drive.words = argv + 3;
-  start(&drive, az_op_new_root(az_engine_clock(engine), argv[3], 0, NULL, done, &drive));
+  AzlinOp *root = az_op_new_root(az_engine_clock(engine), argv[3], 0, NULL, done, &drive);
+  if (g_getenv("DRIVE_URGENT") != NULL) /* as a failover asks */
+    az_op_set_priority(root, AZ_PRIORITY_FAILOVER);
+  start(&drive, root);
   gint64 began = az_clock_monotonic(az_engine_clock(engine));
   g_main_loop_run(drive.loop);
   if (g_getenv("DRIVE_TIME") != NULL)

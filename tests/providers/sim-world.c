@@ -103,6 +103,26 @@ append_bytes(Fixture *fixture, const char *text)
   fclose(file);
 }
 
+/* A world of azlin 0.1, whose machines could not be isolated. */
+static void
+test_line_of_before(Fixture *fixture, gconstpointer unused)
+{
+  append_bytes(fixture, "(int64 5, 'vm', <('a', 'eastus', 'rg', 'u', 'id', 'key', '198.18.0.1', uint32 22, int64 1, "
+                        "int64 0, uint32 1, uint32 0, false, @a{ss} {})>)\n");
+  World *world = open_world(fixture);
+  const SimVm *vm = world_find(world, "a");
+  g_assert_nonnull(vm);
+  g_assert_cmpstr(vm->address, ==, "198.18.0.1");
+  g_assert_false(vm->isolated);
+  g_autoptr(SimVm) cut = sim_vm_dup(vm);
+  cut->isolated = TRUE;
+  g_assert_true(world_put(world, 6, cut, NULL));
+  world_close(world);
+  world = open_world(fixture);
+  g_assert_true(world_find(world, "a")->isolated);
+  world_close(world);
+}
+
 static void
 test_torn_line(Fixture *fixture, gconstpointer other_is_open)
 {
@@ -172,6 +192,7 @@ main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   g_test_add("/sim-world/round-trip", Fixture, NULL, set_up, test_round_trip, tear_down);
   g_test_add("/sim-world/two-processes", Fixture, NULL, set_up, test_two_processes, tear_down);
+  g_test_add("/sim-world/line-of-before", Fixture, NULL, set_up, test_line_of_before, tear_down);
   g_test_add("/sim-world/torn-line", Fixture, GINT_TO_POINTER(FALSE), set_up, test_torn_line, tear_down);
   g_test_add("/sim-world/torn-line-other-open", Fixture, GINT_TO_POINTER(TRUE), set_up, test_torn_line, tear_down);
   g_test_add("/sim-world/garbage", Fixture, NULL, set_up, test_garbage, tear_down);

@@ -261,5 +261,42 @@ def test_static_registers_and_does_nothing_else():
         assert static.ok("list") == []
 
 
+def test_isolation():
+    with Sim("create * seconds 1\nprobe b ok\n", "silence-seconds=5") as sim:
+        sim.create("a")
+        sim.create("b", "westus2")
+        sim.ok("isolate", "b", "on")
+        assert 2 <= sim.took < 2.1, sim.took
+        assert "timeout" in sim.ok("probe", "b") and sim.took >= 5, "whatever a rule says"
+        assert "timeout" in sim.ok("probe", "b", "a", "eastus"), "nobody reaches it"
+        sim.fails(NETWORK, "probe", "a", "b", "westus2")  # and it is no witness
+        sim.fails(NETWORK, "exec", "b", "hostname")
+        assert "ok" in sim.ok("probe", "a")
+        assert sim.ok("get", "b")["power"] == "running", "the provider sees it"
+        sim.ok("isolate", "b", "on")
+        sim.ok("power", "b", "stopped")
+        assert "timeout" in sim.ok("probe", "b")
+        sim.ok("power", "b", "running")
+        assert "timeout" in sim.ok("probe", "b"), "a restart does not lift it"
+        sim.ok("isolate", "b", "off")
+        assert "ok" in sim.ok("probe", "b")
+        sim.ok("isolate", "b", "off")
+        sim.fails(NOT_FOUND, "isolate", "c", "on")
+        assert sim.ok("journal") == ""
+
+
+def test_isolation_by_script():
+    with Sim("create * seconds 1\nisolate a fail permission x1\nisolate a seconds 7\n") as sim:
+        sim.create("a")
+        sim.fails(PERMISSION, "isolate", "a", "on")
+        assert "ok" in sim.ok("probe", "a")
+        sim.ok("isolate", "a", "on")
+        assert 7 <= sim.took < 7.1, sim.took
+        assert "timeout" in sim.ok("probe", "a")
+        sim.script("isolate a hang\n")
+        sim.fails(TIMED_OUT, "isolate", "a", "off")
+        assert "timeout" in sim.ok("probe", "a")
+
+
 if __name__ == "__main__":
     e2e.main(globals())

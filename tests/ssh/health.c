@@ -186,6 +186,70 @@ test_vantages(Setup *setup, gconstpointer unused)
   g_assert_true(az_vantage_was_up(setup->engine, "here", "eastus"));
 }
 
+static void
+watch(Setup *setup, const char *pair, gint64 watched_s, gint64 healed)
+{
+  GVariantBuilder watched;
+  g_variant_builder_init(&watched, G_VARIANT_TYPE("a{s(xx)}"));
+  g_variant_builder_add(&watched, "{s(xx)}", pair, watched_s, healed);
+  az_vantage_store_history(setup->engine, g_variant_new_array(G_VARIANT_TYPE("{sb}"), NULL, 0),
+                           g_variant_builder_end(&watched));
+}
+
+static double
+rate_of(Setup *setup, const char *vantage)
+{
+  g_autoptr(GVariant) all = az_vantage_all(setup->engine);
+  return az_vantage_healed_rate(all, vantage);
+}
+
+static void
+test_history(Setup *setup, gconstpointer unused)
+{
+  g_autofree char *file = az_paths_file(az_engine_paths(setup->engine), "vantages.json");
+  g_assert_cmpfloat(rate_of(setup, "here"), ==, 0);
+  g_assert_true(az_paths_ensure(az_engine_paths(setup->engine), NULL));
+  g_assert_true(
+      g_file_set_contents(file, "{\"here>eastus\": true}", -1, NULL)); /* as it was before there was history */
+  watch(setup, "here>eastus", 50 * 600, 1);
+  g_assert_cmpfloat(rate_of(setup, "here"), ==, 0); /* fifty windows say nothing */
+  watch(setup, "here>westus2", 150 * 600, 1);       /* all that a vantage looked at counts */
+  watch(setup, "hereabouts>eastus", 5000 * 600, 0);
+  g_assert_cmpfloat_with_epsilon(rate_of(setup, "here"), 2.3 / 300, 1e-9);
+  store(setup, "westus2>eastus", TRUE);
+  g_assert_cmpfloat_with_epsilon(rate_of(setup, "here"), 2.3 / 300, 1e-9);
+  g_assert_true(az_vantage_was_up(setup->engine, "here", "eastus"));
+  g_assert_false(az_vantage_was_up(setup->engine, "here", "westus2"));
+  watch(setup, "eu>eastus", 1000 * 600, 0);
+  g_assert_cmpfloat_with_epsilon(rate_of(setup, "eu"), 0.1 / 1100, 1e-9);
+}
+
+/* Years of watching, and more pairs than a fleet has. */
+static void
+test_history_is_bounded(Setup *setup, gconstpointer unused)
+{
+  g_autofree char *text = NULL;
+  gsize length;
+  GVariantBuilder verdicts, watched;
+  g_autofree char *file = az_paths_file(az_engine_paths(setup->engine), "vantages.json");
+  for (guint i = 0; i < 8; i++)
+    watch(setup, "here>eastus", 4000 * 600, 40);
+  g_assert_cmpfloat_with_epsilon(rate_of(setup, "here"), 0.01, 0.001); /* the rate stays while windows fade */
+  g_variant_builder_init(&verdicts, G_VARIANT_TYPE("a{sb}"));
+  g_variant_builder_init(&watched, G_VARIANT_TYPE("a{s(xx)}"));
+  for (guint i = 0; i < 20000; i++) {
+    g_autofree char *pair = g_strdup_printf("region-with-a-long-name-%05u>region-with-a-long-name-%05u", i, i + 1);
+    g_variant_builder_add(&verdicts, "{sb}", pair, i % 100 == 0);
+    if (i < 2000)
+      g_variant_builder_add(&watched, "{s(xx)}", pair, (gint64) i, (gint64) 0);
+  }
+  az_vantage_store_history(setup->engine, g_variant_builder_end(&verdicts), g_variant_builder_end(&watched));
+  g_assert_true(g_file_get_contents(file, &text, &length, NULL));
+  g_assert_cmpuint(length, <, 1024 * 1024);
+  g_assert_cmpfloat_with_epsilon(rate_of(setup, "here"), 0.01, 0.001);
+  g_assert_true(az_vantage_was_up(setup->engine, "region-with-a-long-name-19900", "region-with-a-long-name-19901"));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -197,5 +261,7 @@ main(int argc, char **argv)
   g_test_add("/health/trusted-key-is-handed-on", Setup, NULL, set_up, test_trusted_key_is_handed_on, tear_down);
   g_test_add("/health/witness", Setup, NULL, set_up, test_witness, tear_down);
   g_test_add("/health/vantages", Setup, NULL, set_up, test_vantages, tear_down);
+  g_test_add("/health/history", Setup, NULL, set_up, test_history, tear_down);
+  g_test_add("/health/history-is-bounded", Setup, NULL, set_up, test_history_is_bounded, tear_down);
   return g_test_run();
 }

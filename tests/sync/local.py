@@ -42,7 +42,7 @@ def test_default_path_is_the_home_without_keys():
     home = need()
     put(home.at("eastus", "default", "note"), b"hello")
     put(home.at("eastus", ".ssh", "id_secret"), b"SECRET", 0o600)
-    put(home.at("eastus", ".local", "state", "azlin", "epoch"), b"7")
+    put(home.at("eastus", ".local", "state", "azlin", "kept"), b"7")
     put(home.at("eastus", ".local", "state", "other"), b"goes")
     before = open(home.at("westeurope", ".ssh", "authorized_keys")).read()
     one, = result(home.sync("--dest", "westeurope"))
@@ -50,7 +50,8 @@ def test_default_path_is_the_home_without_keys():
     assert open(home.at("westeurope", "default", "note")).read() == "hello"
     assert os.path.exists(home.at("westeurope", ".local", "state", "other"))
     assert not os.path.exists(home.at("westeurope", ".ssh", "id_secret"))
-    assert not os.path.exists(home.at("westeurope", ".local", "state", "azlin", "epoch"))
+    assert not os.path.exists(home.at("westeurope", ".local", "state", "azlin", "kept"))
+    assert open(home.at("westeurope", ".local", "state", "azlin", "epoch")).read() == "1\n", "it holds the primary's data now"
     assert open(home.at("westeurope", ".ssh", "authorized_keys")).read() == before
     os.unlink(home.at("eastus", ".ssh", "id_secret"))
     for path in ("/home/azureuser/.ssh", "/home/azureuser/.local/state/azlin"):

@@ -211,7 +211,7 @@ lifecycle_put(Double *world, const char *id, json_t *body, const GPtrArray *faul
   if (put.refusal.status != 0)
     return put;
   Resource *present = store_find(world, id);
-  gboolean done = present != NULL && g_str_equal(resource_state(present), "Succeeded");
+  gboolean done = present != NULL && !kind->slow_changes && g_str_equal(resource_state(present), "Succeeded");
   put.created = present == NULL;
   put.resource = store_body(world, id, body, present);
   json_object_set_new(put.resource->body, "etag", json_text_f("W/\"%08x\"", g_rand_int(world->rand)));

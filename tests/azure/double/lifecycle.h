@@ -14,6 +14,7 @@ typedef struct {
   const char *type;
   gboolean upper_case_lists;
   gboolean says_creating; /* while it is made; Network says "Updating" then, too */
+  gboolean slow_changes;  /* a PUT over what stands is an operation, too */
   /* Before anything exists. References that do not resolve go to reference_missing(). */
   void (*check)(Double *world, const char *id, json_t *body, Refusal *refusal);
   void (*begun)(Double *world, Resource *resource);
@@ -27,6 +28,9 @@ extern const ResourceKind network_kinds[], compute_kinds[]; /* end with type NUL
 
 /* Who uses these security rules or this network; NULL = nobody. Borrowed. (network.c) */
 const Resource *network_user(Double *world, const Resource *resource);
+
+/* Whether the rule `one`, called `name`, may stand among `rules`. (network.c) */
+void network_rule_check(json_t *rules, json_t *one, const char *name, Refusal *refusal);
 
 /* "Resource X referenced by resource Y was not found", recorded as a request out of order. */
 void reference_missing(Double *world, const char *id, const char *reference, Refusal *refusal);

@@ -165,8 +165,10 @@ machine_handle_health(Exchange *exchange)
     return;
   }
   const char *state = json_string_value(json_array_get(registered, 0));
+  json_t *properties = json_pack("{s:s, s:s, s:s, s:s}", "availabilityState", state, "summary", "As the test wished",
+                                 "reasonType", "", "occuredTime", "2026-11-01T00:00:00Z");
+  json_object_update(properties, json_array_get(registered, 1));
   exchange_json(exchange, 200,
-                json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:s, s:s}}", "id", exchange->path, "name", "current", "type",
-                          "Microsoft.ResourceHealth/AvailabilityStatuses", "properties", "availabilityState", state,
-                          "summary", "As the test wished", "reasonType", "", "occuredTime", "2026-11-01T00:00:00Z"));
+                json_pack("{s:s, s:s, s:s, s:o}", "id", exchange->path, "name", "current", "type",
+                          "Microsoft.ResourceHealth/AvailabilityStatuses", "properties", properties));
 }

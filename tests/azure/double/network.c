@@ -47,6 +47,43 @@ guid_begun(Resource *resource)
   }
 }
 
+/* Two rules of one direction never have the same priority. */
+static gboolean
+rule_clashes(json_t *rules, json_t *one, const char *name)
+{
+  size_t i;
+  json_t *other;
+  json_array_foreach(rules, i, other)
+  {
+    if (one != other && !same_text(json_text_at(other, "name", ""), name)
+        && same_text(json_text_at(other, "properties.direction", ""), json_text_at(one, "properties.direction", NULL))
+        && json_int_at(other, "properties.priority", 0) == json_int_at(one, "properties.priority", 0))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+void
+network_rule_check(json_t *rules, json_t *one, const char *name, Refusal *refusal)
+{
+  gint64 priority = json_int_at(one, "properties.priority", 0);
+  if (priority < 100 || priority > 4096)
+    refuse(refusal, 400, "SecurityRuleInvalidPriority",
+           "Security rule has invalid Priority. Value provided: %" G_GINT64_FORMAT " Allowed range 100-4096.",
+           priority);
+  if (rule_clashes(rules, one, name))
+    refuse(refusal, 400, "SecurityRuleConflict",
+           "Security rule %s conflicts with another rule. Rules cannot have the same Priority and Direction.", name);
+}
+
+static void
+security_rules_check(Double *world, const char *id, json_t *body, Refusal *refusal)
+{
+  json_t *rules = json_at(body, "properties.securityRules"), *one;
+  size_t i;
+  json_array_foreach(rules, i, one) network_rule_check(rules, one, json_text_at(one, "name", ""), refusal);
+}
+
 static void
 rules_begun(Double *world, Resource *resource)
 {
@@ -244,7 +281,11 @@ network_may_delete(Double *world, Resource *resource, Refusal *refusal)
 }
 
 const ResourceKind network_kinds[] = {
-  { .type = "Microsoft.Network/networkSecurityGroups", .begun = rules_begun, .may_delete = network_may_delete },
+  { .type = "Microsoft.Network/networkSecurityGroups",
+    .slow_changes = TRUE,
+    .check = security_rules_check,
+    .begun = rules_begun,
+    .may_delete = network_may_delete },
   { .type = "Microsoft.Network/virtualNetworks",
     .check = network_check,
     .begun = network_begun,

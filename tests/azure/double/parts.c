@@ -35,6 +35,19 @@ remove_part(json_t *list, const char *name)
   }
 }
 
+static gboolean
+refuses_rule(Exchange *exchange, json_t *rules, const char *name)
+{
+  Refusal refusal = { 0 };
+  if (g_str_has_prefix(exchange->kind, "SecurityRules_"))
+    network_rule_check(rules, exchange->body, name, &refusal);
+  if (refusal.status == 0)
+    return FALSE;
+  exchange_error(exchange, refusal.status, refusal.code, "%s", refusal.message);
+  refusal_clear(&refusal);
+  return TRUE;
+}
+
 void
 parts_handle_put(Exchange *exchange)
 {
@@ -45,6 +58,8 @@ parts_handle_put(Exchange *exchange)
     return;
   lifecycle_note_outside(world, "PUT", exchange->target, id, NULL);
   g_autofree char *path = g_strdup_printf("properties.%s", collection_of(exchange->kind));
+  if (refuses_rule(exchange, json_at(parent->body, path), id_name(id)))
+    return;
   gboolean present = store_part(world, id) != NULL;
   json_t *part = json_deep_copy(exchange->body);
   json_object_set_new(part, "id", json_string(id));
