@@ -122,6 +122,13 @@ on_progress(AzJob *job, guint64 done, guint64 total, const char *text, gpointer 
 }
 
 static void
+on_event(AzJob *job, const char *name, GVariant *facts, gpointer data)
+{
+  ClientJob *self = data;
+  self->watch.event(name, facts, self->watch.data);
+}
+
+static void
 on_question(AzJob *job, const char *text, gpointer data)
 {
   ClientJob *self = data;
@@ -146,6 +153,7 @@ client_submit(Client *client, const char *kind, GVariant *args, const ClientWatc
     .message = on_message,
     .region_changed = on_region,
     .progress = on_progress,
+    .event = on_event,
     .question = on_question,
     .finished = on_finished,
     .data = self,

@@ -19,6 +19,7 @@ typedef struct { /* what a job says while it runs */
   void (*message)(const char *level, const char *region, const char *text, gpointer data);
   void (*region)(const char *region, GVariant *facts, gpointer data);
   void (*progress)(guint64 done, guint64 total, const char *text, gpointer data);
+  void (*event)(const char *name, GVariant *facts, gpointer data); /* facts: a{sv} */
   void (*question)(const char *text, gpointer data);
   void (*finished)(gpointer data);
   gpointer data;

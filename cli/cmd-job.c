@@ -13,11 +13,14 @@ typedef struct {
   const Invocation *inv;
   Client *client;
   ClientJob *job;
-  Screen *screen; /* NULL with -o jsonl */
+  Screen *screen; /* of a job that ends */
+  Board *board;   /* of one that is watched; both NULL with -o jsonl */
   GMainLoop *loop;
   GString *answer;     /* what was typed so far */
   guint answer_source; /* 0 = nothing is asked */
+  gboolean live;       /* runs until it is interrupted */
   gboolean interrupted, finished;
+  guint leaving; /* source that ends it */
 } Run;
 
 /* ---- events as lines ---- */
@@ -32,13 +35,33 @@ new_event(const char *event, const char *region)
   return builder;
 }
 
+static gboolean
+stop_watching(gpointer data)
+{
+  Run *run = data;
+  run->leaving = 0;
+  client_cancel(run->job);
+  return G_SOURCE_REMOVE;
+}
+
+/* What runs for ever must not go on for a reader that has gone. */
 static void
-put_event(GVariantBuilder *builder) /* takes it */
+check_reader(Run *run)
+{
+  if (!run->live || run->interrupted || !ferror(stdout))
+    return;
+  run->interrupted = TRUE;
+  run->leaving = g_idle_add(stop_watching, run);
+}
+
+static void
+put_event(Run *run, GVariantBuilder *builder) /* takes it */
 {
   g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_builder_end(builder));
   g_autofree char *json = client_json(value, 0);
   puts(json);
   fflush(stdout);
+  check_reader(run);
   g_variant_builder_unref(builder);
 }
 
@@ -46,54 +69,106 @@ static void
 on_message(const char *level, const char *region, const char *text, gpointer data)
 {
   Run *run = data;
-  if (run->screen) {
+  if (run->screen)
     screen_message(run->screen, level, region, text);
-    return;
+  if (run->board) {
+    board_message(run->board, level, region, text);
+    check_reader(run);
   }
+  if (run->screen || run->board)
+    return;
   g_autofree char *valid = g_utf8_make_valid(text, -1);
   GVariantBuilder *event = new_event("message", region);
   g_variant_builder_add(event, "{sv}", "level", g_variant_new_string(level));
   g_variant_builder_add(event, "{sv}", "text", g_variant_new_string(valid));
-  put_event(event);
+  put_event(run, event);
+}
+
+/* A watch has a row for each answer, all day long: a script reads what changed, and who wants to see each asks for it.
+ */
+static gboolean
+wants_rows(const Run *run)
+{
+  return run->inv->verbose || g_strcmp0(run->inv->command->live, "");
 }
 
 static void
 on_region(const char *region, GVariant *facts, gpointer data)
 {
   Run *run = data;
-  if (run->screen) {
+  if (run->screen)
     screen_region(run->screen, region, facts);
+  if (run->board)
+    board_region(run->board, region, facts);
+  if (run->screen || run->board || !wants_rows(run))
     return;
-  }
   GVariantBuilder *event = new_event("region", region);
   g_variant_builder_add(event, "{sv}", "facts", facts);
-  put_event(event);
+  put_event(run, event);
 }
 
 static void
 on_progress(guint64 done, guint64 total, const char *text, gpointer data)
 {
   Run *run = data;
-  if (run->screen) {
+  if (run->screen)
     screen_progress(run->screen, done, total, text);
+  if (run->board)
+    board_progress(run->board, done, total, text);
+  if (run->screen || run->board)
     return;
-  }
   g_autofree char *valid = g_utf8_make_valid(text ? text : "", -1);
   GVariantBuilder *event = new_event("progress", NULL);
   g_variant_builder_add(event, "{sv}", "done", g_variant_new_uint64(done));
   g_variant_builder_add(event, "{sv}", "total", g_variant_new_uint64(total));
   g_variant_builder_add(event, "{sv}", "text", g_variant_new_string(valid));
-  put_event(event);
+  put_event(run, event);
+}
+
+static void
+on_event(const char *name, GVariant *facts, gpointer data)
+{
+  Run *run = data;
+  GVariantIter iter;
+  const char *key;
+  GVariant *value;
+  if (run->board)
+    board_event(run->board, name, facts);
+  if (run->screen || run->board)
+    return;
+  GVariantBuilder *event = new_event(name, NULL);
+  g_variant_iter_init(&iter, facts);
+  while (g_variant_iter_loop(&iter, "{&sv}", &key, &value))
+    g_variant_builder_add(event, "{sv}", key, value);
+  put_event(run, event);
 }
 
 /* ---- questions ---- */
 
 static void
+pause_screen(Run *run)
+{
+  if (run->screen)
+    screen_pause(run->screen);
+  if (run->board)
+    board_pause(run->board);
+  fflush(stdout);
+}
+
+static void
+resume_screen(Run *run)
+{
+  if (run->screen)
+    screen_resume(run->screen);
+  if (run->board)
+    board_resume(run->board);
+}
+
+static void
 answer(Run *run, gboolean yes)
 {
   run->answer_source = 0;
-  if (run->screen)
-    screen_resume(run->screen);
+  resume_screen(run);
   client_answer(run->job, yes);
 }
 
@@ -121,9 +196,7 @@ on_question(const char *text, gpointer data)
 {
   Run *run = data;
   g_autofree char *harmless = text_clean_line(text);
-  if (run->screen)
-    screen_pause(run->screen);
-  fflush(stdout);
+  pause_screen(run);
   if (!run->inv->terminal->can_ask) {
     fprintf(stderr, "azlin: %s Nobody can answer here, so nothing was changed; give --yes to go ahead.\n", harmless);
     answer(run, FALSE);
@@ -140,7 +213,8 @@ on_question(const char *text, gpointer data)
 static gboolean
 only_reads(const Run *run)
 {
-  static const char *const readers[] = { "regions-list", "regions-health", "vm-status", "ssh-target", NULL };
+  static const char *const readers[]
+      = { "regions-list", "regions-health", "vm-status", "ssh-target", "simulate", NULL };
   return g_strv_contains(readers, run->inv->command->kind);
 }
 
@@ -159,16 +233,23 @@ on_signal(gpointer data)
   if (run->interrupted)
     leave_at_once(run);
   run->interrupted = TRUE;
-  if (run->screen)
-    screen_pause(run->screen);
-  fflush(stdout);
-  fprintf(stderr, "\nazlin: interrupted; stopping%s. Press Ctrl-C again to leave at once.\n",
-          only_reads(run) ? "" : ", and undoing what was half done");
-  if (run->screen)
-    screen_resume(run->screen);
+  if (!run->live) {
+    pause_screen(run);
+    fprintf(stderr, "\nazlin: interrupted; stopping%s. Press Ctrl-C again to leave at once.\n",
+            only_reads(run) ? "" : ", and undoing what was half done");
+    resume_screen(run);
+  }
   g_clear_handle_id(&run->answer_source, g_source_remove);
   client_cancel(run->job);
   return G_SOURCE_CONTINUE;
+}
+
+/* As nohup leaves it. */
+static gboolean
+is_ignored(int number)
+{
+  struct sigaction action;
+  return !sigaction(number, NULL, &action) && action.sa_handler == SIG_IGN;
 }
 
 static void
@@ -199,6 +280,7 @@ loop_until_finished(Run *run, GError **error)
     .message = on_message,
     .region = on_region,
     .progress = on_progress,
+    .event = on_event,
     .question = on_question,
     .finished = on_finished,
     .data = run,
@@ -206,8 +288,11 @@ loop_until_finished(Run *run, GError **error)
   run->job = client_submit(run->client, run->inv->command->kind, run->inv->args, &watch, error);
   if (!run->job)
     return FALSE;
-  guint signals[] = { g_unix_signal_add(SIGINT, on_signal, run), g_unix_signal_add(SIGTERM, on_signal, run) };
-  if (run->inv->output != OUTPUT_JSONL)
+  guint signals[] = { g_unix_signal_add(SIGINT, on_signal, run), g_unix_signal_add(SIGTERM, on_signal, run),
+                      run->live && !is_ignored(SIGHUP) ? g_unix_signal_add(SIGHUP, on_signal, run) : 0 };
+  if (run->live && run->inv->output == OUTPUT_TABLE)
+    run->board = board_new(run->inv->terminal, run->client, run->inv->quiet);
+  else if (run->inv->output != OUTPUT_JSONL)
     run->screen = screen_new(run->inv->terminal, run->client, run->inv->quiet);
   run->loop = g_main_loop_new(NULL, FALSE);
   run->answer = g_string_new(NULL);
@@ -216,8 +301,10 @@ loop_until_finished(Run *run, GError **error)
     g_main_loop_run(run->loop);
   g_clear_handle_id(&run->answer_source, g_source_remove);
   g_clear_pointer(&run->screen, screen_free);
+  g_clear_pointer(&run->board, board_free);
+  g_clear_handle_id(&run->leaving, g_source_remove);
   for (guint i = 0; i < G_N_ELEMENTS(signals); i++)
-    g_source_remove(signals[i]);
+    g_clear_handle_id(&signals[i], g_source_remove);
   g_string_free(run->answer, TRUE);
   g_main_loop_unref(run->loop);
   return TRUE;
@@ -226,11 +313,16 @@ loop_until_finished(Run *run, GError **error)
 static int
 cmd_job_perform(const Invocation *invocation, Client *client, GVariant **ret_result, GError **error)
 {
-  Run run = { .inv = invocation, .client = client };
+  Run run = { .inv = invocation, .client = client, .live = invocation_is_live(invocation) };
+  if (run.live && invocation->output == OUTPUT_JSON) {
+    g_propagate_error(error, client_usage_error("what is watched has no end to wait for, and so no one document; "
+                                                "-o jsonl prints each event on a line"));
+    return -1;
+  }
   if (!loop_until_finished(&run, error))
     return -1;
   *ret_result = g_variant_ref(client_result(run.job));
-  if (!run.interrupted)
+  if (!run.interrupted || run.live)
     return client_exit_code(run.job);
   say_what_stands(&run);
   return 130;

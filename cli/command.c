@@ -45,7 +45,7 @@ const Command command_table[] = {
   { .name = "regions add", .kind = "regions-add", .operand = "region", .run = cmd_job_run },
   { .name = "regions remove", .kind = "regions-remove", .operand = "region", .run = cmd_job_run },
   { .name = "regions set-primary", .kind = "regions-set-primary", .operand = "region", .run = cmd_job_run },
-  { .name = "regions health", .kind = "regions-health", .run = cmd_job_run },
+  { .name = "regions health", .kind = "regions-health", .live = "watch", .run = cmd_job_run },
   { .name = "regions refresh", .kind = "regions-refresh", .run = cmd_job_run },
   { .name = "vm status", .kind = "vm-status", .operand = "region", .run = cmd_job_run },
   { .name = "vm start", .kind = "vm-start", .operand = "region", .run = cmd_job_run },
@@ -58,11 +58,14 @@ const Command command_table[] = {
   { .name = "ssh-config", .kind = "ssh-config", .run = cmd_job_run },
   { .name = "sync", .kind = "sync", .run = cmd_job_run },
   { .name = "failover", .kind = "failover", .run = cmd_job_run },
+  { .name = "failover replay", .kind = "failover-replay", .operand = "id", .run = cmd_job_run },
   { .name = "failover pause", .kind = "failover-pause", .run = cmd_job_run },
   { .name = "failover resume", .kind = "failover-resume", .run = cmd_job_run },
   { .name = "failover ack", .kind = "failover-ack", .run = cmd_job_run },
   { .name = "failover commit", .kind = "failover-commit", .run = cmd_job_run },
   { .name = "failover rollback", .kind = "failover-rollback", .run = cmd_job_run },
+  { .name = "simulate", .kind = "simulate", .operand = "scenario", .run = cmd_job_run },
+  { .name = "watch", .kind = "watch", .live = "", .run = cmd_job_run },
   { .name = "config show", .query = "config", .flags = origin_flags, .run = cmd_query_run, .show = render_config,
     .summary = "Show the configuration in force" },
   { .name = "bricks list", .query = "bricks", .run = cmd_query_run, .show = render_bricks,
@@ -163,4 +166,14 @@ gboolean
 flag_is_switch(const Flag *flag)
 {
   return !strcmp(flag->type, "b");
+}
+
+gboolean
+invocation_is_live(const Invocation *invocation)
+{
+  const char *flag = invocation->command->live;
+  gboolean given = FALSE;
+  if (flag && *flag)
+    g_variant_lookup(invocation->args, flag, "b", &given);
+  return flag && (!*flag || given);
 }

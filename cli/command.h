@@ -29,6 +29,7 @@ struct _Command {
   const char *const *hidden;      /* flags of the kind that mean nothing here; ends NULL */
   const Flag *flags;              /* flags beside the kind's; ends {0}; or NULL */
   const char *rest;               /* placeholder of the words behind "--", or NULL */
+  const char *live;               /* flag with which it runs until Ctrl-C; "" = always, NULL = never */
   const char *summary;            /* one line; NULL = the kind's own */
   int (*run)(const Invocation *); /* returns the exit code */
   void (*show)(const Invocation *, Client *, GVariant *); /* the result for people; NULL = messages said it all */
@@ -46,6 +47,8 @@ const Flag *command_flags(const Command *command);
 const Flag *flag_find(const Flag *flags, const char *name);
 const Flag *flag_find_letter(const Flag *flags, char letter);
 gboolean flag_is_switch(const Flag *flag);
+/* TRUE when this command line runs until somebody ends it: Ctrl-C is its normal end then. */
+gboolean invocation_is_live(const Invocation *invocation);
 
 int cmd_job_run(const Invocation *invocation);
 int cmd_query_run(const Invocation *invocation);

@@ -66,6 +66,14 @@ find_level(const char *name)
   return &levels[G_N_ELEMENTS(levels) - 2];
 }
 
+Ink
+render_level(const char *level, const char **ret_glyph)
+{
+  const Level *found = find_level(level);
+  *ret_glyph = found->glyph;
+  return found->ink;
+}
+
 static gboolean
 is_level(const Level *level, const char *name)
 {
@@ -177,10 +185,10 @@ put_block(Screen *screen, Block *block)
 }
 
 /* Only what went wrong, where nobody asked for more; not on stdout, which a script reads. */
-static void
-say_quietly(const Level *level, const char *region, const char *text)
+void
+render_quietly(const char *level, const char *region, const char *text)
 {
-  if (!is_level(level, "fail") && !is_level(level, "failed"))
+  if (strcmp(level, "fail") && strcmp(level, "failed"))
     return;
   g_autofree char *name = text_clean_line(region);
   g_autofree char *harmless = text_clean_line(text);
@@ -192,7 +200,7 @@ screen_message(Screen *screen, const char *level_name, const char *region, const
 {
   const Level *level = find_level(level_name);
   if (screen->quiet) {
-    say_quietly(level, region, text);
+    render_quietly(level_name, region, text);
     return;
   }
   if (region) {

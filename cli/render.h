@@ -14,6 +14,25 @@ void screen_progress(Screen *screen, guint64 done, guint64 total, const char *te
 void screen_pause(Screen *screen);
 void screen_resume(Screen *screen);
 
+/* How a message of this level begins, and in which ink. */
+Ink render_level(const char *level, const char **ret_glyph);
+/* With --quiet: only what went wrong, and not on stdout, which a script reads. */
+void render_quietly(const char *level, const char *region, const char *text);
+
+/* ---- what is watched (render-board.c): a log, and on a terminal one table under it that is repainted ---- */
+typedef struct _Board Board;
+Board *board_new(Terminal *terminal, Client *client, gboolean quiet);
+void board_free(Board *board); /* leaves the last table on the terminal */
+void board_message(Board *board, const char *level, const char *region, const char *text);
+/* One row: state, since, last_answer (ISO 8601 or null), latency_ms, seen_by, dark_from (as), is_primary; `gone` (b)
+ * takes it out. */
+void board_region(Board *board, const char *region, GVariant *facts);
+void board_progress(Board *board, guint64 done, guint64 total, const char *text);
+/* Shows `line` under the table as long as the event stands; `level` (s) inks it. */
+void board_event(Board *board, const char *name, GVariant *facts);
+void board_pause(Board *board); /* calls nest with board_resume() */
+void board_resume(Board *board);
+
 /* ---- the live lines (render-live.c) ---- */
 typedef struct _Live Live;
 Live *live_new(Terminal *terminal, Client *client);

@@ -224,6 +224,12 @@ az_engine_cancel(AzEngine *engine, AzJob *job)
   az_job_cancel(job);
 }
 
+void
+az_engine_forget(AzEngine *engine, AzJob *job)
+{
+  g_ptr_array_remove_fast(engine->jobs, job);
+}
+
 /* Loads what [bricks] selects, so that their options are declared and the whole configuration is checked. */
 static gboolean
 load_selected(AzEngine *engine, GError **error)

@@ -41,6 +41,8 @@ typedef struct {
                   const char *region /* or NULL */, const char *text, gpointer data);
   void (*region_changed)(AzJob *, const char *region, GVariant *facts /* a{sv}: status, text, ... */, gpointer data);
   void (*progress)(AzJob *, guint64 done, guint64 total, const char *text, gpointer data);
+  /* Something with a name of its own ("verdict", "switch"); facts' `line` (s) is shown for as long as it stands. */
+  void (*event)(AzJob *, const char *name, GVariant *facts /* a{sv} */, gpointer data);
   void (*question)(AzJob *, const char *text, gpointer data); /* answer with az_engine_answer() */
   void (*finished)(AzJob *, gpointer data);
   gpointer data;
@@ -50,7 +52,10 @@ typedef struct {
 AzJob *az_engine_submit(AzEngine *engine, const char *kind, GVariant *args, const AzJobWatch *watch, GError **error);
 void az_engine_start(AzEngine *engine, AzJob *job);
 gboolean az_engine_answer(AzEngine *engine, AzJob *job, gboolean yes);
+/* Asks the job to end: a watch ends in good order, any other is interrupted. A second call always interrupts. */
 void az_engine_cancel(AzEngine *engine, AzJob *job);
+/* Frees a job that has finished; without it jobs live as long as the engine. Not from within a watcher's call. */
+void az_engine_forget(AzEngine *engine, AzJob *job);
 /* Questions that need no side effect and no waiting: "config", "bricks", "bricks-info" (name s), "audit" (limit u),
  * "audit-verify". */
 /* Owned result (a{sv}); NULL and error. */

@@ -9,6 +9,8 @@ typedef struct _AzFlow {
   /* Starts the work under `root`; ends with az_job_finish() or az_job_fail(). */
   void (*run)(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root);
   AzOpPriority priority; /* of its requests to a cloud; 0 = AZ_PRIORITY_LIST */
+  /* For a job that runs until somebody ends it: asked to, once. NULL = it is interrupted instead. */
+  void (*stop)(AzJob *job);
 } AzFlow;
 
 /* Every flow that exists: flows.c lists them. */
@@ -27,6 +29,9 @@ char **az_job_arg_strv(AzJob *job, const char *name); /* NULL when not given; ow
 void az_job_message(AzJob *job, const char *level, const char *region, const char *format, ...) G_GNUC_PRINTF(4, 5);
 void az_job_region(AzJob *job, const char *region, GVariant *facts);
 void az_job_progress(AzJob *job, guint64 done, guint64 total, const char *text);
+/* An event with a name of its own and `facts` (a{sv}, sunk). A live screen shows the string `line` among them until the
+ * same event comes without one. */
+void az_job_event(AzJob *job, const char *name, GVariant *facts);
 /* Asks; `answered` runs with yes or no (no also when nobody can be asked). With `--yes` given it runs at once with yes.
  */
 void

@@ -17,7 +17,7 @@ struct _AzJob {
   guint cleanups; /* ops outside the tree that must end before the job has */
   char *cleanup;  /* what the newest of them is for; NULL = none yet */
   AzTimer *patience;
-  gboolean root_ended;
+  gboolean root_ended, stopping;
   int exit_code;
   GVariant *result;
   void (*answered)(AzJob *, gboolean, gpointer);
@@ -236,8 +236,14 @@ az_job_ask(AzJob *job, const char *question, void (*answered)(AzJob *job, gboole
 void
 az_job_cancel(AzJob *job)
 {
-  if (job->root != NULL)
+  if (job->root == NULL)
+    return;
+  if (job->flow->stop == NULL || job->stopping) {
     az_op_cancel(job->root, "interrupted");
+    return;
+  }
+  job->stopping = TRUE;
+  job->flow->stop(job);
 }
 
 void
@@ -286,6 +292,14 @@ az_job_progress(AzJob *job, guint64 done, guint64 total, const char *text)
 {
   if (job->watch.progress != NULL)
     job->watch.progress(job, done, total, text, job->watch.data);
+}
+
+void
+az_job_event(AzJob *job, const char *name, GVariant *facts)
+{
+  g_autoptr(GVariant) sunk = g_variant_ref_sink(facts);
+  if (job->watch.event != NULL)
+    job->watch.event(job, name, sunk, job->watch.data);
 }
 
 void

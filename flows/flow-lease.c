@@ -10,6 +10,7 @@ struct _AzLease {
   guint64 token;
   AzTimer *timer;
   void (*ready)(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data);
+  void (*refused)(AzJob *job, GError *error, gpointer data); /* NULL = the job fails */
   gpointer data;
 };
 
@@ -91,13 +92,22 @@ no_lock(AzlinOp *op)
 }
 
 static void
+refuse(AzLease *lease, GError *error)
+{
+  if (lease->refused)
+    lease->refused(lease->job, error, lease->data);
+  else
+    az_job_fail(lease->job, error);
+  lease_free(lease);
+}
+
+static void
 acquired(AzlinOp *op, gpointer data)
 {
   AzLease *lease = data;
   GError *error = no_lock(op);
   if (error) {
-    az_job_fail(lease->job, error);
-    lease_free(lease);
+    refuse(lease, error);
     return;
   }
   lease->token = g_variant_get_uint64(az_op_variant(op));
@@ -107,8 +117,9 @@ acquired(AzlinOp *op, gpointer data)
 }
 
 void
-az_lease_acquire(AzJob *job, AzlinOp *root, const char *key, guint32 ttl_s,
-                 void (*ready)(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data), gpointer data)
+az_lease_acquire_or(AzJob *job, AzlinOp *root, const char *key, guint32 ttl_s,
+                    void (*ready)(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data),
+                    void (*refused)(AzJob *job, GError *error, gpointer data), gpointer data)
 {
   gpointer self = NULL;
   g_autoptr(GError) error = NULL;
@@ -119,14 +130,21 @@ az_lease_acquire(AzJob *job, AzlinOp *root, const char *key, guint32 ttl_s,
                       .key = g_strdup(key),
                       .ttl_s = ttl_s,
                       .ready = ready,
+                      .refused = refused,
                       .data = data };
   const AzlinCoordinator *brick = coordinator(lease, &self, &error);
   if (!brick) {
-    az_job_fail(job, g_steal_pointer(&error));
-    lease_free(lease);
+    refuse(lease, g_steal_pointer(&error));
     return;
   }
   brick->acquire(self, key, ttl_s, az_op_new(root, "lock", 30000, acquired, lease));
+}
+
+void
+az_lease_acquire(AzJob *job, AzlinOp *root, const char *key, guint32 ttl_s,
+                 void (*ready)(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data), gpointer data)
+{
+  az_lease_acquire_or(job, root, key, ttl_s, ready, NULL, data);
 }
 
 guint64

@@ -1,6 +1,6 @@
 /* regions health: every machine checked at once, said as it comes; the primary also seen from other regions. */
 #include "error.h"
-#include "flow-support.h"
+#include "flow-watch.h"
 #include "health.h"
 #include "sight.h"
 
@@ -331,10 +331,42 @@ health_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 static void
 health_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
 {
-  az_stored_read(job, root, health_ready, NULL);
+  if (az_job_arg_bool(job, "watch"))
+    az_watch_run(job, engine, root, FALSE);
+  else
+    az_stored_read(job, root, health_ready, NULL);
 }
 
+static gboolean
+health_check(AzEngine *engine, GVariant *args, GError **error)
+{
+  gboolean watch = FALSE;
+  guint32 seconds = 0;
+  g_variant_lookup(args, "watch", "b", &watch);
+  if (watch || !g_variant_lookup(args, "for", "u", &seconds))
+    return az_watch_check_time(args, error);
+  g_set_error_literal(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "--for goes with --watch: one look ends by itself");
+  return FALSE;
+}
+
+static void
+health_stop(AzJob *job)
+{
+  if (az_job_arg_bool(job, "watch"))
+    az_watch_stop(job);
+  else
+    az_op_cancel(az_job_root(job), "interrupted");
+}
+
+static const AzFlag flags[] = {
+  { "watch", 'w', "b", NULL, "go on looking, and repaint, until Ctrl-C" },
+  { "for", 0, "u", "SECONDS", "with --watch: end after so long" },
+  { 0 },
+};
+
 const AzFlow az_flow_regions_health = {
-  .kind = { .kind = "regions-health", .help = "Check the health of all regions at once" },
+  .kind = { .kind = "regions-health", .help = "Check the health of all regions at once", .flags = flags },
+  .check = health_check,
   .run = health_run,
+  .stop = health_stop,
 };

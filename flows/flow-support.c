@@ -5,9 +5,16 @@
 #include <string.h>
 
 typedef struct {
+  AzEngine *engine;
+  AzlinOp *parent;
+  AzStored *stored;
+  void (*done)(AzStored *stored, const GError *error, gpointer data);
+  gpointer data;
+} Fetch;
+
+typedef struct { /* a fetch that ends its job where it fails */
   AzJob *job;
   AzlinOp *root;
-  AzStored *stored;
   void (*ready)(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data);
   gpointer data;
 } Read;
@@ -28,70 +35,89 @@ az_stored_unref(AzStored *stored)
 }
 
 static void
-read_failed(Read *read, const GError *error)
+fetch_failed(Fetch *fetch, const GError *error)
 {
-  az_job_fail(read->job, g_error_copy(error));
-  az_stored_unref(read->stored);
-  g_free(read);
+  az_stored_unref(fetch->stored);
+  fetch->done(NULL, error, fetch->data);
+  g_free(fetch);
 }
 
 static void
 on_info(AzlinOp *op, gpointer data)
 {
-  Read *read = data;
+  Fetch *fetch = data;
   const char *primary = "", *path = "";
   GVariant *info = az_op_variant(op);
   if (az_op_error(op)) {
-    read_failed(read, az_op_error(op));
+    fetch_failed(fetch, az_op_error(op));
     return;
   }
-  g_variant_lookup(info, "epoch", "t", &read->stored->epoch);
-  g_variant_lookup(info, "generation", "t", &read->stored->generation);
+  g_variant_lookup(info, "epoch", "t", &fetch->stored->epoch);
+  g_variant_lookup(info, "generation", "t", &fetch->stored->generation);
   g_variant_lookup(info, "primary", "&s", &primary);
   g_variant_lookup(info, "path", "&s", &path);
-  read->stored->primary = g_strdup(primary);
-  read->stored->path = g_strdup(path);
-  read->ready(read->job, read->root, read->stored, read->data);
-  g_free(read);
+  fetch->stored->primary = g_strdup(primary);
+  fetch->stored->path = g_strdup(path);
+  fetch->done(fetch->stored, NULL, fetch->data);
+  g_free(fetch);
 }
 
 static void
 on_list(AzlinOp *op, gpointer data)
 {
-  Read *read = data;
+  Fetch *fetch = data;
   gsize n = 0;
   gpointer self = NULL;
   g_autoptr(GError) error = NULL;
   if (az_op_error(op)) {
-    read_failed(read, az_op_error(op));
+    fetch_failed(fetch, az_op_error(op));
     return;
   }
   const AzlinVm *const *vms = az_op_vms(op, &n);
   for (gsize i = 0; i < n; i++)
-    g_ptr_array_add(read->stored->vms, az_vm_dup(vms[i]));
-  const AzlinContext *context = az_engine_lookup(az_job_engine(read->job), AZLIN_KIND_CONTEXT, NULL, &self, &error);
+    g_ptr_array_add(fetch->stored->vms, az_vm_dup(vms[i]));
+  const AzlinContext *context = az_engine_lookup(fetch->engine, AZLIN_KIND_CONTEXT, NULL, &self, &error);
   if (!context) {
-    read_failed(read, error);
+    fetch_failed(fetch, error);
     return;
   }
-  context->info(self, az_op_expect(az_op_new(read->root, "info", AZ_CONTEXT_MS, on_info, read), "a{sv}"));
+  context->info(self, az_op_expect(az_op_new(fetch->parent, "info", AZ_CONTEXT_MS, on_info, fetch), "a{sv}"));
+}
+
+void
+az_stored_fetch(AzEngine *engine, AzlinOp *parent, void (*done)(AzStored *stored, const GError *error, gpointer data),
+                gpointer data)
+{
+  gpointer self = NULL;
+  g_autoptr(GError) error = NULL;
+  const AzlinContext *context = az_engine_lookup(engine, AZLIN_KIND_CONTEXT, NULL, &self, &error);
+  if (!context) {
+    done(NULL, error, data);
+    return;
+  }
+  Fetch *fetch = g_new0(Fetch, 1);
+  *fetch = (Fetch){ .engine = engine, .parent = parent, .stored = g_rc_box_new0(AzStored), .done = done, .data = data };
+  fetch->stored->vms = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
+  context->list(self, az_op_expect(az_op_new(parent, "list", AZ_CONTEXT_MS, on_list, fetch), AZ_OP_VMS));
+}
+
+static void
+on_fetched(AzStored *stored, const GError *error, gpointer data)
+{
+  g_autofree Read *read = data;
+  if (stored)
+    read->ready(read->job, read->root, stored, read->data);
+  else
+    az_job_fail(read->job, g_error_copy(error));
 }
 
 void
 az_stored_read(AzJob *job, AzlinOp *root, void (*ready)(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data),
                gpointer data)
 {
-  gpointer self = NULL;
-  g_autoptr(GError) error = NULL;
-  const AzlinContext *context = az_engine_lookup(az_job_engine(job), AZLIN_KIND_CONTEXT, NULL, &self, &error);
-  if (!context) {
-    az_job_fail(job, g_steal_pointer(&error));
-    return;
-  }
-  Read *read = g_new0(Read, 1);
-  *read = (Read){ .job = job, .root = root, .stored = g_rc_box_new0(AzStored), .ready = ready, .data = data };
-  read->stored->vms = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
-  context->list(self, az_op_expect(az_op_new(root, "list", AZ_CONTEXT_MS, on_list, read), AZ_OP_VMS));
+  Read *read = g_new(Read, 1);
+  *read = (Read){ .job = job, .root = root, .ready = ready, .data = data };
+  az_stored_fetch(az_job_engine(job), root, on_fetched, read);
 }
 
 const AzlinVm *

@@ -21,6 +21,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzStored, az_stored_unref)
  * not run. */
 void az_stored_read(AzJob *job, AzlinOp *root,
                     void (*ready)(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data), gpointer data);
+/* The same for who goes on without them: `done` gets the records to keep, or NULL and why; before the call returns when
+ * no context can be loaded. */
+void az_stored_fetch(AzEngine *engine, AzlinOp *parent,
+                     void (*done)(AzStored *stored, const GError *error, gpointer data), gpointer data);
 const AzlinVm *az_stored_find(const AzStored *stored, const char *region); /* exact name; NULL = none */
 const AzlinVm *az_stored_primary(const AzStored *stored);                  /* NULL = none */
 /* What a person typed: an alias or a region name; NULL word = the primary. Unknown: USAGE, the nearest stored one

@@ -1,0 +1,154 @@
+/* What holds a switch back, as other processes set it: pause, cool-down, fences, the commit window; told when it
+ * changes, and worked off where that is the watch's to do. */
+#include "flow-watch.h"
+#include "flow-failover-options.h"
+#include <glib/gstdio.h>
+
+#define DEFAULT_COOL_DOWN_S 3600
+
+static gint64
+now(AzWatch *watch)
+{
+  return az_clock_now(az_engine_clock(watch->engine));
+}
+
+static guint32
+cool_down_s(AzWatch *watch)
+{
+  return az_failover_option_uint(watch->engine, "cool-down", DEFAULT_COOL_DOWN_S);
+}
+
+/* ---- the file ---- */
+
+static gint64
+stamp_of_file(AzWatch *watch)
+{
+  g_autofree char *path = az_paths_file(az_engine_paths(watch->engine), "failover.json");
+  GStatBuf info;
+
+  if (g_stat(path, &info) != 0)
+    return -1;
+  return (gint64) info.st_mtim.tv_sec * G_GINT64_CONSTANT(1000000000) + info.st_mtim.tv_nsec + (gint64) info.st_ino * 31
+         + (gint64) info.st_size;
+}
+
+/* A file that cannot be read holds everything back: policy must not be lost. */
+static gboolean
+load(AzWatch *watch)
+{
+  g_autoptr(GError) error = NULL;
+  gint64 stamp = stamp_of_file(watch);
+
+  if (watch->state != NULL && stamp == watch->state_stamp)
+    return TRUE;
+  AzFailoverState *state = az_failover_state_load(watch->engine, &error);
+  if (state == NULL) {
+    g_clear_pointer(&watch->state, az_failover_state_free);
+    if (az_watch_stand(watch, "policy", "unreadable", "fail", error->message, NULL))
+      az_job_message(watch->job, "fail", NULL, "No switch until this is mended: %s", error->message);
+    return FALSE;
+  }
+  g_clear_pointer(&watch->state, az_failover_state_free);
+  watch->state = state;
+  watch->state_stamp = stamp;
+  az_watch_stand(watch, "policy", NULL, NULL, NULL, NULL);
+  return TRUE;
+}
+
+/* ---- what stands ---- */
+
+static void
+stand_pause(AzWatch *watch)
+{
+  const AzFailoverState *state = watch->state;
+  g_autofree char *until = state->paused_until != 0 ? az_watch_clock(state->paused_until) : NULL;
+  g_autofree char *text = NULL;
+
+  if (az_failover_is_paused(state, now(watch)))
+    text = g_strdup_printf("Paused%s%s%s%s; to go on: azlin failover resume", until != NULL ? " until " : "",
+                           until != NULL ? until : "", state->pause_reason != NULL ? ": " : "",
+                           state->pause_reason != NULL ? state->pause_reason : "");
+  if (az_watch_stand(watch, "paused", "", "warn", text, NULL))
+    az_job_message(watch->job, text != NULL ? "warn" : "ok", NULL, "%s",
+                   text != NULL ? text : "Not paused any more: it switches by itself again");
+}
+
+static void
+stand_cool_down(AzWatch *watch)
+{
+  const AzFailoverState *state = watch->state;
+  gint64 until = az_failover_cools_until(state, cool_down_s(watch), now(watch));
+  g_autofree char *clock = until != 0 ? az_watch_clock(until) : NULL;
+  g_autofree char *text = NULL;
+
+  if (clock != NULL)
+    text = g_strdup_printf("Cooling down until %s after the switch from %s to %s; to end it: azlin failover ack", clock,
+                           state->automatic_from, state->automatic_to);
+  if (az_watch_stand(watch, "cool-down", "", "warn", text, NULL))
+    az_job_message(watch->job, text != NULL ? "warn" : "ok", NULL, "%s",
+                   text != NULL ? text : "No cool-down any more: it switches by itself again");
+}
+
+static void
+stand_window(AzWatch *watch)
+{
+  const AzFailoverState *state = watch->state;
+  g_autofree char *until = state->window_until != 0 ? az_watch_clock(state->window_until) : NULL;
+  g_autofree char *text = NULL;
+
+  if (until != NULL)
+    text = g_strdup_printf("The switch from %s to %s is undone at %s unless somebody says: azlin failover commit",
+                           state->window_from, state->window_to, until);
+  if (az_watch_stand(watch, "commit-window", "", "warn", text, NULL))
+    az_job_message(watch->job, text != NULL ? "warn" : "ok", NULL, "%s",
+                   text != NULL ? text : "The commit window is closed");
+}
+
+static void
+stand_fences(AzWatch *watch)
+{
+  g_autoptr(GString) text = g_string_new(NULL);
+
+  for (guint i = 0; i < watch->state->fences->len; i++) {
+    const AzFencePending *fence = g_ptr_array_index(watch->state->fences, i);
+    g_autofree char *since = az_watch_clock(fence->since);
+    g_string_append_printf(text, "%s%s (since %s)",
+                           text->len > 0 ? ", " : "Not confirmed to be off, tried again: ", fence->region, since);
+  }
+  if (az_watch_stand(watch, "fence-pending", text->str, "warn", text->len > 0 ? text->str : NULL, NULL))
+    az_job_message(watch->job, text->len > 0 ? "warn" : "ok", NULL, "%s",
+                   text->len > 0 ? text->str : "Every old primary is confirmed to be off");
+}
+
+void
+az_watch_read_policy(AzWatch *watch)
+{
+  if (!load(watch))
+    return;
+  stand_pause(watch);
+  stand_cool_down(watch);
+  stand_window(watch);
+  stand_fences(watch);
+}
+
+/* ---- the question ---- */
+
+AzHold
+az_watch_hold(AzWatch *watch, const char *target, char **ret_reason, char **ret_step)
+{
+  g_auto(GStrv) never = az_failover_option_strv(watch->engine, "never-promote");
+
+  if (!load(watch)) {
+    *ret_reason = g_strdup("what holds it back cannot be read");
+    *ret_step = g_strdup("azlin failover --explain");
+    return AZ_HOLD_PAUSED;
+  }
+  const AzPolicyInput input = { .state = watch->state,
+                                .now = now(watch),
+                                .automatic = TRUE,
+                                .target = target,
+                                .cool_down_s = cool_down_s(watch),
+                                .max_sync_age_s = az_failover_option_uint(watch->engine, "max-sync-age", 0),
+                                .never_promote = (const char *const *) never };
+  return az_failover_policy(&input, ret_reason, ret_step);
+}

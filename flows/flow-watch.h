@@ -1,0 +1,101 @@
+/* The parts of a watch: what they share of one run. `azlin watch` judges and switches; `regions health --watch` only
+ * looks. */
+#pragma once
+#include "flow-failover-lookout.h"
+#include "flow-failover-state.h"
+#include "flow-failover.h"
+
+typedef struct { /* one region as it was last shown */
+  char *region;
+  AzRegionState state;
+  gint64 since, last_answer; /* wall time; 0 = never */
+  gint64 checked;            /* the last time that it was seen UP or DARK, wall time */
+  double latency_ms;         /* < 0 = not known */
+  gboolean unreachable_from_me;
+  char *status; /* as it is to be stored: "ok", "down", "stopped"; NULL = nothing new is known */
+} AzWatchRow;
+
+typedef struct _AzWatch AzWatch;
+struct _AzWatch {
+  AzJob *job;
+  AzEngine *engine;
+  AzlinOp *root;
+  gboolean acts;    /* judges the primary, and switches by policy */
+  gboolean dry_run; /* judges and says what it would do */
+  gboolean running; /* the lookout is at work */
+  gint64 started;   /* monotonic */
+  AzLookout *lookout;
+  AzStored *stored;
+  GHashTable *rows;     /* region -> AzWatchRow */
+  gboolean ending;      /* asked to end: only what was begun is still finished */
+  GHashTable *standing; /* name of a line that stands -> AzWatchLine (flow-watch-say.c) */
+
+  /* records (flow-watch-records.c) */
+  gboolean reading, read_again;
+  gboolean unreadable;     /* said already */
+  gboolean writing, dirty; /* dirty: a status changed, and should not wait for its minute */
+  gint64 written;          /* monotonic */
+  AzlinOp *waiting;        /* for the write that runs */
+
+  /* judging (flow-watch-judge.c) */
+  AzlinDecision decision;
+  AzJob *child;          /* the switch that runs, or the last one that ran */
+  gboolean busy;         /* `child` runs */
+  const char *from, *to; /* of it; owned */
+  gint64 not_before;     /* monotonic: a switch that failed is not tried again at once */
+  guint failures;        /* in a row */
+  guint switches;        /* that succeeded */
+  guint64 own_epoch;     /* of the last of them: a primary at a later one was moved by somebody else */
+
+  /* policy (flow-watch-policy.c) */
+  AzFailoverState *state;
+  gint64 state_stamp; /* of the file that it was read from */
+  gboolean settling;  /* a fence is retried, or a window closed */
+};
+
+/* ---- flow-watch.c ---- */
+
+/* Begins once records and lock are there; runs until az_watch_stop() or the time of --for. */
+void az_watch_run(AzJob *job, AzEngine *engine, AzlinOp *root, gboolean acts);
+/* Ends in good order: a switch that is under way is finished first. */
+void az_watch_stop(AzJob *job);
+void az_watch_end_if_idle(AzWatch *watch);
+void az_watch_say_primary(AzWatch *watch);                    /* the line of the primary and its epoch */
+gboolean az_watch_check_time(GVariant *args, GError **error); /* of --for */
+
+/* ---- flow-watch-rows.c: what people and scripts see of the regions ---- */
+
+void az_watch_row_free(gpointer row);
+/* Shows what is known of `region` now, and tells what changed. */
+void az_watch_show(AzWatch *watch, const char *region);
+void az_watch_show_all(AzWatch *watch);
+void az_watch_forget(AzWatch *watch, const char *region);
+GVariant *az_watch_row_list(AzWatch *watch); /* av of a{sv}, floating */
+
+/* ---- flow-watch-records.c: the records of regions, read again and kept up to date ---- */
+
+void az_watch_read(AzWatch *watch); /* in a moment, when one is under way */
+/* Writes status and time of the last check where a status changed, or five minutes after the last time. `op` (NULL =
+ * none): at once, and finished when it is done. */
+void az_watch_keep_status(AzWatch *watch, AzlinOp *op);
+
+/* ---- flow-watch-judge.c: the verdict on the primary, and what follows from it ---- */
+
+void az_watch_judge(AzWatch *watch);
+void az_watch_primary_moved(AzWatch *watch); /* what was judged was about another one */
+
+/* ---- flow-watch-policy.c: what holds back, as other processes set it ---- */
+
+void az_watch_read_policy(AzWatch *watch);
+/* Whether a switch to `target` (NULL = none) is held back; both texts owned, NULL where it is not. */
+AzHold az_watch_hold(AzWatch *watch, const char *target, char **ret_reason, char **ret_step);
+
+/* ---- flow-watch-say.c ---- */
+
+/* An event of this name with these facts (a{sv}, sunk) and the time. */
+void az_watch_tell(AzWatch *watch, const char *name, GVariant *facts);
+/* A line that stands under the table, and an event, until it comes again with another text, or with NULL. TRUE when
+ * its `key` is another one than before: worth a line in the log. `facts` (sunk) may be NULL. */
+gboolean
+az_watch_stand(AzWatch *watch, const char *name, const char *key, const char *level, const char *text, GVariant *facts);
+char *az_watch_clock(gint64 wall); /* "21:14:05", with its date when that is not today's */
