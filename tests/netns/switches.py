@@ -1,5 +1,4 @@
 """What moves the primary and what must not, in real time, with `azlin failover --auto` run again and again."""
-import sys
 import e2e, netns, scenes
 from rounds import Once, Series
 
