@@ -197,12 +197,13 @@ az_sim_judge(const AzSimScene *scene, gint64 now, AzlinDecision *ret_decision)
   GPtrArray *regions = plan->scenario->regions;
   int primary = scene->world.primary;
   g_autoptr(GArray) seen = az_detector_vantages(scene->detector, g_ptr_array_index(regions, primary), now);
-  g_autofree const AzlinVantage **vantages = g_new0(const AzlinVantage *, seen->len + 1);
+  g_autofree const AzlinVantage **vantages = NULL;
   const AzlinHealth *others[AZ_SIM_REGIONS + 1] = { NULL };
   Checked checked[AZ_SIM_REGIONS] = { 0 };
   guint n = 0;
 
-  mask(plan, seen);
+  mask(plan, seen); /* it may add a row */
+  vantages = g_new0(const AzlinVantage *, seen->len + 1);
   for (guint i = 0; i < seen->len; i++)
     vantages[i] = &g_array_index(seen, AzlinVantage, i);
   for (int i = 0; i < (int) regions->len; i++) {
