@@ -213,7 +213,8 @@ on_question(const char *text, gpointer data)
 static gboolean
 only_reads(const Run *run)
 {
-  static const char *const readers[] = { "regions-list", "regions-health", "vm-status", "ssh-target", NULL };
+  static const char *const readers[]
+      = { "regions-list", "regions-health", "vm-status", "ssh-target", "simulate", NULL };
   return g_strv_contains(readers, run->inv->command->kind);
 }
 

@@ -16,6 +16,7 @@ typedef struct {
   char *owner; /* "provider-local": names the brick in journal and state folder */
   char *group; /* "provider.local": names its options in azlin.conf */
   char *state_dir;
+  GVariant *options; /* a{sv}: instead of the file's; NULL = none */
 } Host;
 
 static void
@@ -35,7 +36,8 @@ static GVariant *
 host_option(AzlinHost *host, const char *name)
 {
   Host *self = (Host *) host;
-  return az_config_get(az_engine_config(self->engine), self->group, name);
+  GVariant *own = self->options != NULL ? g_variant_lookup_value(self->options, name, NULL) : NULL;
+  return own != NULL ? own : az_config_get(az_engine_config(self->engine), self->group, name);
 }
 
 static const char *
@@ -224,6 +226,14 @@ az_host_new(AzEngine *engine, const AzlinBrick *brick)
 }
 
 void
+az_host_set_options(AzlinHost *host, GVariant *options)
+{
+  Host *self = (Host *) host;
+  g_clear_pointer(&self->options, g_variant_unref);
+  self->options = g_variant_ref_sink(options);
+}
+
+void
 az_host_free(AzlinHost *host)
 {
   Host *self = (Host *) host;
@@ -232,5 +242,6 @@ az_host_free(AzlinHost *host)
   g_free(self->owner);
   g_free(self->group);
   g_free(self->state_dir);
+  g_clear_pointer(&self->options, g_variant_unref);
   g_free(self);
 }

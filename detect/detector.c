@@ -5,8 +5,10 @@
 #define MAX_CONTROLS 3 /* other regions probed on the suspect's beat, to vouch for this host */
 #define LATE_US G_USEC_PER_SEC
 #define LOGIN_US (30 * G_USEC_PER_SEC)
+#define AGAIN_US (G_USEC_PER_SEC / 2)
 #define MAX_SCORE 8
 #define REPAIRED_US (600 * G_USEC_PER_SEC) /* darkness for longer did not heal by itself */
+#define BEAT_REST_S 0.5                    /* of a beat, for answers on their way */
 #define NEVER G_MAXINT64
 
 typedef struct _Region Region;
@@ -16,6 +18,7 @@ typedef struct {   /* what one vantage sees of one region */
   AzSight sight;
   gint64 due;     /* of the next question; NEVER = none is planned */
   gint64 asked;   /* start of the last question; 0 = none since the episode began */
+  gboolean again; /* asked once more, since nobody could vouch for its answer yet */
   gint64 watched; /* microseconds, and healed: since somebody took them */
   guint32 healed;
 } Row;
@@ -299,17 +302,19 @@ arm_controls(AzDetector *detector, const Region *suspect, gint64 now)
     Row *row = here_of(region);
     if (region == suspect || region->state == AZ_REGION_DARK)
       continue;
-    row->due = MIN(row->due, now);
     chosen++;
+    /* What is on the beat already stays on it: moved by a second, its verdict would come a second later. */
+    if (region != detector->primary && !region->armed)
+      row->due = MIN(row->due, now);
   }
 }
 
 static guint
-arm_witnesses(AzDetector *detector, Region *suspect, gboolean was_up, guint chosen, gint64 now)
+arm_witnesses(AzDetector *detector, Region *suspect, gboolean was_up, gboolean dark_here, guint chosen, gint64 now)
 {
   for (guint i = 0; i < detector->regions->len && chosen < detector->rules.witnesses; i++) {
     Region *witness = region_at(detector, i);
-    if (witness == suspect || witness->state == AZ_REGION_DARK || witness->state == AZ_REGION_SUSPECT)
+    if (witness == suspect || witness->state == AZ_REGION_DARK || witness->dark_here != dark_here)
       continue;
     Row *row = row_of(suspect, witness);
     if (row->sight.seen.was_up != was_up || row->due != NEVER)
@@ -330,13 +335,22 @@ count_witnesses(const Region *suspect)
   return n;
 }
 
-/* Those that have seen it up are evidence; the others can only say that it lives. Who was in trouble itself when it
- * began is asked as soon as it is not. */
+/* Those that have seen it up are evidence, the others can only say that it lives. One that was not reached just now
+ * comes last of each: most often that was a lost packet, and a witness that begins late makes the verdict late. */
+static void
+choose_witnesses(AzDetector *detector, Region *suspect, gint64 now)
+{
+  guint chosen = count_witnesses(suspect);
+  for (int was_up = TRUE; was_up >= FALSE; was_up--)
+    for (int dark_here = FALSE; dark_here <= TRUE; dark_here++)
+      chosen = arm_witnesses(detector, suspect, was_up, dark_here, chosen, now);
+}
+
 static void
 arm(AzDetector *detector, Region *suspect, gint64 now)
 {
   if (!detector->rules.no_witness)
-    arm_witnesses(detector, suspect, FALSE, arm_witnesses(detector, suspect, TRUE, count_witnesses(suspect), now), now);
+    choose_witnesses(detector, suspect, now);
   if (suspect->armed)
     return;
   suspect->armed = TRUE;
@@ -402,6 +416,14 @@ end_tick(AzDetector *detector)
   detector->trouble = FALSE;
 }
 
+/* A host in trouble waits longer, but the last of `fall` probes must end within the eighth beat. */
+static double
+timeout_s(const AzDetector *detector)
+{
+  double usual = detector->rules.probe_timeout_s, most = detector->rules.primary_interval_s - BEAT_REST_S;
+  return MAX(usual, MIN(usual * (detector->score + 1), most));
+}
+
 static void
 ask(AzDetector *detector, Region *region, Row *row, gint64 now, AzQuestion *ret_question)
 {
@@ -414,8 +436,7 @@ ask(AzDetector *detector, Region *region, Row *row, gint64 now, AzQuestion *ret_
     .region = region->name,
     .with_login = here && (region->armed || now - region->logged_in >= LOGIN_US || region->state == AZ_REGION_UNKNOWN)
   };
-  ret_question->timeout_s
-      = MIN(detector->rules.probe_timeout_s * (detector->score + 1), detector->rules.primary_interval_s);
+  ret_question->timeout_s = timeout_s(detector);
   if (ret_question->with_login)
     region->logged_in = now;
   ret_question->id = add_pending(detector, region, row->vantage, now);
@@ -597,12 +618,30 @@ on_dark(AzDetector *detector, Region *region, const Row *row, gint64 now)
     enter(region, AZ_REGION_DARK, now);
 }
 
+/* The others are being asked at this moment, and may vouch for this host in a moment. */
+static gboolean
+may_be_vouched_for(const AzDetector *detector, const Region *suspect)
+{
+  for (guint i = 0; i < detector->pending->len; i++) {
+    const Pending *pending = &g_array_index(detector->pending, Pending, i);
+    if (pending->region != NULL && pending->region != suspect && pending->vantage == NULL)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 /* A dark probe without a contact in its tick says nothing about the region, and what came before is in doubt. */
 static void
 note_here(AzDetector *detector, Region *region, Row *row, AzSightOutcome outcome, gint64 start, gint64 now)
 {
   gboolean dark = outcome == AZ_SIGHT_DARK || outcome == AZ_SIGHT_REFUSED;
   gboolean vouched = detector->rules.no_self_check || !dark || is_vouched_for(detector, region, start);
+  if (dark && !vouched && !row->again && may_be_vouched_for(detector, region)) {
+    row->again = TRUE;
+    row->due = MIN(row->due, now + AGAIN_US);
+    return;
+  }
+  row->again = FALSE;
   if (dark && !vouched) {
     guint missed = row->sight.missed + 1;
     region->dark_here = TRUE;

@@ -2,6 +2,7 @@
  * decision does not profit from more. */
 #include "flow-failover.h"
 #include "error.h"
+#include "flow-failover-decision.h"
 #include "flow-failover-lookout.h"
 
 const AzlinHealth *
@@ -40,10 +41,41 @@ keep_evidence(AzFailover *run, AzLookout *lookout)
     g_ptr_array_add(run->answers, g_variant_ref(g_ptr_array_index(answers, i)));
 }
 
+static const char *
+who_asked(AzFailover *run)
+{
+  if (run->automatic)
+    return "auto";
+  if (az_job_arg_bool(run->job, "check-only"))
+    return "check-only";
+  return az_job_arg_bool(run->job, "explain") ? "explain" : "manual";
+}
+
+/* A decision that cannot be stored is no reason not to act on it. */
+static void
+keep_decision(AzFailover *run)
+{
+  g_autoptr(GError) error = NULL;
+  if (run->decision_input == NULL || run->drill != NULL)
+    return;
+  run->decision_id = az_decision_keep(run->engine, who_asked(run), run->decision_input, &run->decision, &error);
+  if (run->decision_id == NULL)
+    az_job_message(run->job, "warn", NULL, "The decision is not stored: %s", error->message);
+}
+
+static gboolean
+decide(AzFailover *run, AzLookout *lookout, GError **error)
+{
+  g_clear_pointer(&run->decision_input, g_variant_unref);
+  return az_failover_decide_input(run->engine, lookout, run->source->region, &run->decision, &run->decision_input,
+                                  error);
+}
+
 static void
 finish(AzFailover *run, AzLookout *lookout)
 {
   keep_evidence(run, lookout);
+  keep_decision(run);
   az_lookout_free(g_steal_pointer(&run->lookout));
   run->gathered(run);
 }
@@ -64,7 +96,7 @@ judge(AzFailover *run, AzLookout *lookout)
 {
   GError *error = NULL;
   AzRegionView view = { 0 };
-  if (!az_failover_decide(run->engine, lookout, run->source->region, &run->decision, &error)) {
+  if (!decide(run, lookout, &error)) {
     if (error != NULL)
       az_job_fail(run->job, error);
     return;
@@ -92,7 +124,7 @@ static gboolean
 knows_enough(AzFailover *run, AzLookout *lookout)
 {
   const char *region = run->source->region;
-  if (!az_failover_decide(run->engine, lookout, region, &run->decision, NULL))
+  if (!decide(run, lookout, NULL))
     return FALSE;
   return run->decision.should_auto_failover
          || ((!run->keep_looking || !run->decision.more_evidence_helps)

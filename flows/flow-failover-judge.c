@@ -1,5 +1,6 @@
 /* Puts what was seen before the failover brick and keeps its decision. */
 #include "flow-failover.h"
+#include "flow-failover-decision.h"
 #include "flow-failover-lookout.h"
 #include "flow-failover-options.h"
 
@@ -15,37 +16,77 @@ az_failover_decision_clear(AzlinDecision *decision)
   *decision = (AzlinDecision){ .size = sizeof *decision };
 }
 
+typedef struct {
+  GArray *seen;      /* of AzlinVantage */
+  GPtrArray *list;   /* the same, of pointers; ends NULL */
+  GPtrArray *others; /* of AzlinHealth, ends NULL */
+  GArray *ages;      /* of double, one for each of these */
+} Evidence;
+
+static void
+evidence_clear(Evidence *evidence)
+{
+  g_array_unref(evidence->seen);
+  g_array_unref(evidence->ages);
+  g_ptr_array_unref(evidence->list);
+  g_ptr_array_unref(evidence->others);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Evidence, evidence_clear)
+
+static void
+collect(AzEngine *engine, AzLookout *lookout, const char *region, Evidence *evidence)
+{
+  const AzStored *stored = az_lookout_stored(lookout);
+
+  for (guint i = 0; i < evidence->seen->len; i++)
+    g_ptr_array_add(evidence->list, &g_array_index(evidence->seen, AzlinVantage, i));
+  g_ptr_array_add(evidence->list, NULL);
+  for (guint i = 0; i < stored->vms->len; i++) {
+    const AzlinVm *vm = g_ptr_array_index(stored->vms, i);
+    const AzlinHealth *health = az_lookout_health(lookout, vm->region);
+    if (health == NULL || g_str_equal(vm->region, region))
+      continue;
+    double age = az_lookout_data_age(lookout, region, vm->region);
+    g_ptr_array_add(evidence->others, (gpointer) (guintptr) health);
+    g_array_append_val(evidence->ages, age);
+  }
+  g_ptr_array_add(evidence->others, NULL);
+}
+
 gboolean
-az_failover_decide(AzEngine *engine, AzLookout *lookout, const char *region, AzlinDecision *decision, GError **error)
+az_failover_decide_input(AzEngine *engine, AzLookout *lookout, const char *region, AzlinDecision *decision,
+                         GVariant **ret_input, GError **error)
 {
   gpointer self = NULL;
-  const AzStored *stored = az_lookout_stored(lookout);
   const AzDetector *detector = az_lookout_detector(lookout);
   const AzlinHealth *source = az_lookout_health(lookout, region);
   const AzlinFailover *brick = az_engine_lookup(engine, AZLIN_KIND_FAILOVER, NULL, &self, error);
   if (brick == NULL || source == NULL)
     return FALSE;
-  g_autoptr(GArray) seen = az_detector_vantages(detector, region, az_clock_monotonic(az_engine_clock(engine)));
-  g_autofree const AzlinVantage **vantages = g_new0(const AzlinVantage *, seen->len + 1);
-  g_autoptr(GPtrArray) others = g_ptr_array_new();
-  for (guint i = 0; i < seen->len; i++)
-    vantages[i] = &g_array_index(seen, AzlinVantage, i);
-  for (guint i = 0; i < stored->vms->len; i++) {
-    const AzlinVm *vm = g_ptr_array_index(stored->vms, i);
-    const AzlinHealth *health = az_lookout_health(lookout, vm->region);
-    if (health != NULL && !g_str_equal(vm->region, region))
-      g_ptr_array_add(others, (gpointer) (guintptr) health);
-  }
-  g_ptr_array_add(others, NULL);
+  g_auto(Evidence) evidence
+      = { .seen = az_detector_vantages(detector, region, az_clock_monotonic(az_engine_clock(engine))),
+          .list = g_ptr_array_new(),
+          .others = g_ptr_array_new(),
+          .ages = g_array_new(FALSE, TRUE, sizeof(double)) };
+  collect(engine, lookout, region, &evidence);
   AzlinDecisionInput input = { .size = sizeof input,
                                .source = source,
-                               .others = (const AzlinHealth *const *) others->pdata,
-                               .vantages = vantages,
+                               .others = (const AzlinHealth *const *) evidence.others->pdata,
+                               .vantages = (const AzlinVantage *const *) evidence.list->pdata,
                                .mode = az_failover_option_mode(engine),
                                .now = az_clock_now(az_engine_clock(engine)),
                                .self_score = az_detector_self_score(detector),
-                               .blind = az_detector_blind(detector) };
+                               .blind = az_detector_blind(detector),
+                               .data_age_s = (const double *) (gpointer) evidence.ages->data };
   az_failover_decision_clear(decision);
   brick->decide(self, &input, decision);
+  if (ret_input != NULL)
+    *ret_input = g_variant_ref_sink(az_decision_input_to_variant(&input));
   return TRUE;
+}
+
+gboolean
+az_failover_decide(AzEngine *engine, AzLookout *lookout, const char *region, AzlinDecision *decision, GError **error)
+{
+  return az_failover_decide_input(engine, lookout, region, decision, NULL, error);
 }

@@ -2,10 +2,12 @@
 #include "flow-failover-lookout.h"
 #include "error.h"
 #include "flow-failover-options.h"
+#include "flow-failover.h"
 #include "health.h"
 #include <string.h>
 
 #define STORE_US (60 * G_USEC_PER_SEC) /* how often who saw whom is written while nothing changes */
+#define SYNCS_US (30 * G_USEC_PER_SEC) /* how often the audit log is read for the age of the data */
 #define WITNESS_MS 1500                /* what a command over SSH takes beside the scan */
 
 typedef struct { /* one region */
@@ -27,6 +29,9 @@ struct _AzLookout {
   GHashTable *posts;    /* region -> Post */
   GHashTable *verdicts; /* "vantage>region" -> up, not stored yet */
   GHashTable *known;    /* the same, as stored */
+  GHashTable *syncs;    /* region -> gint64, of `syncs_of`; NULL = not read yet */
+  char *syncs_of;
+  gint64 syncs_at; /* monotonic */
   AzStored *stored;
   AzTimer *timer;
   GPtrArray *looks; /* of Look, under way */
@@ -122,6 +127,8 @@ az_lookout_free(AzLookout *lookout)
     az_timer_cancel(g_steal_pointer(&look->early));
   }
   g_ptr_array_unref(lookout->looks);
+  g_clear_pointer(&lookout->syncs, g_hash_table_unref);
+  g_free(lookout->syncs_of);
   az_detector_free(lookout->detector);
   g_hash_table_unref(lookout->posts);
   g_hash_table_unref(lookout->verdicts);
@@ -462,6 +469,23 @@ az_lookout_answers(AzLookout *lookout, const char *region)
   while (g_hash_table_iter_next(&iter, NULL, &answer))
     g_ptr_array_add(post->answers_of, g_variant_ref(answer));
   return post->answers_of;
+}
+
+double
+az_lookout_data_age(AzLookout *lookout, const char *source, const char *region)
+{
+  gint64 now = monotonic(lookout);
+  if (lookout->syncs == NULL || now - lookout->syncs_at >= SYNCS_US || !g_str_equal(lookout->syncs_of, source)) {
+    g_clear_pointer(&lookout->syncs, g_hash_table_unref);
+    g_free(lookout->syncs_of);
+    lookout->syncs = az_failover_syncs(lookout->engine, source);
+    lookout->syncs_of = g_strdup(source);
+    lookout->syncs_at = now;
+  }
+  const gint64 *at = g_hash_table_lookup(lookout->syncs, region);
+  if (at == NULL)
+    return -1;
+  return MAX((double) (az_clock_now(az_engine_clock(lookout->engine)) - *at) / G_USEC_PER_SEC, 0);
 }
 
 const AzStored *

@@ -30,4 +30,8 @@ GPtrArray *az_lookout_answers(AzLookout *lookout, const char *region);
 /* Questions about `region` that are under way. */
 guint az_lookout_pending(AzLookout *lookout, const char *region);
 
+/* Seconds since the last verified sync of `source` onto `region`, as the audit log knew it half a minute ago at most;
+ * < 0 = none is known. */
+double az_lookout_data_age(AzLookout *lookout, const char *source, const char *region);
+
 const AzStored *az_lookout_stored(AzLookout *lookout); /* what is watched */

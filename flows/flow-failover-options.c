@@ -62,7 +62,8 @@ az_failover_option_rules(AzEngine *engine)
   rules.fall = az_failover_option_uint(engine, "fall", rules.fall);
   rules.primary_interval_s = az_failover_option_uint(engine, "primary-interval", rules.primary_interval_s);
   rules.interval_s = az_failover_option_uint(engine, "interval", rules.interval_s);
-  rules.probe_timeout_s = az_failover_option_double(engine, "probe-timeout", rules.probe_timeout_s);
+  double timeout_s = az_failover_option_double(engine, "probe-timeout", 0);
+  rules.probe_timeout_s = timeout_s > 0 ? timeout_s : MIN(rules.probe_timeout_s, rules.primary_interval_s);
   rules.witnesses = az_failover_option_uint(engine, "witnesses", rules.witnesses);
   return rules;
 }

@@ -1,6 +1,7 @@
 /* What a failover tells: its screens, its JSON document and its audit record. */
 #include "flow-failover.h"
 #include "error.h"
+#include "flow-failover-decision.h"
 #include "flow-failover-note.h"
 #include <string.h>
 
@@ -95,17 +96,44 @@ evidence_list(AzFailover *run)
   return g_variant_builder_end(&list);
 }
 
-void
-az_failover_say_explanation(AzFailover *run)
+/* The first command that a sentence names: up to the mark that ends it. NULL: it names none. */
+static char *
+first_command(const char *sentence)
+{
+  const char *command = sentence != NULL ? strstr(sentence, "azlin ") : NULL;
+  return command != NULL ? g_strndup(command, strcspn(command, ",;()")) : NULL;
+}
+
+/* What to type next; owned. */
+static char *
+next_command(AzFailover *run, AzHold hold, const char *step)
+{
+  if (run->decision.should_auto_failover)
+    return g_strdup(hold != AZ_HOLD_NONE ? step : "azlin failover --auto");
+  return first_command(run->decision.what_would_change);
+}
+
+/* As if it were automatic, onto the target that would be chosen: that is what an explanation is read for. */
+static AzHold
+hold_of(AzFailover *run, char **ret_reason, char **ret_step)
+{
+  gboolean automatic = run->automatic;
+  const AzlinVm *target = run->target;
+
+  run->automatic = TRUE;
+  if (run->target == NULL)
+    run->target = az_failover_best_target(run);
+  AzHold hold = az_failover_hold(run, ret_reason, ret_step);
+  run->automatic = automatic;
+  run->target = target;
+  return hold;
+}
+
+static void
+say_weights(AzFailover *run)
 {
   const AzlinDecision *decision = &run->decision;
-  g_autoptr(GVariant) evidence = g_variant_ref_sink(evidence_list(run));
 
-  az_job_message(run->job, "step", NULL, "Evidence about %s...", run->source->region);
-  for (gsize i = 0; i < g_variant_n_children(evidence); i++) {
-    g_autoptr(GVariant) one = g_variant_get_child_value(evidence, i);
-    say_evidence(run, one);
-  }
   az_job_message(run->job, "step", NULL, "Weights (log-odds)...");
   for (guint i = 0; decision->weights != NULL && i < decision->weights->len; i++) {
     const AzlinWeight *weight = &g_array_index(decision->weights, AzlinWeight, i);
@@ -113,60 +141,68 @@ az_failover_say_explanation(AzFailover *run)
   }
   az_job_message(run->job, "detail", NULL, "Confidence that the machine is lost: %.1f%%",
                  percent(decision->confidence));
+}
+
+static void
+say_targets(AzFailover *run)
+{
+  const GPtrArray *ranking = run->decision.ranking;
+
   az_job_message(run->job, "step", NULL, "Targets, best first...");
-  for (guint i = 0; decision->ranking != NULL && i < decision->ranking->len; i++)
-    az_job_message(run->job, "detail", NULL, "%s", (const char *) g_ptr_array_index(decision->ranking, i));
-  az_job_message(run->job, "step", NULL, "Verdict...");
-  az_job_message(run->job, decision->should_auto_failover ? "ok" : "warn", NULL, "%s: %s",
-                 decision->should_auto_failover ? "Automatic" : "Not automatic", decision->reason);
+  for (guint i = 0; ranking != NULL && i < ranking->len; i++)
+    az_job_message(run->job, "detail", NULL, "%s", (const char *) g_ptr_array_index(ranking, i));
+}
+
+static void
+say_verdict(AzFailover *run)
+{
+  const AzlinDecision *decision = &run->decision;
+  g_autofree char *reason = NULL, *step = NULL;
+  AzHold hold = hold_of(run, &reason, &step);
+  g_autofree char *next = next_command(run, hold, step);
+
+  az_job_message(run->job, "step", NULL, "Policy...");
+  if (hold == AZ_HOLD_NONE)
+    az_job_message(run->job, "detail", NULL, "Nothing holds an automatic switch back");
+  else
+    az_job_message(run->job, "warn", NULL, "Held back: %s (%s)", reason, step);
+  say_targets(run);
+  az_job_message(run->job, "step", NULL, "Verdict: %s...", az_decision_verdict(decision));
+  az_job_message(run->job, decision->should_auto_failover || decision->failure == AZLIN_FAILURE_NONE ? "ok" : "warn",
+                 NULL, "%s: %s", decision->should_auto_failover ? "Automatic" : "Not automatic", decision->reason);
   az_job_message(run->job, "detail", NULL, "What would change it: %s", decision->what_would_change);
+  if (next != NULL)
+    az_job_message(run->job, "detail", NULL, "Next: %s", next);
+  if (run->decision_id != NULL)
+    az_job_message(run->job, "detail", NULL,
+                   "Stored as decision %s; asked again with other options: azlin failover "
+                   "replay %s --with fall=5",
+                   run->decision_id, run->decision_id);
+}
+
+void
+az_failover_say_explanation(AzFailover *run)
+{
+  g_autoptr(GVariant) evidence = g_variant_ref_sink(evidence_list(run));
+
+  az_job_message(run->job, "step", NULL, "Evidence about %s...", run->source->region);
+  for (gsize i = 0; i < g_variant_n_children(evidence); i++) {
+    g_autoptr(GVariant) one = g_variant_get_child_value(evidence, i);
+    say_evidence(run, one);
+  }
+  say_weights(run);
+  say_verdict(run);
 }
 
 /* ---- the age of the target's data ---- */
 
-static gboolean
-names_region(GVariant *list, const char *region)
-{
-  for (gsize i = 0; list != NULL && i < g_variant_n_children(list); i++) {
-    g_autoptr(GVariant) child = g_variant_get_child_value(list, i);
-    g_autoptr(GVariant) name
-        = g_variant_is_of_type(child, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(child) : g_variant_ref(child);
-    if (g_variant_is_of_type(name, G_VARIANT_TYPE_STRING) && g_str_equal(g_variant_get_string(name, NULL), region))
-      return TRUE;
-  }
-  return FALSE;
-}
-
-/* When this audit record tells of a verified sync from the source to the target; 0 = it does not. */
-static gint64
-good_sync_at(AzFailover *run, GVariant *record)
-{
-  const char *what = NULL, *time = NULL, *source = NULL;
-
-  if (!g_variant_lookup(record, "what", "&s", &what) || !g_str_equal(what, "sync")
-      || !g_variant_lookup(record, "time", "&s", &time))
-    return 0;
-  g_autoptr(GVariant) facts = g_variant_lookup_value(record, "facts", G_VARIANT_TYPE_VARDICT);
-  if (facts == NULL || !g_variant_lookup(facts, "source", "&s", &source) || !g_str_equal(source, run->source->region))
-    return 0;
-  g_autoptr(GVariant) targets = g_variant_lookup_value(facts, "verified_targets", G_VARIANT_TYPE_ARRAY);
-  return names_region(targets, run->target->region) ? az_time_from_string(time) : 0;
-}
-
 gint64
 az_failover_last_sync(AzFailover *run)
 {
-  AzAudit *audit = az_engine_audit(run->engine, NULL);
-  g_autoptr(GVariant) shown = audit != NULL ? az_audit_show(audit, 1000, NULL) : NULL;
-  gint64 last = 0;
+  g_autoptr(GHashTable) syncs = az_failover_syncs(run->engine, run->source->region);
+  const gint64 *at = g_hash_table_lookup(syncs, run->target->region);
 
-  for (gsize i = 0; shown != NULL && i < g_variant_n_children(shown); i++) {
-    g_autoptr(GVariant) child = g_variant_get_child_value(shown, i);
-    g_autoptr(GVariant) record
-        = g_variant_is_of_type(child, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(child) : g_variant_ref(child);
-    last = MAX(last, good_sync_at(run, record));
-  }
-  return last;
+  return at != NULL ? *at : 0;
 }
 
 void
@@ -192,30 +228,21 @@ az_failover_say_data_age(AzFailover *run, gboolean source_reachable)
 static GVariant *
 decision_of(AzFailover *run)
 {
-  const AzlinDecision *decision = &run->decision;
-  GVariantBuilder result, weights, ranking;
+  GVariantBuilder decision;
+  g_autoptr(GVariant) value = g_variant_ref_sink(az_decision_to_variant(&run->decision));
 
-  g_variant_builder_init(&weights, G_VARIANT_TYPE("aa{sv}"));
-  for (guint i = 0; decision->weights != NULL && i < decision->weights->len; i++) {
-    const AzlinWeight *weight = &g_array_index(decision->weights, AzlinWeight, i);
-    g_variant_builder_open(&weights, G_VARIANT_TYPE_VARDICT);
-    g_variant_builder_add(&weights, "{sv}", "what", g_variant_new_string(weight->what));
-    g_variant_builder_add(&weights, "{sv}", "weight", g_variant_new_double(weight->weight));
-    g_variant_builder_close(&weights);
+  g_variant_builder_init(&decision, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add(&decision, "{sv}", "id", az_variant_str(run->decision_id));
+  for (gsize i = 0; i < g_variant_n_children(value); i++) {
+    g_autoptr(GVariant) entry = g_variant_get_child_value(value, i);
+    g_variant_builder_add_value(&decision, entry);
   }
-  g_variant_builder_init(&ranking, G_VARIANT_TYPE_STRING_ARRAY);
-  for (guint i = 0; decision->ranking != NULL && i < decision->ranking->len; i++)
-    g_variant_builder_add(&ranking, "s", g_ptr_array_index(decision->ranking, i));
-  g_variant_builder_init(&result, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add(&result, "{sv}", "should_auto_failover", g_variant_new_boolean(decision->should_auto_failover));
-  g_variant_builder_add(&result, "{sv}", "reason", az_variant_str(decision->reason));
-  g_variant_builder_add(&result, "{sv}", "failure_type", az_variant_str(az_failure_to_string(decision->failure)));
-  g_variant_builder_add(&result, "{sv}", "confidence", g_variant_new_double(decision->confidence));
-  g_variant_builder_add(&result, "{sv}", "evidence", evidence_list(run));
-  g_variant_builder_add(&result, "{sv}", "weights", g_variant_builder_end(&weights));
-  g_variant_builder_add(&result, "{sv}", "what_would_change", az_variant_str(decision->what_would_change));
-  g_variant_builder_add(&result, "{sv}", "ranking", g_variant_builder_end(&ranking));
-  return g_variant_builder_end(&result);
+  g_autofree char *step = NULL;
+  AzHold hold = hold_of(run, NULL, &step);
+  g_autofree char *next = next_command(run, hold, step);
+  g_variant_builder_add(&decision, "{sv}", "next", az_variant_str(next));
+  g_variant_builder_add(&decision, "{sv}", "evidence", evidence_list(run));
+  return g_variant_builder_end(&decision);
 }
 
 GVariant *

@@ -10,6 +10,8 @@ failover_free(gpointer data)
   AzFailover *run = data;
 
   az_failover_decision_clear(&run->decision);
+  g_clear_pointer(&run->decision_input, g_variant_unref);
+  g_free(run->decision_id);
   g_clear_pointer(&run->source_health, az_health_copy_free);
   g_ptr_array_unref(run->others);
   g_ptr_array_unref(run->answers);
@@ -181,11 +183,14 @@ target_is_healthy(AzFailover *run)
 static void
 go_on(AzFailover *run)
 {
-  if (run->automatic && is_healthy(run)) {
-    g_autofree char *why = g_strdup_printf("%s is healthy", run->source->region);
-    end_nothing_to_do(run, why);
+  gboolean ahead = g_strcmp0(run->decision.verdict, "maintenance") == 0 && run->decision.should_auto_failover;
+
+  if (run->automatic && is_healthy(run) && !ahead) {
+    end_nothing_to_do(run, run->decision.reason);
     return;
   }
+  if (run->automatic && ahead) /* a planned switch: nothing that can still be copied is left behind */
+    run->with_sync = TRUE;
   if (run->automatic && !run->decision.should_auto_failover) {
     end_held_back(run);
     return;

@@ -51,6 +51,8 @@ struct _AzFailover {
   guint rounds;       /* dark probes in a row from here, at most seen */
   void (*gathered)(AzFailover *run);
   AzlinDecision decision;
+  GVariant *decision_input; /* what it was made from; NULL before */
+  char *decision_id;        /* of the store; NULL = it is not in there */
 
   /* what was done (flow-failover-execute.c) */
   guint64 entry, epoch;
@@ -71,6 +73,11 @@ const AzlinHealth *az_failover_health_of(AzFailover *run, const char *region); /
 gboolean
 az_failover_decide(AzEngine *engine, AzLookout *lookout, const char *region, AzlinDecision *decision, GError **error);
 void az_failover_decision_clear(AzlinDecision *decision);
+/* The same; `ret_input` gets all that it was made from, as az_decision_keep() wants it; owned. */
+gboolean az_failover_decide_input(AzEngine *engine, AzLookout *lookout, const char *region, AzlinDecision *decision,
+                                  GVariant **ret_input, GError **error);
+/* Region -> gint64 wall time of the last verified sync of `source` onto it, from the audit log. */
+GHashTable *az_failover_syncs(AzEngine *engine, const char *source);
 
 /* Every step up to the commit, measured against a pointer of its own (flow-failover-drill.c); ends the job. */
 void az_failover_drill(AzFailover *run);

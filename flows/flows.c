@@ -6,6 +6,7 @@
   X(deploy) \
   X(destroy) \
   X(failover) \
+  X(failover_replay) \
   X(failover_ack) \
   X(failover_commit) \
   X(failover_pause) \
@@ -18,6 +19,7 @@
   X(regions_refresh) \
   X(regions_remove) \
   X(regions_set_primary) \
+  X(simulate) \
   X(ssh_config) \
   X(ssh_target) \
   X(sync) \

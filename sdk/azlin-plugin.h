@@ -151,8 +151,10 @@ typedef struct {
   AzlinMode mode;
   gint64 now;
   /* since 1.2 */
-  guint32 self_score; /* trouble of this host itself, 0 = none to 8: late timers, timeouts, control probes lost */
-  gboolean blind;     /* every region looks dead from here: the observer is */
+  guint32 self_score;       /* trouble of this host itself, 0 = none to 8: late timers, timeouts, control probes lost */
+  gboolean blind;           /* every region looks dead from here: the observer is */
+  const double *data_age_s; /* for each of `others`, in their order: seconds since the last verified sync from the
+                             * source; < 0 = none is known. NULL = nothing is known of any */
 } AzlinDecisionInput;
 
 typedef struct {    /* one line of the explanation */
@@ -368,7 +370,7 @@ typedef struct { /* fan-out policy; results leave through op_region() */
   void (*deploy)(gpointer self, const AzlinDeployPlan *, AzlinOp *);
 } AzlinDeployer;
 
-typedef struct { /* decide() is pure: no I/O, no clock, no state beyond its options */
+typedef struct { /* decide() is pure: no I/O, no clock, no state beyond its options; simulations call it on several threads */
   gsize size;
   void (*decide)(gpointer self, const AzlinDecisionInput *, AzlinDecision *out);
 } AzlinFailover;

@@ -91,6 +91,15 @@ def rows():
     yield Row("failover rollback", "due", "failover rollback", "failover rollback --due", shows="exit 0", hides="exit 3", setup=three)
     yield Row("failover", "deallocate-source", FAILOVER, FAILOVER + " --deallocate-source", shows="deallocated", setup=three)
 
+    few = "simulate region-down --windows 20 --executions 0"
+    yield Row("simulate", "scenario", "simulate", few.replace("region-down", "--scenario region-down"), shows="20 of 20 outages")
+    yield Row("simulate", "seed", few + " -o json", few + " -o json --seed 7", shows='"seed": *7')
+    yield Row("simulate", "windows", few, few.replace("20", "30"), shows="30 of 30 outages")
+    yield Row("simulate", "only", few, "simulate region-down --only 3 --executions 0", shows="is dark")
+    yield Row("simulate", "executions", few, few.replace("--executions 0", "--executions 1"), shows="1 of 1 switches carried out")
+    yield Row("simulate", "without", "simulate asymmetric-partition --windows 20 --executions 0",
+              "simulate asymmetric-partition --windows 20 --executions 0 --without veto", shows="20 false failovers")
+
     yield Row("destroy", "yes", "destroy", "destroy --yes", shows="exit 0", hides="exit 2", setup=three)
     yield Row("config show", "origin", "config show", "config show --origin", shows="azlin.conf")
     yield Row("audit show", "limit", "audit show", "audit show --limit 1", hides="outcome=requested",

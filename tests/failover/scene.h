@@ -7,7 +7,10 @@ typedef struct { /* one vantage in a table; a row ends at the first without a na
   gboolean was_up, self_check, alive, refused;
   guint dark;
   double seconds;
+  double healed; /* rate of its own history; 0 = none */
 } SceneVantage;
+typedef enum { SCENE_TARGET_HEALTHY, SCENE_TARGET_UNHEALTHY, SCENE_TARGET_MAINTENANCE, SCENE_TARGET_NONE } SceneTarget;
+#define SCENE_NOW (G_GINT64_CONSTANT(1764583200) * G_USEC_PER_SEC) /* 2025-12-01 10:00 */
 
 #define SCENE_MAX_VANTAGES 6
 typedef struct {
@@ -20,6 +23,9 @@ typedef struct {
   const char *platform_outcome; /* what the provider says of its hardware; NULL = nothing */
   AzlinMode mode;
   SceneVantage vantages[SCENE_MAX_VANTAGES];
+  guint self_score;
+  gboolean blind, maintenance;
+  SceneTarget target; /* westus2, the only one */
 } Scene;
 
 #define SCENE_DARK_HERE                                                                                                \
@@ -38,6 +44,8 @@ typedef struct {
 typedef struct _SceneBrick SceneBrick;
 /* `mode`, and numbers as in [failover.hybrid]. */
 SceneBrick *scene_brick_new(const char *mode, guint interval, guint fall, double threshold, GError **error);
+/* Options as "fall=5,prior=0.5", lists with ';'; the others as declared. */
+SceneBrick *scene_brick_with(const char *options, GError **error);
 void scene_brick_free(SceneBrick *brick);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SceneBrick, scene_brick_free)
 

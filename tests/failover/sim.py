@@ -220,7 +220,7 @@ def test_modes_and_threshold_act():
 
 
 def test_fall_and_interval_act():
-    with Cloud(failover="fall=4\nprimary-interval=2\nprobe-timeout=2") as cloud:
+    with Cloud(failover="fall=4\nprimary-interval=2") as cloud:
         cloud.faults("probe eastus refused")
         r, result = cloud.failover("--auto")
         assert r.code == 0 and result["duration_seconds"] < 30, r

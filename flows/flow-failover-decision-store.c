@@ -1,0 +1,223 @@
+/* $AZLIN_HOME/decisions.jsonl: one decision a line, 0600, the newest kept, replaced whole when it grows too long. */
+#include "error.h"
+#include "flow-failover-decision.h"
+#include "trial.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define FILE_NAME "decisions.jsonl"
+#define SLACK 50 /* lines more than are kept before the file is rewritten: not for each decision */
+#define ID_DIGITS 8
+#define LOCK_TRIES 200
+#define LOCK_GAP_US 5000
+
+static gboolean
+fail(GError **error, const char *verb, const char *path)
+{
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_STORAGE, "cannot %s %s: %s", verb, path, g_strerror(errno));
+  return FALSE;
+}
+
+/* ---- reading ---- */
+
+/* NULL without an error: nothing was stored yet. */
+static char *
+read_all(const char *path, GError **error)
+{
+  g_autoptr(GError) local = NULL;
+  char *text = NULL;
+
+  if (g_file_get_contents(path, &text, NULL, &local))
+    return text;
+  if (!g_error_matches(local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_STORAGE, "cannot read %s: %s", path, local->message);
+  return NULL;
+}
+
+/* The last `most` lines that hold anything; of char*, into `text`, which is cut into lines. */
+static GPtrArray *
+last_lines(char *text, guint most)
+{
+  GPtrArray *lines = g_ptr_array_new();
+
+  for (char *line = text, *end; line != NULL && *line != '\0'; line = end) {
+    end = strchr(line, '\n');
+    if (end != NULL)
+      *end++ = '\0';
+    if (*line != '\0')
+      g_ptr_array_add(lines, line);
+  }
+  if (lines->len > most)
+    g_ptr_array_remove_range(lines, 0, lines->len - most);
+  return lines;
+}
+
+GPtrArray *
+az_decision_list(AzEngine *engine, GError **error)
+{
+  g_autofree char *path = az_paths_file(az_engine_paths(engine), FILE_NAME);
+  g_autoptr(GError) local = NULL;
+  g_autofree char *text = read_all(path, &local);
+
+  if (local != NULL) {
+    g_propagate_error(error, g_steal_pointer(&local));
+    return NULL;
+  }
+  GPtrArray *decisions = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref);
+  g_autoptr(GPtrArray) lines = last_lines(text, AZ_DECISIONS_KEPT);
+  for (guint i = 0; i < lines->len; i++) {
+    const char *line = g_ptr_array_index(lines, i);
+    g_autoptr(GVariant) value = az_json_parse(line, strlen(line), NULL);
+    if (value != NULL && g_variant_is_of_type(value, G_VARIANT_TYPE_VARDICT))
+      g_ptr_array_add(decisions, g_steal_pointer(&value));
+  }
+  return decisions;
+}
+
+/* ---- writing ---- */
+
+/* Others hold it for as long as one write takes. */
+static int
+lock_file(const char *path, GError **error)
+{
+  g_autofree char *lock = g_strconcat(path, ".lock", NULL);
+  int fd = open(lock, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+  if (fd < 0) {
+    fail(error, "open", lock);
+    return -1;
+  }
+  for (guint i = 0; i < LOCK_TRIES; i++) {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+      return fd;
+    g_usleep(LOCK_GAP_US);
+  }
+  close(fd);
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_LOCKED, "%s is held by another azlin", lock);
+  return -1;
+}
+
+static gboolean
+append(const char *path, const char *line, GError **error)
+{
+  int fd = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+  if (fd < 0)
+    return fail(error, "open", path);
+  gboolean ok = fchmod(fd, 0600) == 0;
+  for (gsize left = strlen(line); ok && left > 0;) {
+    gssize n = write(fd, line + strlen(line) - left, left);
+    ok = n > 0 || (n < 0 && errno == EINTR);
+    left -= n > 0 ? (gsize) n : 0;
+  }
+  ok = ok && fdatasync(fd) == 0;
+  if (!ok)
+    fail(error, "write", path);
+  close(fd);
+  return ok;
+}
+
+static gboolean
+rewrite(const char *path, const GPtrArray *lines, const char *line, GError **error)
+{
+  g_autoptr(GError) local = NULL;
+  GString *text = g_string_new(NULL);
+
+  for (guint i = 0; i < lines->len; i++)
+    g_string_append_printf(text, "%s\n", (const char *) g_ptr_array_index(lines, i));
+  g_string_append(text, line);
+  g_autofree char *all = g_string_free(text, FALSE);
+  if (g_file_set_contents_full(path, all, -1, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600,
+                               &local))
+    return TRUE;
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_STORAGE, "cannot replace %s: %s", path, local->message);
+  return FALSE;
+}
+
+/* One that no stored decision has. */
+static char *
+new_id(const char *stored, const char *content)
+{
+  for (guint salt = 0;; salt++) {
+    g_autofree char *text = g_strdup_printf("%u %s", salt, content);
+    g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
+    digest[ID_DIGITS] = '\0';
+    g_autofree char *entry = g_strdup_printf("\"id\":\"%s\"", digest);
+    g_autofree char *spaced = g_strdup_printf("\"id\": \"%s\"", digest);
+    if (stored == NULL || (strstr(stored, entry) == NULL && strstr(stored, spaced) == NULL))
+      return g_steal_pointer(&digest);
+  }
+}
+
+static char *
+keep_locked(const char *path, GVariantDict *record, GError **error)
+{
+  g_autoptr(GError) local = NULL;
+  g_autofree char *text = read_all(path, &local);
+
+  if (local != NULL) {
+    g_propagate_error(error, g_steal_pointer(&local));
+    return NULL;
+  }
+  GVariantDict whole;
+  g_autoptr(GVariant) content = g_variant_ref_sink(g_variant_dict_end(record));
+  g_autofree char *bare = az_json_from_variant(content, 0);
+  g_autofree char *id = new_id(text, bare);
+  g_variant_dict_init(&whole, content);
+  g_variant_dict_insert(&whole, "id", "s", id);
+  g_autofree char *json = az_json_from_variant(g_variant_dict_end(&whole), 0);
+  gboolean torn = text != NULL && *text != '\0' && !g_str_has_suffix(text, "\n");
+  g_autofree char *line = g_strconcat(torn ? "\n" : "", json, "\n", NULL);
+  g_autoptr(GPtrArray) lines = last_lines(text, G_MAXUINT);
+  gboolean ok;
+  if (lines->len >= AZ_DECISIONS_KEPT + SLACK) {
+    g_ptr_array_remove_range(lines, 0, lines->len - AZ_DECISIONS_KEPT + 1);
+    ok = rewrite(path, lines, line + torn, error);
+  } else {
+    ok = append(path, line, error);
+  }
+  return ok ? g_steal_pointer(&id) : NULL;
+}
+
+static void
+fill(AzEngine *engine, GVariantDict *record, const char *why, GVariant *input, const AzlinDecision *decision)
+{
+  g_autofree char *owner
+      = g_strdup_printf("failover-%s", az_config_string(az_engine_config(engine), "bricks", "failover"));
+  g_autofree char *time = az_time_to_string(az_clock_now(az_engine_clock(engine)));
+  g_autoptr(GVariant) source = g_variant_lookup_value(input, "source", G_VARIANT_TYPE_VARDICT);
+  const char *region = "";
+
+  if (source != NULL)
+    g_variant_lookup(source, "region", "&s", &region);
+  g_variant_dict_init(record, NULL);
+  g_variant_dict_insert_value(record, "time", az_variant_str(time));
+  g_variant_dict_insert(record, "version", "s", AZLIN_VERSION);
+  g_variant_dict_insert(record, "brick", "s", owner);
+  g_variant_dict_insert(record, "why", "s", why);
+  g_variant_dict_insert(record, "region", "s", region);
+  g_variant_dict_insert_value(record, "options", az_trial_texts_in_force(engine, owner));
+  g_variant_dict_insert_value(record, "input", input);
+  g_variant_dict_insert_value(record, "decision", az_decision_to_variant(decision));
+}
+
+char *
+az_decision_keep(AzEngine *engine, const char *why, GVariant *input, const AzlinDecision *decision, GError **error)
+{
+  g_autofree char *path = az_paths_file(az_engine_paths(engine), FILE_NAME);
+  GVariantDict record;
+
+  if (!az_paths_ensure(az_engine_paths(engine), error))
+    return NULL;
+  int lock = lock_file(path, error);
+  if (lock < 0)
+    return NULL;
+  fill(engine, &record, why, input, decision);
+  char *id = keep_locked(path, &record, error);
+  close(lock);
+  return id;
+}

@@ -1,0 +1,55 @@
+/* How old the data of each region is: the last verified sync onto it, as far as the audit log knows. */
+#include "flow-failover.h"
+
+#define RECORDS 1000 /* of the audit log: older syncs than these are no news */
+
+static GVariant *
+child(GVariant *list, gsize i)
+{
+  g_autoptr(GVariant) value = g_variant_get_child_value(list, i);
+  return g_variant_is_of_type(value, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(value) : g_steal_pointer(&value);
+}
+
+static void
+note(GHashTable *syncs, GVariant *targets, gint64 at)
+{
+  for (gsize i = 0; targets != NULL && i < g_variant_n_children(targets); i++) {
+    g_autoptr(GVariant) name = child(targets, i);
+    if (!g_variant_is_of_type(name, G_VARIANT_TYPE_STRING))
+      continue;
+    const char *region = g_variant_get_string(name, NULL);
+    const gint64 *known = g_hash_table_lookup(syncs, region);
+    if (known == NULL || *known < at)
+      g_hash_table_replace(syncs, g_strdup(region), g_memdup2(&at, sizeof at));
+  }
+}
+
+/* Notes the record if it tells of a verified sync from `source`. */
+static void
+read_record(GHashTable *syncs, GVariant *record, const char *source)
+{
+  const char *what = NULL, *time = NULL, *from = NULL;
+
+  if (!g_variant_lookup(record, "what", "&s", &what) || !g_str_equal(what, "sync")
+      || !g_variant_lookup(record, "time", "&s", &time))
+    return;
+  g_autoptr(GVariant) facts = g_variant_lookup_value(record, "facts", G_VARIANT_TYPE_VARDICT);
+  if (facts == NULL || !g_variant_lookup(facts, "source", "&s", &from) || !g_str_equal(from, source))
+    return;
+  g_autoptr(GVariant) targets = g_variant_lookup_value(facts, "verified_targets", G_VARIANT_TYPE_ARRAY);
+  note(syncs, targets, az_time_from_string(time));
+}
+
+GHashTable *
+az_failover_syncs(AzEngine *engine, const char *source)
+{
+  AzAudit *audit = az_engine_audit(engine, NULL);
+  g_autoptr(GVariant) shown = audit != NULL ? az_audit_show(audit, RECORDS, NULL) : NULL;
+  GHashTable *syncs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+
+  for (gsize i = 0; shown != NULL && i < g_variant_n_children(shown); i++) {
+    g_autoptr(GVariant) record = child(shown, i);
+    read_record(syncs, record, source);
+  }
+  return syncs;
+}
