@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define SHOWN 64
+#define FIRST_EPOCH 1 /* of the first primary: what no switch has touched is of it */
 
 /* Constant scripts; numbers travel as arguments. The rename keeps a reader from half a file. */
 static const char write_script[]
@@ -129,9 +130,9 @@ az_epoch_may_push(const char *source, AzEpochs of_source, const char *target, Az
   if (mine >= of_target.data)
     return TRUE;
   GError *stale = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FENCED,
-                              "%s is a stale primary (epoch %" G_GUINT64_FORMAT " < %" G_GUINT64_FORMAT
-                              "): what it holds is older than what stands on %s, which it may not overwrite",
-                              source, mine, of_target.data, target);
+                              "%s holds the data of a stale primary (epoch %" G_GUINT64_FORMAT " < %" G_GUINT64_FORMAT
+                              "): it may not overwrite what stands on %s",
+                              source, MAX(mine, FIRST_EPOCH), of_target.data, target);
   az_error_add_step(stale, "Bring it up to date first: azlin sync --source %s --dest %s", target, source);
   az_error_add_step(stale, "Or, where its data is what counts: azlin failover --to %s, then --to %s --sync", source,
                     target);

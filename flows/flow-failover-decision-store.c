@@ -1,19 +1,18 @@
 /* $AZLIN_HOME/decisions.jsonl: one decision a line, 0600, the newest kept, replaced whole when it grows too long. */
 #include "error.h"
 #include "flow-failover-decision.h"
+#include "flow-failover-state.h"
 #include "trial.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
-#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_NAME "decisions.jsonl"
 #define SLACK 50 /* lines more than are kept before the file is rewritten: not for each decision */
 #define ID_DIGITS 8
-#define LOCK_TRIES 200
-#define LOCK_GAP_US 5000
 
 static gboolean
 fail(GError **error, const char *verb, const char *path)
@@ -79,27 +78,6 @@ az_decision_list(AzEngine *engine, GError **error)
 }
 
 /* ---- writing ---- */
-
-/* Others hold it for as long as one write takes. */
-static int
-lock_file(const char *path, GError **error)
-{
-  g_autofree char *lock = g_strconcat(path, ".lock", NULL);
-  int fd = open(lock, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-  if (fd < 0) {
-    fail(error, "open", lock);
-    return -1;
-  }
-  for (guint i = 0; i < LOCK_TRIES; i++) {
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-      return fd;
-    g_usleep(LOCK_GAP_US);
-  }
-  close(fd);
-  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_LOCKED, "%s is held by another azlin", lock);
-  return -1;
-}
 
 static gboolean
 append(const char *path, const char *line, GError **error)
@@ -213,7 +191,7 @@ az_decision_keep(AzEngine *engine, const char *why, GVariant *input, const Azlin
 
   if (!az_paths_ensure(az_engine_paths(engine), error))
     return NULL;
-  int lock = lock_file(path, error);
+  int lock = az_failover_lock(path, error);
   if (lock < 0)
     return NULL;
   fill(engine, &record, why, input, decision);

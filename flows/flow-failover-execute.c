@@ -227,7 +227,8 @@ fence(AzFailover *run)
     commit(run);
     return;
   }
-  run->ran = az_health_copy_get(run->source_health)->vm->power == AZLIN_POWER_RUNNING;
+  AzlinPower power = az_health_copy_get(run->source_health)->vm->power;
+  run->ran = power != AZLIN_POWER_STOPPED && power != AZLIN_POWER_DEALLOCATED; /* unknown counts as on */
   run->power_asked = TRUE;
   if (!note_step(run, "FENCE_REQUESTED"))
     return;

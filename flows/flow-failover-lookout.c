@@ -6,9 +6,10 @@
 #include "health.h"
 #include <string.h>
 
-#define STORE_US (60 * G_USEC_PER_SEC) /* how often who saw whom is written while nothing changes */
-#define SYNCS_US (30 * G_USEC_PER_SEC) /* how often the audit log is read for the age of the data */
-#define WITNESS_MS 1500                /* what a command over SSH takes beside the scan */
+#define STORE_US (60 * G_USEC_PER_SEC)                     /* how often who saw whom is written while nothing changes */
+#define RATE_US (G_GINT64_CONSTANT(3600) * G_USEC_PER_SEC) /* how often the rates of vantages are computed anew */
+#define WITNESS_MS 1500                                    /* what a command over SSH takes beside the scan */
+#define SYNCS_US (30 * G_USEC_PER_SEC)                     /* how often the audit log is read for the age of the data */
 
 typedef struct { /* one region */
   AzlinVm *vm;
@@ -17,7 +18,6 @@ typedef struct { /* one region */
   GPtrArray *answers_of; /* what az_lookout_answers() last gave away */
   double latency_ms;
   gint64 answered; /* wall time */
-  guint pending;
 } Post;
 
 struct _AzLookout {
@@ -34,9 +34,9 @@ struct _AzLookout {
   gint64 syncs_at; /* monotonic */
   AzStored *stored;
   AzTimer *timer;
-  GPtrArray *looks; /* of Look, under way */
-  gint64 stored_at; /* monotonic */
-  gboolean changed; /* a verdict differs from the one before */
+  GPtrArray *looks;           /* of Look, under way */
+  gint64 stored_at, rated_at; /* monotonic */
+  gboolean changed;           /* a verdict differs from the one before */
 };
 
 typedef struct {      /* one question under way */
@@ -105,12 +105,27 @@ take_watched(AzLookout *lookout)
 }
 
 static void
+read_rates(AzLookout *lookout, GVariant *all, const AzStored *stored)
+{
+  lookout->rated_at = monotonic(lookout);
+  az_detector_set_healed_rate(lookout->detector, AZ_VANTAGE_HERE, az_vantage_healed_rate(all, AZ_VANTAGE_HERE));
+  for (guint i = 0; i < stored->vms->len; i++) {
+    const char *vantage = ((const AzlinVm *) g_ptr_array_index(stored->vms, i))->region;
+    az_detector_set_healed_rate(lookout->detector, vantage, az_vantage_healed_rate(all, vantage));
+  }
+}
+
+static void
 store(AzLookout *lookout)
 {
   lookout->stored_at = monotonic(lookout);
   lookout->changed = FALSE;
   az_flow_keep_watch(lookout->engine, lookout->verdicts, take_watched(lookout));
   g_hash_table_remove_all(lookout->verdicts);
+  if (lookout->stored == NULL || lookout->stored_at - lookout->rated_at < RATE_US)
+    return;
+  g_autoptr(GVariant) all = az_vantage_all(lookout->engine);
+  read_rates(lookout, all, lookout->stored);
 }
 
 void
@@ -206,11 +221,7 @@ read_verdicts(AzLookout *lookout, const AzStored *stored)
     g_autofree char *vantage = g_strndup(pair, (gsize) (region - pair));
     az_detector_set_was_up(lookout->detector, vantage, region + 1, g_variant_get_boolean(value));
   }
-  az_detector_set_healed_rate(lookout->detector, AZ_VANTAGE_HERE, az_vantage_healed_rate(all, AZ_VANTAGE_HERE));
-  for (guint i = 0; i < stored->vms->len; i++) {
-    const char *vantage = ((const AzlinVm *) g_ptr_array_index(stored->vms, i))->region;
-    az_detector_set_healed_rate(lookout->detector, vantage, az_vantage_healed_rate(all, vantage));
-  }
+  read_rates(lookout, all, stored);
 }
 
 void
@@ -335,7 +346,6 @@ on_answer(AzlinOp *op, gpointer data)
   gboolean here = g_str_equal(look->vantage, AZ_VANTAGE_HERE);
   AzSightOutcome outcome = AZ_SIGHT_NOTHING;
   if (post != NULL) {
-    post->pending -= post->pending > 0;
     outcome = here ? note_here(lookout, post, look, op) : note_witness(post, look, op);
     note_verdict(lookout, look, outcome);
   }
@@ -371,7 +381,6 @@ ask(AzLookout *lookout, const AzQuestion *question)
   look->vantage = g_strdup(question->vantage);
   look->region = g_strdup(question->region);
   g_ptr_array_add(lookout->looks, look);
-  post->pending++;
   guint32 limit = (guint32) (question->timeout_s * 1000);
   if (witness != NULL) {
     az_health_ask_witness(lookout->engine, witness->vm, post->vm,
@@ -446,13 +455,6 @@ az_lookout_last_answer(AzLookout *lookout, const char *region)
 {
   const Post *post = find(lookout, region);
   return post != NULL ? post->answered : 0;
-}
-
-guint
-az_lookout_pending(AzLookout *lookout, const char *region)
-{
-  const Post *post = find(lookout, region);
-  return post != NULL ? post->pending : 0;
 }
 
 GPtrArray *

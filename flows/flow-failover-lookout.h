@@ -27,8 +27,6 @@ double az_lookout_latency_ms(AzLookout *lookout, const char *region);  /* of the
 gint64 az_lookout_last_answer(AzLookout *lookout, const char *region); /* wall time, microseconds; 0 = none */
 /* The last evidence of each witness about `region`: of GVariant a{sv}, borrowed array of owned references. */
 GPtrArray *az_lookout_answers(AzLookout *lookout, const char *region);
-/* Questions about `region` that are under way. */
-guint az_lookout_pending(AzLookout *lookout, const char *region);
 
 /* Seconds since the last verified sync of `source` onto `region`, as the audit log knew it half a minute ago at most;
  * < 0 = none is known. */

@@ -271,14 +271,14 @@ say_interrupted(AzJob *job)
   }
 }
 
-/* Options are known once the brick is loaded. */
+/* Options are known once the brick is loaded; only a cool-down asks for one. */
 static void
-load_brick(AzEngine *engine)
+load_brick(AzEngine *engine, const AzFailoverState *state)
 {
   gpointer self = NULL;
   g_autoptr(GError) error = NULL;
 
-  if (az_engine_lookup(engine, AZLIN_KIND_FAILOVER, NULL, &self, &error) == NULL)
+  if (state->automatic_at != 0 && az_engine_lookup(engine, AZLIN_KIND_FAILOVER, NULL, &self, &error) == NULL)
     g_info("options of failovers: %s", error->message);
 }
 
@@ -303,7 +303,7 @@ az_failover_say_state(AzJob *job, gboolean all, AzHold said)
     say_window(job, state, now);
   if (!all || said == AZ_HOLD_COOLING_DOWN)
     return;
-  load_brick(engine);
+  load_brick(engine, state);
   say_cool_down(job, state, now);
 }
 
@@ -345,7 +345,7 @@ az_failover_state_to_variant(AzEngine *engine)
 
   if (state == NULL)
     return az_null();
-  load_brick(engine);
+  load_brick(engine, state);
   gboolean paused = az_failover_is_paused(state, now);
   gint64 cools = az_failover_cools_until(state, az_failover_option_uint(engine, "cool-down", COOL_DOWN_S), now);
   g_variant_builder_init(&result, G_VARIANT_TYPE_VARDICT);

@@ -225,6 +225,20 @@ survey_witnesses(AzFailover *run)
                      az_op_new(run->root, "survey", 2 * NOTE_MS, on_note, run));
 }
 
+/* The others have to know as well: whoever still acts by the records from before could promote one of them. */
+static void
+tell_bystanders(AzFailover *run)
+{
+  for (guint i = 0; i < run->others->len; i++) {
+    const AzlinHealth *health = az_health_copy_get(g_ptr_array_index(run->others, i));
+    if (!health->healthy || g_str_equal(health->vm->region, run->target->region))
+      continue;
+    g_autofree char *label = g_strdup_printf("Telling %s of the switch", health->vm->region);
+    run->unsettled++;
+    az_epoch_supersede(run->engine, health->vm, run->epoch, az_op_new(run->root, label, NOTE_MS, on_note, run));
+  }
+}
+
 static void
 on_stored(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 {
@@ -237,6 +251,7 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   run->unsettled++;
   az_epoch_write(run->engine, run->target, run->epoch,
                  az_op_new(root, "Writing the epoch on the target", NOTE_MS, on_note, run));
+  tell_bystanders(run);
   if (g_str_equal(run->fence, "epoch")) {
     run->unsettled++;
     az_epoch_supersede(run->engine, run->source, run->epoch,

@@ -491,8 +491,8 @@ replace(const char *path, const char *text, GError **error)
 }
 
 /* Others hold it for as long as one write takes. */
-static int
-lock_file(const char *path, GError **error)
+int
+az_failover_lock(const char *path, GError **error)
 {
   g_autofree char *lock = g_strconcat(path, ".lock", NULL);
   int fd = open(lock, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -532,7 +532,7 @@ az_failover_state_change(AzEngine *engine, void (*change)(AzFailoverState *state
 
   if (!az_paths_ensure(az_engine_paths(engine), error))
     return FALSE;
-  int lock = lock_file(path, error);
+  int lock = az_failover_lock(path, error);
   if (lock < 0)
     return FALSE;
   gboolean ok = change_locked(path, change, data, error);

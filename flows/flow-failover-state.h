@@ -41,6 +41,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzFailoverState, az_failover_state_free)
 gboolean az_failover_state_change(AzEngine *engine, void (*change)(AzFailoverState *state, gpointer data),
                                   gpointer data, GError **error);
 
+/* Holds `path`.lock until the descriptor that it returns is closed; -1: LOCKED after two seconds, or STORAGE. */
+int az_failover_lock(const char *path, GError **error);
+
 /* ---- policy: pure ---- */
 
 typedef enum {

@@ -152,9 +152,12 @@ on_fences(AzlinOp *op, gpointer data)
   take_back(recover);
 }
 
+/* An entry that was finished just now may have left one, too. */
 static void
 retry_fences(Recover *recover)
 {
+  g_autoptr(AzFailoverState) state = az_failover_state_load(recover->engine, NULL);
+  recover->fences = state ? state->fences->len : 0;
   if (recover->fences > 0)
     az_failover_fence_retry(recover->engine, az_op_new(recover->root, "fences", FENCES_MS, on_fences, recover));
   else

@@ -71,17 +71,20 @@ primary_finish(AzJob *job, const char *primary, guint64 epoch, gboolean changed)
   az_job_finish(job, 0, g_variant_dict_end(&result));
 }
 
-/* Both learn of the move, where they can be reached: the new primary's data is of this epoch, the old one is told. */
+/* All learn of the move, where they can be reached: the new primary's data is of this epoch, the others are told. */
 static void
 tell_machines(AzJob *job, Switch *change)
 {
   AzEngine *engine = az_job_engine(job);
-  const AzlinVm *old = az_stored_find(change->stored, change->old);
 
-  if (change->reachable)
-    az_epoch_write(engine, change->vm, change->epoch, az_job_cleanup_op(job, "epoch", TELL_MS, NULL, NULL));
-  if (old != NULL && change->reachable)
-    az_epoch_supersede(engine, old, change->epoch, az_job_cleanup_op(job, "epoch", TELL_MS, NULL, NULL));
+  for (guint i = 0; change->reachable && i < change->stored->vms->len; i++) {
+    const AzlinVm *vm = g_ptr_array_index(change->stored->vms, i);
+    AzlinOp *op = az_job_cleanup_op(job, "epoch", TELL_MS, NULL, NULL);
+    if (g_str_equal(vm->region, change->vm->region))
+      az_epoch_write(engine, vm, change->epoch, op);
+    else
+      az_epoch_supersede(engine, vm, change->epoch, op);
+  }
 }
 
 static void

@@ -114,7 +114,19 @@ az_flow_keep_verdict(AzEngine *engine, const char *vantage, const char *region, 
 void
 az_flow_forget_verdicts(AzEngine *engine, const char *region)
 {
-  az_flow_keep_verdict(engine, "here", region, FALSE);
+  GVariantIter iter;
+  const char *pair;
+  g_autoptr(GHashTable) gone = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr(GVariant) all = az_vantage_all(engine);
+  g_hash_table_insert(gone, g_strdup_printf("here>%s", region), GINT_TO_POINTER(FALSE));
+  if (all != NULL)
+    g_variant_iter_init(&iter, all);
+  while (all != NULL && g_variant_iter_next(&iter, "{&sv}", &pair, NULL)) {
+    const char *about = strchr(pair, '>');
+    if (about != NULL && g_str_equal(about + 1, region))
+      g_hash_table_replace(gone, g_strdup(pair), GINT_TO_POINTER(FALSE));
+  }
+  az_flow_keep_verdicts(engine, gone);
 }
 
 gboolean

@@ -110,7 +110,8 @@ void az_flow_keep_verdicts(AzEngine *engine, GHashTable *verdicts);
 void az_flow_keep_sightings(AzEngine *engine, GHashTable *verdicts);
 /* The same, with what az_vantage_store_history() wants of a watch; consumed when floating, NULL = nothing. */
 void az_flow_keep_watch(AzEngine *engine, GHashTable *verdicts, GVariant *watched);
-void az_flow_forget_verdicts(AzEngine *engine, const char *region); /* this host's verdict on a region that is gone */
+/* All verdicts on a region whose machine is gone: nobody has seen the next one yet. */
+void az_flow_forget_verdicts(AzEngine *engine, const char *region);
 
 /* ---- the journal ---- */
 

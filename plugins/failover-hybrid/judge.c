@@ -209,8 +209,8 @@ judge_observers(const Case *c)
     because(c, "%u vantage%s with evidence, an automatic switch needs two", c->sum->counting,
             c->sum->counting == 1 ? "" : "s");
     changes(c,
-            "a further region whose machine was seen to reach this one (azlin regions health stores that while all "
-            "is well), or your word: %s",
+            "a further region whose machine was seen to reach this one (stored while all is well by azlin regions "
+            "health), or your word: %s",
             c->to);
     return TRUE;
   }
@@ -227,7 +227,7 @@ judge_clear(const Case *c)
   g_autofree char *span = g_strdup_printf(" for %.0f s", c->sum->dark_seconds);
 
   out->should_auto_failover = TRUE;
-  because(c, "%s from %u of %u vantages%s, confidence %.1f %% (needed: %.1f %%)%s",
+  because(c, "%s from %u of %u vantages%s, confidence %.1f %% (needed: %g %%)%s",
           ended ? "the machine ended by itself and is dark" : failure_words(out->failure), c->sum->settled,
           c->sum->counting, c->sum->dark_seconds > 0 ? span : "", percent(out->confidence), c->self->threshold * 100,
           out->failure == AZLIN_FAILURE_SSH_CONNECTION_FAILED ? "; it may still run, so the switch needs its fence "
@@ -263,7 +263,7 @@ judge_unclear(const Case *c, gboolean settled)
     because(c, "%s from %u vantages, but not for long enough yet (%u of %u settled, %.0f s)",
             failure_words(out->failure), c->sum->counting, c->sum->settled, c->sum->counting, c->sum->dark_seconds);
   else
-    because(c, "%s from %u vantages, but confidence is %.1f %% where %.1f %% is needed", failure_words(out->failure),
+    because(c, "%s from %u vantages, but confidence is %.1f %% where %g %% is needed", failure_words(out->failure),
             c->sum->counting, percent(out->confidence), c->self->threshold * 100);
   if (out->more_evidence_helps && settled)
     changes(c, "further dark probes; wait for them with azlin failover --auto");

@@ -26,10 +26,11 @@ static const AzlinOption OPTIONS[] = {
   { "user-data-file", "s", "", NULL, NULL, "cloud-init file for new machines" },
   { "vm-type", "s", "dev", NULL, NULL, "Value of the tag azlin:vm_type of new machines" },
   { "create", "s", "template", NULL, NULL, "How a machine is made: template (one deployment) or direct (single PUTs)" },
-  { "stop-timeout", "u", "5", "0", "600", "Seconds that a machine has to shut down before its power is cut; none in a failover" },
+  { "stop-timeout", "u", "5", "0", "600",
+    "Seconds that a machine has to shut down before its power is cut; none in a failover" },
   { "resource-health", "s", "stopped", NULL, NULL,
-    "When Azure's view of the hardware is read: always, stopped (machines that do not run, or that a failover looks at) "
-    "or never" },
+    "When Azure's view of the hardware is read: always, stopped (machines that do not run, or that a failover "
+    "looks at) or never" },
   { 0 },
 };
 

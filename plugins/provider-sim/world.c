@@ -253,6 +253,9 @@ shrink(World *world)
   if (!torn && world->lines < 2 * live + SPARE_LINES)
     return TRUE;
   if (flock(world->fd, LOCK_EX | LOCK_NB) == 0) {
+    /* Alone from here on: what somebody wrote before he left may not have been read yet. */
+    if (!world_refresh(world, NULL))
+      return FALSE;
     g_autofree char *text = whole_world(world);
     g_file_set_contents_full(world->path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL);
   } else if (torn && write(world->fd, "\n", 1) != 1)

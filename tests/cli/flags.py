@@ -88,6 +88,8 @@ def rows():
     yield Row("failover pause", "reason", "failover pause -o json", "failover pause --reason works -o json", shows='"pause_reason": "works"',
               setup=three)
     yield Row("failover ack", "fenced", "failover ack", "failover ack --fenced eastus", shows="No fence of eastus is pending", setup=three)
+    yield Row("failover replay", "id", "failover replay", "failover replay --id 0123abcd", shows="No decision 0123abcd", setup=three)
+    yield Row("failover replay", "with", "failover replay", "failover replay --with fall=5", shows="exit 64", setup=three)
     yield Row("failover rollback", "due", "failover rollback", "failover rollback --due", shows="exit 0", hides="exit 3", setup=three)
     yield Row("failover", "deallocate-source", FAILOVER, FAILOVER + " --deallocate-source", shows="deallocated", setup=three)
 

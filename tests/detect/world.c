@@ -68,6 +68,7 @@ ask(World *world, const AzQuestion *question)
   answer.at = world->now + (silent ? timeout : ROAD_US);
   g_array_append_val(world->answers, answer);
   world->questions++;
+  world->longest_timeout_s = MAX(world->longest_timeout_s, question->timeout_s);
 }
 
 /* What has come in by now; when the next one will. */

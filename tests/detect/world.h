@@ -15,6 +15,7 @@ typedef struct {
   GArray *troubles; /* of Trouble */
   GArray *answers;  /* under way */
   guint questions;
+  double longest_timeout_s; /* of all of them */
 } World;
 
 World *world_new(const AzDetectorRules *rules, const char *const *regions, const char *primary);

@@ -4,7 +4,8 @@ import e2e
 from sim import Cloud, REGIONS
 
 DARK = "probe eastus timeout"
-NO_FENCE = (DARK, "power eastus hang", "get eastus hang")
+NO_POWER = (DARK, "power eastus hang", "get eastus hang")
+NO_FENCE = NO_POWER + ("isolate eastus hang",)
 
 
 def state_path(cloud):
@@ -215,6 +216,44 @@ def test_started_again_it_is_told_first():
         assert "not primary any more (epoch 2)" in r.out, r
         assert state_of(cloud)["fences"] == []
         assert [f["epoch"] for f in audited(cloud, "failover.returned")] == [2]
+
+
+def test_isolation_is_the_second_rung():
+    with Cloud() as cloud:
+        cloud.faults(*NO_POWER)
+        r, result = cloud.failover("--auto")
+        assert r.code == 0 and result["fence"] == "isolated" and cloud.primary() == "westus2", r
+        assert result["policy"]["fences_pending"] == [] and state_of(cloud)["isolated"] == ["eastus"], r
+        assert result["duration_seconds"] < 60, r
+        cloud.faults()
+        assert cloud.run("ssh", "--region", "eastus", "-o", "json").code == 0, "only a pending fence bars the way"
+        r = cloud.ok("vm", "start", "--region", "eastus")
+        assert "not primary any more (epoch 2)" in r.out and state_of(cloud)["isolated"] == [], r
+        assert cloud.ok("regions", "health").code == 0
+
+
+def test_what_cannot_be_told_stays_cut_off():
+    with Cloud() as cloud:
+        cloud.faults(*NO_POWER)
+        assert cloud.failover("--auto")[0].code == 0
+        cloud.faults("exec eastus * 1")
+        r = cloud.run("vm", "start", "--region", "eastus")
+        assert r.code == 1 and "could not be told" in r.err, r
+        cloud.faults()
+        assert state_of(cloud)["isolated"] == ["eastus"]
+        assert cloud.run("regions", "health").code == 1, "it is cut off again"
+        cloud.ok("vm", "start", "--region", "eastus")
+        assert cloud.run("regions", "health").code == 0
+
+
+def test_an_isolation_is_undone_with_the_switch():
+    with Cloud(failover="unfenced=never") as cloud:
+        cloud.faults(*NO_FENCE[:-1], "isolate eastus fail permission x1")
+        r, result = cloud.failover("--auto")
+        assert r.code == 1 and cloud.primary() == "eastus", r
+        cloud.faults()
+        cloud.run("recover", "--yes")
+        assert cloud.run("regions", "health").code == 0
 
 
 def test_unfenced_never_goes_back():

@@ -8,7 +8,7 @@
 
 #define HOUR_US G_TIME_SPAN_HOUR
 
-    typedef struct {
+typedef struct {
   char *name, *options, *policy;
   Scene scene;
   guint vantages;

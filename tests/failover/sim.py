@@ -190,7 +190,7 @@ def test_check_only_says_how_it_would_go():
 
 def test_ssh_alone_fails_needs_a_confirmed_fence():
     with Cloud() as cloud:
-        cloud.faults("probe eastus closed", "power eastus hang")
+        cloud.faults("probe eastus closed", "power eastus hang", "isolate eastus hang")
         r, result = cloud.failover("--auto")
         assert r.code == 1 and result["fence"] == "unconfirmed" and cloud.primary() == "eastus", r
         cloud.faults()  # what could not be undone at once is undone later
@@ -204,7 +204,7 @@ def test_ssh_alone_fails_needs_a_confirmed_fence():
 
 def test_unreachable_network_goes_on_without_a_fence():
     with Cloud() as cloud:
-        cloud.faults("probe eastus timeout", "power eastus hang", "get eastus hang")
+        cloud.faults("probe eastus timeout", "power eastus hang", "get eastus hang", "isolate eastus hang")
         r, result = cloud.failover("--auto")
         assert r.code == 0 and result["fence"] == "unconfirmed", r
         assert result["duration_seconds"] < 60, result["duration_seconds"]

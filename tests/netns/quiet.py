@@ -2,10 +2,10 @@
 import re, time
 from concurrent.futures import ThreadPoolExecutor
 import e2e, netns
-from rounds import Once
+from rounds import Once, Watch
 
 SECONDS = 120
-OBSERVERS = (Once,)
+OBSERVERS = (Once, Watch)
 LIMITS = "MaxStartups 10:30:100\n"  # of sshd, as it comes
 
 
@@ -70,6 +70,14 @@ def look(kind, observer):
 
 def test_calm():
     look(calm, Once)
+
+
+def test_calm_watch():
+    look(calm, Watch)
+
+
+def test_watch_while_witnesses_are_asked():
+    look(unreachable_from_here, Watch)
 
 
 def test_while_witnesses_are_asked():

@@ -1,5 +1,5 @@
 """Rounds: one laboratory each, somebody who runs azlin in it, one fault, and what the primary does; many at once."""
-import json, os, signal, statistics, threading, time, traceback
+import json, os, signal, statistics, sys, threading, time, traceback
 from concurrent.futures import ThreadPoolExecutor
 import netns
 
@@ -137,21 +137,20 @@ class Series:
     """All rounds of all scenarios of a file: started together, told apart by the tests."""
 
     def __init__(self, observer, *scenarios):
-        self.observer, self.scenarios, self.futures = observer, scenarios, None
+        self.observer, self.scenarios, self.futures, self.pool = observer, scenarios, {}, ThreadPoolExecutor(AT_ONCE)
 
-    def begin(self):
+    def begin(self, wanted):
+        """All at once; but one by one when tests were named on the command line."""
         netns.need()
-        if self.futures is not None:
-            return
-        pool = ThreadPoolExecutor(AT_ONCE)
-        self.futures = {s: [] for s in self.scenarios}
+        scenarios = [s for s in ((wanted,) if sys.argv[1:] else self.scenarios) if s not in self.futures]
+        self.futures.update((s, []) for s in scenarios)
         for number in range(ROUNDS):
-            for scenario in self.scenarios:
-                self.futures[scenario].append(pool.submit(one_round, scenario(), number, self.observer))
+            for scenario in scenarios:
+                self.futures[scenario].append(self.pool.submit(one_round, scenario(), number, self.observer))
 
     def result(self, scenario, outage_to_commit=None, verdict_to_commit=None):
         """Waits for the rounds of one scenario, prints what came out, and holds it against the bounds."""
-        self.begin()
+        self.begin(scenario)
         outcomes = [f.result() for f in self.futures[scenario]]
         detect = [o.detect for o in outcomes if o.detect is not None]
         act = [o.act for o in outcomes if o.act is not None]

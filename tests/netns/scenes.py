@@ -67,6 +67,16 @@ class IcmpBlocked(Scenario):
         lab.cut_icmp()
 
 
+class Lossy(Scenario):
+    """A fifth of the primary's packets is lost each way, or only ten a second come through."""
+
+    def begin(self, lab, number):
+        if number % 2:
+            lab.limit("eastus", 10)
+        else:
+            lab.lose("eastus", 20)
+
+
 class WrongKey(Scenario):
     """The machine presents another host key (even rounds), or lets azlin's key in no more."""
     seconds = 60

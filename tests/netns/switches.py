@@ -1,10 +1,9 @@
 """What moves the primary and what must not, in real time, with `azlin failover --auto` run again and again."""
-import sys
 import e2e, netns, scenes
 from rounds import Once, Series
 
 series = Series(Once, scenes.Outage, scenes.LaptopOffline, scenes.VmPause, scenes.AsymmetricPartition, scenes.IcmpBlocked,
-                scenes.WrongKey)
+                scenes.WrongKey, scenes.Lossy)
 
 
 def test_outage():
@@ -25,6 +24,10 @@ def test_asymmetric_partition():
 
 def test_icmp_blocked():
     series.result(scenes.IcmpBlocked)
+
+
+def test_lossy():
+    series.result(scenes.Lossy)
 
 
 def test_wrong_key():
