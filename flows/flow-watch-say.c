@@ -32,24 +32,43 @@ az_watch_clock(gint64 wall)
   return g_date_time_format(time, "%F %T");
 }
 
+static void
+add_all(GVariantBuilder *into, GVariant *facts)
+{
+  GVariantIter iter;
+  const char *key;
+  GVariant *value;
+
+  if (facts == NULL)
+    return;
+  g_variant_iter_init(&iter, facts);
+  while (g_variant_iter_loop(&iter, "{&sv}", &key, &value))
+    g_variant_builder_add(into, "{sv}", key, value);
+}
+
 void
 az_watch_tell(AzWatch *watch, const char *name, GVariant *facts)
 {
   g_autoptr(GVariant) sunk = facts != NULL ? g_variant_ref_sink(facts) : NULL;
   g_autofree char *time = az_time_to_string(now(watch));
   GVariantBuilder all;
-  GVariantIter iter;
-  const char *key;
-  GVariant *value;
 
   g_variant_builder_init(&all, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add(&all, "{sv}", "time", g_variant_new_string(time));
-  if (sunk != NULL) {
-    g_variant_iter_init(&iter, sunk);
-    while (g_variant_iter_loop(&iter, "{&sv}", &key, &value))
-      g_variant_builder_add(&all, "{sv}", key, value);
-  }
+  add_all(&all, sunk);
   az_job_event(watch->job, name, g_variant_builder_end(&all));
+}
+
+/* Whether that says anything new. */
+static gboolean
+is_news(AzWatch *watch, const Line *old, const char *key, const char *text)
+{
+  if (old == NULL || text == NULL)
+    return old != NULL || text != NULL;
+  if (!g_str_equal(old->key, key))
+    return TRUE;
+  gboolean counts_down = g_str_has_prefix(key, "held:") && now(watch) - old->told < RETELL_US;
+  return !counts_down && !g_str_equal(old->text, text);
 }
 
 gboolean
@@ -57,26 +76,24 @@ az_watch_stand(AzWatch *watch, const char *name, const char *key, const char *le
 {
   g_autoptr(GVariant) sunk = facts != NULL ? g_variant_ref_sink(facts) : NULL;
   const Line *old = watch->standing != NULL ? g_hash_table_lookup(watch->standing, name) : NULL;
-  gboolean other_key = g_strcmp0(old != NULL ? old->key : NULL, text != NULL ? key : NULL) != 0;
+  gboolean other_key = old == NULL || text == NULL || !g_str_equal(old->key, key);
+  GVariantBuilder told;
 
-  if (!other_key && (old == NULL || g_str_equal(old->text, text)))
-    return FALSE;
-  if (!other_key && g_str_has_prefix(key, "held:") && now(watch) - old->told < RETELL_US)
+  if (!is_news(watch, old, key, text))
     return FALSE;
   if (watch->standing == NULL)
     watch->standing = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, line_free);
-  GVariantDict told;
-  g_variant_dict_init(&told, sunk);
-  if (text == NULL) {
-    g_variant_dict_insert_value(&told, "line", az_null());
-    g_hash_table_remove(watch->standing, name);
-  } else {
+  g_variant_builder_init(&told, G_VARIANT_TYPE_VARDICT);
+  add_all(&told, sunk);
+  if (text != NULL) {
     Line *line = g_new(Line, 1);
     *line = (Line){ g_strdup(key), g_strdup(text), now(watch) };
-    g_variant_dict_insert(&told, "level", "s", level);
-    g_variant_dict_insert(&told, "line", "s", text);
     g_hash_table_insert(watch->standing, g_strdup(name), line);
+    g_variant_builder_add(&told, "{sv}", "level", g_variant_new_string(level));
+  } else {
+    g_hash_table_remove(watch->standing, name);
   }
-  az_watch_tell(watch, name, g_variant_dict_end(&told));
+  g_variant_builder_add(&told, "{sv}", "line", text != NULL ? g_variant_new_string(text) : az_null());
+  az_watch_tell(watch, name, g_variant_builder_end(&told));
   return other_key;
 }

@@ -186,6 +186,26 @@ def rss(pid):
         return int(re.search(r"VmRSS:\s+(\d+) kB", f.read()).group(1))
 
 
+def test_pending_fence_is_tried_again():
+    with Cloud() as cloud:
+        cloud.faults("at 100 probe eastus timeout", "power eastus hang x3", "isolate eastus hang x3")
+        r = cloud.watch(900)
+        assert named(r, "switch", phase="ended", fence="unconfirmed") and cloud.primary() == "westus2", r
+        lines = [e["line"] for e in named(r, "fence-pending")]
+        assert "eastus" in lines[0] and lines[-1] is None, lines
+        assert cloud.run("vm", "status", "--region", "eastus", "-o", "json").json()["power_state"] == "stopped", r
+
+
+def test_switch_that_nobody_confirms_is_taken_back():
+    with Cloud(failover="commit-window=300") as cloud:
+        cloud.faults("at 100 probe eastus timeout", "at 300 probe eastus ok")
+        r = cloud.watch(1200)
+        ended = named(r, "switch", phase="ended")
+        assert [e["cause"] for e in ended][:2] == ["automatic", "rollback"], r
+        lines = [e["line"] for e in named(r, "commit-window")]
+        assert lines and "azlin failover commit" in lines[0] and lines[-1] is None, lines
+
+
 def test_json_is_refused():
     with Cloud() as cloud:
         for args in (("watch", "--for", "10"), ("regions", "health", "--watch", "--for", "10")):
