@@ -20,6 +20,7 @@ AllowUsers %s
 PrintMotd no
 PrintLastLog no
 LogLevel VERBOSE
+MaxStartups 1000
 SetEnv SHLVL=5
 Subsystem sftp internal-sftp
 """
@@ -242,7 +243,8 @@ class Machine:
         return [*self.lab.within(self.region), *line, "--as-pid-1", *program]
 
     def start(self, extra=""):
-        """`extra`: more lines of sshd_config; the first value of each key counts, so they go before the usual ones."""
+        """`extra`: more lines of sshd_config; the first value of each key counts, so they go before the usual ones. Twenty
+        laboratories on two cores keep logins waiting as no single machine would: of these sshd refuses none."""
         self.config = extra + SSHD_CONFIG % (self.address, PORT, USER)
         self.write("ssh/sshd_config", self.config)
         self.process = subprocess.Popen(self.argv("/usr/sbin/sshd", "-D", "-E", "/var/log/sshd.log"),

@@ -103,6 +103,21 @@ class Outcome:
         self.number, self.switched, self.detect, self.act, self.wrong, self.last = number, False, None, None, None, ""
 
 
+def told(event):
+    """One event in a few words; progress says nothing that the rest does not."""
+    words = [event.get(key) for key in ("region", "state", "reason", "held_back_by", "text", "phase")]
+    return "" if event.get("event") == "progress" else " ".join([event["event"], *filter(None, words)])
+
+
+def servers(lab):
+    """The last words of every sshd."""
+    logs = ""
+    for region, machine in lab.machines.items():
+        with open(machine.log) as f:
+            logs += "\n--- sshd of %s\n%s" % (region, "".join(f.readlines()[-30:]))
+    return logs
+
+
 def one_round(scenario, number, observer_kind):
     outcome = Outcome(number)
     try:
@@ -116,13 +131,14 @@ def one_round(scenario, number, observer_kind):
             scenario.during(lab, number, began, observer)
             scenario.end(lab, number)
             observer.stop()
-            outcome.last = ["%.1f %s" % (at - began, event.get("text") or event.get("event")) for at, event in observer.events][-12:]
+            outcome.last = ["%.1f %s" % (at - began, told(event)) for at, event in observer.events if told(event)][-15:]
             state = lab.state()
             outcome.switched = state["epoch"] != 1 or state["primary"] != "eastus"
             if outcome.switched and observer.commit:
                 outcome.detect, outcome.act = observer.commit - began, observer.commit - observer.verdict
-            assert outcome.switched == scenario.switches, "primary %s, epoch %s; azlin ended with %r and said %r %s" % (
-                state["primary"], state["epoch"], observer.codes, outcome.last, "".join(observer.trouble)[-2000:])
+            assert outcome.switched == scenario.switches, "primary %s, epoch %s; azlin ended with %r and said %r %s%s" % (
+                state["primary"], state["epoch"], observer.codes, outcome.last, "".join(observer.trouble)[-2000:],
+                servers(lab))
             scenario.check(lab, number, observer)
     except Exception:
         outcome.wrong = traceback.format_exc()
