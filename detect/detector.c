@@ -277,7 +277,7 @@ az_detector_is_unheard(const AzDetector *detector, const char *name)
   for (guint i = 0; region != NULL && i < region->rows->len; i++) {
     const Row *row = &g_array_index(region->rows, Row, i);
     const AzlinVantage *seen = &row->sight.seen;
-    if (row->asked > 0 && !seen->fresh_success && seen->dark_probes == 0 && row->sight.missed == 0)
+    if (row->asked > 0 && !seen->fresh_success && seen->dark_probes == 0 && row->sight.missed < 2)
       return TRUE;
   }
   return FALSE;

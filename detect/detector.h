@@ -75,7 +75,7 @@ gboolean az_detector_blind(const AzDetector *detector);   /* everything looks de
 guint az_detector_self_score(const AzDetector *detector); /* 0 to 8 */
 /* What each vantage has seen of `region`, as decide() wants it: GArray of AzlinVantage, strings borrowed. */
 GArray *az_detector_vantages(const AzDetector *detector, const char *region, gint64 now);
-/* A vantage has been asked about `region` and has neither answered nor failed to since: it is too early to judge. */
+/* A vantage has been asked about `region` and has neither answered nor failed to twice: it is too early to judge. */
 gboolean az_detector_is_unheard(const AzDetector *detector, const char *region);
 /* Whether decide() could find anything new: an answer about `region` came in since the last call of this. */
 gboolean az_detector_take_news(AzDetector *detector, const char *region);

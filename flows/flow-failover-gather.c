@@ -103,9 +103,9 @@ judge(AzFailover *run, AzLookout *lookout)
   }
   az_detector_view(az_lookout_detector(lookout), run->source->region, &view);
   run->rounds = MAX(run->rounds, view.dark_probes);
-  gboolean enough = !run->keep_looking || !run->decision.more_evidence_helps;
-  if (run->decision.should_auto_failover
-      || (enough && !az_detector_is_unheard(az_lookout_detector(lookout), run->source->region)))
+  gboolean enough = run->decision.should_auto_failover || !run->keep_looking || !run->decision.more_evidence_helps;
+  /* one that is still being asked may see life */
+  if (enough && !az_detector_is_unheard(az_lookout_detector(lookout), run->source->region))
     finish(run, lookout);
   else
     az_job_progress(run->job, run->rounds, 0, run->decision.reason);

@@ -9,7 +9,8 @@
 #define STORE_US (60 * G_USEC_PER_SEC)                     /* how often who saw whom is written while nothing changes */
 #define RATE_US (G_GINT64_CONSTANT(3600) * G_USEC_PER_SEC) /* how often the rates of vantages are computed anew */
 #define WITNESS_MS 1500                                    /* what a command over SSH takes beside the scan */
-#define SYNCS_US (30 * G_USEC_PER_SEC)                     /* how often the audit log is read for the age of the data */
+#define SCAN_MS 6000 /* a scan of a machine that hangs ends by itself before that, whatever the beat; scans overlap */
+#define SYNCS_US (30 * G_USEC_PER_SEC) /* how often the audit log is read for the age of the data */
 
 typedef struct { /* one region */
   AzlinVm *vm;
@@ -384,7 +385,7 @@ ask(AzLookout *lookout, const AzQuestion *question)
   guint32 limit = (guint32) (question->timeout_s * 1000);
   if (witness != NULL) {
     az_health_ask_witness(lookout->engine, witness->vm, post->vm,
-                          az_op_new(lookout->root, "witness", limit + WITNESS_MS, on_answer, look));
+                          az_op_new(lookout->root, "witness", MAX(limit + WITNESS_MS, SCAN_MS), on_answer, look));
     return;
   }
   look->early = az_clock_after(clock, AZ_DETECTOR_EARLY_US / 1000, on_early, look);
