@@ -66,6 +66,11 @@ judge_session(const AzlinEvidence *step, char **ret_detail)
     *ret_detail = g_strdup_printf("The login was refused (%s)", detail_of(step));
     return AZLIN_FAILURE_AUTH_FAILED;
   }
+  if (is(step, step->probe, "closed")) { /* somebody took the connection to do so: overload, or a restart */
+    *ret_detail = g_strdup_printf("The SSH server closes new connections: it is overloaded or restarting (%s)",
+                                  detail_of(step));
+    return AZLIN_FAILURE_PERFORMANCE_DEGRADED;
+  }
   *ret_detail = g_strdup_printf("SSH does not work although the port is open: %s %s (%s)", step->probe, step->outcome,
                                 detail_of(step));
   return AZLIN_FAILURE_SSH_CONNECTION_FAILED;

@@ -45,7 +45,7 @@ az_sight_note(AzSight *sight, AzSightOutcome outcome, gint64 start, gint64 end)
 static AzSightOutcome
 outcome_of(const char *outcome)
 {
-  static const char *const dark[] = { "timeout", "unreachable", "closed", NULL };
+  static const char *const dark[] = { "timeout", "unreachable", NULL };
 
   if (g_strcmp0(outcome, "ok") == 0)
     return AZ_SIGHT_ALIVE;

@@ -8,7 +8,8 @@
 #include "health.h"
 
 #define LOCK_TTL_S 60
-#define CHECK_MS 10000
+#define TARGET_MS 5000
+#define SECOND_LOOK_MS 500
 #define UNDO_MS 125000 /* both halves of it */
 
 gboolean
@@ -286,6 +287,17 @@ bring_data(AzFailover *run)
 
 /* ---- the beginning ---- */
 
+static void look_at_target(AzFailover *run);
+
+static void
+on_second_look(AzlinOp *op, gpointer data)
+{
+  AzFailover *run = data;
+
+  if (!az_op_cancelled(run->root))
+    look_at_target(run);
+}
+
 static void
 on_target(AzlinOp *op, gpointer data)
 {
@@ -296,6 +308,11 @@ on_target(AzlinOp *op, gpointer data)
     return;
   if (az_op_error(op) == NULL)
     g_variant_lookup(az_op_variant(op), "is_healthy", "b", &healthy);
+  if (!healthy && !run->looked_twice) { /* one lost packet must not cost the switch */
+    run->looked_twice = TRUE;
+    az_op_new(run->root, "second-look", SECOND_LOOK_MS, on_second_look, run); /* ends by its deadline */
+    return;
+  }
   if (!healthy) {
     az_failover_abort(run, g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED,
                                        "Target region is also unhealthy: %s; the primary stays where it is",
@@ -304,6 +321,17 @@ on_target(AzlinOp *op, gpointer data)
   }
   if (note_step(run, "TARGET_VERIFIED"))
     az_failover_hook_pre(run, bring_data);
+}
+
+/* Within five seconds: a healthy machine needs less than one, and the switch has no time to wait for another. */
+static void
+look_at_target(AzFailover *run)
+{
+  const AzHealthLimits limits = {
+    .tcp_ms = TARGET_MS, .ssh_ms = TARGET_MS, .login_ms = TARGET_MS, .power_ms = TARGET_MS, .probe_ms = TARGET_MS
+  };
+
+  az_health_check_within(run->engine, run->target, &limits, az_op_new(run->root, "target", TARGET_MS, on_target, run));
 }
 
 static void
@@ -358,7 +386,7 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   }
   if (!open_entry(run) || !note_step(run, "LOCKED"))
     return;
-  az_health_check(run->engine, run->target, az_op_new(run->root, "target", CHECK_MS, on_target, run));
+  look_at_target(run);
 }
 
 static void

@@ -60,8 +60,9 @@ struct _AzFailover {
   const char *fence; /* "confirmed", "isolated", "unconfirmed", "epoch", or NULL */
   GVariant *sync;    /* result of the sync, or NULL */
   gboolean source_deallocated, noted, verified, checks_stored;
-  guint unsettled; /* steps after the commit that still run */
-  AzDrill *drill;  /* NULL: it is none */
+  guint unsettled;       /* steps after the commit that still run */
+  gboolean looked_twice; /* at the target, before anything was done */
+  AzDrill *drill;        /* NULL: it is none */
 };
 
 /* Reads the health of all machines and asks witnesses, in rounds while `keep_looking` and evidence helps; then decides

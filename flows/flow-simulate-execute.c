@@ -157,7 +157,7 @@ add_sight(const Execution *execution, GString *script, int vantage, int region, 
   static const char *const outcomes[AZ_SIM_N_SIGHTS] = {
     [AZ_SIM_SEES_SILENCE] = "timeout",
     [AZ_SIM_SEES_REFUSAL] = "refused",
-    [AZ_SIM_SEES_HANG] = "closed",
+    [AZ_SIM_SEES_HANG] = "refused",
     [AZ_SIM_SEES_NO_AUTH] = "auth_failed",
     [AZ_SIM_SEES_OTHER_KEY] = "host_key_changed",
   };

@@ -1,7 +1,7 @@
 /* What a watch does: the switch, as a job of its own in the same engine, which finds the evidence warm. */
 #include "flow-watch.h"
 
-#define RETRY_S 30 /* after a switch that did not come about; doubled each time */
+#define RETRY_S 5 /* after a switch that did not come about; doubled each time */
 #define MAX_RETRY_S 600
 #define LOCKED_RETRY_S 10 /* somebody else switches at this moment */
 

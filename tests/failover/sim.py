@@ -190,14 +190,14 @@ def test_check_only_says_how_it_would_go():
 
 def test_ssh_alone_fails_needs_a_confirmed_fence():
     with Cloud() as cloud:
-        cloud.faults("probe eastus closed", "power eastus hang", "isolate eastus hang")
+        cloud.faults("probe eastus refused", "power eastus hang", "isolate eastus hang")
         r, result = cloud.failover("--auto")
         assert r.code == 1 and result["fence"] == "unconfirmed" and cloud.primary() == "eastus", r
         cloud.faults()  # what could not be undone at once is undone later
         assert "runs again" in cloud.ok("recover", "--yes").out
         assert cloud.power("eastus")["power_state"] == "running"
     with Cloud() as cloud:
-        cloud.faults("probe eastus closed")
+        cloud.faults("probe eastus refused")
         r, result = cloud.failover("--auto")
         assert r.code == 0 and result["fence"] == "confirmed", r
 
@@ -224,6 +224,14 @@ def test_fall_and_interval_act():
         cloud.faults("probe eastus refused")
         r, result = cloud.failover("--auto")
         assert r.code == 0 and result["duration_seconds"] < 30, r
+
+
+def test_full_sshd_is_no_outage():
+    with Cloud() as cloud:
+        cloud.faults("probe eastus closed")
+        r, result = cloud.failover("--auto")
+        assert r.code == 3 and result["decision"]["failure_type"] == "performance_degraded", r
+        assert cloud.primary() == "eastus", r
 
 
 def test_bad_mode_is_bad_configuration():
