@@ -170,7 +170,8 @@ on_vm_probe(AzlinOp *op, gpointer data)
     add_evidence(check, step_of(outcome), outcome, detail);
   } else {
     gboolean late = g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT);
-    add_evidence(check, "tcp", late ? "timeout" : "error", error != NULL ? error->message : "the probe gave no answer");
+    const char *why = error != NULL ? error->message : "the probe gave no answer";
+    add_evidence(check, "tcp", late ? "timeout" : "error", late ? "nothing answered in time" : why);
   }
   one_done(check);
 }

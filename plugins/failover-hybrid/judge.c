@@ -230,9 +230,10 @@ judge_clear(const Case *c)
   because(c, "%s from %u of %u vantages%s, confidence %.1f %% (needed: %g %%)%s",
           ended ? "the machine ended by itself and is dark" : failure_words(out->failure), c->sum->settled,
           c->sum->counting, c->sum->dark_seconds > 0 ? span : "", percent(out->confidence), c->self->threshold * 100,
-          out->failure == AZLIN_FAILURE_SSH_CONNECTION_FAILED ? "; it may still run, so the switch needs its fence "
-                                                                "confirmed"
-                                                              : "");
+          !ended && out->failure == AZLIN_FAILURE_SSH_CONNECTION_FAILED
+              ? "; it may still run, so the switch needs its fence "
+                "confirmed"
+              : "");
   changes(c,
           "one vantage that sees the machine alive; act on it with azlin failover --auto, or hold it back with azlin "
           "failover pause");
