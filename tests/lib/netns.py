@@ -20,7 +20,6 @@ AllowUsers %s
 PrintMotd no
 PrintLastLog no
 LogLevel VERBOSE
-MaxStartups 1000
 SetEnv SHLVL=5
 Subsystem sftp internal-sftp
 """

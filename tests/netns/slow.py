@@ -18,6 +18,16 @@ for _ in range(120):
 print("HELD", flush=True)
 time.sleep(600)
 """
+CLOSED = """
+import socket, sys
+for _ in range(5):
+    s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)
+    try:
+        if s.recv(100).startswith(b"SSH-"):
+            sys.exit("it still talks")
+    except OSError:
+        pass
+"""
 TARPIT = """
 import socket, sys, threading, time
 def drip(c):
@@ -78,7 +88,9 @@ def test_full_of_strangers():
     with netns.Lab(sshd="MaxStartups 10:100:10\nLoginGraceTime 600\n") as lab:
         east = lab.machines["eastus"]
         p = helper(lab, "westeurope", HOLD, east)
+        full = [*lab.within("westeurope"), sys.executable, "-c", CLOSED, east.address, str(netns.PORT)]
         try:
+            netns.until(lambda: subprocess.run(full, stderr=subprocess.DEVNULL).returncode == 0, "a full sshd")
             held_to(lab, "MaxStartups full", ("ssh_connection_failed", "performance_degraded"))
         finally:
             end(p)
