@@ -1,6 +1,7 @@
 /* The verdict on the primary while it is watched: asked anew at each answer, said when it changes, put before policy.
  */
 #include "flow-watch.h"
+#include "flow-failover-decision.h"
 
 typedef struct {         /* what would happen now */
   const AzlinVm *target; /* or NULL */
@@ -94,8 +95,19 @@ facts_of(AzWatch *watch, const Outlook *outlook)
   return g_variant_builder_end(&facts);
 }
 
+/* So that each verdict can be asked again: azlin failover replay. */
 static void
-say(AzWatch *watch, const Outlook *outlook)
+keep(AzWatch *watch, GVariant *input)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *id = az_decision_keep(watch->engine, "watch", input, &watch->decision, &error);
+
+  if (id == NULL)
+    az_job_message(watch->job, "warn", NULL, "The decision is not stored: %s", error->message);
+}
+
+static void
+say(AzWatch *watch, const Outlook *outlook, GVariant *input)
 {
   const AzlinDecision *decision = &watch->decision;
   const char *level = decision->should_auto_failover ? "fail" : "warn";
@@ -110,18 +122,21 @@ say(AzWatch *watch, const Outlook *outlook)
                            outlook->step);
   else
     text = g_strdup_printf("%s is lost: %s", watch->stored->primary, decision->reason);
-  if (az_watch_stand(watch, "verdict", key, level, text, facts_of(watch, outlook)))
-    az_job_message(watch->job, level, NULL, "%s", text);
+  if (!az_watch_stand(watch, "verdict", key, level, text, facts_of(watch, outlook)))
+    return;
+  az_job_message(watch->job, level, NULL, "%s", text);
+  keep(watch, input);
 }
 
 /* ---- the verdict ---- */
 
 static gboolean
-decide(AzWatch *watch)
+decide(AzWatch *watch, GVariant **ret_input)
 {
   g_autoptr(GError) error = NULL;
 
-  if (az_failover_decide(watch->engine, watch->lookout, watch->stored->primary, &watch->decision, &error)) {
+  if (az_failover_decide_input(watch->engine, watch->lookout, watch->stored->primary, &watch->decision, ret_input,
+                               &error)) {
     az_watch_stand(watch, "brick", NULL, NULL, NULL, NULL);
     return TRUE;
   }
@@ -143,8 +158,9 @@ void
 az_watch_judge(AzWatch *watch)
 {
   g_auto(Outlook) outlook = { 0 };
+  g_autoptr(GVariant) input = NULL;
 
-  if (watch->busy || watch->ending || !decide(watch))
+  if (watch->busy || watch->ending || !decide(watch, &input))
     return;
   if (is_calm(watch)) {
     if (az_watch_stand(watch, "verdict", NULL, NULL, NULL, NULL))
@@ -154,7 +170,7 @@ az_watch_judge(AzWatch *watch)
   }
   if (watch->decision.should_auto_failover)
     ask_policy(watch, &outlook);
-  say(watch, &outlook);
+  say(watch, &outlook, input);
   if (watch->decision.should_auto_failover && !outlook.held)
     az_watch_switch(watch, outlook.target->region);
 }
