@@ -33,8 +33,7 @@ on_done(GObject *unused, GAsyncResult *result, gpointer unused_data)
     agent->done(agent->result, agent->data);
     return;
   }
-  ssh_disconnect(agent->session);
-  ssh_free(agent->session);
+  session_end(agent->session);
 }
 
 Agent *

@@ -20,6 +20,14 @@ conn_ref(AzSshConn *conn)
   return conn;
 }
 
+void
+session_end(ssh_session session)
+{
+  ssh_options_set(session, SSH_OPTIONS_FD, NULL);
+  ssh_disconnect(session);
+  ssh_free(session);
+}
+
 static void
 stop_watching(AzSshConn *conn)
 {
@@ -42,8 +50,7 @@ drop_session(AzSshConn *conn)
     conn->pump = NULL;
   }
   if (conn->session != NULL) {
-    ssh_disconnect(conn->session);
-    g_clear_pointer(&conn->session, ssh_free);
+    g_clear_pointer(&conn->session, session_end);
     conn->pump = NULL; /* freed with the session */
   } else if (conn->fd >= 0 && conn->state == CONN_KEX) {
     close(conn->fd);

@@ -39,6 +39,9 @@ AzSshConn *conn_connect(const AzSshConnect *request);
 void conn_close(AzSshConn *conn);
 AzSshConn *conn_ref(AzSshConn *conn);
 void conn_unref(AzSshConn *conn);
+/* Says goodbye, closes the socket and frees all of it. libssh leaves a socket open that it was handed by option; once
+ * it does not know that any more, it closes it, unless it has done so already. */
+void session_end(ssh_session session);
 /* Goes on with the session on the main loop soon, also when its socket stays silent. */
 void conn_kick(AzSshConn *conn);
 

@@ -74,12 +74,10 @@ def test_calm():
 
 
 def test_calm_watch():
-    raise e2e.Skip("known and open: sshd names MaxStartups in its log while a watch looks at it")
     look(calm, Watch)
 
 
 def test_watch_while_witnesses_are_asked():
-    raise e2e.Skip("known and open: sshd names MaxStartups in its log while a watch looks at it")
     look(unreachable_from_here, Watch)
 
 

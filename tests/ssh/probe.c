@@ -9,15 +9,21 @@
 static const AzProbeLimits limits = { .tcp_ms = 1000, .ssh_ms = 700, .login_ms = 3000 };
 
 static GPtrArray *
-probe(World *world, const AzlinVm *vm)
+probe_within(World *world, const AzlinVm *vm, const AzProbeLimits *within)
 {
   Wait wait;
   GPtrArray *evidence = az_evidence_list();
-  az_remote_probe(world->remote, vm, &limits, evidence, wait_new(world, 0, &wait));
+  az_remote_probe(world->remote, vm, within, evidence, wait_new(world, 0, &wait));
   wait_for(&wait);
   g_assert_no_error(wait.error);
   wait_clear(&wait);
   return evidence;
+}
+
+static GPtrArray *
+probe(World *world, const AzlinVm *vm)
+{
+  return probe_within(world, vm, &limits);
 }
 
 /* "tcp=ok ssh=timeout" */
@@ -66,6 +72,37 @@ test_keys(void)
   expect(world, vm, "tcp=ok ssh=host_key_changed");
   az_vm_set(&vm->host_key, NULL);
   expect(world, vm, "tcp=ok ssh=host_key_unknown");
+  fixture_sshd_stop(sshd);
+  fixture_world_free(world);
+}
+
+static guint
+open_files(void)
+{
+  guint n = 0;
+  g_autoptr(GDir) folder = g_dir_open("/proc/self/fd", 0, NULL);
+  while (g_dir_read_name(folder) != NULL)
+    n++;
+  return n;
+}
+
+/* A server counts those that have not logged in, and refuses everybody when there are too many. */
+static void
+test_nothing_stays_open(void)
+{
+  static const AzProbeLimits glance = { .tcp_ms = 1000, .ssh_ms = 700 };
+  World *world = fixture_world(NULL);
+  Sshd *sshd = fixture_sshd(world->public_key);
+  g_autoptr(AzlinVm) vm = fixture_vm(sshd);
+  expect(world, vm, "tcp=ok ssh=ok login=ok"); /* what the first one opens for all */
+  guint before = open_files();
+  for (guint i = 0; i < 20; i++) {
+    g_autoptr(GPtrArray) records = probe_within(world, vm, &glance);
+    g_autofree char *text = summary(records);
+    g_assert_cmpstr(text, ==, "tcp=ok ssh=ok");
+    expect(world, vm, "tcp=ok ssh=ok login=ok");
+  }
+  g_assert_cmpuint(open_files(), ==, before);
   fixture_sshd_stop(sshd);
   fixture_world_free(world);
 }
@@ -176,6 +213,7 @@ main(int argc, char **argv)
   g_unsetenv("SSH_AUTH_SOCK");
   g_test_add_func("/probe/healthy", test_healthy);
   g_test_add_func("/probe/keys", test_keys);
+  g_test_add_func("/probe/nothing-stays-open", test_nothing_stays_open);
   g_test_add_func("/probe/accept-new", test_accept_new);
   g_test_add_func("/probe/misbehaving", test_misbehaving);
   g_test_add_func("/probe/exec-against-silence", test_exec_against_silence);
