@@ -1,6 +1,7 @@
 /* Durable append-only line files: each record is chained to the one before, each append is locked and on disk. */
 #include "logfile.h"
 #include "azlin-plugin.h"
+#include "files.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -61,19 +62,6 @@ is_record(const char *line, gsize length)
 /* ---- opening and locking ---- */
 
 static gboolean
-sync_folder(const char *path, GError **error)
-{
-  g_autofree char *folder = g_path_get_dirname(path);
-  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  gboolean ok = fd >= 0 && fsync(fd) == 0;
-  if (!ok)
-    set_errno(error, "make durable", folder);
-  if (fd >= 0)
-    close(fd);
-  return ok;
-}
-
-static gboolean
 open_fd(AzLogfile *file, GError **error)
 {
   int flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
@@ -86,7 +74,7 @@ open_fd(AzLogfile *file, GError **error)
     set_errno(error, "open", file->path);
     return FALSE;
   }
-  return sync_folder(file->path, error);
+  return az_files_sync_folder(file->path, error);
 }
 
 AzLogfile *
@@ -219,21 +207,6 @@ read_at(AzLogfile *file, guint64 offset, char *bytes, gsize length, GError **err
   return TRUE;
 }
 
-static gboolean
-write_all(int fd, const char *bytes, gsize length)
-{
-  while (length > 0) {
-    gssize n = write(fd, bytes, length);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return FALSE;
-    bytes += n;
-    length -= (gsize) n;
-  }
-  return TRUE;
-}
-
 /* The bytes of a write that never ended are kept beside the file, then cut off. */
 static gboolean
 set_aside(AzLogfile *file, guint64 from, const char *bytes, gsize length, GError **error)
@@ -251,7 +224,7 @@ set_aside(AzLogfile *file, guint64 from, const char *bytes, gsize length, GError
     set_errno(error, "write", copy);
     return FALSE;
   }
-  gboolean kept = write_all(fd, bytes, length) && fsync(fd) == 0;
+  gboolean kept = az_files_write_all(fd, bytes, length) && fsync(fd) == 0;
   if (!kept)
     set_errno(error, "write", copy);
   close(fd);
@@ -331,7 +304,7 @@ append_locked(AzLogfile *file, const char *json, GError **error)
   chain(file->head, json, strlen(json), hash);
   g_autofree char *line = g_strdup_printf("%s %s\n", hash, json);
   gsize length = strlen(line);
-  if (!write_all(file->fd, line, length)) {
+  if (!az_files_write_all(file->fd, line, length)) {
     set_errno(error, "write", file->path);
     if (ftruncate(file->fd, (off_t) file->end) != 0)
       file->failed = TRUE;
@@ -474,7 +447,7 @@ az_logfile_reset(AzLogfile *file, GError **error)
     close(file->fd);
     file->fd = fd;
     reset_head(file);
-    ok = sync_folder(file->path, error);
+    ok = az_files_sync_folder(file->path, error);
   }
   az_logfile_unlock(file);
   return ok;

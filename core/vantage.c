@@ -1,11 +1,10 @@
 /* The last verdict of each vantage about each region, and its history, kept in vantages.json: without an UP there a
  * vantage does not count. */
+#include "files.h"
 #include "health.h"
 #include "vantage-history.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -43,33 +42,6 @@ az_vantage_was_up(AzEngine *engine, const char *vantage, const char *region)
   g_autofree char *pair = g_strdup_printf("%s>%s", vantage, region);
   g_autoptr(GVariant) all = load(engine);
   return all != NULL && g_variant_lookup(all, pair, "b", &up) && up;
-}
-
-static gboolean
-write_all(int fd, const char *text, gsize length)
-{
-  gsize written = 0;
-  while (written < length) {
-    ssize_t n = write(fd, text + written, length - written);
-    if (n < 0 && errno != EINTR)
-      return FALSE;
-    written += n > 0 ? (gsize) n : 0;
-  }
-  return TRUE;
-}
-
-static gboolean
-replace(const char *path, const char *text)
-{
-  g_autofree char *temporary = g_strdup_printf("%s.%d.tmp", path, (int) getpid());
-  int fd = open(temporary, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0)
-    return FALSE;
-  gboolean ok = write_all(fd, text, strlen(text)) && fsync(fd) == 0;
-  ok = close(fd) == 0 && ok && g_rename(temporary, path) == 0;
-  if (!ok)
-    g_unlink(temporary);
-  return ok;
 }
 
 /* "Not up" says no more than that nothing is known: where there are too many pairs, those go first. */
@@ -154,8 +126,8 @@ az_vantage_store_history(AzEngine *engine, GVariant *verdicts, GVariant *watched
   g_autoptr(GVariant) old = load(engine);
   g_autoptr(GVariant) all = merge(old, news, history);
   g_autofree char *text = az_json_from_variant(all, 2);
-  if (!replace(path, text))
-    g_message("%s is not stored: %s", path, g_strerror(errno));
+  if (!az_files_write(path, text, AZ_FILES_SYNCED, &error))
+    g_message("what was seen is not stored: %s", error->message);
   if (lock >= 0)
     close(lock);
 }

@@ -5,7 +5,7 @@
 #include "flow-failover.h"
 #include "flow-failover-note.h"
 #include "flow-failover-retry.h"
-#include "flow-files.h"
+#include "files.h"
 #include "flow-lease.h"
 #include "flow-support.h"
 #include "flow-sync.h"

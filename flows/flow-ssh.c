@@ -2,7 +2,7 @@
 #include "error.h"
 #include "flow-epoch.h"
 #include "flow-failover-note.h"
-#include "flow-files.h"
+#include "files.h"
 #include "flow-support.h"
 #include "process.h"
 #include "trust.h"
@@ -115,8 +115,9 @@ write_files(AzJob *job, const AzStored *stored, GError **error)
     if (is_pinned(vm))
       g_string_append_printf(hosts, "%s %s\n", name, vm->host_key);
   }
-  return az_paths_ensure(az_engine_paths(engine), error) && az_files_write(hosts_path, hosts->str, error)
-         && az_files_write(config_path, config->str, error);
+  return az_paths_ensure(az_engine_paths(engine), error)
+         && az_files_write(hosts_path, hosts->str, AZ_FILES_QUICK, error)
+         && az_files_write(config_path, config->str, AZ_FILES_QUICK, error);
 }
 
 static void

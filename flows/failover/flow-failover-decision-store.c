@@ -1,5 +1,6 @@
 /* $AZLIN_HOME/decisions.jsonl: one decision a line, 0600, the newest kept, replaced whole when it grows too long. */
 #include "error.h"
+#include "files.h"
 #include "flow-failover-decision.h"
 #include "flow-failover-state.h"
 #include "trial.h"
@@ -86,13 +87,7 @@ append(const char *path, const char *line, GError **error)
 
   if (fd < 0)
     return fail(error, "open", path);
-  gboolean ok = fchmod(fd, 0600) == 0;
-  for (gsize left = strlen(line); ok && left > 0;) {
-    gssize n = write(fd, line + strlen(line) - left, left);
-    ok = n > 0 || (n < 0 && errno == EINTR);
-    left -= n > 0 ? (gsize) n : 0;
-  }
-  ok = ok && fdatasync(fd) == 0;
+  gboolean ok = fchmod(fd, 0600) == 0 && az_files_write_all(fd, line, strlen(line)) && fdatasync(fd) == 0;
   if (!ok)
     fail(error, "write", path);
   close(fd);
@@ -102,18 +97,13 @@ append(const char *path, const char *line, GError **error)
 static gboolean
 rewrite(const char *path, const GPtrArray *lines, const char *line, GError **error)
 {
-  g_autoptr(GError) local = NULL;
   GString *text = g_string_new(NULL);
 
   for (guint i = 0; i < lines->len; i++)
     g_string_append_printf(text, "%s\n", (const char *) g_ptr_array_index(lines, i));
   g_string_append(text, line);
   g_autofree char *all = g_string_free(text, FALSE);
-  if (g_file_set_contents_full(path, all, -1, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600,
-                               &local))
-    return TRUE;
-  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_STORAGE, "cannot replace %s: %s", path, local->message);
-  return FALSE;
+  return az_files_write(path, all, AZ_FILES_DURABLE, error);
 }
 
 /* One that no stored decision has. */

@@ -5,7 +5,7 @@
 #include "flow-failover-options.h"
 #include "flow-failover-state.h"
 #include "flow-failover.h"
-#include "flow-files.h"
+#include "files.h"
 #include "flow-lease.h"
 #include "flow-sync.h"
 #include "health.h"
@@ -195,7 +195,7 @@ write_report(Drill *drill, GVariant *report)
   g_autofree char *name = g_strdup_printf("%s.json", at);
   g_autofree char *path = g_build_filename(folder, g_strdelimit(name, ":", '-'), NULL);
   g_autofree char *text = az_json_from_variant(report, 2);
-  if (az_paths_make_dir(folder, &error) && az_files_write(path, text, &error))
+  if (az_paths_make_dir(folder, &error) && az_files_write(path, text, AZ_FILES_QUICK, &error))
     return g_steal_pointer(&path);
   az_job_message(run->job, "warn", NULL, "The report was not written: %s", error->message);
   return NULL;
@@ -306,7 +306,7 @@ switch_pointer(Drill *drill)
   g_autofree char *line = g_strdup_printf("%s %" G_GUINT64_FORMAT "\n", run->target->region, run->stored->epoch + 1);
   g_autofree char *text = NULL;
   begin(drill);
-  if (!az_files_write(path, line, &error) || !g_file_get_contents(path, &text, NULL, &error)) {
+  if (!az_files_write(path, line, AZ_FILES_QUICK, &error) || !g_file_get_contents(path, &text, NULL, &error)) {
     end(drill, "pointer", FALSE, FALSE, "%s", error->message);
     clean_up(drill);
     return;

@@ -1,6 +1,7 @@
 /* $AZLIN_HOME/failover.json: read with suspicion, changed under a lock, replaced whole. */
 #include "flow-failover-state.h"
 #include "error.h"
+#include "files.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -447,49 +448,6 @@ fail(GError **error, const char *verb, const char *path)
   return FALSE;
 }
 
-static gboolean
-write_all(int fd, const char *text)
-{
-  gsize length = strlen(text), written = 0;
-
-  while (written < length) {
-    gssize n = write(fd, text + written, length - written);
-    if (n < 0 && errno != EINTR)
-      return FALSE;
-    written += n > 0 ? (gsize) n : 0;
-  }
-  return fsync(fd) == 0;
-}
-
-static gboolean
-sync_folder(const char *path)
-{
-  g_autofree char *folder = g_path_get_dirname(path);
-  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  gboolean ok = fd >= 0 && fsync(fd) == 0;
-
-  if (fd >= 0)
-    close(fd);
-  return ok;
-}
-
-static gboolean
-replace(const char *path, const char *text, GError **error)
-{
-  g_autofree char *draft = g_strdup_printf("%s.%d.tmp", path, (int) getpid());
-  int fd = open(draft, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-  if (fd < 0)
-    return fail(error, "write", draft);
-  gboolean ok = write_all(fd, text);
-  ok = close(fd) == 0 && ok && g_rename(draft, path) == 0;
-  if (ok)
-    return sync_folder(path) || fail(error, "make durable", path);
-  fail(error, "replace", path);
-  g_unlink(draft);
-  return FALSE;
-}
-
 /* Others hold it for as long as one write takes. */
 int
 az_failover_lock(const char *path, GError **error)
@@ -521,7 +479,7 @@ change_locked(const char *path, void (*change)(AzFailoverState *state, gpointer 
     return FALSE;
   change(state, data);
   g_autofree char *text = text_of(state, document);
-  return replace(path, text, error);
+  return az_files_write(path, text, AZ_FILES_DURABLE, error);
 }
 
 gboolean
