@@ -21,6 +21,14 @@ az_variant_str(const char *text)
   return g_variant_new_take_string(g_utf8_make_valid(text, -1));
 }
 
+GVariant *
+az_variant_element(GVariant *container, gsize i)
+{
+  g_autoptr(GVariant) element = g_variant_get_child_value(container, i);
+  return g_variant_is_of_type(element, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(element)
+                                                               : g_steal_pointer(&element);
+}
+
 /* ---- to JSON ---- */
 
 static json_t *json_of(GVariant *value);

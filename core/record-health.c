@@ -130,9 +130,7 @@ all_evidence_of(GVariant *value)
   g_autoptr(GVariant) list = g_variant_lookup_value(value, "evidence", G_VARIANT_TYPE_ARRAY);
   gsize n = list != NULL ? g_variant_n_children(list) : 0;
   for (gsize i = 0; i < n; i++) {
-    g_autoptr(GVariant) child = g_variant_get_child_value(list, i);
-    g_autoptr(GVariant) inner
-        = g_variant_is_of_type(child, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(child) : g_variant_ref(child);
+    g_autoptr(GVariant) inner = az_variant_element(list, i);
     if (g_variant_is_of_type(inner, G_VARIANT_TYPE_VARDICT))
       g_ptr_array_add(all, evidence_of(inner));
   }

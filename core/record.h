@@ -29,6 +29,8 @@ gint64 az_time_from_string(const char *text); /* 0 if it is none */
 
 /* JSON null is the empty tuple, az_null(). */
 GVariant *az_null(void);
+/* Element `i` of a container, owned: out of its box where it stands in one, as in documents that were read. */
+GVariant *az_variant_element(GVariant *container, gsize i);
 GVariant *az_variant_str(const char *text); /* 's', or az_null() for NULL or "" */
 /* `indent` 0 = one line. Sinks a floating value. Pure ASCII. Strings are escaped, never lost; an a{sv} keeps its order.
  */

@@ -35,9 +35,7 @@ strings_of(GVariant *list)
   GVariantBuilder strings;
   g_variant_builder_init(&strings, G_VARIANT_TYPE_STRING_ARRAY);
   for (gsize i = 0; i < g_variant_n_children(list); i++) {
-    g_autoptr(GVariant) child = g_variant_get_child_value(list, i);
-    g_autoptr(GVariant) inner
-        = g_variant_is_of_type(child, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(child) : g_variant_ref(child);
+    g_autoptr(GVariant) inner = az_variant_element(list, i);
     if (g_variant_is_of_type(inner, G_VARIANT_TYPE_STRING))
       g_variant_builder_add_value(&strings, inner);
   }
@@ -164,10 +162,8 @@ collect(Mend *mend, GVariant *undo, const AzlinVm *const *vms, gsize n)
     return;
   g_variant_iter_init(&iter, names);
   while ((item = g_variant_iter_next_value(&iter))) {
-    g_autoptr(GVariant) entry = item, key = g_variant_get_child_value(entry, 0),
-                        value = g_variant_get_child_value(entry, 1);
-    g_autoptr(GVariant) name
-        = g_variant_is_of_type(value, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(value) : g_variant_ref(value);
+    g_autoptr(GVariant) entry = item, key = g_variant_get_child_value(entry, 0);
+    g_autoptr(GVariant) name = az_variant_element(entry, 1);
     region = g_variant_get_string(key, NULL);
     if (!g_variant_is_of_type(name, G_VARIANT_TYPE_STRING) || is_on_record(vms, n, region))
       continue;

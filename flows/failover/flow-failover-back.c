@@ -61,14 +61,6 @@ az_failover_keep(AzFailover *run, const char *why, GError **error)
 
 /* ---- back ---- */
 
-static GVariant *
-unboxed(GVariant *list, gsize i)
-{
-  g_autoptr(GVariant) child = g_variant_get_child_value(list, i);
-
-  return g_variant_is_of_type(child, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(child) : g_variant_ref(child);
-}
-
 /* Where the switch came from, if this record tells of one that led to `primary`; or NULL. Owned. */
 static char *
 left_by(GVariant *record, const char *primary)
@@ -97,7 +89,7 @@ last_left(AzFailover *run)
   g_autoptr(GVariant) shown = audit != NULL ? az_audit_show(audit, 1000, NULL) : NULL;
 
   for (gsize i = shown != NULL ? g_variant_n_children(shown) : 0; i > 0; i--) {
-    g_autoptr(GVariant) record = unboxed(shown, i - 1);
+    g_autoptr(GVariant) record = az_variant_element(shown, i - 1);
     char *region = left_by(record, run->stored->primary);
     if (region != NULL)
       return region;

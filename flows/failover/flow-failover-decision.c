@@ -145,17 +145,6 @@ truth_in(GVariant *dict, const char *name)
   return truth;
 }
 
-static GVariant *
-child(GVariant *list, gsize i)
-{
-  GVariant *value = g_variant_get_child_value(list, i);
-  if (!g_variant_is_of_type(value, G_VARIANT_TYPE_VARIANT))
-    return value;
-  GVariant *inner = g_variant_get_variant(value);
-  g_variant_unref(value);
-  return inner;
-}
-
 static AzHealthCopy *
 read_health(GVariant *document)
 {
@@ -205,7 +194,7 @@ read_others(AzDecisionInput *copy, GVariant *document)
   g_autoptr(GVariant) others = g_variant_lookup_value(document, "others", G_VARIANT_TYPE_ARRAY);
 
   for (gsize i = 0; others != NULL && i < g_variant_n_children(others); i++) {
-    g_autoptr(GVariant) one = child(others, i);
+    g_autoptr(GVariant) one = az_variant_element(others, i);
     AzHealthCopy *health = read_health(one);
     if (health == NULL)
       continue;
@@ -221,7 +210,7 @@ read_vantages(AzDecisionInput *copy, GVariant *document)
   g_autoptr(GVariant) vantages = g_variant_lookup_value(document, "vantages", G_VARIANT_TYPE_ARRAY);
 
   for (gsize i = 0; vantages != NULL && i < g_variant_n_children(vantages); i++) {
-    g_autoptr(GVariant) one = child(vantages, i);
+    g_autoptr(GVariant) one = az_variant_element(vantages, i);
     if (g_variant_is_of_type(one, G_VARIANT_TYPE_VARDICT))
       g_ptr_array_add(copy->vantages, read_vantage(one));
   }
@@ -234,7 +223,7 @@ read_ages(AzDecisionInput *copy, GVariant *document)
   g_autoptr(GVariant) ages = g_variant_lookup_value(document, "data_age_s", G_VARIANT_TYPE_ARRAY);
 
   for (gsize i = 0; ages != NULL && i < g_variant_n_children(ages); i++) {
-    g_autoptr(GVariant) one = child(ages, i);
+    g_autoptr(GVariant) one = az_variant_element(ages, i);
     double age = -1;
     if (g_variant_is_of_type(one, G_VARIANT_TYPE_DOUBLE))
       age = g_variant_get_double(one);

@@ -190,9 +190,7 @@ first_target(GVariant *decision, char **ret_owned)
 
   if (ranking == NULL || g_variant_n_children(ranking) == 0)
     return NULL;
-  g_autoptr(GVariant) first = g_variant_get_child_value(ranking, 0);
-  g_autoptr(GVariant) text
-      = g_variant_is_of_type(first, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(first) : g_variant_ref(first);
+  g_autoptr(GVariant) text = az_variant_element(ranking, 0);
   const char *line = g_variant_get_string(text, NULL);
   *ret_owned = g_strndup(line, strcspn(line, ":"));
   return *ret_owned;

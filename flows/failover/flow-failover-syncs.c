@@ -3,18 +3,11 @@
 
 #define RECORDS 1000 /* of the audit log: older syncs than these are no news */
 
-static GVariant *
-child(GVariant *list, gsize i)
-{
-  g_autoptr(GVariant) value = g_variant_get_child_value(list, i);
-  return g_variant_is_of_type(value, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant(value) : g_steal_pointer(&value);
-}
-
 static void
 note(GHashTable *syncs, GVariant *targets, gint64 at)
 {
   for (gsize i = 0; targets != NULL && i < g_variant_n_children(targets); i++) {
-    g_autoptr(GVariant) name = child(targets, i);
+    g_autoptr(GVariant) name = az_variant_element(targets, i);
     if (!g_variant_is_of_type(name, G_VARIANT_TYPE_STRING))
       continue;
     const char *region = g_variant_get_string(name, NULL);
@@ -48,7 +41,7 @@ az_failover_syncs(AzEngine *engine, const char *source)
   GHashTable *syncs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 
   for (gsize i = 0; shown != NULL && i < g_variant_n_children(shown); i++) {
-    g_autoptr(GVariant) record = child(shown, i);
+    g_autoptr(GVariant) record = az_variant_element(shown, i);
     read_record(syncs, record, source);
   }
   return syncs;
