@@ -150,6 +150,15 @@ az_flow_health(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone d
 }
 
 gboolean
+az_flow_is_healthy(AzlinOp *check)
+{
+  gboolean healthy = FALSE;
+  if (az_op_error(check) == NULL)
+    g_variant_lookup(az_op_variant(check), "is_healthy", "b", &healthy);
+  return healthy;
+}
+
+gboolean
 az_flow_note_health(AzEngine *engine, AzlinVm *vm, GVariant *health)
 {
   gboolean healthy = FALSE;

@@ -81,6 +81,8 @@ void az_flow_alternatives(AzEngine *engine, AzlinOp *parent, const AzlinVmSpec *
                           AzlinDone done, gpointer data);
 void az_flow_health(AzEngine *engine, AzlinOp *parent, const AzlinVm *vm, AzlinDone done, gpointer data);
 
+/* A health check ended, and the machine is healthy. */
+gboolean az_flow_is_healthy(AzlinOp *check);
 /* Puts what a health check said (its variant, or NULL) into status and last_health_check of `vm`; TRUE = healthy. */
 gboolean az_flow_note_health(AzEngine *engine, AzlinVm *vm, GVariant *health);
 

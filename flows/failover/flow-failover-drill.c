@@ -448,11 +448,10 @@ on_target(AzlinOp *op, gpointer data)
 {
   Drill *drill = data;
   AzFailover *run = drill->run;
-  gboolean healthy = FALSE;
+  gboolean healthy = az_flow_is_healthy(op);
   if (az_op_cancelled(root_of(drill)))
     return;
   if (!failed(drill, "target", op)) {
-    g_variant_lookup(az_op_variant(op), "is_healthy", "b", &healthy);
     end(drill, "target", healthy, FALSE, "%s is %s", run->target->region, healthy ? "healthy" : "not healthy");
   }
   begin(drill);

@@ -302,12 +302,10 @@ static void
 on_target(AzlinOp *op, gpointer data)
 {
   AzFailover *run = data;
-  gboolean healthy = FALSE;
+  gboolean healthy = az_flow_is_healthy(op);
 
   if (az_op_cancelled(run->root))
     return;
-  if (az_op_error(op) == NULL)
-    g_variant_lookup(az_op_variant(op), "is_healthy", "b", &healthy);
   if (!healthy && !run->looked_twice) { /* one lost packet must not cost the switch */
     run->looked_twice = TRUE;
     az_op_new(run->root, "second-look", SECOND_LOOK_MS, on_second_look, run); /* ends by its deadline */

@@ -67,8 +67,7 @@ static gboolean
 decide(AzFailover *run, AzLookout *lookout, GError **error)
 {
   g_clear_pointer(&run->decision_input, g_variant_unref);
-  return az_failover_decide_input(run->engine, lookout, run->source->region, &run->decision, &run->decision_input,
-                                  error);
+  return az_failover_decide(run->engine, lookout, run->source->region, &run->decision, &run->decision_input, error);
 }
 
 static void

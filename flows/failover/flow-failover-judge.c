@@ -54,8 +54,8 @@ collect(AzEngine *engine, AzLookout *lookout, const char *region, Evidence *evid
 }
 
 gboolean
-az_failover_decide_input(AzEngine *engine, AzLookout *lookout, const char *region, AzlinDecision *decision,
-                         GVariant **ret_input, GError **error)
+az_failover_decide(AzEngine *engine, AzLookout *lookout, const char *region, AzlinDecision *decision,
+                   GVariant **ret_input, GError **error)
 {
   gpointer self = NULL;
   const AzDetector *detector = az_lookout_detector(lookout);
@@ -80,13 +80,6 @@ az_failover_decide_input(AzEngine *engine, AzLookout *lookout, const char *regio
                                .data_age_s = (const double *) (gpointer) evidence.ages->data };
   az_failover_decision_clear(decision);
   brick->decide(self, &input, decision);
-  if (ret_input != NULL)
-    *ret_input = g_variant_ref_sink(az_decision_input_to_variant(&input));
+  *ret_input = g_variant_ref_sink(az_decision_input_to_variant(&input));
   return TRUE;
-}
-
-gboolean
-az_failover_decide(AzEngine *engine, AzLookout *lookout, const char *region, AzlinDecision *decision, GError **error)
-{
-  return az_failover_decide_input(engine, lookout, region, decision, NULL, error);
 }

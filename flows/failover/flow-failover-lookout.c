@@ -18,7 +18,6 @@ typedef struct { /* one region */
   GHashTable *answers;   /* witness -> GVariant a{sv} */
   GPtrArray *answers_of; /* what az_lookout_answers() last gave away */
   double latency_ms;
-  gint64 answered; /* wall time */
 } Post;
 
 struct _AzLookout {
@@ -320,8 +319,6 @@ note_here(AzLookout *lookout, Post *post, const Look *look, AzlinOp *op)
   if (outcome == AZ_SIGHT_NOTHING && g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT))
     outcome = AZ_SIGHT_DARK;
   keep_health(lookout, post, look, copy, outcome);
-  if (outcome == AZ_SIGHT_ALIVE)
-    post->answered = az_clock_now(az_engine_clock(lookout->engine));
   return outcome;
 }
 
@@ -449,13 +446,6 @@ az_lookout_latency_ms(AzLookout *lookout, const char *region)
 {
   const Post *post = find(lookout, region);
   return post != NULL ? post->latency_ms : -1;
-}
-
-gint64
-az_lookout_last_answer(AzLookout *lookout, const char *region)
-{
-  const Post *post = find(lookout, region);
-  return post != NULL ? post->answered : 0;
 }
 
 GPtrArray *

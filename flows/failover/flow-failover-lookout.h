@@ -23,8 +23,7 @@ AzLookout *az_lookout_of(AzEngine *engine);
 AzDetector *az_lookout_detector(AzLookout *lookout);
 /* The last whole check of that region; NULL = it has not been answered yet. */
 const AzlinHealth *az_lookout_health(AzLookout *lookout, const char *region);
-double az_lookout_latency_ms(AzLookout *lookout, const char *region);  /* of the last answer from here; < 0 = none */
-gint64 az_lookout_last_answer(AzLookout *lookout, const char *region); /* wall time, microseconds; 0 = none */
+double az_lookout_latency_ms(AzLookout *lookout, const char *region); /* of the last answer from here; < 0 = none */
 /* The last evidence of each witness about `region`: of GVariant a{sv}, borrowed array of owned references. */
 GPtrArray *az_lookout_answers(AzLookout *lookout, const char *region);
 

@@ -268,13 +268,10 @@ static void
 on_verified(AzlinOp *op, gpointer data)
 {
   AzFailover *run = data;
-  gboolean healthy = FALSE;
 
   if (az_op_cancelled(run->root))
     return;
-  if (az_op_error(op) == NULL)
-    g_variant_lookup(az_op_variant(op), "is_healthy", "b", &healthy);
-  run->verified = healthy;
+  run->verified = az_flow_is_healthy(op);
   az_stored_read(run->job, run->root, on_stored, run);
 }
 

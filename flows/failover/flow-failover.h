@@ -69,14 +69,13 @@ struct _AzFailover {
  * and calls run->gathered. */
 void az_failover_gather(AzFailover *run);
 const AzlinHealth *az_failover_health_of(AzFailover *run, const char *region); /* of another region; NULL = none */
-/* Puts what `lookout` knows about `region` before the failover brick; `decision` holds the answer. FALSE: nothing is
- * known yet (no error), or no brick can be had. */
-gboolean
-az_failover_decide(AzEngine *engine, AzLookout *lookout, const char *region, AzlinDecision *decision, GError **error);
+/* Puts what `lookout` knows about `region` before the failover brick; `decision` holds the answer, `ret_input` all that
+ * it was made from, as az_decision_keep() wants it; owned. FALSE: nothing is known yet (no error), or no brick can be
+ * had.
+ */
+gboolean az_failover_decide(AzEngine *engine, AzLookout *lookout, const char *region, AzlinDecision *decision,
+                            GVariant **ret_input, GError **error);
 void az_failover_decision_clear(AzlinDecision *decision);
-/* The same; `ret_input` gets all that it was made from, as az_decision_keep() wants it; owned. */
-gboolean az_failover_decide_input(AzEngine *engine, AzLookout *lookout, const char *region, AzlinDecision *decision,
-                                  GVariant **ret_input, GError **error);
 /* Region -> gint64 wall time of the last verified sync of `source` onto it, from the audit log. */
 GHashTable *az_failover_syncs(AzEngine *engine, const char *source);
 

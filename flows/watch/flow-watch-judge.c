@@ -135,8 +135,7 @@ decide(AzWatch *watch, GVariant **ret_input)
 {
   g_autoptr(GError) error = NULL;
 
-  if (az_failover_decide_input(watch->engine, watch->lookout, watch->stored->primary, &watch->decision, ret_input,
-                               &error)) {
+  if (az_failover_decide(watch->engine, watch->lookout, watch->stored->primary, &watch->decision, ret_input, &error)) {
     az_watch_stand(watch, "brick", NULL, NULL, NULL, NULL);
     return TRUE;
   }
