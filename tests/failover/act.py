@@ -1,7 +1,7 @@
 """Policy and its verbs, pending fences, commit window, ways back and hooks, against provider-sim on its virtual clock."""
-import json, os, stat
+import json, os
 import e2e
-from sim import Cloud, REGIONS
+from fleet import Cloud, REGIONS
 
 DARK = "probe eastus timeout"
 NO_POWER = (DARK, "power eastus hang", "get eastus hang")

@@ -1,7 +1,7 @@
 """failover --drill: every step is tried and measured, nothing is switched, and nothing stays behind but the report."""
-import glob, json, os, re, signal, subprocess, time
+import json, os, signal, time
 import e2e
-from local import Fleet, until
+from fleet import Fleet
 
 STEPS = ["lock", "target", "fence", "canary on source", "canary on target", "pointer", "verify", "clean-up"]
 

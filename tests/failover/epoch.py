@@ -2,7 +2,7 @@
 takes the data along."""
 import os, stat
 import e2e
-from local import Fleet as Machines
+from fleet import Fleet as Machines
 
 # a machine that is killed refuses at once; the others may be slow on a busy host
 CONFIG = "[bricks]\nprovider=local\n[health]\ntcp-timeout=10\nssh-timeout=15\nlogin-timeout=20\n"

@@ -1,6 +1,6 @@
 """What a user reads in `azlin failover --explain` after each scenario: why it acts or does not, and what to type next."""
 import e2e
-from sim import Cloud
+from fleet import Cloud
 
 HEADS = ("Evidence about eastus", "Weights (log-odds)", "Confidence that the machine is lost", "Policy", "Targets, best first",
          "Verdict: ", "What would change it: ", "Stored as decision ")

@@ -1,8 +1,7 @@
 """SIGKILL of `azlin failover` at random instants, then recover: one primary, nothing left open, every machine explained."""
-import json, os, random, re, signal, subprocess, time
+import json, os, random, signal, subprocess, time
 import e2e
-from local import Fleet, gone
-from sim import Cloud
+from fleet import Cloud, Fleet, gone
 
 KILLS = int(os.environ.get("AZLIN_KILLS", "20"))
 

@@ -1,79 +1,9 @@
 """Failover for real: machines of provider-local are killed, stopped and switched; ssh then enters the new primary."""
-import fcntl, glob, json, os, re, shutil, signal, struct, time
+import fcntl, os, signal, struct
 import e2e
+from fleet import LOCAL, Fleet, gone
 
 F_OFD_SETLK = 37  # of Linux; python 3.11 does not name it
-CONFIG = """[bricks]
-provider=local
-[health]
-tcp-timeout=1
-ssh-timeout=1
-login-timeout=2
-"""
-
-
-def need_parts():
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    for part in ("bwrap", "sshd", "ssh-keyscan"):
-        if not shutil.which(part, path=path):
-            raise e2e.Skip(part + " is not installed")
-
-
-def until(condition, what, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "not within %d s: %s" % (seconds, what)
-        time.sleep(0.02)
-
-
-def gone(pid):
-    """Ended; a zombie that nobody collects in this container has ended, too."""
-    try:
-        with open("/proc/%d/stat" % pid) as f:
-            return f.read().rsplit(")", 1)[1].split()[0] in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
-class Fleet(e2e.Home):
-    """Deployed regions, looked at once, so that every vantage has a verdict to start from."""
-
-    def __init__(self, *regions, config=CONFIG):
-        need_parts()
-        super().__init__(config)
-        try:
-            self.ok("deploy", "--regions", ",".join(regions))
-            self.ok("regions", "health")
-        except BaseException:
-            self.close()
-            raise
-
-    def pid(self, region):
-        (path,) = glob.glob(os.path.join(self.path, "bricks/provider-local/*-%s-*/machine.ini" % region))
-        with open(path) as f:
-            return int(re.search(r"^pid=(\d+)", f.read(), re.M).group(1))
-
-    def signal(self, region, number):
-        os.kill(self.pid(region), number)
-
-    def kill(self, region):
-        """The machine ends, and nobody asked for it."""
-        pid = self.pid(region)
-        os.kill(pid, signal.SIGKILL)
-        until(lambda: gone(pid), "the machine's end")
-
-    def state(self):
-        return self.ok("regions", "list", "-o", "json").json()
-
-    def primary(self):
-        found = [r["region"] for r in self.state()["regions"] if r["is_primary"]]
-        assert len(found) == 1, found
-        return found[0]
-
-    def failover(self, *args):
-        r = self.run("failover", "-o", "json", *args)
-        return r, r.json()
-
 
 
 def test_killed_primary_is_automatic():
@@ -140,7 +70,7 @@ def test_one_vantage_is_never_automatic():
 
 def test_hanging_sshd_is_switched_behind_a_fence():
     """The machine is on and accepts connections, but its sshd says nothing: settled darkness, then power off."""
-    quick = CONFIG + "[failover.hybrid]\nfall=4\nprimary-interval=1\n"
+    quick = LOCAL + "[failover.hybrid]\nfall=4\nprimary-interval=1\n"
     with Fleet("eastus", "westus2", config=quick) as fleet:
         pid = fleet.pid("eastus")
         os.kill(pid, signal.SIGSTOP)
@@ -156,7 +86,7 @@ def test_machines_that_nobody_can_power_off():
     with Fleet("eastus", "westus2") as fleet:
         rows = fleet.state()["regions"]
         quick = "[failover.hybrid]\nfall=4\nprimary-interval=1\n[ssh]\nkey-file=%s/keys/id_ed25519\n" % fleet.path
-        with e2e.Home(CONFIG.replace("local", "static") + quick) as home:
+        with e2e.Home(LOCAL.replace("local", "static") + quick) as home:
             for row in rows:
                 home.ok("regions", "add", "--region", row["region"], "--vm-name", row["vm_name"], "--public-ip", row["public_ip"],
                         "--ssh-port", str(row["ssh_port"]), "--ssh-user", row["ssh_user"], "--host-key", row["host_key"])
@@ -241,7 +171,7 @@ def test_wrong_words():
 
 
 def test_manual_mode_only_proposes():
-    with Fleet("eastus", "westus2", config=CONFIG + "[failover.hybrid]\nmode=manual\n") as fleet:
+    with Fleet("eastus", "westus2", config=LOCAL + "[failover.hybrid]\nmode=manual\n") as fleet:
         fleet.kill("eastus")
         r, result = fleet.failover("--auto")
         assert r.code == 3 and "mode is manual" in result["decision"]["reason"], r

@@ -1,7 +1,7 @@
 """Stored decisions and their replay: the same answer from the same evidence, another one from other options."""
 import json, os, stat
 import e2e
-from sim import Cloud
+from fleet import Cloud
 
 DARK = "probe eastus timeout"
 

@@ -1,38 +1,6 @@
 """Failover against provider-sim on a virtual clock: outages, blind observers, fences that fail, races, each in milliseconds."""
-import json, os
 import e2e
-
-REGIONS = ("eastus", "westus2", "westeurope")
-
-
-class Cloud(e2e.Home):
-    """Three simulated regions with what happens to them; `faults` come into force when they are named."""
-
-    def __init__(self, *regions, options="", failover=""):
-        self.options, self.failover_options = options, failover
-        super().__init__()
-        self.faults()
-        self.ok("deploy", "--regions", ",".join(regions or REGIONS))
-        self.ok("regions", "health")
-
-    def faults(self, *rules):
-        script = os.path.join(self.root, "script")
-        with open(script, "w") as f:
-            f.write("".join(rule + "\n" for rule in rules))
-        self.write_config("[bricks]\nprovider=sim\n[provider.sim]\nscript=%s\ncreate-seconds=5\npower-seconds=3\n%s\n"
-                          "[failover.hybrid]\n%s\n" % (script, self.options, self.failover_options))
-
-    def failover(self, *args):
-        r = self.run("failover", "-o", "json", *args)
-        return r, r.json()
-
-    def primary(self):
-        found = [row["region"] for row in self.ok("regions", "list", "-o", "json").json()["regions"] if row["is_primary"]]
-        assert len(found) == 1, found
-        return found[0]
-
-    def power(self, region):
-        return self.run("vm", "status", "--region", region, "-o", "json").json()
+from fleet import Cloud
 
 
 def weights(result):

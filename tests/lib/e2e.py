@@ -1,5 +1,5 @@
 """Support of the end-to-end tests: a home of its own per test, the real azlin program, TAP on stdout."""
-import json, os, re, shutil, subprocess, sys, tempfile, traceback
+import json, os, re, shutil, subprocess, sys, tempfile, time, traceback
 
 BIN = os.environ["AZLIN_BIN"]
 SCRATCH = os.environ["AZLIN_TEST_DIR"]
@@ -68,6 +68,13 @@ class Home:
 
     def __exit__(self, *_):
         self.close()
+
+
+def until(condition, what, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "not within %d s: %s" % (seconds, what)
+        time.sleep(0.02)
 
 
 def main(namespace):

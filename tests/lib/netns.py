@@ -167,13 +167,6 @@ def run(*argv, text=None):
     return p.stdout
 
 
-def until(condition, what, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "not within %d s: %s" % (seconds, what)
-        time.sleep(0.02)
-
-
 # ---- machines ----
 
 class Machine:
@@ -249,7 +242,7 @@ class Machine:
         self.process = subprocess.Popen(self.argv("/usr/sbin/sshd", "-D", "-E", "/var/log/sshd.log"),
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                         preexec_fn=self.join_cgroup)
-        until(self.answers, "sshd of %s: %s" % (self.region, self.said()))
+        e2e.until(self.answers, "sshd of %s: %s" % (self.region, self.said()))
 
     def join_cgroup(self):
         if self.cgroup:
@@ -327,7 +320,7 @@ class Machine:
         def there():
             with open(path) as f:
                 return f.read().strip() == state
-        until(there, "%s %s" % (self.region, state))
+        e2e.until(there, "%s %s" % (self.region, state))
 
     def read(self, below):
         with open(os.path.join(self.home, below)) as f:
@@ -413,7 +406,7 @@ class Lab(e2e.Home):
             subprocess.run(["ip", "netns", "del", self.space(name)], stderr=subprocess.DEVNULL)
         for machine in self.machines.values():
             if machine.cgroup:
-                until(lambda: not open(os.path.join(machine.cgroup, "cgroup.procs")).read(), "the cgroup's end")
+                e2e.until(lambda: not open(os.path.join(machine.cgroup, "cgroup.procs")).read(), "the cgroup's end")
                 os.rmdir(machine.cgroup)
         shutil.rmtree(self.root, ignore_errors=True)
 

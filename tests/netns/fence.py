@@ -1,5 +1,5 @@
 """A provider that can switch machines: the fence is confirmed by a link that is really down, and then it stays so."""
-import os, subprocess
+import os
 import e2e, netns
 from rounds import Once, Scenario, Series
 

@@ -118,7 +118,7 @@ def test_nothing_outlives_a_killed_test():
         assert word == "READY" and remains(cgroup, root)
         p.send_signal(number)
         p.wait()
-        netns.until(lambda: not remains(cgroup, root), "the end of %r" % remains(cgroup, root))
+        e2e.until(lambda: not remains(cgroup, root), "the end of %r" % remains(cgroup, root))
         p.stdout.close()
 
 

@@ -43,12 +43,12 @@ def test_a_healed_old_primary_overwrites_nothing():
             lab.ok("sync", "--dest", region)
         lab.ok("ssh", "--", "setsid nohup sh -c '%s' >/dev/null 2>&1 </dev/null & echo" % WRITER)
         east = lab.machines["eastus"]
-        netns.until(lambda: os.path.exists(os.path.join(east.home, "work", "east-5")), "the writer's first files")
+        e2e.until(lambda: os.path.exists(os.path.join(east.home, "work", "east-5")), "the writer's first files")
         stale = Stale(lab)
         began = time.monotonic()
         observer = Once(lab).start()
         lab.cut("eastus")
-        netns.until(lambda: observer.commit, "the switch", 60)
+        e2e.until(lambda: observer.commit, "the switch", 60)
         time.sleep(max(0, began + 43 - time.monotonic()))
         observer.stop()
         new = lab.primary()
@@ -56,7 +56,7 @@ def test_a_healed_old_primary_overwrites_nothing():
         lab.ok("ssh", "--", "cd work; echo west > shared; echo west >> log; for i in 1 2 3 4 5; do echo west $i > east-$i; done")
         count = len(os.listdir(os.path.join(east.home, "work")))
         lab.heal()
-        netns.until(lambda: len(os.listdir(os.path.join(east.home, "work"))) > count + 3, "that the writer still writes")
+        e2e.until(lambda: len(os.listdir(os.path.join(east.home, "work"))) > count + 3, "that the writer still writes")
         target, other = lab.machines[new], next(r for r in netns.REGIONS if r not in ("eastus", new))
         before = manifest(target.home)
         for home, name in ((stale, "the home before the switch"), (lab, "the home that switched")):

@@ -1,5 +1,5 @@
 """Servers that are slow, full or silent: each health check ends in time, and beside them the others are unaffected."""
-import os, signal, socket, subprocess, sys, time
+import os, signal, subprocess, sys, time
 import e2e, netns
 
 PER_REGION, ALL = 10.0, 11.0  # seconds
@@ -90,7 +90,7 @@ def test_full_of_strangers():
         p = helper(lab, "westeurope", HOLD, east)
         full = [*lab.within("westeurope"), sys.executable, "-c", CLOSED, east.address, str(netns.PORT)]
         try:
-            netns.until(lambda: subprocess.run(full, stderr=subprocess.DEVNULL).returncode == 0, "a full sshd")
+            e2e.until(lambda: subprocess.run(full, stderr=subprocess.DEVNULL).returncode == 0, "a full sshd")
             held_to(lab, "MaxStartups full", ("ssh_connection_failed", "performance_degraded"))
         finally:
             end(p)
@@ -100,7 +100,7 @@ def test_tarpit():
     with netns.Lab() as lab:
         east = lab.machines["eastus"]
         os.kill(east.listener(), signal.SIGKILL)
-        netns.until(lambda: not east.pids(), "the end of sshd")
+        e2e.until(lambda: not east.pids(), "the end of sshd")
         p = helper(lab, "eastus", TARPIT, east)
         try:
             held_to(lab, "tarpit, one byte a second", ("ssh_connection_failed",))

@@ -1,38 +1,8 @@
 """What moves the primary and what must not, in real time, with `azlin failover --auto` run again and again."""
-import e2e, netns, scenes
-from rounds import Once, Series
+import e2e, moves, netns
+from rounds import Once
 
-series = Series(Once, scenes.Outage, scenes.LaptopOffline, scenes.VmPause, scenes.AsymmetricPartition, scenes.IcmpBlocked,
-                scenes.WrongKey, scenes.Lossy)
-
-
-def test_outage():
-    series.result(scenes.Outage, outage_to_commit=56, verdict_to_commit=17)
-
-
-def test_laptop_offline():
-    series.result(scenes.LaptopOffline)
-
-
-def test_vm_pause():
-    series.result(scenes.VmPause)
-
-
-def test_asymmetric_partition():
-    series.result(scenes.AsymmetricPartition)
-
-
-def test_icmp_blocked():
-    series.result(scenes.IcmpBlocked)
-
-
-def test_lossy():
-    series.result(scenes.Lossy)
-
-
-def test_wrong_key():
-    series.result(scenes.WrongKey)
-
+globals().update(moves.tests(Once))
 
 if __name__ == "__main__":
     netns.enter()

@@ -1,14 +1,9 @@
 """azlin watch for real: processes of provider-local are killed under it; it switches, waits, recovers, ends in order."""
-import glob, json, os, re, shutil, signal, threading, time
+import json, signal, threading, time
 import e2e
+from fleet import LOCAL, Fleet as Machines
 
-CONFIG = """[bricks]
-provider=local
-[health]
-tcp-timeout=1
-ssh-timeout=1
-login-timeout=2
-[failover.hybrid]
+CONFIG = LOCAL + """[failover.hybrid]
 primary-interval=1
 interval=2
 probe-timeout=1
@@ -16,41 +11,11 @@ fall=4
 """
 
 
-def need_parts():
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    for part in ("bwrap", "sshd", "ssh-keyscan"):
-        if not shutil.which(part, path=path):
-            raise e2e.Skip(part + " is not installed")
-
-
-class Fleet(e2e.Home):
-    """Deployed regions, looked at once, so that every vantage has a verdict to start from."""
+class Fleet(Machines):
+    """With a short beat, so that a switch takes seconds."""
 
     def __init__(self, *regions, config=CONFIG):
-        need_parts()
-        super().__init__(config)
-        try:
-            self.ok("deploy", "--regions", ",".join(regions))
-            self.ok("regions", "health")
-        except BaseException:
-            self.close()
-            raise
-
-    def pid(self, region):
-        (path,) = glob.glob(os.path.join(self.path, "bricks/provider-local/*-%s-*/machine.ini" % region))
-        with open(path) as f:
-            return int(re.search(r"^pid=(\d+)", f.read(), re.M).group(1))
-
-    def kill(self, region):
-        os.kill(self.pid(region), signal.SIGKILL)
-
-    def state(self):
-        return self.ok("regions", "list", "-o", "json").json()
-
-    def primary(self):
-        found = [r["region"] for r in self.state()["regions"] if r["is_primary"]]
-        assert len(found) == 1, found
-        return found[0]
+        super().__init__(*regions, config=config)
 
 
 class Watch:

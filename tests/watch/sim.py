@@ -1,30 +1,22 @@
 """azlin watch on provider-sim's virtual clock: hours in seconds. What it sees, says, switches and leaves alone."""
 import json, os, re, shutil, tempfile, time
 import e2e
+from fleet import REGIONS, Cloud as Simulated
 
-REGIONS = ("eastus", "westus2", "westeurope")
 # What is freed under ASan stays for a while, which would pass for growth.
 QUARANTINE = "detect_leaks=0:quarantine_size_mb=1:thread_local_quarantine_size_kb=16"
 
 
-class Cloud(e2e.Home):
-    """Three simulated regions, deployed and looked at once; `faults` come into force when they are named."""
+class Cloud(Simulated):
+    """One that is watched; `in_memory` where a day has thousands of durable writes."""
 
-    def __init__(self, *regions, options="", failover="", in_memory=False):
-        self.options, self.failover_options = options, failover
-        super().__init__()
-        if in_memory and os.access("/dev/shm", os.W_OK):  # a day has thousands of durable writes
+    def __init__(self, *regions, in_memory=False, **options):
+        self.in_memory = in_memory
+        super().__init__(*regions, **options)
+
+    def prepare(self):
+        if self.in_memory and os.access("/dev/shm", os.W_OK):
             self.path = os.path.join(tempfile.mkdtemp(dir="/dev/shm"), "home")
-        self.faults()
-        self.ok("deploy", "--regions", ",".join(regions or REGIONS))
-        self.ok("regions", "health")
-
-    def faults(self, *rules):
-        script = os.path.join(self.root, "script")
-        with open(script, "w") as f:
-            f.write("".join(rule + "\n" for rule in rules))
-        self.write_config("[bricks]\nprovider=sim\n[provider.sim]\nscript=%s\ncreate-seconds=5\npower-seconds=3\n%s\n"
-                          "[failover.hybrid]\n%s\n" % (script, self.options, self.failover_options))
 
     def close(self):
         super().close()
@@ -36,12 +28,6 @@ class Cloud(e2e.Home):
         r = self.run("watch", "--for", str(seconds), "-o", "jsonl", *args)
         r.events = [json.loads(line) for line in r.out.splitlines()]
         return r
-
-    def state(self):
-        return self.ok("regions", "list", "-o", "json").json()
-
-    def primary(self):
-        return self.state()["primary"]
 
 
 def named(r, name, **facts):
