@@ -3,8 +3,6 @@
 #include "flow-failover-options.h"
 #include <string.h>
 
-#define COOL_DOWN_S 3600
-
 static gboolean
 may_be_chosen(AzFailover *run, const char *const *never, const char *region)
 {
@@ -36,7 +34,7 @@ az_failover_hold(AzFailover *run, char **ret_reason, char **ret_step)
                           .now = az_clock_now(az_engine_clock(run->engine)),
                           .automatic = run->automatic,
                           .target = run->target != NULL ? run->target->region : NULL,
-                          .cool_down_s = az_failover_option_uint(run->engine, "cool-down", COOL_DOWN_S),
+                          .cool_down_s = az_failover_option_cool_down_s(run->engine),
                           .max_sync_age_s = az_failover_option_uint(run->engine, "max-sync-age", 0),
                           .never_promote = (const char *const *) never };
 

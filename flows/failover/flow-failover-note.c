@@ -4,8 +4,6 @@
 #include "flow-failover-options.h"
 #include "flow-failover.h"
 
-#define COOL_DOWN_S 3600
-
 /* ---- switches ---- */
 
 typedef struct {
@@ -246,7 +244,7 @@ static void
 say_cool_down(AzJob *job, const AzFailoverState *state, gint64 now)
 {
   AzEngine *engine = az_job_engine(job);
-  gint64 until = az_failover_cools_until(state, az_failover_option_uint(engine, "cool-down", COOL_DOWN_S), now);
+  gint64 until = az_failover_cools_until(state, az_failover_option_cool_down_s(engine), now);
   g_autofree char *text = az_time_to_string(until);
 
   if (until == 0)
@@ -347,7 +345,7 @@ az_failover_state_to_variant(AzEngine *engine)
     return az_null();
   load_brick(engine, state);
   gboolean paused = az_failover_is_paused(state, now);
-  gint64 cools = az_failover_cools_until(state, az_failover_option_uint(engine, "cool-down", COOL_DOWN_S), now);
+  gint64 cools = az_failover_cools_until(state, az_failover_option_cool_down_s(engine), now);
   g_variant_builder_init(&result, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add(&result, "{sv}", "paused", g_variant_new_boolean(paused));
   g_variant_builder_add(&result, "{sv}", "paused_until", paused ? time_value(state->paused_until) : az_null());

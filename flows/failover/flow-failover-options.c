@@ -1,8 +1,8 @@
 /* Options of the selected failover brick, typed. */
 #include "flow-failover-options.h"
 
-GVariant *
-az_failover_option(AzEngine *engine, const char *name, const char *type)
+static GVariant *
+option(AzEngine *engine, const char *name, const char *type)
 {
   AzConfig *config = az_engine_config(engine);
   g_autofree char *group = g_strconcat("failover.", az_config_string(config, "bricks", "failover"), NULL);
@@ -13,35 +13,28 @@ az_failover_option(AzEngine *engine, const char *name, const char *type)
 guint32
 az_failover_option_uint(AzEngine *engine, const char *name, guint32 fallback)
 {
-  g_autoptr(GVariant) value = az_failover_option(engine, name, "u");
+  g_autoptr(GVariant) value = option(engine, name, "u");
   return value != NULL ? g_variant_get_uint32(value) : fallback;
 }
 
-double
-az_failover_option_double(AzEngine *engine, const char *name, double fallback)
+static double
+option_double(AzEngine *engine, const char *name, double fallback)
 {
-  g_autoptr(GVariant) value = az_failover_option(engine, name, "d");
+  g_autoptr(GVariant) value = option(engine, name, "d");
   return value != NULL ? g_variant_get_double(value) : fallback;
-}
-
-gboolean
-az_failover_option_bool(AzEngine *engine, const char *name)
-{
-  g_autoptr(GVariant) value = az_failover_option(engine, name, "b");
-  return value != NULL && g_variant_get_boolean(value);
 }
 
 char *
 az_failover_option_string(AzEngine *engine, const char *name, const char *fallback)
 {
-  g_autoptr(GVariant) value = az_failover_option(engine, name, "s");
+  g_autoptr(GVariant) value = option(engine, name, "s");
   return value != NULL ? g_variant_dup_string(value, NULL) : g_strdup(fallback);
 }
 
 char **
 az_failover_option_strv(AzEngine *engine, const char *name)
 {
-  g_autoptr(GVariant) value = az_failover_option(engine, name, "as");
+  g_autoptr(GVariant) value = option(engine, name, "as");
   return value != NULL ? g_variant_dup_strv(value, NULL) : g_new0(char *, 1);
 }
 
@@ -54,6 +47,12 @@ az_failover_option_mode(AzEngine *engine)
   return g_str_equal(mode, "manual") ? AZLIN_MODE_MANUAL : AZLIN_MODE_HYBRID;
 }
 
+guint32
+az_failover_option_cool_down_s(AzEngine *engine)
+{
+  return az_failover_option_uint(engine, "cool-down", 3600);
+}
+
 AzDetectorRules
 az_failover_option_rules(AzEngine *engine)
 {
@@ -62,7 +61,7 @@ az_failover_option_rules(AzEngine *engine)
   rules.fall = az_failover_option_uint(engine, "fall", rules.fall);
   rules.primary_interval_s = az_failover_option_uint(engine, "primary-interval", rules.primary_interval_s);
   rules.interval_s = az_failover_option_uint(engine, "interval", rules.interval_s);
-  double timeout_s = az_failover_option_double(engine, "probe-timeout", 0);
+  double timeout_s = option_double(engine, "probe-timeout", 0);
   rules.probe_timeout_s = timeout_s > 0 ? timeout_s : MIN(rules.probe_timeout_s, rules.primary_interval_s);
   rules.witnesses = az_failover_option_uint(engine, "witnesses", rules.witnesses);
   return rules;

@@ -148,7 +148,7 @@ az_sim_plan_init(AzSimPlan *plan, AzEngine *engine, GError **error)
   plan->rules.no_self_check = plan->without == AZ_SIM_WITHOUT_SELF_CHECK;
   plan->rules.no_witness = plan->without == AZ_SIM_WITHOUT_WITNESS;
   plan->mode = az_failover_option_mode(engine);
-  plan->cool_down_s = az_failover_option_uint(engine, "cool-down", 3600);
+  plan->cool_down_s = az_failover_option_cool_down_s(engine);
   plan->max_sync_age_s = az_failover_option_uint(engine, "max-sync-age", 0);
   plan->never_promote = az_failover_option_strv(engine, "never-promote");
   plan->no_fences = g_ptr_array_new();

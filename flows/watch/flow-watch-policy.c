@@ -5,19 +5,12 @@
 #include "flow-failover-retry.h"
 #include <glib/gstdio.h>
 
-#define DEFAULT_COOL_DOWN_S 3600
 #define FENCE_MS 120000
 
 static gint64
 now(AzWatch *watch)
 {
   return az_clock_now(az_engine_clock(watch->engine));
-}
-
-static guint32
-cool_down_s(AzWatch *watch)
-{
-  return az_failover_option_uint(watch->engine, "cool-down", DEFAULT_COOL_DOWN_S);
 }
 
 /* ---- the file ---- */
@@ -79,7 +72,7 @@ static void
 stand_cool_down(AzWatch *watch)
 {
   const AzFailoverState *state = watch->state;
-  gint64 until = az_failover_cools_until(state, cool_down_s(watch), now(watch));
+  gint64 until = az_failover_cools_until(state, az_failover_option_cool_down_s(watch->engine), now(watch));
   g_autofree char *clock = until != 0 ? az_watch_clock(until) : NULL;
   g_autofree char *text = NULL;
 
