@@ -14,7 +14,7 @@
 G_BEGIN_DECLS
 
 #define AZLIN_ABI_MAJOR 1u /* part of the symbol's name: another major is simply not found */
-#define AZLIN_ABI_MINOR 2u /* the engine takes plugins whose minor is at most its own */
+#define AZLIN_ABI_MINOR 3u /* the engine takes plugins whose minor is at most its own */
 
 typedef struct _AzlinHost AzlinHost; /* one brick's view of the engine */
 typedef struct _AzlinOp AzlinOp;     /* one running operation: deadline, cancel, progress, exactly one result */
@@ -105,7 +105,8 @@ typedef struct { /* one machine of one region; the stored record */
  */
 #define AZLIN_VM_FIELDS(STRING, UINT, BOOL, TIME, TAGS)                                                                \
   STRING(region)                                                                                                       \
-  STRING(vm_name) STRING(public_ip) UINT(ssh_port) STRING(ssh_user) STRING(resource_group) STRING(provider) STRING(id) \
+  STRING(vm_name)                                                                                                      \
+  STRING(public_ip) UINT(ssh_port) STRING(ssh_user) STRING(resource_group) STRING(provider) STRING(id)                 \
       STRING(host_key) TIME(created_at) TIME(last_health_check) BOOL(is_primary) STRING(status) TAGS(tags)
 
 typedef struct { /* how one probe of one vantage ended */
@@ -186,18 +187,35 @@ typedef struct {
       no_capacity_retry; /* the engine goes elsewhere when a region has no room: waiting is not wanted; since 1.1 */
 } AzlinDeployPlan;
 
+typedef struct { /* what was found out about a copy before it is planned; since 1.3 */
+  gsize size;
+  guint64 largest;   /* bytes of the largest file to copy */
+  guint64 old_bytes; /* what the target holds in older versions of what is to be copied: a delta could use it */
+  guint32 n_targets; /* how many machines get it in this run */
+  /* round trips in ms; < 0 = unknown. Between: from source to target over TCP; < 0 also when that port is shut */
+  double rtt_source_ms, rtt_target_ms, rtt_between_ms;
+  double mib_per_second;                   /* between the two, as last measured; <= 0 = never */
+  guint32 cpus_source, cpus_target;        /* 0 = unknown */
+  const char *tools_source, *tools_target; /* " rsync rrsync curl zstd ": those that are there, blanks around each */
+} AzlinSyncFacts;
+
 typedef struct {
   gsize size;
   const AzlinVm *source, *target;
-  const char *path; /* absolute directory, checked by the engine */
-  guint64 bytes, files;
+  const char *path;     /* absolute directory, checked by the engine */
+  guint64 bytes, files; /* of all that `only` names, or of the whole path without it */
   gboolean delete_extra, dry_run, checksum;
   guint32 bwlimit_kib;        /* KiB/s, 0 = none */
   guint32 max_delete;         /* 0 = no bound */
   const char *const *exclude; /* NULL-terminated patterns or NULL */
   GVariant *grant;            /* a{sv} of ssh_grant(); NULL in score(), and in a dry run onto nothing */
   gboolean single_file;       /* `path` is one regular file; the grant is for its folder */
-  GBytes *only;               /* NUL-separated names below `path` to copy again, or NULL = all */
+  GBytes *only; /* what to copy: NUL-terminated names ("./a/b", "." too) below the folder, each by itself (of a folder
+                 * mode and times), parents before what they hold; NULL = all that differs */
+  /* since 1.3 */
+  const char *run; /* [a-z0-9-]{1,63}, its own for each path, source and run: names what stands while a copy works */
+  const char *source_folder, *target_folder; /* canonical; both exist; names are relative to them */
+  const AzlinSyncFacts *facts;               /* or NULL */
 } AzlinSyncJob;
 
 typedef struct {
@@ -210,7 +228,19 @@ typedef struct {
   void (*on_line)(const char *line,
                   gpointer data); /* each line of stdout ('\n' or '\r' ends it) as it comes; then out is empty */
   gpointer line_data;             /* must live until the op has finished */
+  gboolean interactive;           /* standard input stays open after `input`: exec_write(), exec_close(); since 1.3 */
 } AzlinExec;
+
+typedef struct { /* two commands on two machines, the output of one fed to the other through azlin; since 1.3 */
+  gsize size;
+  const AzlinVm *from, *to;
+  const char *const *from_argv, *const *to_argv;
+  GBytes *from_input;                            /* standard input of the first, or NULL */
+  guint32 bwlimit_kib;                           /* KiB/s, 0 = none */
+  void (*moved)(guint64 bytes, gpointer data);   /* so many in all have been taken by the second; or NULL */
+  void (*said)(const char *line, gpointer data); /* each line that the second prints; or NULL */
+  gpointer data;                                 /* must live until the op has finished */
+} AzlinPipe;
 
 typedef struct {
   gsize size;
@@ -315,6 +345,19 @@ typedef struct {
 
   /* since 1.2 */
   gboolean (*op_urgent)(AzlinOp *); /* a failover waits for it: whoever is switched off gets no time to agree */
+
+  /* since 1.3 */
+  /* more standard input for the command of an `interactive` exec that was given `op`, in order, queued without bound:
+   * for lines, not for data. FALSE: the command has ended. */
+  gboolean (*exec_write)(AzlinOp *op, const char *bytes, gsize length);
+  void (*exec_close)(AzlinOp *op); /* end of its standard input */
+  /* variant a{sv}: from_status i, to_status i, bytes t, from_err s, to_err s (valid UTF-8, capped); commands that ran
+   * are success whatever their status. The first is ended when the second ends early. */
+  void (*pipe)(AzlinHost *, const AzlinPipe *, AzlinOp *);
+  /* A key from job->source to job->target that admits one thing alone: rrsync -wo target_folder, or with `receiver`
+   * that script, run by sh with $1 = target_folder and $2 = job->run and the connection as its standard input and
+   * output. Variant as for job->grant. The engine takes it back when the op of the transfer has ended. */
+  void (*sync_grant)(AzlinHost *, const AzlinSyncJob *, const char *receiver, AzlinOp *);
 } AzlinHostApi;
 struct _AzlinHost {
   const AzlinHostApi *api; /* private fields follow */
@@ -370,7 +413,8 @@ typedef struct { /* fan-out policy; results leave through op_region() */
   void (*deploy)(gpointer self, const AzlinDeployPlan *, AzlinOp *);
 } AzlinDeployer;
 
-typedef struct { /* decide() is pure: no I/O, no clock, no state beyond its options; simulations call it on several threads */
+typedef struct { /* decide() is pure: no I/O, no clock, no state beyond its options; simulations call it on several
+                    threads */
   gsize size;
   void (*decide)(gpointer self, const AzlinDecisionInput *, AzlinDecision *out);
 } AzlinFailover;
@@ -383,6 +427,10 @@ typedef struct {
    * done); of a dry run also items as (one line per change, capped), n_items t, n_deletes t, n_deleted_files t. The op
    * fails when nothing of the path can be relied on. */
   void (*transfer)(gpointer self, const AzlinSyncJob *, AzlinOp *);
+  /* since 1.3 */
+  gboolean asks_for_key; /* by sync_grant(), when it needs one; FALSE: every job comes with one for rsync */
+  /* optional: one path of one source to several targets at once, an op for each job as of transfer() */
+  void (*transfer_all)(gpointer self, const AzlinSyncJob *const *jobs, AzlinOp *const *ops, gsize n);
 } AzlinSync;
 
 typedef struct { /* where region records live; every call is atomic and durable when it finishes */
