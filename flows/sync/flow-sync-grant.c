@@ -82,7 +82,8 @@ grant_free(AzSyncGrant *grant)
 }
 
 AzSyncGrant *
-az_sync_grant_open(AzSync *sync, const AzlinVm *target, const char *folder, AzlinOp *op)
+az_sync_grant_open(AzSync *sync, const AzlinVm *target, const char *folder, const char *receiver, const char *run,
+                   AzlinOp *op)
 {
   GError *error = NULL;
   g_autofree char *uuid = g_uuid_string_random();
