@@ -34,7 +34,7 @@ judge(const AzEntry *source, const AzEntry *target)
   if (source->type != target->type)
     return DIFFERENT;
   if (source->type == 'l')
-    return strcmp(source->link, target->link) == 0 && same_time(source->mtime, target->mtime) ? SAME : DIFFERENT;
+    return strcmp(source->link, target->link) == 0 ? SAME : DIFFERENT; /* rsync does not always keep a link's time */
   gboolean same_attributes = source->mode == target->mode && same_time(source->mtime, target->mtime);
   if (source->type == 'd')
     return same_attributes ? SAME : ATTRIBUTES;
@@ -69,11 +69,17 @@ az_compare_words(const AzEntry *source, const AzEntry *target)
 
 /* ---- one pass over both ---- */
 
+typedef enum {
+  COPY = 1,
+  AROUND = 2 /* a folder around such an entry */,
+  FOLDER = 4 /* only mode or time differ */
+} Mark;
+
 typedef struct {
   AzComparison *result;
   const AzListing *source, *target;
   const char *const *left_out;
-  GByteArray *marks; /* per entry of the source: it is to be copied */
+  GByteArray *marks; /* per entry of the source: a sum of Mark */
 } Compare;
 
 static gboolean
@@ -96,9 +102,9 @@ take_source(Compare *compare, guint index, const AzEntry *there)
   if (verdict == UNHASHED)
     g_ptr_array_add(result->unknown, (gpointer) (guintptr) entry->name);
   else if (verdict == ATTRIBUTES)
-    g_ptr_array_add(result->folders, (gpointer) (guintptr) entry);
+    compare->marks->data[index] = FOLDER;
   else if (verdict == DIFFERENT)
-    compare->marks->data[index] = 1;
+    compare->marks->data[index] = COPY;
 }
 
 /* Only the topmost is named: whoever takes it away takes what it holds with it. */
@@ -157,16 +163,15 @@ join_links(Compare *compare)
       g_hash_table_insert(groups, (gpointer) (guintptr) &entry->inode, group);
     }
     guint64 inode = there != NULL ? there->inode : 0;
-    group->copy |= compare->marks->data[i] != 0 || (group->seen && inode != group->there);
+    group->copy |= compare->marks->data[i] == COPY || (group->seen && inode != group->there);
     group->there = inode;
     group->seen = TRUE;
   }
   for (guint i = 0; i < n; i++) {
     const AzEntry *entry = az_listing_at(compare->source, i);
-    const Group *group
-        = entry->type == 'f' && entry->links >= 2 ? g_hash_table_lookup(groups, &entry->inode) : NULL;
+    const Group *group = entry->type == 'f' && entry->links >= 2 ? g_hash_table_lookup(groups, &entry->inode) : NULL;
     if (group != NULL && group->copy && !is_left_out(compare, entry))
-      compare->marks->data[i] = 1;
+      compare->marks->data[i] = COPY;
   }
 }
 
@@ -182,12 +187,12 @@ mark_folders(Compare *compare)
       const char *name = az_listing_at(compare->source, GPOINTER_TO_UINT(open->pdata[open->len - 1]))->name;
       if (az_listing_is_below(entry->name, name))
         break;
-      g_ptr_array_set_size(open, (gint) open->len - 1);
+      g_ptr_array_set_size(open, open->len - 1);
     }
-    if (compare->marks->data[i] == 1 && open->len > 0)
-      compare->marks->data[GPOINTER_TO_UINT(open->pdata[open->len - 1])] |= 2;
-    if (compare->marks->data[i] == 1 && open->len > 0)
-      compare->marks->data[GPOINTER_TO_UINT(open->pdata[0])] |= 2; /* the stage stands in the topmost one */
+    if ((compare->marks->data[i] & COPY) != 0 && open->len > 0)
+      compare->marks->data[GPOINTER_TO_UINT(open->pdata[open->len - 1])] |= AROUND;
+    if ((compare->marks->data[i] & COPY) != 0 && open->len > 0)
+      compare->marks->data[GPOINTER_TO_UINT(open->pdata[0])] |= AROUND; /* the stage stands in the topmost one */
     if (entry->type == 'd')
       g_ptr_array_add(open, GUINT_TO_POINTER(i));
   }
@@ -199,7 +204,9 @@ collect(Compare *compare)
   AzComparison *result = compare->result;
   for (guint i = 0; i < az_listing_size(compare->source); i++) {
     const AzEntry *entry = az_listing_at(compare->source, i);
-    if (compare->marks->data[i] == 0)
+    if (compare->marks->data[i] == FOLDER)
+      g_ptr_array_add(result->folders, (gpointer) (guintptr) entry);
+    if ((compare->marks->data[i] & (COPY | AROUND)) == 0)
       continue;
     g_ptr_array_add(result->copy, (gpointer) (guintptr) entry->name);
     if (entry->type == 'd')

@@ -3,11 +3,11 @@
 #include "listing.h"
 
 typedef struct {
-  GPtrArray *copy;    /* const char*: names to copy, folders before what they hold; borrowed from the source's listing */
-  GPtrArray *extra;   /* const AzEntry*: on the target alone, the topmost of each tree */
-  GPtrArray *blocked; /* const AzEntry* of the target: a folder where the source has none, or the reverse */
-  GPtrArray *folders; /* const AzEntry* of the source: folders whose mode or time alone differ */
-  GPtrArray *unknown; /* const char*: equal files whose content nobody has compared yet */
+  GPtrArray *copy;  /* const char*: names to copy, folders before what they hold; borrowed from the source's listing */
+  GPtrArray *extra; /* const AzEntry*: on the target alone, the topmost of each tree */
+  GPtrArray *blocked;            /* const AzEntry* of the target: a folder where the source has none, or the reverse */
+  GPtrArray *folders;            /* const AzEntry* of the source: folders whose mode or time alone differ */
+  GPtrArray *unknown;            /* const char*: equal files whose content nobody has compared yet */
   guint64 bytes, files, largest; /* of `copy`: folders are no files */
   guint64 old_bytes;             /* of older versions of them on the target */
   guint64 extra_files, target_files;

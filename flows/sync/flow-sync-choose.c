@@ -54,7 +54,10 @@ choose_best(AzSyncPair *pair, const AzlinSyncJob *job, char **ret_reason, GError
     g_variant_builder_open(&scores, G_VARIANT_TYPE_VARDICT);
     g_variant_builder_add(&scores, "{sv}", "strategy", g_variant_new_string(names[i]));
     g_variant_builder_add(&scores, "{sv}", "seconds", g_variant_new_double(seconds));
-    g_variant_builder_add(&scores, "{sv}", "reason", az_variant_str(reason != NULL ? reason : last != NULL ? last->message : ""));
+    g_variant_builder_add(&scores, "{sv}", "reason",
+                          az_variant_str(reason != NULL ? reason
+                                         : last != NULL ? last->message
+                                                        : ""));
     g_variant_builder_close(&scores);
     gboolean ruled = rule != NULL && g_str_equal(names[i], rule);
     if (seconds < 0 || (seconds >= least && !ruled) || (best != NULL && rule != NULL && g_str_equal(best, rule)))

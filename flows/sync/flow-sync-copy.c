@@ -4,7 +4,7 @@
 #include "flow-sync-private.h"
 #include <string.h>
 
-#define MAX_ROUNDS 3u      /* transfers of one path, for a source that changes meanwhile */
+#define MAX_ROUNDS 3u          /* transfers of one path, for a source that changes meanwhile */
 #define MEASURE_BYTES 8000000u /* less is sent before a measurement of the link would pay */
 
 typedef enum { PATH_DONE, PATH_PARTIAL, PATH_FAILED } Outcome;
@@ -80,7 +80,8 @@ on_checked(AzSyncPair *pair, AzSyncVerdict verdict, const GError *error)
     path_partial(pair, "could not be verified:", why);
   } else if (verdict == AZ_SYNC_EQUAL) {
     path_over(pair, PATH_DONE);
-  } else if (pair->comparison->copy->len > 0 && pair->round < MAX_ROUNDS && (pair->round < 2 || pair->words->len == 0)) {
+  } else if (pair->comparison->copy->len > 0 && pair->round < MAX_ROUNDS
+             && (pair->round < 2 || pair->words->len == 0)) {
     make_way(pair);
   } else {
     say_words(pair);

@@ -21,9 +21,8 @@ take_plan(AzSyncPair *pair)
   const AzComparison *comparison = pair->comparison;
   gboolean deletes = pair->deletions != NULL;
   if (deletes)
-    pair->deletions[pair->next] = (AzSyncDeletion){ .known = TRUE,
-                                                    .files = comparison->extra_files,
-                                                    .target_files = comparison->target_files };
+    pair->deletions[pair->next]
+        = (AzSyncDeletion){ .known = TRUE, .files = comparison->extra_files, .target_files = comparison->target_files };
   if (!pair->sync->dry_run)
     return;
   guint room = MAX_ITEMS - MIN(MAX_ITEMS, pair->items->len);
@@ -44,8 +43,8 @@ on_scanned(AzlinOp *op, gpointer data)
     return;
   }
   /* a plan that could not see everything must not decide on deletions */
-  const char *words = az_sync_pair_path(pair)->scan.words != NULL ? az_sync_pair_path(pair)->scan.words
-                                                                  : pair->scan.words;
+  const char *words
+      = az_sync_pair_path(pair)->scan.words != NULL ? az_sync_pair_path(pair)->scan.words : pair->scan.words;
   if (words != NULL && pair->deletions != NULL)
     error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_PARTIAL, "%s: not all of it can be listed: %s",
                         az_sync_pair_path(pair)->path, words);

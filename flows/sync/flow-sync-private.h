@@ -18,8 +18,8 @@ typedef struct _AzSync { /* counted with g_rc_box */
   AzlinVm *source;
   GPtrArray *paths; /* of AzSyncPath */
   char **exclude;
-  char *strategy; /* as asked for, "auto" too; NULL = as configured */
-  gboolean whole; /* the default paths: all that is ever copied by itself */
+  char *strategy;                        /* as asked for, "auto" too; NULL = as configured */
+  gboolean whole;                        /* the default paths: all that is ever copied by itself */
   gboolean delete_extra, dry_run, fresh; /* fresh: no hash of an earlier run counts */
   guint32 bwlimit_kib, max_delete;       /* max_delete: G_MAXUINT32 = not given */
   guint32 n_targets;
@@ -76,15 +76,15 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   AzComparison *comparison;
   const AzlinSync *brick;
   gpointer brick_self;
-  char *run;                 /* names what stands while this path is copied */
+  char *run; /* names what stands while this path is copied */
   char *target_folder;
-  GPtrArray *grants;         /* of AzSyncGrant: keys to take back */
+  GPtrArray *grants; /* of AzSyncGrant: keys to take back */
   GVariant *grant_facts;
-  GBytes *only;              /* names in work */
-  GPtrArray *words;          /* of char*: what the last transfer could not do */
-  guint round;               /* transfers so far */
-  gboolean incomplete;       /* some entry cannot be copied as things are: said already */
-  double rtt_between_ms;     /* -1 = not measured, -2 = shut */
+  GBytes *only;          /* names in work */
+  GPtrArray *words;      /* of char*: what the last transfer could not do */
+  guint round;           /* transfers so far */
+  gboolean incomplete;   /* some entry cannot be copied as things are: said already */
+  double rtt_between_ms; /* -1 = not measured, -2 = shut */
   gint64 transfer_started;
 } AzSyncPair;
 AzSyncPair *az_sync_pair_new(AzSync *sync, const AzlinVm *target, const char *label);

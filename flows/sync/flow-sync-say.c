@@ -50,7 +50,8 @@ az_sync_pair_result(AzSyncPair *pair)
   gboolean good = pair->errors->len == 0;
   GVariantBuilder builder;
   g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add(&builder, "{sv}", "strategy_used", g_variant_new_string(pair->strategy != NULL ? pair->strategy : "none"));
+  g_variant_builder_add(&builder, "{sv}", "strategy_used",
+                        g_variant_new_string(pair->strategy != NULL ? pair->strategy : "none"));
   g_variant_builder_add(&builder, "{sv}", "files_synced", g_variant_new_uint64(pair->files));
   g_variant_builder_add(&builder, "{sv}", "bytes_transferred", g_variant_new_uint64(pair->bytes));
   g_variant_builder_add(&builder, "{sv}", "files_deleted", g_variant_new_uint64(pair->deleted));

@@ -87,7 +87,8 @@ az_sync_fix_folders(AzSyncPair *pair, GPtrArray *entries, AzlinOp *op)
       seconds--;
       rest += 1000000000;
     }
-    g_autofree char *what = g_strdup_printf("%04o %" G_GINT64_FORMAT ".%09" G_GINT64_FORMAT, entry->mode, seconds, rest);
+    g_autofree char *what
+        = g_strdup_printf("%04o %" G_GINT64_FORMAT ".%09" G_GINT64_FORMAT, entry->mode, seconds, rest);
     append(input, what);
     append(input, entry->name);
   }

@@ -1,10 +1,10 @@
 /* The script that looks at a place: for sh, GNU find, sort, comm, coreutils; gzip where it is there. */
 #include "scan-private.h"
 
-/* PATH BASE MAKE ID KNOWN SQUEEZE HASH BATCH FILTER... All it prints ends with NUL. First: kind, folder, base, home, free
- * bytes, tools, processors, clock, packing. Then, packed: "F" and every record, or "D" and the changes against the list
- * that the machine keeps under ID, when that has the digest KNOWN; "Z" with find's status and the new list's digest;
- * hashes; "E". A record that find prints for a link holds its target behind "//", which no path has. */
+/* PATH BASE MAKE ID KNOWN SQUEEZE HASH BATCH FILTER... All it prints ends with NUL. First: kind, folder, base, home,
+ * free bytes, tools, processors, clock, packing. Then, packed: "F" and every record, or "D" and the changes against the
+ * list that the machine keeps under ID, when that has the digest KNOWN; "Z" with find's status and the new list's
+ * digest; hashes; "E". A record that find prints for a link holds its target behind "//", which no path has. */
 const char az_scan_script[]
     = "LC_ALL=C; export LC_ALL; umask 077; now=$(date +%s%N)\n"
       "path=$1 base=$2 make=$3 id=$4 known=$5 squeeze=$6 hash=$7 batch=$8; shift 8\n"
@@ -21,7 +21,8 @@ const char az_scan_script[]
       "command -v \"$tool\" >/dev/null && tools=\"$tools$tool \"; done\n"
       "cpus=$(nproc) || cpus=1\n"
       "[ \"$squeeze\" = 1 ] && command -v gzip >/dev/null || squeeze=0\n"
-      "printf '%s\\0' \"$kind\" \"${real%??}\" \"$base\" \"${home%??}\" \"$free\" \"$tools\" \"$cpus\" \"$now\" \"$squeeze\"\n"
+      "printf '%s\\0' \"$kind\" \"${real%??}\" \"$base\" \"${home%??}\" \"$free\" \"$tools\" \"$cpus\" \"$now\" "
+      "\"$squeeze\"\n"
       "case $kind in d|f) ;; *) exit 0 ;; esac\n"
       "cd -- \"${real%??}\" || exit 5\n"
       "root=.; [ -z \"$base\" ] || root=./$base\n"
@@ -32,15 +33,18 @@ const char az_scan_script[]
       "tmp=$(mktemp -d -p /dev/shm) || exit 6\n"
       "trap 'rm -rf -- \"$tmp\"' EXIT; trap 'exit 1' HUP INT TERM PIPE\n"
       "there() { [ -e \"$root\" ] || [ -L \"$root\" ]; }\n"
-      "list() { there || return 0; find \"$root\" -regextype posix-extended \\( -name .azlin-partial -o -name .azlin-trash "
+      "list() { there || return 0; find \"$root\" -regextype posix-extended \\( -name .azlin-partial -o -name "
+      ".azlin-trash "
       "-o \"$@\" \\) -prune -o -type l -printf 'l %m %s %T@ %C@ %i %n %b %p//%l\\0' -o \\( -type f -o -type d \\) "
       "-printf '%y %m %s %T@ %C@ %i %n %b %p\\0'; }\n"
-      "files() { there || return 0; find \"$root\" -regextype posix-extended \\( -name .azlin-partial -o -name .azlin-trash "
+      "files() { there || return 0; find \"$root\" -regextype posix-extended \\( -name .azlin-partial -o -name "
+      ".azlin-trash "
       "-o \"$@\" \\) -prune -o -type f -print0; }\n"
       "hashes() { mkdir \"$tmp/h\" && xargs -0 -r -n \"$batch\" -P \"$cpus\" sh -c '"
       "find \"$@\" -maxdepth 0 -type f \\( -size -4194304c -exec b2sum -l 256 -z -- {} + -o ! -size -4194304c "
       "-exec sh -c '\\''for file do if command -v openssl >/dev/null; then sum=$(openssl dgst -sha256 -r <\"$file\"); "
-      "else sum=$(sha256sum <\"$file\"); fi; [ -z \"$sum\" ] || printf \"%s  %s\\0\" \"${sum%% *}\" \"$file\"; done'\\'' "
+      "else sum=$(sha256sum <\"$file\"); fi; [ -z \"$sum\" ] || printf \"%s  %s\\0\" \"${sum%% *}\" \"$file\"; "
+      "done'\\'' "
       "sh {} + \\) > \"$0/$$\"' \"$tmp/h\"; cat -- \"$tmp/h/\"* 2>/dev/null; }\n"
       "answer() {\n"
       "status=$({ { list \"$@\"; echo $? >&3; } | sort -z > \"$tmp/new\"; } 3>&1)\n"

@@ -243,8 +243,18 @@ az_scan(AzScan *scan, AzlinOp *op)
   }
   g_autofree char *known = digest_of(state);
   gboolean near = g_str_has_prefix(scan->vm->public_ip != NULL ? scan->vm->public_ip : "", "127.");
-  const char *fixed[] = { "sh", "-c", az_scan_script, "sh", scan->path, scan->base != NULL ? scan->base : "",
-                          scan->make ? "1" : "0", state->id, known, near ? "0" : "1", modes[scan->hash], HASH_BATCH };
+  const char *fixed[] = { "sh",
+                          "-c",
+                          az_scan_script,
+                          "sh",
+                          scan->path,
+                          scan->base != NULL ? scan->base : "",
+                          scan->make ? "1" : "0",
+                          state->id,
+                          known,
+                          near ? "0" : "1",
+                          modes[scan->hash],
+                          HASH_BATCH };
   g_autoptr(GPtrArray) argv = g_ptr_array_new();
   for (guint i = 0; i < G_N_ELEMENTS(fixed); i++)
     g_ptr_array_add(argv, (gpointer) (guintptr) fixed[i]);

@@ -21,8 +21,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzSyncPlace, az_sync_place_free)
 
 /* The five answers at the beginning of what the script prints, foreign bytes; `ret_used` is how many were theirs. */
 AzSyncPlace *az_sync_place_parse(GBytes *answer, gsize *ret_used);
-/* Names ("./.ssh") below place->folder that no copy may touch: keys and azlin's own state; appended to `names`. An error
- * when the place is itself inside one of them. Pure. */
+/* Names ("./.ssh") below place->folder that no copy may touch: keys and azlin's own state; appended to `names`. An
+ * error when the place is itself inside one of them. Pure. */
 gboolean az_sync_protect(const AzSyncPlace *place, GPtrArray *names, GError **error);
 
 typedef enum { AZ_SCAN_LIST, AZ_SCAN_HASH, AZ_SCAN_HASH_ALL } AzScanHash;
@@ -34,7 +34,7 @@ typedef struct {
   gboolean make;           /* make the folder where it is missing */
   const char *const *exclude;
   AzScanHash hash;
-  GBytes *names; /* AZ_SCAN_HASH: NUL-terminated names of files whose hash is wanted */
+  GBytes *names;  /* AZ_SCAN_HASH: NUL-terminated names of files whose hash is wanted */
   gboolean fresh; /* hashes of earlier runs do not count */
   /* filled */
   AzSyncPlace *place;
