@@ -227,7 +227,7 @@ test_count_processes(Place *place, gconstpointer shell)
   g_free(argv->pdata[G_N_ELEMENTS(before)]);
   argv->pdata[G_N_ELEMENTS(before)] = g_strdup(shell);
   g_assert_true(
-      g_spawn_sync(NULL, (char **) argv->pdata, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
+      g_spawn_sync(place->base, (char **) argv->pdata, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
   g_autofree char *count = sh_out(place, "grep -c ' = 0$' trace; rm trace", NULL);
   g_assert_cmpint(atoi(count), <=, 20);
   g_assert_cmpint(land(shell, landing_drop_argv(place->target, "run-1"), NULL), ==, 0);
