@@ -97,7 +97,7 @@ az_sync_grant_open(AzSync *sync, const AzlinVm *target, const char *folder, Azli
     grant_free(grant);
     return NULL;
   }
-  az_remote_grant(az_engine_remote(sync->engine), sync->source, target, grant->id, folder, TTL_SECONDS, op);
+  az_remote_grant(az_engine_remote(sync->engine), sync->source, target, grant->id, folder, NULL, NULL, TTL_SECONDS, op);
   return grant;
 }
 
