@@ -165,6 +165,7 @@ on_transferred(AzlinOp *op, gpointer data)
 {
   AzSyncPair *pair = data;
   double seconds = az_flow_seconds_since(pair->sync->engine, pair->transfer_started);
+  az_sync_grant_serve(pair, FALSE);
   if (g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_SSH))
     say_how_to_connect(pair);
   if (az_op_error(op) != NULL || az_op_variant(op) == NULL) {
@@ -187,6 +188,8 @@ start(AzSyncPair *pair)
   if (!pair->brief && pair->round == 0)
     az_sync_say(pair->sync, "step", pair->label, "Syncing %s → %s...", pair->sync->source->region,
                 pair->target->region);
+  az_engine_set_sync_granter(pair->sync->engine, az_sync_grant_asked);
+  az_sync_grant_serve(pair, TRUE);
   pair->transfer_started = az_clock_monotonic(az_engine_clock(pair->sync->engine));
   pair->brick->transfer(pair->brick_self, &job,
                         az_op_expect(az_op_new(pair->op, pair->target->region, 0, on_transferred, pair), "a{sv}"));

@@ -150,6 +150,9 @@ void az_sync_fix_folders(AzSyncPair *pair, GPtrArray *entries, AzlinOp *op);
  * `receiver`: NULL = rsync. NULL: nothing was done and `op` has failed. */
 AzSyncGrant *az_sync_grant_open(AzSync *sync, const AzlinVm *target, const char *folder, const char *receiver,
                                 const char *run, AzlinOp *op);
+/* While a strategy works on `pair` it may ask for keys (AzlinHostApi.sync_grant), each of which joins pair->grants. */
+void az_sync_grant_serve(AzSyncPair *pair, gboolean on);
+void az_sync_grant_asked(const AzlinSyncJob *job, const char *receiver, AzlinOp *op);
 /* Takes the key back on both ends, also when the job is being cancelled, closes the intent, then runs `done`.
  * `running`: a transfer may still be at work with it and is ended first. */
 void az_sync_grant_close(AzSyncGrant *grant, gboolean running, void (*done)(gpointer data), gpointer data);
