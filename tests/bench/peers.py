@@ -6,10 +6,9 @@ SAS_VERSION = "2021-08-06"
 AT_ONCE = "16"
 RCLONE = """[store]
 type = azureblob
-account = %s
-key = %s
+use_emulator = true
 endpoint = %s
-""" % (wan.BLOB_ACCOUNT, wan.BLOB_KEY, wan.BLOB_URL)
+""" % wan.BLOB_URL
 RCLONE_OPTIONS = ("--retries", "1", "--transfers", AT_ONCE, "--checkers", AT_ONCE, "--no-check-dest",
                   "--azureblob-upload-concurrency", AT_ONCE, "--azureblob-chunk-size", "8M", "--multi-thread-streams", "8",
                   "--multi-thread-cutoff", "32M")
