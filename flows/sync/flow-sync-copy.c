@@ -160,12 +160,36 @@ say_how_to_connect(AzSyncPair *pair)
               pair->sync->source->region, pair->target->ssh_port, pair->target->public_ip, pair->target->region);
 }
 
+/* The source does not reach the target: another strategy may, since it is relayed through azlin or through a cloud. */
+static gboolean
+go_another_way(AzSyncPair *pair, const GError *error)
+{
+  if (!g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_SSH) || pair->failed != NULL || az_op_cancelled(pair->op))
+    return FALSE;
+  g_autofree char *failed = g_strdup(pair->strategy), *why = az_error_message(error);
+  g_autoptr(GError) none = NULL;
+  pair->failed = g_strdup(pair->strategy);
+  pair->rtt_between_ms = AZ_SYNC_SHUT;
+  if (!az_sync_choose(pair, &none)) {
+    g_free(pair->strategy);
+    pair->strategy = g_steal_pointer(&failed);
+    return FALSE;
+  }
+  az_sync_say(pair->sync, "warn", pair->label, "%s", why);
+  az_sync_say(pair->sync, "warn", pair->label, "%s cannot reach %s: taking %s instead of %s",
+              pair->sync->source->region, pair->target->region, pair->strategy, failed);
+  transfer(pair);
+  return TRUE;
+}
+
 static void
 on_transferred(AzlinOp *op, gpointer data)
 {
   AzSyncPair *pair = data;
   double seconds = az_flow_seconds_since(pair->sync->engine, pair->transfer_started);
   az_sync_grant_serve(pair, FALSE);
+  if (go_another_way(pair, az_op_error(op)))
+    return;
   if (g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_SSH))
     say_how_to_connect(pair);
   if (az_op_error(op) != NULL || az_op_variant(op) == NULL) {
@@ -223,8 +247,11 @@ transfer(AzSyncPair *pair)
   g_clear_pointer(&pair->only, g_bytes_unref);
   pair->only = names_of(pair->comparison->copy);
   pair->moving = pair->round == 0 ? 0 : pair->moving;
-  pair->to_move += pair->round == 0 ? pair->comparison->bytes : 0;
-  if (!az_sync_choose(pair, &error)) {
+  if (pair->round == 0 && pair->failed == NULL) {
+    pair->to_move += pair->comparison->bytes;
+    pair->files_to_move += pair->comparison->files;
+  }
+  if (pair->failed == NULL && !az_sync_choose(pair, &error)) {
     path_failed(pair, error);
     return;
   }

@@ -126,8 +126,7 @@ az_sync_grant_asked(const AzlinSyncJob *job, const char *receiver, AzlinOp *op)
     az_op_fail_new(op, AZLIN_ERROR_NOT_SUPPORTED, "no copy of this name is at work");
     return;
   }
-  AzSyncGrant *grant
-      = az_sync_grant_open(pair->sync, pair->target, pair->scan.place->folder, receiver, pair->run, op);
+  AzSyncGrant *grant = az_sync_grant_open(pair->sync, pair->target, pair->scan.place->folder, receiver, pair->run, op);
   if (grant != NULL)
     g_ptr_array_add(pair->grants, grant);
 }

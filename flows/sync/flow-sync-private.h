@@ -86,6 +86,11 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   gboolean incomplete;   /* some entry cannot be copied as things are: said already */
   double rtt_between_ms; /* -1 = not measured, -2 = shut */
   gint64 transfer_started;
+  char *failed; /* the strategy that could not do this path; or NULL */
+  /* progress */
+  guint64 files_to_move, rate_bytes;
+  double rate; /* bytes per second, smoothed */
+  gint64 rate_at, told_at;
 } AzSyncPair;
 AzSyncPair *az_sync_pair_new(AzSync *sync, const AzlinVm *target, const char *label);
 void az_sync_pair_unref(AzSyncPair *pair);
@@ -136,6 +141,15 @@ void az_sync_link_measure(AzSyncPair *pair, AzlinDone done, gpointer data);
 double az_sync_link_rate(AzSyncPair *pair);
 /* Keeps what a transfer predicted and took. */
 void az_sync_link_learn(AzSyncPair *pair, guint64 bytes, double seconds);
+
+/* ---- flow-sync-progress.c ---- */
+
+/* A strategy has moved `done` bytes of the path in work. */
+void az_sync_progress(AzSyncPair *pair, guint64 done);
+/* Shows all targets together; `text` is what a strategy had to say, or NULL. */
+void az_sync_progress_all(AzJob *job, GPtrArray *pairs, const char *text);
+double az_sync_rate(double rate, guint64 bytes, double seconds); /* smoothed; pure */
+char *az_sync_eta(guint64 left, double rate);                    /* "ETA: 1m 5s"; NULL = nobody knows; pure */
 
 /* ---- flow-sync-trash.c ---- */
 

@@ -296,17 +296,12 @@ static void
 on_progress(AzlinOp *op, guint64 done, guint64 total, const char *text, gpointer data)
 {
   Run *run = data;
-  guint64 sum = 0, all = 0;
   for (guint i = 0; i < run->pairs->len; i++) {
     AzSyncPair *pair = g_ptr_array_index(run->pairs, i);
     if (g_str_equal(az_op_label(op), pair->target->region))
-      pair->moving = done;
-    sum += pair->moved + pair->moving;
-    all += pair->to_move;
+      az_sync_progress(pair, done);
   }
-  g_autofree char *moved = az_sync_size(sum), *whole = az_sync_size(all);
-  g_autofree char *shown = g_strdup_printf("(%s/%s) %s", moved, whole, text != NULL ? text : "");
-  az_job_progress(run->job, MIN(sum, all), all, g_strchomp(shown));
+  az_sync_progress_all(run->job, run->pairs, text);
 }
 
 /* ---- the beginning ---- */
