@@ -84,7 +84,7 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   GPtrArray *words;      /* of char*: what the last transfer could not do */
   guint round;           /* transfers so far */
   gboolean incomplete;   /* some entry cannot be copied as things are: said already */
-  double rtt_between_ms; /* -1 = not measured, -2 = shut */
+  double rtt_between_ms; /* -1 = not measured, or AZ_SYNC_SHUT */
   gint64 transfer_started;
   char *failed; /* the strategy that could not do this path; or NULL */
   /* progress */
@@ -135,6 +135,7 @@ gboolean az_sync_choose(AzSyncPair *pair, GError **error);
 
 /* ---- flow-sync-link.c ---- */
 
+#define AZ_SYNC_SHUT (-2) /* rtt_between_ms of a target that the source cannot reach */
 /* How long a packet takes from source to target: pair->rtt_between_ms. Never fails. */
 void az_sync_link_measure(AzSyncPair *pair, AzlinDone done, gpointer data);
 /* MiB per second between the two as the last large transfer had it; 0 = there was none. */
