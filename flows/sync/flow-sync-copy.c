@@ -33,6 +33,8 @@ path_over(AzSyncPair *pair, Outcome outcome)
 {
   if (outcome == PATH_DONE && pair->incomplete)
     outcome = PATH_PARTIAL;
+  if (outcome == PATH_DONE)
+    az_sync_manifest_keep(pair);
   pair->done_paths += outcome == PATH_DONE ? 1 : 0;
   pair->partial_paths += outcome == PATH_PARTIAL ? 1 : 0;
   on_key_gone(pair);

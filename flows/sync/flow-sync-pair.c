@@ -118,6 +118,7 @@ scan_of(AzSyncPair *pair, const char *path, const char *base)
                    .path = path,
                    .base = base,
                    .exclude = (const char *const *) sync->exclude,
+                   .hash = sync->fresh ? AZ_SCAN_HASH_ALL : AZ_SCAN_LIST,
                    .fresh = sync->fresh };
 }
 

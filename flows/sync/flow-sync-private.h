@@ -143,6 +143,22 @@ double az_sync_link_rate(AzSyncPair *pair);
 /* Keeps what a transfer predicted and took. */
 void az_sync_link_learn(AzSyncPair *pair, guint64 bytes, double seconds);
 
+/* ---- flow-sync-manifest.c ---- */
+
+typedef struct {
+  char *source, *target, *path, *base; /* base: "" = a folder */
+  gint64 at;
+  char **exclude;
+  AzListing *listing; /* without inodes */
+} AzSyncManifest;
+void az_sync_manifest_free(AzSyncManifest *manifest);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzSyncManifest, az_sync_manifest_free)
+/* Keeps what the target of `pair` was just found to hold. */
+void az_sync_manifest_keep(AzSyncPair *pair);
+/* NOT_FOUND when no verified sync of it is on record. */
+AzSyncManifest *az_sync_manifest_read(AzEngine *engine, const char *target, const char *path, GError **error);
+GPtrArray *az_sync_manifest_paths(AzEngine *engine, const char *target); /* of char*: all that are on record */
+
 /* ---- flow-sync-progress.c ---- */
 
 /* A strategy has moved `done` bytes of the path in work. */

@@ -371,6 +371,7 @@ sync_of(AzJob *job, const AzlinVm *source)
   sync->strategy = g_strdup(az_job_arg_string(job, "strategy"));
   sync->delete_extra = az_job_arg_bool(job, "delete");
   sync->dry_run = az_job_arg_bool(job, "dry-run");
+  sync->fresh = az_job_arg_bool(job, "verify");
   sync->bwlimit_kib = az_job_arg_uint(job, "bwlimit", 0);
   sync->max_delete = az_job_arg_uint(job, "max-delete", G_MAXUINT32);
   return sync;
@@ -438,6 +439,7 @@ static const AzFlag flags[] = {
   { "max-delete", 0, "u", "N", "with --delete: ask when more than N files would go" },
   { "exclude", 0, "as", "PATTERN,...", "leave these out; patterns as rsync has them" },
   { "bwlimit", 0, "u", "KIB", "at most this many KiB per second" },
+  { "verify", 0, "b", NULL, "read and hash every file on both sides, whatever is known of it" },
   { "dry-run", 0, "b", NULL, "show what would be copied and deleted, change nothing" },
   { "yes", 'y', "b", NULL, "do not ask" },
   { 0 },

@@ -318,6 +318,51 @@ def test_screen_follows_the_sample():
         assert line in shown, "%s is missing:\n%s" % (line, shown)
 
 
+def test_verify_compares_with_what_was_synced():
+    home = need()
+    here, there = home.at("eastus", "recheck"), home.at("westus2", "recheck")
+    path = ("--dest", "westus2", "--paths", "/home/azureuser/recheck")
+    for name in ("a", "deep/b", "deep/c"):
+        put(os.path.join(here, name), name.encode() * 9)
+    missing = home.run("sync", "verify", *path, "-o", "json")
+    assert missing.code == 2 and "no verified sync" in missing.json()["results"][0]["errors"][0], missing
+    result(home.sync(*path))
+    one, = home.ok("sync", "verify", *path, "-o", "json").json()["results"]
+    assert one["verified"] is True and one["files_checked"] == 3 and one["source_region"] == "eastus", one
+    put(os.path.join(there, "extra"), b"nobody asked about it")
+    put(os.path.join(here, "a"), b"the source may go on")
+    home.ok("sync", "verify", *path)
+    times = os.stat(os.path.join(there, "deep", "b"))
+    put(os.path.join(there, "deep", "b"), b"x" * times.st_size)
+    os.utime(os.path.join(there, "deep", "b"), ns=(times.st_atime_ns, times.st_mtime_ns))
+    os.unlink(os.path.join(there, "deep", "c"))
+    reply = home.run("sync", "verify", "-o", "json", "--dest", "westus2")
+    errors = [e for r in reply.json()["results"] for e in r["errors"]]
+    assert reply.code == 1, reply
+    assert any("recheck/deep/b: other content" in e for e in errors) and any("recheck/deep/c: is gone" in e for e in errors), errors
+    one, = result(home.sync(*path, "--verify"))
+    assert one["verified"] is True
+    same(os.path.join(here, "deep"), os.path.join(there, "deep"))
+
+
+def test_a_full_verification_believes_no_hash_of_an_earlier_run():
+    home = need()
+    here, there = home.at("eastus", "bitrot"), home.at("westus2", "bitrot")
+    path = ("--dest", "westus2", "--paths", "/home/azureuser/bitrot")
+    put(os.path.join(here, "f"), b"a" * 5000)
+    result(home.sync(*path))
+    folder = os.path.join(home.path, "sync")
+    for name in os.listdir(folder): # as if the disk had changed under it: what is known of it is wrong
+        if name.endswith(".hash"):
+            with open(os.path.join(folder, name), "r+") as f:
+                lines = [line.rsplit(" ", 1)[0] + " " + "0" * 64 for line in f.read().splitlines()]
+                f.seek(0)
+                f.write("\n".join(lines) + "\n")
+    put(os.path.join(there, "g"), b"here alone")
+    one, = result(home.sync(*path, "--verify"))
+    assert one["verified"] is True and one["files_synced"] == 0, one
+
+
 def test_zz_clean_up():
     clean_up()
 
