@@ -137,7 +137,7 @@ test_round_trips(Setup *setup, gconstpointer unused)
   g_assert_cmpuint(fixture_logins(setup->sshd), ==, 1);
 }
 
-/* Two commands at once and one ahead: a server that allows no third channel, or no second, still runs everything. */
+/* Two commands at once and one ahead: a server that allows no third channel still runs everything. */
 static void
 test_few_channels(Setup *setup, gconstpointer unused)
 {
@@ -155,6 +155,17 @@ test_few_channels(Setup *setup, gconstpointer unused)
   }
   settle(0.2);
   run(setup, "true");
+}
+
+static void
+test_one_channel(Setup *setup, gconstpointer unused)
+{
+  az_remote_hold(setup->world->remote, setup->vm);
+  for (guint i = 0; i < 4; i++) {
+    run(setup, "sleep 0.1");
+    settle(0.1);
+  }
+  g_assert_cmpuint(fixture_logins(setup->sshd), ==, 1);
 }
 
 /* The eight commands of a session, the channel ahead, and more that wait. */
@@ -228,6 +239,7 @@ main(int argc, char **argv)
   ADD("held", NULL, test_held);
   ADD("round-trips", NULL, test_round_trips);
   ADD("two-channels", "MaxSessions 2\n", test_few_channels);
+  ADD("one-channel", "MaxSessions 1\n", test_one_channel);
   ADD("many-commands", NULL, test_many_commands);
   ADD("lost", NULL, test_lost);
   ADD("window", NULL, test_window);

@@ -355,8 +355,20 @@ test_connections(Setup *setup, gconstpointer unused)
   g_assert_cmpuint(fixture_logins(setup->west), ==, 4);
   run_parallel(setup, 4);
   g_assert_cmpuint(fixture_logins(setup->east), ==, 4); /* those that stand are used first */
-  run_parallel(setup, 12);
-  g_assert_cmpuint(fixture_logins(setup->west), ==, 8);
+  run_parallel(setup, 30);
+  g_assert_cmpuint(fixture_logins(setup->west), ==, 24);
+}
+
+/* azlin ends while they run. */
+static void
+test_shut_down(Setup *setup, gconstpointer unused)
+{
+  static AzlinOp *ops[3]; /* whoever ends the engine ends them no more */
+  Wait waits[G_N_ELEMENTS(ops)];
+  setup->many = TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS(ops); i++)
+    ops[i] = begin(setup, "cat /dev/zero", "cat > /dev/null", NULL, 0, &waits[i]);
+  fixture_until(has_moved, setup);
 }
 
 /* A server that wants new keys every few MiB, in the middle of everything. */
@@ -397,6 +409,7 @@ main(int argc, char **argv)
   ADD("cancel", test_cancel);
   ADD("cancel-from-a-callback", test_cancel_from_a_callback);
   ADD("limit", test_limit);
+  ADD("shut-down", test_shut_down);
   ADD("new-keys", test_new_keys);
   ADD("connections", test_connections);
   return g_test_run();
