@@ -7,7 +7,7 @@
  * the tree, so that no name of the sender's is ever opened by it. */
 static const char receive[]
     = "azlin_open \"$1\" \"$2\" || exit\n"
-      "cd -P /proc/self/fd/5/ || exit 66\n"
+      "cd -P /proc/self/fd/5/ && : > \"writer.$$\" || exit 66\n"
       "take() {\n"
       "  azlin_got=$(dd bs=1M count=\"$1\" iflag=fullblock,count_bytes \"$2\" conv=notrunc \"$3\" \"$4\" 2>&1) ||\n"
       "    { printf '%s\\n' \"$azlin_got\" >&2; exit 70; }\n"
@@ -40,6 +40,12 @@ static const char receive[]
 static const char finish[]
     = "azlin_open \"$1\" \"$2\" || exit\n"
       "cd -P /proc/self/fd/5/ || exit 66\n"
+      "for azlin_it in writer.*; do\n"
+      "  azlin_n=${azlin_it#writer.}\n"
+      "  [ \"/proc/$azlin_n/cwd\" -ef . ] || continue\n"
+      "  kill -KILL -- \"-$azlin_n\" 2>/dev/null || kill -KILL \"$azlin_n\" 2>/dev/null\n"
+      "  while [ -e \"/proc/$azlin_n\" ] || kill -0 -- \"-$azlin_n\" 2>/dev/null; do sleep 0.02; done\n"
+      "done\n"
       "unpack() { tar -C /proc/self/fd/3/ --xattrs --xattrs-include='user.*' --delay-directory-restore -xpf \"$1\"; }\n"
       "words() { sed -z \"s/'/'\\\\\\\\''/g; s/^/'/; s/\\$/'/\" \"$1\" | tr '\\0' ' '; }\n"
       "if [ -s large ]; then\n"
