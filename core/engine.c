@@ -148,6 +148,21 @@ az_engine_provider_of(AzEngine *engine, const AzlinVm *vm, gpointer *ret_self, G
   return az_registry_lookup(engine->registry, AZLIN_KIND_PROVIDER, named ? vm->provider : NULL, ret_self, error);
 }
 
+/* FALSE: the op has failed, since the machine is none that SSH reaches. */
+static gboolean
+is_over_ssh(AzEngine *engine, const AzlinVm *vm, AzlinOp *op)
+{
+  g_autoptr(GError) error = NULL;
+  gpointer self = NULL;
+  const AzlinProvider *provider = az_engine_provider_of(engine, vm, &self, &error);
+  if (provider == NULL)
+    az_op_fail(op, g_steal_pointer(&error));
+  else if (provider->vm_exec != NULL)
+    az_op_fail_new(op, AZLIN_ERROR_NOT_SUPPORTED, "%s (%s) cannot be spoken to while a command runs", vm->vm_name,
+                   vm->region);
+  return provider != NULL && provider->vm_exec == NULL;
+}
+
 void
 az_engine_exec(AzEngine *engine, const AzlinExec *request, AzlinOp *op)
 {
@@ -160,10 +175,19 @@ az_engine_exec(AzEngine *engine, const AzlinExec *request, AzlinOp *op)
   const AzlinProvider *provider = az_engine_provider_of(engine, request->vm, &self, &error);
   if (provider == NULL)
     az_op_fail(op, g_steal_pointer(&error));
+  else if (provider->vm_exec != NULL && az_exec_is_interactive(request))
+    is_over_ssh(engine, request->vm, op);
   else if (provider->vm_exec != NULL)
     provider->vm_exec(self, request->vm, request, az_op_expect(op, AZ_OP_REPLY));
   else
     az_remote_exec(az_engine_remote(engine), request, op);
+}
+
+void
+az_engine_pipe(AzEngine *engine, const AzlinPipe *request, AzlinOp *op)
+{
+  if (is_over_ssh(engine, request->from, op) && is_over_ssh(engine, request->to, op))
+    az_remote_pipe(az_engine_remote(engine), request, az_op_expect(op, "a{sv}"));
 }
 
 static const AzFlow *

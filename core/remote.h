@@ -22,6 +22,16 @@ gboolean
 az_remote_ensure_key(AzRemote *remote, char **ret_private_path, char **ret_public, gboolean *ret_made, GError **error);
 /* Runs request->argv on request->vm; op_reply. Errors: NETWORK, SSH, AUTH, HOST_KEY, TIMED_OUT. */
 void az_remote_exec(AzRemote *remote, const AzlinExec *request, AzlinOp *op);
+/* Runs two commands and feeds the output of the first to the second; variant as of AzlinHostApi.pipe. Errors: as of
+ * az_remote_exec(). */
+void az_remote_pipe(AzRemote *remote, const AzlinPipe *request, AzlinOp *op);
+
+/* The smallest round trip to the machine that any connection of this process has seen, in ms; < 0 = unknown. */
+double az_remote_rtt_ms(AzRemote *remote, const AzlinVm *vm);
+/* Until release(), connections to the machine that commands have opened stay open, and each command on them costs one
+ * round trip and not two. Calls nest. */
+void az_remote_hold(AzRemote *remote, const AzlinVm *vm);
+void az_remote_release(AzRemote *remote, const AzlinVm *vm);
 
 /* The probe of one machine, each step with a deadline of its own; appends one AzlinEvidence (evidence.h) per step that
  * ran to `evidence`, which must live until `op` has ended: tcp, ssh (banner + kex + pinned key), login (auth + echo
