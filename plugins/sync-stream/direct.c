@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define UNREACHABLE 255 /* as of ssh */
+
 static void
 add(GPtrArray *argv, const char *word)
 {
@@ -29,12 +31,21 @@ send_command(StreamCopy *copy, GVariant *grant)
   g_ptr_array_add(argv, g_strdup_printf("%s@%s", user, host));
   g_ptr_array_add(argv, g_strdup_printf("%u", port));
   add(argv, copy->job.source_folder);
-  add(argv, "4");
-  add(argv, "4");
+  g_ptr_array_add(argv, g_strdup_printf("%u", copy->connections));
+  g_ptr_array_add(argv, g_strdup_printf("%u", MAX(copy->most, copy->connections)));
   g_ptr_array_add(argv, g_strdup_printf("%u", copy->job.bwlimit_kib));
   add(argv, "0");
   g_ptr_array_add(argv, NULL);
   return argv;
+}
+
+static char *
+said(GBytes *err)
+{
+  gsize size = 0;
+  const char *bytes = g_bytes_get_data(err, &size);
+  g_autofree char *raw = g_strndup(bytes != NULL ? bytes : "", MIN(size, 500));
+  return g_utf8_make_valid(g_strstrip(raw), -1);
 }
 
 static void
@@ -47,7 +58,8 @@ on_finished(AzlinOp *op, gpointer data)
     return;
   }
   const AzlinReply *reply = api->op_reply(op);
-  stream_placed(copy, reply->status, reply->out, reply->err);
+  g_autofree char *words = said(reply->err);
+  stream_placed(copy, reply->status, reply->out, words, copy->errors->len > 0);
 }
 
 static void
@@ -65,10 +77,7 @@ finish(StreamCopy *copy)
 static GError *
 sending_failed(StreamCopy *copy, int status, GBytes *err)
 {
-  gsize size = 0;
-  const char *bytes = g_bytes_get_data(err, &size);
-  g_autofree char *raw = g_strndup(bytes != NULL ? bytes : "", MIN(size, 500));
-  g_autofree char *words = g_utf8_make_valid(g_strstrip(raw), -1);
+  g_autofree char *words = said(err);
   AzlinError code = status == 255 ? AZLIN_ERROR_SSH : AZLIN_ERROR_SYNC;
   if (strstr(words, "No space left on device") != NULL)
     code = AZLIN_ERROR_STORAGE;
@@ -86,10 +95,17 @@ on_sent(AzlinOp *op, gpointer data)
     return;
   }
   const AzlinReply *reply = api->op_reply(op);
-  if (reply->status != 0)
+  if (reply->status == UNREACHABLE) {
+    copy->note = stream_unreachable;
+    stream_relay(copy);
+  } else if (reply->status != 0) {
     stream_fail(copy, sending_failed(copy, reply->status, reply->err));
-  else
+  } else {
+    g_autofree char *words = said(reply->err); /* of files that could not be read */
+    if (*words != '\0')
+      g_ptr_array_add(copy->errors, g_steal_pointer(&words));
     finish(copy);
+  }
 }
 
 static void

@@ -8,6 +8,7 @@
 static const char receive[]
     = "azlin_open \"$1\" \"$2\" || exit\n"
       "cd -P /proc/self/fd/5/ && : > \"writer.$$\" || exit 66\n"
+      "echo here\n"
       "take() {\n"
       "  azlin_got=$(dd bs=1M count=\"$1\" iflag=fullblock,count_bytes \"$2\" conv=notrunc \"$3\" \"$4\" 2>&1) ||\n"
       "    { printf '%s\\n' \"$azlin_got\" >&2; exit 70; }\n"
