@@ -1,6 +1,8 @@
 /* The direct road: the source sends to the target over several connections at once, with a key made for it. */
 #include "stream.h"
 
+#include "landing.h"
+
 #include <string.h>
 
 #define UNREACHABLE 255 /* as of ssh */
@@ -66,7 +68,7 @@ static void
 finish(StreamCopy *copy)
 {
   const AzlinHostApi *api = copy->self->host->api;
-  g_autofree char *script = stream_finish_script();
+  g_autofree char *script = landing_script(stream_finish_script);
   const char *const argv[]
       = { "sh", "-c", script, "azlin", copy->job.target_folder, copy->job.run, copy->job.single_file ? "kept" : "all",
           NULL };
@@ -144,6 +146,6 @@ void
 stream_direct(StreamCopy *copy)
 {
   const AzlinHostApi *api = copy->self->host->api;
-  g_autofree char *receiver = stream_receive_script();
+  g_autofree char *receiver = landing_script(stream_receive_script);
   api->sync_grant(copy->self->host, &copy->job, receiver, api->op_new(copy->op, "key", 0, on_granted, copy));
 }

@@ -2,6 +2,8 @@
  */
 #include "stream.h"
 
+#include "landing.h"
+
 #include <string.h>
 
 static void
@@ -56,7 +58,7 @@ void
 stream_relay(StreamCopy *copy)
 {
   const AzlinHostApi *api = copy->self->host->api;
-  g_autofree char *unpack = stream_unpack_script();
+  g_autofree char *unpack = landing_script(stream_unpack_script);
   g_autofree char *level = g_strdup_printf("%u", copy->level);
   const char *const from[] = { "sh", "-c", stream_pack_script, "azlin", copy->job.source_folder, level, NULL };
   const char *const to[] = { "sh",

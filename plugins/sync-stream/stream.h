@@ -36,13 +36,10 @@ extern const char stream_unreachable[];
 void stream_direct(StreamCopy *copy);
 void stream_relay(StreamCopy *copy);
 
-/* ---- script-*.c ---- */
+/* ---- *.sh; receive, finish and unpack go behind landing_script() ---- */
 
-extern const char stream_send_script[];
-char *stream_receive_script(void); /* for sync_grant() */
-char *stream_finish_script(void);
-extern const char stream_pack_script[];
-char *stream_unpack_script(void);
+extern const char stream_send_script[], stream_receive_script[], stream_finish_script[];
+extern const char stream_pack_script[], stream_unpack_script[];
 
 /* ---- score.c: pure ---- */
 
