@@ -113,6 +113,7 @@ static const AzlinOption options[] = {
   { "endpoint", "s", "", NULL, NULL, "blob service: https://ACCOUNT.blob.core.windows.net; http for a loopback address" },
   { "account", "s", "", NULL, NULL, "storage account; empty: the one that endpoint names" },
   { "key-file", "s", "", NULL, NULL, "account key, mode 0600, where no token can be had; empty: a token of the login" },
+  { "connections", "u", "0", "0", "64", "side by side from one machine to the blob service; 0: by distance" },
   { "chunk", "u", "0", "0", "1024", "MiB of a big file that are stored at once; 0: by distance and size" },
   { "throughput", "u", "50", "1", "100000", "MiB per second between machines and blob service, for predictions" },
   { "files-per-second", "u", "5000", "1", "10000000", "small files per second, for predictions" },

@@ -288,7 +288,9 @@ staging_new(Blob *blob, const AzlinSyncJob *job)
   staging->source_folder = g_strdup(job->source_folder);
   staging->names = landing_with_parents(job->only, !job->single_file);
   g_autoptr(GVariant) chunk = blob->api->option(blob->host, "chunk");
-  staging->tuning = blob_tune(job, (guint64) g_variant_get_uint32(chunk) << 20);
+  g_autoptr(GVariant) connections = blob->api->option(blob->host, "connections");
+  BlobWishes wishes = { g_variant_get_uint32(connections), (guint64) g_variant_get_uint32(chunk) << 20 };
+  staging->tuning = blob_tune(job, &wishes);
   staging->ledger = blob_ledger_new(staging->tuning.chunk_bytes);
   staging->targets = g_ptr_array_new_with_free_func(blob_target_free);
   staging->source.session = (BlobSession){ .staging = staging, .vm = staging->source_vm };
