@@ -19,7 +19,23 @@ struct _AzEngine {
   AzAudit *audit;
   AzRegistry *registry;
   GPtrArray *jobs; /* of AzJob */
+  AzSyncGranter sync_granter;
 };
+
+void
+az_engine_set_sync_granter(AzEngine *engine, AzSyncGranter granter)
+{
+  engine->sync_granter = granter;
+}
+
+void
+az_engine_sync_grant(AzEngine *engine, const AzlinSyncJob *job, const char *receiver, AzlinOp *op)
+{
+  if (engine->sync_granter != NULL)
+    engine->sync_granter(job, receiver, op);
+  else
+    az_op_fail_new(op, AZLIN_ERROR_NOT_SUPPORTED, "no copy is at work that a key could be made for");
+}
 
 AzEngine *
 az_engine_new(const char *config_path, const char *home, GError **error)
@@ -148,6 +164,21 @@ az_engine_provider_of(AzEngine *engine, const AzlinVm *vm, gpointer *ret_self, G
   return az_registry_lookup(engine->registry, AZLIN_KIND_PROVIDER, named ? vm->provider : NULL, ret_self, error);
 }
 
+/* FALSE: the op has failed, since the machine is none that SSH reaches. */
+static gboolean
+is_over_ssh(AzEngine *engine, const AzlinVm *vm, AzlinOp *op)
+{
+  g_autoptr(GError) error = NULL;
+  gpointer self = NULL;
+  const AzlinProvider *provider = az_engine_provider_of(engine, vm, &self, &error);
+  if (provider == NULL)
+    az_op_fail(op, g_steal_pointer(&error));
+  else if (provider->vm_exec != NULL)
+    az_op_fail_new(op, AZLIN_ERROR_NOT_SUPPORTED, "%s (%s) cannot be spoken to while a command runs", vm->vm_name,
+                   vm->region);
+  return provider != NULL && provider->vm_exec == NULL;
+}
+
 void
 az_engine_exec(AzEngine *engine, const AzlinExec *request, AzlinOp *op)
 {
@@ -160,10 +191,19 @@ az_engine_exec(AzEngine *engine, const AzlinExec *request, AzlinOp *op)
   const AzlinProvider *provider = az_engine_provider_of(engine, request->vm, &self, &error);
   if (provider == NULL)
     az_op_fail(op, g_steal_pointer(&error));
+  else if (provider->vm_exec != NULL && az_exec_is_interactive(request))
+    is_over_ssh(engine, request->vm, op);
   else if (provider->vm_exec != NULL)
     provider->vm_exec(self, request->vm, request, az_op_expect(op, AZ_OP_REPLY));
   else
     az_remote_exec(az_engine_remote(engine), request, op);
+}
+
+void
+az_engine_pipe(AzEngine *engine, const AzlinPipe *request, AzlinOp *op)
+{
+  if (is_over_ssh(engine, request->from, op) && is_over_ssh(engine, request->to, op))
+    az_remote_pipe(az_engine_remote(engine), request, az_op_expect(op, "a{sv}"));
 }
 
 static const AzFlow *

@@ -85,6 +85,18 @@ host_exec(AzlinHost *host, const AzlinExec *request, AzlinOp *op)
   az_engine_exec(((Host *) host)->engine, request, op);
 }
 
+static void
+host_pipe(AzlinHost *host, const AzlinPipe *request, AzlinOp *op)
+{
+  az_engine_pipe(((Host *) host)->engine, request, op);
+}
+
+static void
+host_sync_grant(AzlinHost *host, const AzlinSyncJob *job, const char *receiver, AzlinOp *op)
+{
+  az_engine_sync_grant(((Host *) host)->engine, job, receiver, op);
+}
+
 typedef struct {
   AzTimer *timer;
   AzlinOp *op;
@@ -206,6 +218,10 @@ static const AzlinHostApi api = {
   .op_new_detached = az_op_new_detached,
   .error_add_step = az_error_add_step,
   .op_urgent = host_op_urgent,
+  .exec_write = az_op_write,
+  .exec_close = az_op_close,
+  .pipe = host_pipe,
+  .sync_grant = host_sync_grant,
 };
 
 const AzlinHostApi *

@@ -35,6 +35,7 @@ struct _AzlinOp {
   AzlinReply reply;
   AzlinHttpReply *http;
   AzOpPriority priority;
+  AzOpInput input;
 };
 
 static GQueue tombstones = G_QUEUE_INIT;
@@ -416,6 +417,25 @@ az_op_on_cancel(AzlinOp *op, void (*func)(gpointer), gpointer data)
   if (op->hooks == NULL)
     op->hooks = g_array_new(FALSE, FALSE, sizeof(CancelHook));
   g_array_append_val(op->hooks, hook);
+}
+
+void
+az_op_take_input(AzlinOp *op, const AzOpInput *input)
+{
+  op->input = *input;
+}
+
+gboolean
+az_op_write(AzlinOp *op, const char *bytes, gsize length)
+{
+  return op->state == ACTIVE && op->input.write != NULL && op->input.write(bytes, length, op->input.data);
+}
+
+void
+az_op_close(AzlinOp *op)
+{
+  if (op->state == ACTIVE && op->input.close != NULL)
+    op->input.close(op->input.data);
 }
 
 AzlinOp *

@@ -60,6 +60,15 @@ AzOpPriority az_op_priority(AzlinOp *op);
 gboolean az_op_cancelled(AzlinOp *op); /* cancelled, timed out or finished: go on with nothing new */
 void az_op_cancel(AzlinOp *op, const char *why);
 void az_op_on_cancel(AzlinOp *op, void (*func)(gpointer), gpointer data);
+/* Whoever works on `op` takes more standard input for it while it is active. */
+typedef struct {
+  gboolean (*write)(const char *bytes, gsize length, gpointer data); /* FALSE: it takes no more */
+  void (*close)(gpointer data);
+  gpointer data;
+} AzOpInput;
+void az_op_take_input(AzlinOp *op, const AzOpInput *input);
+gboolean az_op_write(AzlinOp *op, const char *bytes, gsize length); /* FALSE: it has ended, or takes none */
+void az_op_close(AzlinOp *op);                                      /* the end of it */
 void az_op_progress(AzlinOp *op, guint64 done, guint64 total, const char *text);
 void az_op_region(AzlinOp *op, const char *region, const AzlinVm *vm, const GError *error);
 void az_op_region_started(AzlinOp *op, const char *region, const char *text);

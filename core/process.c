@@ -2,6 +2,7 @@
 #include "process.h"
 
 #include "capture.h"
+#include "process-input.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -28,7 +29,8 @@ typedef struct {
   int status;
   int fds[N_PIPES];
   GSource *sources[N_PIPES];
-  GSource *timer; /* drain or kill, on real time whatever the clock */
+  GSource *timer;        /* drain or kill, on real time whatever the clock */
+  AzProcessInput *input; /* what it is told while it runs, or NULL */
   AzCapture capture;
   gboolean pushing; /* inside a callback of the caller: who cancels there must not free us */
 } Child;
@@ -69,6 +71,7 @@ child_free(Child *child)
   for (int i = 0; i < N_PIPES; i++)
     close_pipe(child, i);
   stop_timer(child);
+  az_process_input_free(child->input);
   az_clock_release(child->clock);
   az_capture_clear(&child->capture);
   g_free(child->name);
@@ -300,19 +303,52 @@ input_file(GBytes *input, GError **error)
   return -1;
 }
 
+/* The child's end of its standard input; < 0 and no error: it has none. */
+static int
+open_input(Child *child, const AzlinExec *request, GError **error)
+{
+  int fd = -1;
+  if (!az_exec_is_interactive(request))
+    return request->input != NULL ? input_file(request->input, error) : -1;
+  child->input = az_process_input_new(request->input, &fd, error);
+  return fd;
+}
+
+static gboolean
+write_input(const char *bytes, gsize length, gpointer data)
+{
+  return az_process_input_write(data, bytes, length);
+}
+
+static void
+close_input(gpointer data)
+{
+  az_process_input_close(data);
+}
+
 static gboolean
 spawn(Child *child, const AzlinExec *request, char **env, GError **error)
 {
   GSpawnFlags flags = G_SPAWN_SEARCH_PATH_FROM_ENVP | G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_CLOEXEC_PIPES;
-  int input = request->input != NULL ? input_file(request->input, error) : -1;
-  if (request->input != NULL && input < 0)
+  g_autoptr(GError) problem = NULL;
+  int input = open_input(child, request, &problem);
+  if (problem != NULL) {
+    g_propagate_error(error, g_steal_pointer(&problem));
     return FALSE;
+  }
   gboolean ok = g_spawn_async_with_pipes_and_fds(NULL, request->argv, (const char *const *) env, flags, set_up_child,
                                                  GINT_TO_POINTER(FALSE), input, -1, -1, NULL, NULL, 0, &child->pid,
                                                  NULL, &child->fds[OUT], &child->fds[ERR], error);
   if (input >= 0)
     close(input);
   return ok;
+}
+
+gboolean
+az_exec_is_interactive(const AzlinExec *request)
+{
+  /* a brick built before 1.3 has a shorter struct */
+  return request->size > G_STRUCT_OFFSET(AzlinExec, interactive) && request->interactive;
 }
 
 void
@@ -342,5 +378,8 @@ az_process_run(const AzlinExec *request, AzlinOp *op)
   watch_pipe(child, OUT, G_IO_IN | G_IO_HUP, on_out);
   watch_pipe(child, ERR, G_IO_IN | G_IO_HUP, on_err);
   g_child_watch_add(child->pid, on_child_exit, child);
+  AzOpInput input = { .write = write_input, .close = close_input, .data = child->input };
+  if (child->input != NULL)
+    az_op_take_input(op, &input);
   az_op_on_cancel(op, on_cancel, child);
 }

@@ -4,6 +4,8 @@
 /* Runs request->argv here (request->vm is NULL) and finishes `op` with its reply; cancelling kills the process group.
  */
 void az_process_run(const AzlinExec *request, AzlinOp *op);
+/* Its standard input stays open for more. */
+gboolean az_exec_is_interactive(const AzlinExec *request);
 /* Splits a byte stream into lines for AzlinExec.on_line ("\r\n" ends one line, not two); shared with remote.c. */
 typedef struct {
   GString *rest;

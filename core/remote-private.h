@@ -32,3 +32,26 @@ GError *az_remote_error(const AzlinVm *vm, AzSshStep step, AzSshOutcome outcome,
 
 AzPool *az_pool_new(AzRemote *remote);
 void az_pool_free(AzPool *pool);
+
+typedef struct _AzRun AzRun; /* one command on one machine */
+typedef struct {
+  const AzlinVm *vm;
+  const char *const *argv;
+  GBytes *input; /* or NULL */
+  gboolean bulk; /* it moves much: it gets a connection without another such one, while there are not too many */
+  /* as in AzSshExec; the first three may be NULL */
+  gssize (*peek)(const char **ret_bytes, gpointer data);
+  void (*took)(gsize length, gpointer data);
+  void (*delivered)(guint64 bytes, gpointer data);
+  void (*output)(gboolean is_stderr, const char *bytes, gsize length, gpointer data);
+  /* Once; the run is gone after it. `error` stays the caller's. */
+  void (*ended)(int status, const GError *error, gpointer data);
+  gpointer data;
+  GDestroyNotify free; /* of `data`, when the run goes, also without ended() */
+} AzRunRequest;
+/* Never calls back before it has returned. NULL: the request is wrong, or there is no way to the machine; `data` stays
+ * the caller's then. */
+AzRun *az_run_new(AzRemote *remote, const AzRunRequest *request, GError **error);
+void az_run_cancel(AzRun *run); /* ended() does not come */
+void az_run_feed(AzRun *run);   /* peek() has something now */
+void az_run_pause(AzRun *run, gboolean pause);

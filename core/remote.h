@@ -22,6 +22,16 @@ gboolean
 az_remote_ensure_key(AzRemote *remote, char **ret_private_path, char **ret_public, gboolean *ret_made, GError **error);
 /* Runs request->argv on request->vm; op_reply. Errors: NETWORK, SSH, AUTH, HOST_KEY, TIMED_OUT. */
 void az_remote_exec(AzRemote *remote, const AzlinExec *request, AzlinOp *op);
+/* Runs two commands and feeds the output of the first to the second; variant as of AzlinHostApi.pipe. Errors: as of
+ * az_remote_exec(). */
+void az_remote_pipe(AzRemote *remote, const AzlinPipe *request, AzlinOp *op);
+
+/* The smallest round trip to the machine that any connection of this process has seen, in ms; < 0 = unknown. */
+double az_remote_rtt_ms(AzRemote *remote, const AzlinVm *vm);
+/* Until release(), connections to the machine that commands have opened stay open, and each command on them costs one
+ * round trip and not two. Calls nest. */
+void az_remote_hold(AzRemote *remote, const AzlinVm *vm);
+void az_remote_release(AzRemote *remote, const AzlinVm *vm);
 
 /* The probe of one machine, each step with a deadline of its own; appends one AzlinEvidence (evidence.h) per step that
  * ran to `evidence`, which must live until `op` has ended: tcp, ssh (banner + kex + pinned key), login (auth + echo
@@ -33,12 +43,13 @@ typedef struct {
 void
 az_remote_probe(AzRemote *remote, const AzlinVm *vm, const AzProbeLimits *limits, GPtrArray *evidence, AzlinOp *op);
 
-/* A per-job key: made on `from` (the private half never leaves it), admitted on `to` for rrsync -wo `dir` alone until
- * `ttl_s` from now. Variant a{sv}: id s, identity_file s, known_hosts_file s (paths on `from`), user s, host s, port u.
- * `dir` is made where it is missing. `id`: [A-Za-z0-9-], at most 64. When it fails, revoke as well: something may stand
- * on either end. */
+/* A per-job key: made on `from` (the private half never leaves it), admitted on `to` for one thing alone until `ttl_s`
+ * from now: rrsync -wo `dir`, or with `receiver` (a script; kept in the job's folder of `to` until it is revoked) that,
+ * run by sh with $1 = `dir` and $2 = `run` ([a-z0-9-], at most 63). Variant a{sv}: id s, identity_file s,
+ * known_hosts_file s (paths on `from`), user s, host s, port u. `dir` is made where it is missing. `id`: [A-Za-z0-9-],
+ * at most 64. When it fails, revoke as well: something may stand on either end. */
 void az_remote_grant(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *id, const char *dir,
-                     guint32 ttl_s, AzlinOp *op);
+                     const char *receiver, const char *run, guint32 ttl_s, AzlinOp *op);
 /* Cleans both ends; what is gone already is success. Fails when an end could not be reached, after the other one was
  * cleaned: the caller keeps its journal record and tries again. */
 void az_remote_revoke(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *id, AzlinOp *op);

@@ -54,6 +54,12 @@ typedef struct {
   const char *command; /* for the remote user's shell */
   GBytes *input;       /* standard input or NULL */
   gboolean no_eof;     /* leave standard input open: saves a packet for a command that never reads it */
+  /* What standard input gets after `input`; or NULL. peek() says what there is, valid until took() says how much of it
+   * was sent; 0 = nothing yet, feed() when there is; < 0 = the end. */
+  gssize (*peek)(const char **ret_bytes, gpointer data);
+  void (*took)(gsize length, gpointer data);
+  /* So many bytes of standard input in all have been read by the command, as far as the server tells; or NULL. */
+  void (*delivered)(guint64 bytes, gpointer data);
   void (*output)(gboolean is_stderr, const char *bytes, gsize length, gpointer data);
   void (*finished)(const AzSshExit *exit, gpointer data); /* once; the command is gone after it */
   gpointer data;
@@ -73,4 +79,10 @@ typedef struct {
   AzSshCommand *(*exec)(AzSshConn *conn, const AzSshExec *request); /* only after LOGIN ended OK; several at once */
   /* Sends TERM (sshd passes it on except in sessions of root) and closes the channel; finished() does not come. */
   void (*cancel)(AzSshCommand *command);
+  void (*feed)(AzSshCommand *command); /* peek() has something now, or the end */
+  /* Its output waits on the server as soon as 4 MiB wait here; what it says on stderr is taken all the same. */
+  void (*pause)(AzSshCommand *command, gboolean pause);
+  /* Keeps a channel open that the next command runs on: it costs one round trip then and not two. */
+  void (*keep_spare)(AzSshConn *conn, gboolean keep);
+  double (*rtt_ms)(AzSshConn *conn); /* the smallest round trip that the kernel has seen lately; < 0 = unknown */
 } AzTransportSsh;

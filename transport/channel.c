@@ -5,8 +5,9 @@
 #include <signal.h>
 #include <string.h>
 
-#define INPUT_CHUNK 32768
-#define OUTPUT_CHUNK 32768
+/* libssh keeps ten bytes of each packet free: anything else would make every second packet a tiny one */
+#define PACKET (32768 - 10)
+#define INPUT_CHUNK (8 * PACKET)
 
 typedef enum { COMMAND_OPENING, COMMAND_STARTING, COMMAND_RUNNING } CommandState;
 
@@ -20,10 +21,16 @@ struct _AzSshCommand {
   struct ssh_channel_callbacks_struct callbacks;
   char *text;
   GBytes *input;
-  gsize written;
+  gsize input_at;
   gboolean eof_sent; /* or not to be sent */
+  gboolean paused;
+  gsize since_widened;                 /* bytes of stdout */
+  guint64 sent, granted, acknowledged; /* of standard input; granted: what the server let us send at first */
   gboolean has_status;
   int status;
+  gssize (*peek)(const char **ret_bytes, gpointer data);
+  void (*took)(gsize length, gpointer data);
+  void (*delivered)(guint64 bytes, gpointer data);
   void (*output)(gboolean is_stderr, const char *bytes, gsize length, gpointer data);
   void (*finished)(const AzSshExit *exit, gpointer data);
   gpointer data;
@@ -125,20 +132,41 @@ channel_lost(AzSshCommand *command, const char *detail)
   command_unref(command); /* the list gave its reference to us */
 }
 
-/* FALSE: the command is over, or its stream has broken. */
+static void
+push(AzSshCommand *command, gboolean is_stderr, const char *bytes, int length)
+{
+  if (!is_stderr)
+    command->since_widened += (gsize) length;
+  command->output(is_stderr, bytes, (gsize) length, command->data);
+}
+
+/* Everything at once: each piece that is read lets libssh ask for 1.28 MB more, however much is waiting. FALSE: the
+ * command is over, or its stream has broken. */
 static gboolean
 drain(AzSshCommand *command, gboolean is_stderr)
 {
-  char buffer[OUTPUT_CHUNK];
-  while (!command->over) {
-    int n = ssh_channel_read_nonblocking(command->channel, buffer, sizeof buffer, is_stderr);
+  char *bytes = window_buffer();
+  while (!command->over && (is_stderr || !command->paused)) {
+    int n = ssh_channel_read_nonblocking(command->channel, bytes, WINDOW, is_stderr);
     if (n == SSH_ERROR)
       return FALSE;
     if (n <= 0)
       return TRUE;
-    command->output(is_stderr, buffer, (gsize) n, command->data);
+    push(command, is_stderr, bytes, n);
   }
-  return FALSE;
+  return !command->over;
+}
+
+/* libssh by itself lets the server have 1.28 MB under way, which is 16 MB/s at 80 ms. */
+static void
+widen(AzSshCommand *command)
+{
+  if (command->over || command->paused || command->since_widened < WINDOW / 8)
+    return;
+  command->since_widened = 0;
+  int n = window_open(command->channel);
+  if (n > 0)
+    push(command, FALSE, window_buffer(), n);
 }
 
 static gboolean
@@ -147,25 +175,76 @@ output_pending(AzSshCommand *command)
   return (ssh_get_poll_flags(command->conn->session) & SSH_WRITE_PENDING) != 0;
 }
 
-static void
-feed(AzSshCommand *command)
+static gssize
+next_input(AzSshCommand *command, const char **ret_bytes)
 {
   gsize size = 0;
   const char *bytes = command->input != NULL ? g_bytes_get_data(command->input, &size) : NULL;
-  if (command->eof_sent || ssh_channel_is_closed(command->channel))
-    return;
-  /* what libssh cannot send it keeps in memory: hand it more only when the socket took the last piece */
-  while (command->written < size && !output_pending(command)) {
-    guint32 chunk = (guint32) MIN(size - command->written, INPUT_CHUNK);
-    int n = ssh_channel_write(command->channel, bytes + command->written, chunk);
-    if (n <= 0)
-      return;
-    command->written += (gsize) n;
+  if (command->input_at < size) {
+    *ret_bytes = bytes + command->input_at;
+    return (gssize) (size - command->input_at);
   }
-  if (command->written == size) {
+  return command->peek != NULL ? command->peek(ret_bytes, command->data) : -1;
+}
+
+static void
+sent(AzSshCommand *command, gsize length)
+{
+  gsize size = command->input != NULL ? g_bytes_get_size(command->input) : 0;
+  command->sent += length;
+  if (command->input_at < size)
+    command->input_at += length;
+  else
+    command->took(length, command->data);
+}
+
+/* FALSE: nothing more can be sent for now. */
+static gboolean
+feed_piece(AzSshCommand *command)
+{
+  const char *bytes = NULL;
+  gsize room = MIN(ssh_channel_window_size(command->channel), INPUT_CHUNK);
+  gssize there = next_input(command, &bytes);
+  if (command->over)
+    return FALSE;
+  if (there < 0) {
     command->eof_sent = TRUE;
     ssh_channel_send_eof(command->channel);
   }
+  gsize length = MIN(room, (gsize) MAX(there, 0));
+  if (length > PACKET)
+    length -= length % PACKET;
+  int n = length > 0 ? ssh_channel_write(command->channel, bytes, (guint32) length) : 0;
+  if (n <= 0)
+    return FALSE;
+  sent(command, (gsize) n);
+  return !command->over;
+}
+
+static void
+feed(AzSshCommand *command)
+{
+  if (command->over || command->eof_sent || ssh_channel_is_closed(command->channel))
+    return;
+  if (command->granted == 0)
+    command->granted = ssh_channel_window_size(command->channel);
+  /* what libssh cannot send it keeps in memory: hand it more only when the socket took the last piece */
+  while (!output_pending(command) && feed_piece(command))
+    ;
+}
+
+/* The server opens the window again for what its command has read. */
+static void
+acknowledge(AzSshCommand *command)
+{
+  if (command->over || command->delivered == NULL || command->sent == 0)
+    return;
+  guint64 allowed = command->sent + ssh_channel_window_size(command->channel);
+  guint64 read = MIN(allowed - MIN(allowed, command->granted), command->sent);
+  if (read <= command->acknowledged)
+    return;
+  command->acknowledged = read;
+  command->delivered(read, command->data);
 }
 
 static void
@@ -176,8 +255,13 @@ run(AzSshCommand *command)
       finish_broken(command, "the channel broke");
     return; /* otherwise the connection notices, and ends all its commands */
   }
+  widen(command);
+  if (command->over)
+    return;
+  /* it has not ended for us before we have all that it said */
+  gboolean more = command->paused && ssh_channel_poll(command->channel, 0) > 0;
   gboolean closed = ssh_channel_is_closed(command->channel) != 0;
-  if (closed || (command->has_status && ssh_channel_is_eof(command->channel))) {
+  if (!more && (closed || (command->has_status && ssh_channel_is_eof(command->channel)))) {
     if (!ssh_is_connected(command->conn->session) && !command->has_status)
       return;
     AzSshExit how = { .started = TRUE,
@@ -188,16 +272,19 @@ run(AzSshCommand *command)
     return;
   }
   feed(command);
+  acknowledge(command);
 }
 
 static void
 open_channel(AzSshCommand *command)
 {
   int result = ssh_channel_open_session(command->channel);
-  if (result == SSH_OK)
+  if (result == SSH_OK) {
+    window_open(command->channel);
     command->state = COMMAND_STARTING;
-  else if (result != SSH_AGAIN && ssh_is_connected(command->conn->session))
+  } else if (result != SSH_AGAIN && ssh_is_connected(command->conn->session)) {
     finish_broken(command, "the server opens no further channel");
+  }
 }
 
 static void
@@ -244,12 +331,18 @@ channel_exec(AzSshConn *conn, const AzSshExec *request)
     .refs = 1,
     .text = g_strdup(request->command),
     .input = request->input != NULL ? g_bytes_ref(request->input) : NULL,
+    .peek = request->peek,
+    .took = request->took,
+    .delivered = request->delivered,
     .output = request->output,
     .eof_sent = request->no_eof,
     .finished = request->finished,
     .data = request->data,
   };
-  command->channel = ssh_channel_new(conn->session);
+  command->channel = spare_take(conn);
+  command->state = command->channel != NULL ? COMMAND_STARTING : COMMAND_OPENING;
+  if (command->channel == NULL)
+    command->channel = ssh_channel_new(conn->session);
   command->callbacks.userdata = command;
   command->callbacks.channel_exit_status_function = on_status;
   command->callbacks.channel_exit_signal_function = on_signal;
@@ -267,4 +360,18 @@ channel_cancel(AzSshCommand *command)
     command->doomed = TRUE;
   else
     channel_drop(command);
+}
+
+void
+channel_feed(AzSshCommand *command)
+{
+  conn_kick(command->conn);
+}
+
+void
+channel_pause(AzSshCommand *command, gboolean pause)
+{
+  command->paused = pause;
+  if (!pause)
+    conn_kick(command->conn);
 }

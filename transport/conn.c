@@ -47,11 +47,11 @@ drop_session(AzSshConn *conn)
   if (conn->agent != NULL) {
     agent_abandon(g_steal_pointer(&conn->agent));
     conn->session = NULL;
-    conn->pump = NULL;
   }
+  conn->pump = conn->spare = NULL; /* freed with the session */
+  conn->spare_open = FALSE;
   if (conn->session != NULL) {
     g_clear_pointer(&conn->session, session_end);
-    conn->pump = NULL; /* freed with the session */
   } else if (conn->fd >= 0 && conn->state == CONN_KEX) {
     close(conn->fd);
   }
@@ -222,6 +222,7 @@ step_ready(AzSshConn *conn)
       fail_session(conn, AZ_SSH_SESSION);
       return;
     }
+    spare_step(conn);
     step_commands(conn);
     if (conn->state != CONN_READY)
       return;

@@ -28,6 +28,8 @@ struct _AzSshConn {
   int fd; /* libssh owns it once the session exists */
   Watch *watch;
   ssh_session session;
+  ssh_channel spare;
+  gboolean keep_spare, spare_open;
   ssh_channel pump; /* never opened: reading from it lets libssh take in packets while no command runs */
   struct ssh_counter_struct received;
   GPtrArray *commands; /* of AzSshCommand, each holds a reference of its own while it is in the list */
@@ -45,10 +47,24 @@ void session_end(ssh_session session);
 /* Goes on with the session on the main loop soon, also when its socket stays silent. */
 void conn_kick(AzSshConn *conn);
 
+double conn_rtt_ms(AzSshConn *conn);
+
+/* How much a server may send that nobody has read yet. */
+#define WINDOW (4 * 1024 * 1024)
+char *window_buffer(void); /* WINDOW bytes for whoever reads at the moment */
+/* Lets the server send so much; what has come meanwhile is in window_buffer(), that many bytes; <= 0 = nothing. */
+int window_open(ssh_channel channel);
+
+void spare_keep(AzSshConn *conn, gboolean keep);
+void spare_step(AzSshConn *conn);
+ssh_channel spare_take(AzSshConn *conn); /* an open one, the caller's; or NULL */
+
 AzSshCommand *channel_exec(AzSshConn *conn, const AzSshExec *request);
 /* The caller hears nothing more; the server is told to end the command, if need be as soon as it has begun it. */
 void channel_cancel(AzSshCommand *command);
 void channel_drop(AzSshCommand *command); /* the same, now: the connection goes */
+void channel_feed(AzSshCommand *command);
+void channel_pause(AzSshCommand *command, gboolean pause);
 /* One step of a command as far as it goes without waiting. */
 void channel_step(AzSshCommand *command);
 /* The session is lost: the command ends with `detail`. */

@@ -12,4 +12,8 @@ const AzTransportSsh azlin_transport_ssh_v1 = {
   .close = conn_close,
   .exec = channel_exec,
   .cancel = channel_cancel,
+  .feed = channel_feed,
+  .pause = channel_pause,
+  .keep_spare = spare_keep,
+  .rtt_ms = conn_rtt_ms,
 };

@@ -82,7 +82,8 @@ grant_free(AzSyncGrant *grant)
 }
 
 AzSyncGrant *
-az_sync_grant_open(AzSync *sync, const AzlinVm *target, const char *folder, AzlinOp *op)
+az_sync_grant_open(AzSync *sync, const AzlinVm *target, const char *folder, const char *receiver, const char *run,
+                   AzlinOp *op)
 {
   GError *error = NULL;
   g_autofree char *uuid = g_uuid_string_random();
@@ -97,8 +98,38 @@ az_sync_grant_open(AzSync *sync, const AzlinVm *target, const char *folder, Azli
     grant_free(grant);
     return NULL;
   }
-  az_remote_grant(az_engine_remote(sync->engine), sync->source, target, grant->id, folder, TTL_SECONDS, op);
+  az_remote_grant(az_engine_remote(sync->engine), sync->source, target, grant->id, folder, receiver, run, TTL_SECONDS,
+                  op);
   return grant;
+}
+
+/* ---- keys that a strategy asks for while it works ---- */
+
+static GHashTable *working; /* run -> AzSyncPair, borrowed */
+
+void
+az_sync_grant_serve(AzSyncPair *pair, gboolean on)
+{
+  if (working == NULL)
+    working = g_hash_table_new(g_str_hash, g_str_equal);
+  if (on)
+    g_hash_table_insert(working, pair->run, pair);
+  else if (pair->run != NULL)
+    g_hash_table_remove(working, pair->run);
+}
+
+void
+az_sync_grant_asked(const AzlinSyncJob *job, const char *receiver, AzlinOp *op)
+{
+  AzSyncPair *pair = job->run != NULL && working != NULL ? g_hash_table_lookup(working, job->run) : NULL;
+  if (pair == NULL) {
+    az_op_fail_new(op, AZLIN_ERROR_NOT_SUPPORTED, "no copy of this name is at work");
+    return;
+  }
+  AzSyncGrant *grant
+      = az_sync_grant_open(pair->sync, pair->target, pair->scan.place->folder, receiver, pair->run, op);
+  if (grant != NULL)
+    g_ptr_array_add(pair->grants, grant);
 }
 
 static void

@@ -148,6 +148,20 @@ rsync_command(const AzlinSyncJob *job, const RsyncOptions *options, GError **err
   return g_steal_pointer(&argv);
 }
 
+GBytes *
+rsync_names(GBytes *only)
+{
+  gsize length = 0;
+  const char *at = g_bytes_get_data(only, &length), *end = at + length;
+  GByteArray *names = g_byte_array_new();
+  for (gsize size; at < end; at += size) {
+    size = strlen(at) + 1;
+    if (strcmp(at, ".") != 0)
+      g_byte_array_append(names, (const guint8 *) at, (guint) size);
+  }
+  return g_byte_array_free_to_bytes(names);
+}
+
 gboolean
 rsync_should_compress(const char *setting, const AzlinSyncJob *job)
 {

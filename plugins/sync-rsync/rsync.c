@@ -66,7 +66,7 @@ transfer_new(Rsync *self, const AzlinSyncJob *job, AzlinOp *op)
   transfer->exclude = g_strdupv((char **) (guintptr) job->exclude);
   transfer->job.exclude = (const char *const *) transfer->exclude;
   transfer->job.grant = job->grant != NULL ? g_variant_ref(job->grant) : NULL;
-  transfer->job.only = job->only != NULL ? g_bytes_ref(job->only) : NULL;
+  transfer->job.only = job->only != NULL ? rsync_names(job->only) : NULL;
   transfer->errors = g_ptr_array_new_with_free_func(g_free);
   transfer->items = g_ptr_array_new_with_free_func(g_free);
   return transfer;

@@ -12,6 +12,8 @@ typedef struct {
 /* The whole command line for the source machine; NULL and FAILED when the grant holds what cannot be passed on safely.
  * Elements owned, ends NULL. */
 GPtrArray *rsync_command(const AzlinSyncJob *job, const RsyncOptions *options, GError **error);
+/* The names for --files-from: without ".", which rsync takes for all that is in the folder. */
+GBytes *rsync_names(GBytes *only);
 /* Worth compressing: not when both ends are one host. */
 gboolean rsync_should_compress(const char *setting, const AzlinSyncJob *job);
 

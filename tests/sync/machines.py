@@ -46,6 +46,8 @@ def tree(root):
     """Everything below root: name -> type, mode, content or link target, seconds of the time."""
     found = {}
     for folder, folders, files in os.walk(os.fsencode(root)):
+        if b".azlin-trash" in folders:
+            folders.remove(b".azlin-trash")
         for name in folders + files:
             path = os.path.join(folder, name)
             s = os.lstat(path)
