@@ -41,27 +41,6 @@ transfer(gpointer self, const AzlinSyncJob *job, AzlinOp *op)
   blob_transfer_all(self, &job, &op, 1);
 }
 
-/* ---- after a crash ---- */
-
-static void
-recover(gpointer self, const char *what, GVariant *undo, AzlinOp *op)
-{
-  Blob *blob = self;
-  const char *container = "", *endpoint = "";
-  g_variant_lookup(undo, "container", "&s", &container);
-  g_variant_lookup(undo, "endpoint", "&s", &endpoint);
-  if (blob->endpoint == NULL || !g_str_equal(blob->endpoint->url, endpoint)
-      || !g_str_has_prefix(container, BLOB_PREFIX)) {
-    GError *error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_CONFIG,
-                                "the staging container %s stands at %s, which [sync.blob] does not name any more",
-                                container, endpoint);
-    blob->api->error_add_step(error, "Set endpoint in [sync.blob] to %s and run azlin recover again", endpoint);
-    blob->api->op_fail(op, error);
-    return;
-  }
-  blob_container_remove(blob, container, op);
-}
-
 /* ---- the brick ---- */
 
 static void
@@ -130,7 +109,7 @@ static const AzlinBrick brick = {
   .options = options,
   .init = init,
   .free = blob_free,
-  .recover = recover,
+  .recover = blob_recover,
   .iface = &iface,
 };
 AZLIN_PLUGIN_DEFINE("azlin.sync-blob", "0.1.0", "MIT", &brick)

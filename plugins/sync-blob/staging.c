@@ -248,12 +248,14 @@ announce(BlobStaging *staging, GError **error)
 {
   Blob *blob = staging->blob;
   g_autofree char *name = blob_container_name(staging->api->now(blob->host));
-  GVariantDict undo;
-  g_variant_dict_init(&undo, NULL);
-  g_variant_dict_insert(&undo, "container", "s", name);
-  g_variant_dict_insert(&undo, "endpoint", "s", blob->endpoint->url);
-  if (!staging->api->journal_intent(blob->host, staging->op, "container", g_variant_dict_end(&undo), &staging->intent,
-                                    error))
+  GVariantBuilder stages;
+  g_variant_builder_init(&stages, G_VARIANT_TYPE("aa{sv}"));
+  for (guint i = 0; i < staging->targets->len; i++) {
+    const BlobTarget *target = g_ptr_array_index(staging->targets, i);
+    g_variant_builder_add_value(&stages, blob_stage_facts(target->vm, target->folder, target->run));
+  }
+  GVariant *undo = blob_undo_facts(blob, name, g_variant_builder_end(&stages));
+  if (!staging->api->journal_intent(blob->host, staging->op, "container", undo, &staging->intent, error))
     return FALSE;
   staging->container = g_steal_pointer(&name);
   return TRUE;

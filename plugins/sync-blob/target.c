@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define MAX_TRIES 8u
+#define DROP_MS 40000
 #define TOLD_AHEAD 2u /* chunks of a lane: the one that it fetches, and the next */
 
 enum { CHUNK_UNKNOWN, CHUNK_EXPECTED, CHUNK_GOT };
@@ -83,6 +84,21 @@ result(BlobTarget *target)
   return g_variant_dict_end(&dict);
 }
 
+static void
+on_dropped(AzlinOp *op, gpointer data)
+{
+}
+
+static void
+drop_stage(BlobTarget *target, AzlinOp *op)
+{
+  BlobStaging *staging = target->session.staging;
+  if (target->session.attempt == 0)
+    return;
+  blob_stage_drop(staging->blob, target->vm, target->folder, target->run,
+                  staging->api->op_new_detached(op, "drop the stage", DROP_MS, on_dropped, NULL));
+}
+
 void
 blob_target_end(BlobTarget *target, const GError *error)
 {
@@ -92,6 +108,8 @@ blob_target_end(BlobTarget *target, const GError *error)
     return;
   if (target->session.exec != NULL) /* a script that was told to land ends by itself */
     staging->api->op_cancel(target->session.exec, "this copy has ended");
+  if (error != NULL)
+    drop_stage(target, op);
   if (error != NULL)
     staging->api->op_fail(op, g_error_copy(error));
   else
