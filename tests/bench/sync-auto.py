@@ -4,11 +4,11 @@
 sync-auto.py [--cells DATA-LINK,...] [--runs N] [--quick] [--list] [--no-write]
 
 Each cell measures all strategies and auto in turns, and all of them are shown. Goal: auto at most 1.1 of the best."""
-import argparse, statistics, sys
+import statistics
 import place
 
 place.find()
-import datasets, page, wan
+import page, session, wan
 from case import Case, Wrong
 from rows import row
 
@@ -61,45 +61,15 @@ def measure_cell(one, options):
     return ratio
 
 
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cells", metavar="DATA-LINK,...", help="only these")
-    parser.add_argument("--runs", type=int, default=3, metavar="N", help="how often each is measured (default: 3)")
-    parser.add_argument("--quick", action="store_true", help="once, and nothing is written")
-    parser.add_argument("--list", action="store_true", help="the cells, and no measurement")
-    parser.add_argument("--no-write", action="store_true", help="leave docs/benchmarks.md alone")
-    options = parser.parse_args()
-    options.cells = options.cells.split(",") if options.cells else CELLS
-    if set(options.cells) - set(CELLS):
-        sys.exit("no such cell: %s; --list shows them" % ", ".join(sorted(set(options.cells) - set(CELLS))))
-    if options.quick:
-        options.runs, options.no_write = 1, True
-    return options
-
-
 def main():
-    options = parse()
-    if options.list:
-        print("\n".join(options.cells))
-        return
-    datasets.make()
-    reason = wan.enter()
-    if reason:
-        print("skipped: " + reason)
-        sys.exit(77)
-    ratios, failed = [], False
-    for name in options.cells:
-        one = cell(name)
-        print("%s: %s, %s" % (name, one.title, wan.LINKS[one.link][0]), flush=True)
-        try:
-            ratios.append(measure_cell(one, options))
-        except (Wrong, AssertionError) as wrong:
-            failed = True
-            print("  FAILED: %s" % wrong, flush=True)
-    if ratios:
-        print("auto to the best of each of %d cells: worst %.2f, median %.2f (goal: at most %.1f)" % (
-            len(ratios), max(ratios), statistics.median(ratios), GOAL))
-    sys.exit(1 if failed else 0)
+    options = session.options(__doc__, "cells", CELLS)
+    ratios = []
+    try:
+        session.run([cell(name) for name in options.keys], options, lambda one: ratios.append(measure_cell(one, options)))
+    finally:
+        if ratios:
+            print("auto to the best of each of %d cells: worst %.2f, median %.2f (goal: at most %.1f)" % (
+                len(ratios), max(ratios), statistics.median(ratios), GOAL))
 
 
 main()

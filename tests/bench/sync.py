@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """azlin sync against rsync, azcopy and rclone: the same data, the same emulated link, in turns, in one run.
 
-sync.py [--rows KEY,...] [--runs N] [--quick] [--strategy NAME] [--list] [--no-write]
+sync.py [--rows KEY,...] [--runs N] [--quick] [--strategy NAME] [--peers-only] [--list] [--no-write]
 
 Prints medians and ratios, and writes them into docs/benchmarks.md. --quick measures once and writes nothing."""
-import argparse, os, statistics, subprocess, sys
+import os, statistics, subprocess
 import place
 
 place.find()
-import datasets, e2e, page, wan
-from case import Case, Wrong
+import e2e, page, session, wan
+from case import Case
 from rows import ROWS
 
 
@@ -35,6 +35,10 @@ def measured(row, strategy, options):
 
 def measure_row(row, options):
     """Measures, says and writes one row."""
+    reason = left_out(row, options)
+    if reason:
+        print("  left out: " + reason)
+        return
     strategy = options.strategy or row.strategy
     ours, theirs, login = measured(row, strategy, options)
     medians = {name: say(name, samples) for name, samples in theirs.items()}
@@ -51,14 +55,6 @@ def measure_row(row, options):
         page.put("sync", page.line(row, used, ours, best, medians.get(best), login))
 
 
-def chosen(options):
-    keys = options.rows.split(",") if options.rows else [row.key for row in ROWS]
-    unknown = set(keys) - {row.key for row in ROWS}
-    if unknown:
-        sys.exit("no such row: %s; --list shows them" % ", ".join(sorted(unknown)))
-    return [row for row in ROWS if row.key in keys]
-
-
 def left_out(row, options):
     """Why this row cannot be measured here, or None."""
     strategy = options.strategy or row.strategy
@@ -73,45 +69,9 @@ def left_out(row, options):
     return None
 
 
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", metavar="KEY,...", help="only these")
-    parser.add_argument("--runs", type=int, default=3, metavar="N", help="how often each is measured (default: 3)")
-    parser.add_argument("--quick", action="store_true", help="once, and nothing is written")
-    parser.add_argument("--strategy", metavar="NAME", help="instead of the one that the row names")
-    parser.add_argument("--peers-only", action="store_true", help="without azlin")
-    parser.add_argument("--list", action="store_true", help="the rows, and no measurement")
-    parser.add_argument("--no-write", action="store_true", help="leave docs/benchmarks.md alone")
-    options = parser.parse_args()
-    if options.quick:
-        options.runs, options.no_write = 1, True
-    return options
-
-
 def main():
-    options = parse()
-    if options.list:
-        for row in ROWS:
-            print("%-14s %s, %s" % (row.key, row.title, wan.LINKS[row.link][0]))
-        return
-    datasets.make()
-    reason = wan.enter()
-    if reason:
-        print("skipped: " + reason)
-        sys.exit(77)
-    failed = False
-    for row in chosen(options):
-        print("%s: %s, %s" % (row.key, row.title, wan.LINKS[row.link][0]), flush=True)
-        reason = left_out(row, options)
-        if reason:
-            print("  left out: " + reason)
-            continue
-        try:
-            measure_row(row, options)
-        except (Wrong, AssertionError) as wrong:
-            failed = True
-            print("  FAILED: %s" % wrong, flush=True)
-    sys.exit(1 if failed else 0)
+    options = session.options(__doc__, "rows", [row.key for row in ROWS])
+    session.run([row for row in ROWS if row.key in options.keys], options, lambda row: measure_row(row, options))
 
 
 main()
