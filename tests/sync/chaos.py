@@ -59,7 +59,7 @@ class Ground(machines.Cloud):
             return False
         self.ok("vm", "stop", "--region", TARGET, "--yes")
         os.makedirs(self.small)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "none", self.small], stderr=subprocess.DEVNULL)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "none", self.small], stderr=subprocess.DEVNULL)
         self.ok("vm", "start", "--region", TARGET)
         return done.returncode == 0
 
@@ -116,8 +116,9 @@ class Round:
         self.strategy = rng.choice(STRATEGIES)
         if self.strategy:
             self.options += ["--strategy", self.strategy]
-        self.running, self.said = [], []
-        self.writer = None
+        self.running, self.said, self.killed = [], [], []
+        self.described = "seed %d: %s %s" % (seed, "+".join(self.faults), " ".join(self.options))
+        self.writer, self.attacked = None, "attacker" in self.faults
 
     # ---- before ----
 
@@ -126,7 +127,7 @@ class Round:
         maker.make(self.here)
         if rng.random() < 0.65:
             os.makedirs(os.path.dirname(self.there), exist_ok=True)
-            subprocess.run(["cp", "-a", "--sparse=always", self.here, self.there], check=True)
+            self.copy_old()
             if self.delete or rng.random() < 0.5:
                 maker.extras(self.there)
             maker.change(self.here)
@@ -137,6 +138,12 @@ class Round:
         self.old = look(self.there)
         self.before = look(self.here)
         self.around = self.look_around()
+
+    def copy_old(self):
+        done = subprocess.run(["cp", "-a", "--sparse=always", self.here, self.there], stderr=subprocess.DEVNULL)
+        if done.returncode != 0:  # too much for the small disk
+            shutil.rmtree(self.there)
+            self.maker.make(self.there)
 
     def lay_canaries(self):
         """Outside the target stands what a link that is followed would change: the same names as inside."""
@@ -222,6 +229,7 @@ class Round:
             proxy.calm()
         for fault in self.running:
             fault.end()
+            self.killed += getattr(fault, "killed", [])
 
     def strike(self, running):
         how = signal.SIGKILL if "kill" in self.faults else signal.SIGINT if "interrupt" in self.faults else None
@@ -258,11 +266,12 @@ class Round:
                  if one is not None and one.kind == "f"}
         return found | (self.writer.versions.get(name, set()) if self.writer else set())
 
-    def check_torn(self):
+    def check_torn(self, settled):
+        """`settled`: nothing may be half done any more, either."""
         in_place = self.writer.in_place if self.writer else set()
         for name, one in self.now.items():
             known = any(name in tree for tree in (self.before, self.old, self.final))
-            if one.kind == "f" and name not in in_place and one.sum not in self.versions(name):
+            if one.kind == "f" and (known or settled) and name not in in_place and one.sum not in self.versions(name):
                 raise Trouble("torn" if known else "left_over", "%r of %d bytes" % (name, one.size))
         for name, one in self.old.items():
             gone = name not in self.now and one.kind == "f" and (self.before.get(name) or one)[0] == "f"
@@ -352,13 +361,22 @@ class Round:
         with lock:
             sums[what] += 1
 
-    def judge(self, result):
-        attacked = "attacker" in self.faults
+    def look_again(self):
         self.final, self.now = look(self.here), look(self.there)
-        if attacked:
+
+    def judge(self, result):
+        whole = result.code in (0, 1)
+        self.look_again()
+        if not whole:
+            if not self.attacked:
+                self.check_torn(False)
+            self.recover()
+        self.check_left("after exit %d" % result.code if whole else "after recover")
+        self.look_again()
+        if self.attacked:
             self.count("attacked")
             return
-        self.check_torn()
+        self.check_torn(True)
         if result.code == 0:
             self.check_equal("silent_mismatches", self.writer is None)
             self.count("identical")
@@ -388,15 +406,12 @@ class Round:
         self.count("syncs")
         result = self.sync()
         self.judge(result)
-        if result.code not in (0, 1):
-            self.recover()
-        self.check_left("after " + ("recover" if result.code not in (0, 1) else "exit %d" % result.code))
         self.check_around()
         self.count("syncs")
         self.again()
         self.check_left("after a clean sync")
         self.check_around()
-        if stages(self.there):
+        if stages(self.there) and not self.attacked:  # it may have made that folder of another
             raise Trouble("stages_left", repr(stages(self.there)))
         self.clean()
         return result.code
@@ -409,8 +424,7 @@ class Round:
                 os.unlink(path)
 
     def describe(self):
-        return "seed %d: %s %s killed %r" % (self.seed, self.first_faults, " ".join(self.options),
-                                             [k for f in self.running for k in getattr(f, "killed", [])])
+        return self.described + (" killed %r" % self.killed if self.killed else "")
 
 
 def shown(name):
@@ -437,7 +451,6 @@ def work(seeds):
             break
         ground = ground or Ground()
         one = Round(seed, ground)
-        one.first_faults = "+".join(one.faults)
         try:
             code = one.play()
             if os.environ.get("AZLIN_SYNC_CHAOS_VERBOSE"):
