@@ -25,5 +25,9 @@ gconstpointer az_engine_lookup(AzEngine *engine, AzlinKind kind, const char *nam
 const AzlinProvider *az_engine_provider_of(AzEngine *engine, const AzlinVm *vm, gpointer *ret_self, GError **error);
 /* Runs on the machine through its provider's vm_exec or over SSH; here when request->vm is NULL. */
 void az_engine_exec(AzEngine *engine, const AzlinExec *request, AzlinOp *op);
+/* Who answers AzlinHostApi.sync_grant: the flow that runs copies. */
+typedef void (*AzSyncGranter)(const AzlinSyncJob *job, const char *receiver, AzlinOp *op);
+void az_engine_set_sync_granter(AzEngine *engine, AzSyncGranter granter);
+void az_engine_sync_grant(AzEngine *engine, const AzlinSyncJob *job, const char *receiver, AzlinOp *op);
 /* Variant as of AzlinHostApi.pipe; NOT_SUPPORTED for machines whose provider answers vm_exec itself. */
 void az_engine_pipe(AzEngine *engine, const AzlinPipe *request, AzlinOp *op);

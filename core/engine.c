@@ -19,7 +19,23 @@ struct _AzEngine {
   AzAudit *audit;
   AzRegistry *registry;
   GPtrArray *jobs; /* of AzJob */
+  AzSyncGranter sync_granter;
 };
+
+void
+az_engine_set_sync_granter(AzEngine *engine, AzSyncGranter granter)
+{
+  engine->sync_granter = granter;
+}
+
+void
+az_engine_sync_grant(AzEngine *engine, const AzlinSyncJob *job, const char *receiver, AzlinOp *op)
+{
+  if (engine->sync_granter != NULL)
+    engine->sync_granter(job, receiver, op);
+  else
+    az_op_fail_new(op, AZLIN_ERROR_NOT_SUPPORTED, "no copy is at work that a key could be made for");
+}
 
 AzEngine *
 az_engine_new(const char *config_path, const char *home, GError **error)

@@ -91,6 +91,12 @@ host_pipe(AzlinHost *host, const AzlinPipe *request, AzlinOp *op)
   az_engine_pipe(((Host *) host)->engine, request, op);
 }
 
+static void
+host_sync_grant(AzlinHost *host, const AzlinSyncJob *job, const char *receiver, AzlinOp *op)
+{
+  az_engine_sync_grant(((Host *) host)->engine, job, receiver, op);
+}
+
 typedef struct {
   AzTimer *timer;
   AzlinOp *op;
@@ -215,6 +221,7 @@ static const AzlinHostApi api = {
   .exec_write = az_op_write,
   .exec_close = az_op_close,
   .pipe = host_pipe,
+  .sync_grant = host_sync_grant,
 };
 
 const AzlinHostApi *

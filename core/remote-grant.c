@@ -1,4 +1,4 @@
-/* Per-job keys between two machines: made on the source, admitted on the target for rrsync alone, taken away
+/* Per-job keys between two machines: made on the source, admitted on the target for one command alone, taken away
  * afterwards. */
 #include "remote-private.h"
 
@@ -13,6 +13,7 @@ typedef struct {
   AzRemote *remote;
   AzlinVm *from, *to;
   char *id, *dir;
+  char *receiver, *run; /* NULL: rrsync */
   guint32 ttl_s;
   AzlinOp *op;
   char *job_dir; /* on the source */
@@ -30,15 +31,24 @@ static const char make_key_script[]
       "printf '%s\\n' \"$dir\"\n"
       "cat \"$dir/id_ed25519.pub\"\n";
 
-/* $1 id, $2 directory, $3 the directory quoted for the forced command, $4 seconds, $5 public key. The target's own
- * clock and zone count for the expiry. */
+/* $1 id, $2 directory, $3 the directory (and the run) quoted for the forced command, $4 seconds, $5 public key, $6 the
+ * receiver or "" for rrsync. The target's own clock and zone count for the expiry. The receiver stands in a file, since
+ * a line of authorized_keys may be read by nothing that shows long ones well. */
 static const char admit_script[]
     = "set -eu; umask 077; unset TZ\n"
       "rrsync=\n"
-      "for file in /usr/bin/rrsync /usr/local/bin/rrsync; do\n"
-      "  if [ -z \"$rrsync\" ] && [ -x \"$file\" ]; then rrsync=$file; fi\n"
-      "done\n"
-      "[ -n \"$rrsync\" ] || { echo 'rrsync is missing: install the package rsync' >&2; exit 66; }\n"
+      "if [ -n \"$6\" ]; then\n"
+      "  mkdir -p \"$HOME/.local/state/azlin/jobs/$1\"\n"
+      "  printf '%s' \"$6\" > \"$HOME/.local/state/azlin/jobs/$1/receive\"\n"
+      "  chmod 700 \"$HOME/.local/state/azlin/jobs/$1/receive\"\n"
+      "  command=\"exec sh ~/.local/state/azlin/jobs/$1/receive $3\"\n"
+      "else\n"
+      "  for file in /usr/bin/rrsync /usr/local/bin/rrsync; do\n"
+      "    if [ -z \"$rrsync\" ] && [ -x \"$file\" ]; then rrsync=$file; fi\n"
+      "  done\n"
+      "  [ -n \"$rrsync\" ] || { echo 'rrsync is missing: install the package rsync' >&2; exit 66; }\n"
+      "  command=\"$rrsync -wo $3\"\n"
+      "fi\n"
       "[ -d \"$2\" ] || mkdir -p -- \"$2\"\n"
       "expiry=$(date -d \"@$(($(date +%s) + $4))\" +%Y%m%d%H%M%S)\n"
       "mkdir -p \"$HOME/.ssh\"\n"
@@ -46,8 +56,8 @@ static const char admit_script[]
       "file=$(readlink -f \"$HOME/.ssh/authorized_keys\")\n"
       "tmp=\"$file.azlin-$1\"\n"
       "{ if [ -f \"$file\" ]; then grep -v -- \" azlin-job-$1\\$\" \"$file\" || [ $? -eq 1 ]; fi\n"
-      "  printf 'restrict,expiry-time=\"%s\",command=\"%s -wo %s\" %s azlin-job-%s\\n' "
-      "\"$expiry\" \"$rrsync\" \"$3\" \"$5\" \"$1\"; } > \"$tmp\"\n"
+      "  printf 'restrict,expiry-time=\"%s\",command=\"%s\" %s azlin-job-%s\\n' "
+      "\"$expiry\" \"$command\" \"$5\" \"$1\"; } > \"$tmp\"\n"
       "sync \"$tmp\"; mv -f -- \"$tmp\" \"$file\"\n";
 
 /* $1 id */
@@ -55,6 +65,7 @@ static const char drop_key_script[] = "rm -rf -- \"$HOME/.local/state/azlin/jobs
 
 /* $1 id */
 static const char expel_script[] = "set -eu; umask 077\n"
+                                   "rm -rf -- \"$HOME/.local/state/azlin/jobs/$1\"\n"
                                    "file=$(readlink -f \"$HOME/.ssh/authorized_keys\") || exit 0\n"
                                    "rm -f -- \"$file.azlin-$1\"\n"
                                    "[ -f \"$file\" ] || exit 0\n"
@@ -71,6 +82,8 @@ grant_free(Grant *grant)
   az_vm_free(grant->to);
   g_free(grant->id);
   g_free(grant->dir);
+  g_free(grant->receiver);
+  g_free(grant->run);
   g_free(grant->job_dir);
   g_clear_error(&grant->error);
   g_free(grant);
@@ -188,10 +201,11 @@ on_key_made(AzlinOp *op, gpointer data)
     return;
   }
   grant->job_dir = g_strdup(lines[n - 2]);
-  const char *const words[] = { grant->dir, NULL };
+  const char *const words[] = { grant->dir, grant->run, NULL };
   g_autofree char *quoted = az_remote_quote(words);
   g_autofree char *ttl = g_strdup_printf("%u", grant->ttl_s);
-  const char *const arguments[] = { grant->id, grant->dir, quoted, ttl, key, NULL };
+  const char *receiver = grant->receiver != NULL ? grant->receiver : "";
+  const char *const arguments[] = { grant->id, grant->dir, quoted, ttl, key, receiver, NULL };
   run_script(grant, grant->to, admit_script, arguments, on_admitted);
 }
 
@@ -211,6 +225,13 @@ is_job_id(const char *id)
          && strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") == length;
 }
 
+static gboolean
+is_run(const char *run)
+{
+  gsize length = run != NULL ? strlen(run) : 0;
+  return length > 0 && length <= 63 && run[0] != '-' && strspn(run, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
+}
+
 static Grant *
 grant_new(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *id, AzlinOp *op)
 {
@@ -225,7 +246,7 @@ grant_new(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *
 
 void
 az_remote_grant(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *id, const char *dir,
-                guint32 ttl_s, AzlinOp *op)
+                const char *receiver, const char *run, guint32 ttl_s, AzlinOp *op)
 {
   const char *pin = az_remote_pin(remote, to);
   if (az_op_cancelled(op))
@@ -241,6 +262,10 @@ az_remote_grant(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const 
                    "without control characters, double quotes and backslashes");
     return;
   }
+  if (receiver != NULL && !is_run(run)) {
+    az_op_fail_new(op, AZLIN_ERROR_USAGE, "a run has 1 to 63 lower-case letters, digits and hyphens");
+    return;
+  }
   if (!is_host(to->public_ip)) {
     az_op_fail_new(op, AZLIN_ERROR_NETWORK, "%s (%s) has no usable address", to->vm_name, to->region);
     return;
@@ -249,6 +274,8 @@ az_remote_grant(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const 
   if (grant == NULL)
     return;
   grant->dir = g_strdup(dir);
+  grant->receiver = g_strdup(receiver);
+  grant->run = receiver != NULL ? g_strdup(run) : NULL;
   grant->ttl_s = ttl_s;
   guint16 port = az_remote_port(to);
   g_autofree char *host = port == 22 ? g_strdup(to->public_ip) : g_strdup_printf("[%s]:%u", to->public_ip, port);

@@ -1,24 +1,29 @@
-/* sync: copies the paths of a run to one target, one after the other: look, key, transfer, compare, once more, key
- * gone.
- */
-#include "flow-sync-private.h"
+/* sync: copies the paths of a run to one target, one after the other: compare, make way, transfer, verify, again where
+ * it differs, keys gone. */
 #include "error.h"
+#include "flow-sync-private.h"
 #include <string.h>
 
-#define MAX_CHANGED 50u /* differing entries that are named */
+#define MAX_ROUNDS 3u          /* transfers of one path, for a source that changes meanwhile */
+#define MEASURE_BYTES 8000000u /* less is sent before a measurement of the link would pay */
 
 typedef enum { PATH_DONE, PATH_PARTIAL, PATH_FAILED } Outcome;
 
 static void copy_next(AzSyncPair *pair);
 static void transfer(AzSyncPair *pair);
+static void make_way(AzSyncPair *pair);
+static void check(AzSyncPair *pair);
 
 /* ---- the end of a path ---- */
 
 static void
-on_closed(gpointer data)
+on_key_gone(gpointer data)
 {
   AzSyncPair *pair = data;
-  pair->grant = NULL;
+  if (pair->grants->len > 0) {
+    az_sync_grant_close(g_ptr_array_steal_index(pair->grants, 0), az_op_cancelled(pair->op), on_key_gone, pair);
+    return;
+  }
   az_sync_pair_next(pair);
   copy_next(pair);
 }
@@ -26,12 +31,13 @@ on_closed(gpointer data)
 static void
 path_over(AzSyncPair *pair, Outcome outcome)
 {
+  if (outcome == PATH_DONE && pair->incomplete)
+    outcome = PATH_PARTIAL;
+  if (outcome == PATH_DONE)
+    az_sync_manifest_keep(pair);
   pair->done_paths += outcome == PATH_DONE ? 1 : 0;
   pair->partial_paths += outcome == PATH_PARTIAL ? 1 : 0;
-  if (pair->grant != NULL)
-    az_sync_grant_close(pair->grant, az_op_cancelled(pair->op), on_closed, pair);
-  else
-    on_closed(pair);
+  on_key_gone(pair);
 }
 
 static void
@@ -39,87 +45,49 @@ path_failed(AzSyncPair *pair, const GError *error)
 {
   if (error != NULL && !az_op_cancelled(pair->op))
     az_sync_pair_error(pair, error);
-  path_over(pair, PATH_FAILED);
+  path_over(pair, pair->round > 0 ? PATH_PARTIAL : PATH_FAILED);
+}
+
+static void
+note(AzSyncPair *pair, char *text)
+{
+  az_sync_say(pair->sync, "fail", pair->label, "%s", text);
+  g_ptr_array_add(pair->errors, text);
 }
 
 /* What was copied stands, but it is not what the source holds, or that could not be shown. */
 static void
 path_partial(AzSyncPair *pair, const char *format, const char *argument)
 {
-  g_autofree char *text = g_strdup_printf("%s: %s %s", az_sync_pair_path(pair)->path, format, argument);
-  az_sync_say(pair->sync, "fail", pair->label, "%s", text);
-  g_ptr_array_add(pair->errors, g_steal_pointer(&text));
+  note(pair, g_strdup_printf("%s: %s %s", az_sync_pair_path(pair)->path, format, argument));
   path_over(pair, PATH_PARTIAL);
 }
 
-/* ---- comparing ---- */
+/* ---- verifying ---- */
 
 static void
-report_changes(AzSyncPair *pair)
+say_words(AzSyncPair *pair)
 {
-  GPtrArray *differences = pair->check.differences;
-  const char *path = az_sync_pair_path(pair)->path;
-  gboolean is_file = pair->check.base != NULL;
-  for (guint i = 0; i < differences->len && i < MAX_CHANGED; i++) {
-    AzManifestDifference *one = g_ptr_array_index(differences, i);
-    g_autofree char *name = az_manifest_show_name(one->name);
-    gboolean itself = is_file || g_str_equal(one->name, ".");
-    g_autofree char *text
-        = g_strdup_printf("CHANGED %s%s%s: %s", path, itself ? "" : "/", itself ? "" : name, one->what);
-    az_sync_say(pair->sync, "fail", pair->label, "%s", text);
-    g_ptr_array_add(pair->errors, g_steal_pointer(&text));
-  }
-  if (differences->len > MAX_CHANGED) {
-    g_autofree char *more = g_strdup_printf("CHANGED: %s%u more below %s", pair->check.capped ? "at least " : "",
-                                            differences->len - MAX_CHANGED, path);
-    az_sync_say(pair->sync, "fail", pair->label, "%s", more);
-    g_ptr_array_add(pair->errors, g_steal_pointer(&more));
-  }
-}
-
-/* The names that differ, for the second round; NULL when there are too many to name. */
-static GBytes *
-names_to_redo(AzSyncPair *pair)
-{
-  g_autoptr(GByteArray) names = g_byte_array_new();
-  if (pair->check.capped)
-    return NULL;
-  for (guint i = 0; i < pair->check.differences->len; i++) {
-    AzManifestDifference *one = g_ptr_array_index(pair->check.differences, i);
-    g_byte_array_append(names, (const guint8 *) one->name, (guint) strlen(one->name) + 1);
-  }
-  return g_byte_array_free_to_bytes(g_steal_pointer(&names));
-}
-
-/* A plain second run would not heal: size and time may be equal where the content is not. */
-static void
-heal(AzSyncPair *pair)
-{
-  pair->healing = TRUE;
-  g_clear_pointer(&pair->redo, g_bytes_unref);
-  pair->redo = pair->check.differences->len > 0 ? names_to_redo(pair) : NULL;
-  transfer(pair);
+  for (guint i = 0; i < pair->words->len; i++)
+    note(pair, g_strdup(g_ptr_array_index(pair->words, i)));
 }
 
 static void
-on_checked(AzlinOp *op, gpointer data)
+on_checked(AzSyncPair *pair, AzSyncVerdict verdict, const GError *error)
 {
-  AzSyncPair *pair = data;
-  const GError *error = az_op_error(op);
   if (az_op_cancelled(pair->op)) {
     path_over(pair, PATH_PARTIAL);
-    return;
-  }
-  gboolean moving = error != NULL && g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_SYNC);
-  if (error != NULL && (!moving || pair->healing)) {
+  } else if (verdict == AZ_SYNC_UNSURE) {
     g_autofree char *why = az_error_message(error);
     path_partial(pair, "could not be verified:", why);
-  } else if (error == NULL && pair->check.differences->len == 0) {
+  } else if (verdict == AZ_SYNC_EQUAL) {
     path_over(pair, PATH_DONE);
-  } else if (!pair->healing) {
-    heal(pair);
+  } else if (pair->comparison->copy->len > 0 && pair->round < MAX_ROUNDS
+             && (pair->round < 2 || pair->words->len == 0)) {
+    make_way(pair);
   } else {
-    report_changes(pair);
+    say_words(pair);
+    az_sync_report(pair);
     path_over(pair, PATH_PARTIAL);
   }
 }
@@ -127,44 +95,64 @@ on_checked(AzlinOp *op, gpointer data)
 static void
 check(AzSyncPair *pair)
 {
-  const AzSyncPlace *place = az_sync_pair_path(pair)->place;
-  GPtrArray *differences = pair->check.differences;
-  g_ptr_array_set_size(differences, 0);
-  pair->check = (AzSyncCheck){ .engine = pair->sync->engine,
-                               .source = pair->sync->source,
-                               .target = pair->target,
-                               .source_folder = place->folder,
-                               .target_folder = pair->place->folder,
-                               .base = place->base,
-                               .exclude = (const char *const *) pair->exclude,
-                               .only = pair->redo,
-                               .differences = differences };
-  az_sync_check(&pair->check, az_op_new(pair->op, "compare", 0, on_checked, pair));
+  az_sync_check(pair, on_checked);
+}
+
+/* ---- what is on the target alone ---- */
+
+static void
+on_extra_gone(AzlinOp *op, gpointer data)
+{
+  AzSyncPair *pair = data;
+  if (az_op_error(op) != NULL) {
+    g_autofree char *why = az_error_message(az_op_error(op));
+    path_partial(pair, "what the source does not have could not be taken away:", why);
+    return;
+  }
+  check(pair);
+}
+
+/* Never more than the plan found and the user agreed to. */
+static void
+delete_extra(AzSyncPair *pair)
+{
+  AzComparison *comparison = pair->comparison;
+  const AzSyncDeletion *agreed = pair->deletions != NULL ? &pair->deletions[pair->next] : NULL;
+  if (agreed == NULL || comparison->extra->len == 0 || pair->round > 1) {
+    check(pair);
+    return;
+  }
+  if (comparison->extra_files > agreed->files) {
+    note(pair, g_strdup_printf("%s: more files would have been deleted than were agreed to; all were kept",
+                               az_sync_pair_path(pair)->path));
+    pair->incomplete = TRUE;
+    check(pair);
+    return;
+  }
+  pair->deleted += comparison->extra_files;
+  az_sync_trash(pair, comparison->extra, az_op_new(pair->op, "delete", 0, on_extra_gone, pair));
 }
 
 /* ---- transferring ---- */
 
-static gboolean
+static void
 take_result(AzSyncPair *pair, GVariant *result)
 {
-  guint64 files = 0, bytes = 0, deleted = 0;
+  guint64 files = 0, bytes = 0;
   gboolean incomplete = FALSE;
   g_autofree const char **errors = NULL;
+  const char *remark = NULL;
   g_variant_lookup(result, "files_synced", "t", &files);
   g_variant_lookup(result, "bytes_transferred", "t", &bytes);
-  g_variant_lookup(result, "files_deleted", "t", &deleted);
   g_variant_lookup(result, "incomplete", "b", &incomplete);
+  if (g_variant_lookup(result, "note", "&s", &remark) && *remark != 0)
+    az_sync_say(pair->sync, "warn", pair->label, "%s", remark);
   pair->files += files;
   pair->bytes += bytes;
-  pair->deleted += deleted;
-  /* in the second round the comparison after it says what is still wrong, with better words */
-  if (!incomplete || pair->healing || !g_variant_lookup(result, "errors", "^a&s", &errors))
-    return !incomplete || pair->healing;
-  for (gsize i = 0; errors[i] != NULL; i++) {
-    az_sync_say(pair->sync, "fail", pair->label, "%s", errors[i]);
-    g_ptr_array_add(pair->errors, g_strdup(errors[i]));
-  }
-  return FALSE;
+  g_ptr_array_set_size(pair->words, 0);
+  if (incomplete && g_variant_lookup(result, "errors", "^a&s", &errors))
+    for (gsize i = 0; errors[i] != NULL; i++)
+      g_ptr_array_add(pair->words, g_strdup(errors[i]));
 }
 
 static void
@@ -174,29 +162,62 @@ say_how_to_connect(AzSyncPair *pair)
               pair->sync->source->region, pair->target->ssh_port, pair->target->public_ip, pair->target->region);
 }
 
+/* The source does not reach the target: another strategy may, since it is relayed through azlin or through a cloud. */
+static gboolean
+go_another_way(AzSyncPair *pair, const GError *error)
+{
+  if (!g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_SSH) || pair->failed != NULL || az_op_cancelled(pair->op))
+    return FALSE;
+  g_autofree char *failed = g_strdup(pair->strategy), *why = az_error_message(error);
+  g_autoptr(GError) none = NULL;
+  pair->failed = g_strdup(pair->strategy);
+  pair->rtt_between_ms = AZ_SYNC_SHUT;
+  if (!az_sync_choose(pair, &none)) {
+    g_free(pair->strategy);
+    pair->strategy = g_steal_pointer(&failed);
+    return FALSE;
+  }
+  az_sync_say(pair->sync, "warn", pair->label, "%s", why);
+  az_sync_say(pair->sync, "warn", pair->label, "%s cannot reach %s: taking %s instead of %s",
+              pair->sync->source->region, pair->target->region, pair->strategy, failed);
+  transfer(pair);
+  return TRUE;
+}
+
 static void
 on_transferred(AzlinOp *op, gpointer data)
 {
   AzSyncPair *pair = data;
+  double seconds = az_flow_seconds_since(pair->sync->engine, pair->transfer_started);
+  az_sync_grant_serve(pair, FALSE);
+  if (go_another_way(pair, az_op_error(op)))
+    return;
   if (g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_SSH))
     say_how_to_connect(pair);
-  if (az_op_error(op) != NULL || az_op_variant(op) == NULL)
+  if (az_op_error(op) != NULL || az_op_variant(op) == NULL) {
     path_failed(pair, az_op_error(op));
-  else if (!take_result(pair, az_op_variant(op)))
-    path_over(pair, PATH_PARTIAL);
-  else
-    check(pair);
+    return;
+  }
+  pair->took = MAX(pair->took, 0) + seconds;
+  if (pair->round == 0)
+    az_sync_link_learn(pair, pair->comparison->bytes, seconds);
+  pair->round++;
+  take_result(pair, az_op_variant(op));
+  delete_extra(pair);
 }
 
 static void
-transfer(AzSyncPair *pair)
+start(AzSyncPair *pair)
 {
-  AzSync *sync = pair->sync;
-  AzlinSyncJob job = az_sync_pair_job(pair);
-  job.only = pair->redo;
-  job.checksum = pair->healing;
-  job.delete_extra = job.delete_extra && !pair->healing;
-  sync->brick->transfer(sync->brick_self, &job,
+  AzlinSyncFacts facts = az_sync_pair_facts(pair);
+  AzlinSyncJob job = az_sync_pair_job(pair, &facts);
+  if (!pair->brief && pair->round == 0)
+    az_sync_say(pair->sync, "step", pair->label, "Syncing %s → %s...", pair->sync->source->region,
+                pair->target->region);
+  az_engine_set_sync_granter(pair->sync->engine, az_sync_grant_asked);
+  az_sync_grant_serve(pair, TRUE);
+  pair->transfer_started = az_clock_monotonic(az_engine_clock(pair->sync->engine));
+  pair->brick->transfer(pair->brick_self, &job,
                         az_op_expect(az_op_new(pair->op, pair->target->region, 0, on_transferred, pair), "a{sv}"));
 }
 
@@ -209,28 +230,151 @@ on_granted(AzlinOp *op, gpointer data)
     return;
   }
   pair->grant_facts = g_variant_ref(az_op_variant(op));
-  transfer(pair);
+  start(pair);
+}
+
+static GBytes *
+names_of(GPtrArray *names)
+{
+  GByteArray *bytes = g_byte_array_new();
+  for (guint i = 0; i < names->len; i++)
+    g_byte_array_append(bytes, g_ptr_array_index(names, i), (guint) strlen(g_ptr_array_index(names, i)) + 1);
+  return g_byte_array_free_to_bytes(bytes);
 }
 
 static void
-on_looked(AzlinOp *op, gpointer data)
+transfer(AzSyncPair *pair)
+{
+  g_autoptr(GError) error = NULL;
+  g_clear_pointer(&pair->only, g_bytes_unref);
+  pair->only = names_of(pair->comparison->copy);
+  pair->moving = pair->round == 0 ? 0 : pair->moving;
+  if (pair->round == 0 && pair->failed == NULL) {
+    pair->to_move += pair->comparison->bytes;
+    pair->files_to_move += pair->comparison->files;
+  }
+  if (pair->failed == NULL && !az_sync_choose(pair, &error)) {
+    path_failed(pair, error);
+    return;
+  }
+  if (pair->brick->asks_for_key || pair->grant_facts != NULL) {
+    start(pair);
+    return;
+  }
+  AzSyncGrant *grant = az_sync_grant_open(pair->sync, pair->target, pair->scan.place->folder, NULL, pair->run,
+                                          az_op_new(pair->op, "grant", 0, on_granted, pair));
+  if (grant != NULL)
+    g_ptr_array_add(pair->grants, grant);
+}
+
+static void
+on_measured(AzlinOp *op, gpointer data)
+{
+  transfer(data);
+}
+
+static void
+measure(AzSyncPair *pair)
+{
+  if (pair->rtt_between_ms == -1 && pair->comparison->bytes > MEASURE_BYTES)
+    az_sync_link_measure(pair, on_measured, pair);
+  else
+    transfer(pair);
+}
+
+/* ---- before it ---- */
+
+static void
+on_way_made(AzlinOp *op, gpointer data)
 {
   AzSyncPair *pair = data;
-  AzSyncPath *path = az_sync_pair_path(pair);
+  if (az_op_error(op) != NULL)
+    path_failed(pair, az_op_error(op));
+  else
+    measure(pair);
+}
+
+/* A folder of the target gives way only where deletions were asked for; anything else goes to the trash as it would be
+ * overwritten. What stays in the way is not copied, and said. */
+static void
+make_way(AzSyncPair *pair)
+{
+  AzComparison *comparison = pair->comparison;
+  g_autoptr(GPtrArray) away = g_ptr_array_new();
+  for (guint i = 0; i < comparison->blocked->len; i++) {
+    const AzEntry *entry = g_ptr_array_index(comparison->blocked, i);
+    guint index = 0;
+    if (entry->type != 'd' || pair->deletions != NULL) {
+      g_ptr_array_add(away, (gpointer) (guintptr) entry);
+      continue;
+    }
+    g_autofree char *name = az_listing_show_name(entry->name);
+    note(pair, g_strdup_printf("%s/%s could not be transferred: it is a folder on %s, and goes with --delete only",
+                               az_sync_pair_path(pair)->path, name, pair->target->region));
+    pair->incomplete = TRUE;
+    for (index = 0; index < comparison->copy->len; index++)
+      if (strcmp(g_ptr_array_index(comparison->copy, index), entry->name) == 0)
+        break;
+    if (index < comparison->copy->len)
+      g_ptr_array_remove_index(comparison->copy, index);
+  }
+  if (away->len > 0)
+    az_sync_trash(pair, away, az_op_new(pair->op, "make way", 0, on_way_made, pair));
+  else
+    measure(pair);
+}
+
+static gboolean
+fits(AzSyncPair *pair, GError **error)
+{
+  const AzComparison *comparison = pair->comparison;
+  guint64 free_bytes = pair->scan.place->free_bytes;
+  if (az_sync_fits(comparison->bytes, 0, free_bytes))
+    return TRUE;
+  g_autofree char *needed = az_sync_size(comparison->bytes), *there = az_sync_size(free_bytes);
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_STORAGE, "%s needs %s, but %s has only %s left",
+              az_sync_pair_path(pair)->path, needed, pair->target->region, there);
+  return FALSE;
+}
+
+static void
+begin(AzSyncPair *pair)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *uuid = g_uuid_string_random();
+  pair->run = g_strdup_printf("azlin-sync-%s", uuid);
+  if (pair->comparison->copy->len == 0)
+    delete_extra(pair);
+  else if (!fits(pair, &error))
+    path_failed(pair, error);
+  else
+    make_way(pair);
+}
+
+static void
+on_made(AzlinOp *op, gpointer data)
+{
+  AzSyncPair *pair = data;
   g_autoptr(GError) error = NULL;
   if (az_op_error(op) != NULL || !az_sync_pair_accept(pair, &error)) {
     path_failed(pair, az_op_error(op) != NULL ? az_op_error(op) : error);
     return;
   }
-  if (!az_sync_fits(path->place->bytes, pair->place->bytes, pair->place->free_bytes)) {
-    g_autofree char *needed = az_sync_size(path->place->bytes), *there = az_sync_size(pair->place->free_bytes);
-    error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_STORAGE, "%s needs %s, but %s has only %s left", path->path, needed,
-                        pair->target->region, there);
-    path_failed(pair, error);
-    return;
-  }
-  pair->grant = az_sync_grant_open(pair->sync, pair->target, pair->place->folder,
-                                   az_op_new(pair->op, "grant", 0, on_granted, pair));
+  az_sync_pair_compare(pair);
+  begin(pair);
+}
+
+static void
+on_scanned(AzlinOp *op, gpointer data)
+{
+  AzSyncPair *pair = data;
+  g_autoptr(GError) error = NULL;
+  if (az_op_error(op) != NULL || !az_sync_pair_accept(pair, &error))
+    path_failed(pair, az_op_error(op) != NULL ? az_op_error(op) : error);
+  else if (pair->scan.place->kind == '-')
+    az_sync_pair_scan(pair, TRUE, on_made);
+  else
+    on_made(op, pair);
 }
 
 /* ---- the paths ---- */
@@ -251,7 +395,7 @@ copy_next(AzSyncPair *pair)
   else if (pair->deletions != NULL && !pair->deletions[pair->next].known)
     path_over(pair, PATH_FAILED); /* its plan failed, and said so */
   else
-    az_sync_pair_look(pair, TRUE, on_looked);
+    az_sync_pair_scan(pair, FALSE, on_scanned);
 }
 
 void

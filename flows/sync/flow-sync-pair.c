@@ -1,6 +1,7 @@
 /* sync: one target of a run; what its plan and its copy share, and the rules that need no machine. */
 #include "flow-sync-private.h"
 #include "error.h"
+#include <string.h>
 
 gboolean
 az_sync_needs_answer(guint64 deletes, guint64 files, guint32 max_delete)
@@ -33,7 +34,9 @@ az_sync_pair_new(AzSync *sync, const AzlinVm *target, const char *label)
   pair->started = az_clock_monotonic(az_engine_clock(sync->engine));
   pair->errors = g_ptr_array_new_with_free_func(g_free);
   pair->items = g_ptr_array_new_with_free_func(g_free);
-  pair->check.differences = g_ptr_array_new_with_free_func((GDestroyNotify) az_manifest_difference_free);
+  pair->words = g_ptr_array_new_with_free_func(g_free);
+  pair->grants = g_ptr_array_new();
+  pair->predicted = pair->took = pair->rtt_between_ms = -1;
   if (sync->delete_extra)
     pair->deletions = g_new0(AzSyncDeletion, sync->paths->len);
   return pair;
@@ -42,12 +45,18 @@ az_sync_pair_new(AzSync *sync, const AzlinVm *target, const char *label)
 static void
 forget_path(AzSyncPair *pair)
 {
-  g_clear_pointer(&pair->place, az_sync_place_free);
-  g_clear_pointer(&pair->exclude, g_strfreev);
+  g_clear_pointer(&pair->comparison, az_comparison_free);
+  az_scan_clear(&pair->scan);
+  az_scan_clear(&pair->again);
+  g_clear_pointer(&pair->left_out, g_strfreev);
+  g_clear_pointer(&pair->run, g_free);
+  g_clear_pointer(&pair->target_folder, g_free);
   g_clear_pointer(&pair->grant_facts, g_variant_unref);
-  g_clear_pointer(&pair->redo, g_bytes_unref);
-  g_ptr_array_set_size(pair->check.differences, 0);
-  pair->healing = FALSE;
+  g_clear_pointer(&pair->only, g_bytes_unref);
+  g_clear_pointer(&pair->failed, g_free);
+  g_ptr_array_set_size(pair->words, 0);
+  pair->round = 0;
+  pair->incomplete = FALSE;
   pair->moving = 0;
 }
 
@@ -59,10 +68,14 @@ pair_clear(gpointer data)
   az_sync_unref(pair->sync);
   az_vm_free(pair->target);
   g_free(pair->label);
+  g_free(pair->strategy);
   g_ptr_array_unref(pair->errors);
   g_ptr_array_unref(pair->items);
-  g_ptr_array_unref(pair->check.differences);
+  g_ptr_array_unref(pair->words);
+  g_ptr_array_unref(pair->grants);
+  g_clear_pointer(&pair->scores, g_variant_unref);
   g_clear_error(&pair->refused);
+  az_scan_clear(&pair->ahead_scan);
   g_free(pair->deletions);
 }
 
@@ -81,9 +94,7 @@ az_sync_pair_path(AzSyncPair *pair)
 void
 az_sync_pair_next(AzSyncPair *pair)
 {
-  AzSyncPath *path = az_sync_pair_path(pair);
-  if (path->place != NULL && path->error == NULL)
-    pair->moved += path->place->bytes;
+  pair->moved += pair->moving;
   forget_path(pair);
   pair->next++;
 }
@@ -96,55 +107,156 @@ az_sync_pair_error(AzSyncPair *pair, const GError *error)
   g_ptr_array_add(pair->errors, g_steal_pointer(&text));
 }
 
+/* ---- scanning the target ---- */
+
+static AzScan
+scan_of(AzSyncPair *pair, const char *path, const char *base)
+{
+  AzSync *sync = pair->sync;
+  return (AzScan){ .engine = sync->engine,
+                   .vm = pair->target,
+                   .path = path,
+                   .base = base,
+                   .exclude = (const char *const *) sync->exclude,
+                   .hash = sync->fresh ? AZ_SCAN_HASH_ALL : AZ_SCAN_LIST,
+                   .fresh = sync->fresh };
+}
+
+static void
+take_ahead(AzSyncPair *pair)
+{
+  az_scan_clear(&pair->scan);
+  pair->scan = pair->ahead_scan;
+  pair->ahead_scan = (AzScan){ 0 };
+}
+
+static void
+on_ahead(AzlinOp *op, gpointer data)
+{
+  AzSyncPair *pair = data;
+  AzlinDone done = g_steal_pointer(&pair->ahead_done);
+  pair->ahead = NULL;
+  if (done != NULL) {
+    take_ahead(pair);
+    done(op, pair);
+  }
+  az_sync_pair_unref(pair);
+}
+
 void
-az_sync_pair_look(AzSyncPair *pair, gboolean make, AzlinDone done)
+az_sync_pair_scan_ahead(AzSyncPair *pair, AzlinOp *parent)
+{
+  AzSyncPath *path = g_ptr_array_index(pair->sync->paths, 0);
+  pair->ahead_scan = scan_of(pair, path->path, NULL);
+  g_rc_box_acquire(pair);
+  pair->ahead = az_op_new(parent, "look at the target", 0, on_ahead, pair);
+  az_scan(&pair->ahead_scan, pair->ahead);
+}
+
+/* The look ahead took the path for a folder: it serves when it is one, and only once. */
+static gboolean
+use_ahead(AzSyncPair *pair, AzlinDone done)
+{
+  if (pair->next != 0 || az_sync_pair_path(pair)->scan.place->base != NULL)
+    return FALSE;
+  if (pair->ahead != NULL) {
+    pair->ahead_done = done;
+    return TRUE;
+  }
+  if (pair->ahead_scan.place == NULL)
+    return FALSE;
+  take_ahead(pair);
+  az_op_finish(az_op_new(pair->op, "look at the target", 0, done, pair));
+  return TRUE;
+}
+
+void
+az_sync_pair_scan(AzSyncPair *pair, gboolean make, AzlinDone done)
 {
   AzSyncPath *path = az_sync_pair_path(pair);
-  gboolean is_file = path->place->base != NULL;
-  g_autofree char *folder = is_file ? g_path_get_dirname(path->path) : g_strdup(path->path);
-  az_sync_look(pair->sync->engine, pair->target, folder, path->place->base, make,
-               (const char *const *) pair->sync->exclude, &pair->place,
-               az_op_new(pair->op, "look at the target", 0, done, pair));
+  const char *base = path->scan.place->base;
+  if (!make && use_ahead(pair, done))
+    return;
+  g_free(pair->target_folder);
+  pair->target_folder = base != NULL ? g_path_get_dirname(path->path) : g_strdup(path->path);
+  az_scan_clear(&pair->scan);
+  pair->scan = scan_of(pair, pair->target_folder, base);
+  pair->scan.make = make;
+  az_scan(&pair->scan, az_op_new(pair->op, "look at the target", 0, done, pair));
 }
 
 gboolean
 az_sync_pair_accept(AzSyncPair *pair, GError **error)
 {
   AzSyncPath *path = az_sync_pair_path(pair);
-  g_autoptr(GPtrArray) patterns = g_ptr_array_new_with_free_func(g_free);
-  if (pair->place->kind != 'd' && pair->place->kind != '-') {
+  g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+  if (pair->scan.place->kind != 'd' && pair->scan.place->kind != '-') {
     g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_EXISTS, "%s is no folder on %s", path->path, pair->target->region);
     return FALSE;
   }
-  if (!az_sync_protect(path->place, patterns, error) || !az_sync_protect(pair->place, patterns, error))
+  if (!az_sync_protect(path->scan.place, names, error) || !az_sync_protect(pair->scan.place, names, error))
     return FALSE;
-  for (guint i = 0; pair->sync->exclude != NULL && pair->sync->exclude[i] != NULL; i++)
-    g_ptr_array_add(patterns, g_strdup(pair->sync->exclude[i]));
-  g_ptr_array_add(patterns, g_strdup(".azlin-partial/"));
-  g_ptr_array_add(patterns, NULL);
-  g_clear_pointer(&pair->exclude, g_strfreev);
-  pair->exclude = (char **) g_ptr_array_free(g_steal_pointer(&patterns), FALSE);
+  g_ptr_array_add(names, NULL);
+  g_clear_pointer(&pair->left_out, g_strfreev);
+  pair->left_out = (char **) g_ptr_array_free(g_steal_pointer(&names), FALSE);
   return TRUE;
 }
 
+AzListing *
+az_sync_pair_source(AzSyncPair *pair)
+{
+  return pair->again.listing != NULL ? pair->again.listing : az_sync_pair_path(pair)->scan.listing;
+}
+
+void
+az_sync_pair_compare(AzSyncPair *pair)
+{
+  if (pair->scan.listing == NULL) /* nothing is there */
+    pair->scan.listing = az_listing_new(g_byte_array_new(), NULL);
+  g_clear_pointer(&pair->comparison, az_comparison_free);
+  pair->comparison = az_compare(az_sync_pair_source(pair), pair->scan.listing, (const char *const *) pair->left_out,
+                                pair->round == 0);
+}
+
+/* ---- jobs ---- */
+
+AzlinSyncFacts
+az_sync_pair_facts(AzSyncPair *pair)
+{
+  AzRemote *remote = az_engine_remote(pair->sync->engine);
+  const AzSyncPlace *here = az_sync_pair_path(pair)->scan.place, *there = pair->scan.place;
+  return (AzlinSyncFacts){ .size = sizeof(AzlinSyncFacts),
+                           .largest = pair->comparison->largest,
+                           .old_bytes = pair->comparison->old_bytes,
+                           .n_targets = pair->sync->n_targets,
+                           .rtt_source_ms = az_remote_rtt_ms(remote, pair->sync->source),
+                           .rtt_target_ms = az_remote_rtt_ms(remote, pair->target),
+                           .rtt_between_ms = pair->rtt_between_ms,
+                           .mib_per_second = az_sync_link_rate(pair),
+                           .cpus_source = here->cpus,
+                           .cpus_target = there->cpus,
+                           .tools_source = here->tools,
+                           .tools_target = there->tools };
+}
+
 AzlinSyncJob
-az_sync_pair_job(AzSyncPair *pair)
+az_sync_pair_job(AzSyncPair *pair, const AzlinSyncFacts *facts)
 {
   AzSync *sync = pair->sync;
-  const AzSyncPlace *place = az_sync_pair_path(pair)->place;
-  const AzSyncDeletion *deletion = pair->deletions != NULL ? &pair->deletions[pair->next] : NULL;
-  AzlinSyncJob job = { .size = sizeof job,
-                       .source = sync->source,
-                       .target = pair->target,
-                       .path = place->full,
-                       .bytes = place->bytes,
-                       .files = place->files,
-                       .bwlimit_kib = sync->bwlimit_kib,
-                       .exclude = (const char *const *) pair->exclude,
-                       .grant = pair->grant_facts,
-                       .single_file = place->base != NULL };
-  /* never more than the plan found and the user agreed to */
-  job.delete_extra = deletion != NULL && deletion->known && deletion->entries > 0;
-  job.max_delete = job.delete_extra ? (guint32) MIN(deletion->entries, G_MAXUINT32) : 0;
-  return job;
+  const AzSyncPlace *place = az_sync_pair_path(pair)->scan.place;
+  return (AzlinSyncJob){ .size = sizeof(AzlinSyncJob),
+                         .source = sync->source,
+                         .target = pair->target,
+                         .path = place->full,
+                         .bytes = pair->comparison->bytes,
+                         .files = pair->comparison->files,
+                         .checksum = pair->round > 0,
+                         .bwlimit_kib = sync->bwlimit_kib,
+                         .grant = pair->grant_facts,
+                         .single_file = place->base != NULL,
+                         .only = pair->only,
+                         .run = pair->run,
+                         .source_folder = place->folder,
+                         .target_folder = pair->scan.place->folder,
+                         .facts = facts };
 }

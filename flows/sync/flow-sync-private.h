@@ -1,26 +1,15 @@
 /* What the files of the sync flow share: one run from one source, its paths, and a pair per target. */
 #pragma once
+#include "compare.h"
 #include "flow-epoch.h"
 #include "flow-sync.h"
 #include "flow-support.h"
-#include "manifest.h"
-
-/* One place on one machine, as it was just seen. */
-typedef struct {
-  char kind;    /* 'd', 'f', '-' nothing is there, 'o' anything else */
-  char *folder; /* canonical: the path itself, or the folder of a file; of a missing one, the nearest that exists */
-  char *base;   /* name of the file inside `folder`; NULL for a folder */
-  char *full;   /* both together */
-  char *home;
-  guint64 files, bytes, entries, free_bytes;
-} AzSyncPlace;
-void az_sync_place_free(AzSyncPlace *place);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzSyncPlace, az_sync_place_free)
+#include "scan.h"
 
 typedef struct {
-  char *path;         /* as given */
-  AzSyncPlace *place; /* on the source */
-  GError *error;      /* or why it cannot be copied */
+  char *path;    /* as given */
+  AzScan scan;   /* of the source */
+  GError *error; /* or why it cannot be copied */
 } AzSyncPath;
 
 typedef struct _AzSync { /* counted with g_rc_box */
@@ -29,68 +18,30 @@ typedef struct _AzSync { /* counted with g_rc_box */
   AzlinVm *source;
   GPtrArray *paths; /* of AzSyncPath */
   char **exclude;
-  char *strategy; /* as asked for, "auto" too */
-  gboolean whole; /* the default paths: all that is ever copied by itself */
-  gboolean delete_extra, dry_run;
-  guint32 bwlimit_kib, max_delete; /* max_delete: G_MAXUINT32 = not given */
-  /* found out */
-  guint64 files, bytes;
-  const AzlinSync *brick;
-  gpointer brick_self;
-  char *chosen, *reason;
+  char *strategy;                        /* as asked for, "auto" too; NULL = as configured */
+  gboolean whole;                        /* the default paths: all that is ever copied by itself */
+  gboolean delete_extra, dry_run, fresh; /* fresh: no hash of an earlier run counts */
+  guint32 bwlimit_kib, max_delete;       /* max_delete: G_MAXUINT32 = not given */
+  guint32 n_targets;
+  guint64 files, bytes; /* found out: of all paths */
 } AzSync;
 AzSync *az_sync_new(AzJob *job, AzEngine *engine, const AzlinVm *source, const char *const *paths);
 void az_sync_unref(AzSync *sync);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzSync, az_sync_unref)
 
-/* ---- flow-sync-look.c ---- */
+/* ---- flow-sync-survey.c ---- */
 
-/* Looks at `path` on `vm`; `base`: look for that file inside it. With `make` the folder is made. `exclude` holds what
- * is left out besides what is never copied. Finishes when `*ret_place` is filled. */
-void az_sync_look(AzEngine *engine, const AzlinVm *vm, const char *path, const char *base, gboolean make,
-                  const char *const *exclude, AzSyncPlace **ret_place, AzlinOp *op);
-/* Patterns that keep ~/.ssh and azlin's own state out of a copy of place->folder, appended to `patterns`. Pure. */
-gboolean az_sync_protect(const AzSyncPlace *place, GPtrArray *patterns, GError **error);
-
-/* ---- flow-sync-choose.c ---- */
-
-/* Looks at all paths on the source; afterwards every path has its place or its error and the sums stand. */
+/* Scans all paths on the source; afterwards every path has its listing or its error and the sums stand. */
 void az_sync_survey(AzSync *sync, AzlinOp *op);
-/* The named strategy, or the one that predicts the fewest seconds for what az_sync_survey() found. */
-gboolean az_sync_choose(AzSync *sync, GError **error);
 
-/* ---- flow-sync-grant.c ---- */
-
-typedef struct _AzSyncGrant AzSyncGrant;
-/* Journals the intent, then asks for a key from source to `target` for `folder`; `op` gets the grant's variant. NULL:
- * nothing was done and `op` has failed. */
-AzSyncGrant *az_sync_grant_open(AzSync *sync, const AzlinVm *target, const char *folder, AzlinOp *op);
-/* Takes the key back on both ends, also when the job is being cancelled, closes the intent, then runs `done`.
- * `running`: a transfer may still be at work with it and is ended first. */
-void az_sync_grant_close(AzSyncGrant *grant, gboolean running, void (*done)(gpointer data), gpointer data);
-
-/* ---- flow-sync-check.c ---- */
-
-typedef struct {
-  AzEngine *engine;
-  const AzlinVm *source, *target;
-  const char *source_folder, *target_folder, *base; /* base: NULL = the whole folder */
-  const char *const *exclude;
-  GBytes *only;           /* names to look at, or NULL = all */
-  GPtrArray *differences; /* of AzManifestDifference; filled */
-  guint64 checked;        /* entries looked at */
-  gboolean capped;        /* there are more differences than were kept */
-} AzSyncCheck;
-#define AZ_SYNC_MAX_DIFFERENCES 2000u
-/* Compares both sides by their manifests. `check` must live until `op` has ended. */
-void az_sync_check(AzSyncCheck *check, AzlinOp *op);
-
-/* ---- flow-sync-pair.c, flow-sync-copy.c, flow-sync-plan.c ---- */
+/* ---- flow-sync-pair.c ---- */
 
 typedef struct { /* what --delete would do at one path */
   gboolean known;
-  guint64 entries, files, target_files;
+  guint64 files, target_files;
 } AzSyncDeletion;
+
+typedef struct _AzSyncGrant AzSyncGrant;
 
 typedef struct _AzSyncPair { /* everything that one target gets; counted with g_rc_box */
   AzSync *sync;
@@ -105,28 +56,137 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   double seconds;
   guint next; /* path in work */
   guint64 files, bytes, deleted;
-  guint64 moved, moving; /* for progress: bytes of the paths before, and of the one in work */
+  guint64 moved, moving, to_move; /* for progress: bytes of the paths before, of the one in work, of all known so far */
   guint done_paths, partial_paths;
   GPtrArray *errors; /* of char* */
   GPtrArray *items;  /* of char*: a dry run's lines */
   guint64 n_items;
   AzSyncDeletion *deletions; /* per path; NULL without --delete */
+  char *strategy;            /* used last; NULL = nothing had to be copied */
+  double predicted, took;    /* seconds of the transfers alone: as chosen by, and in truth; < 0 = none */
+  GVariant *scores;          /* aa{sv} of the last choice, or NULL */
+  /* a scan of the first path that was begun before its turn came */
+  AzScan ahead_scan;
+  AzlinOp *ahead;       /* while it runs */
+  AzlinDone ahead_done; /* who waits for it */
   /* the path in work */
-  AzSyncPlace *place; /* on the target */
-  char **exclude;
-  AzSyncGrant *grant;
+  AzScan scan;     /* of the target */
+  AzScan again;    /* of the source, after a transfer; its listing is NULL before */
+  char **left_out; /* names that are none of this copy's business on either side */
+  AzComparison *comparison;
+  const AzlinSync *brick;
+  gpointer brick_self;
+  char *run; /* names what stands while this path is copied */
+  char *target_folder;
+  GPtrArray *grants; /* of AzSyncGrant: keys to take back */
   GVariant *grant_facts;
-  AzSyncCheck check;
-  GBytes *redo; /* names to copy once more, or NULL = all */
-  gboolean healing;
+  GBytes *only;          /* names in work */
+  GPtrArray *words;      /* of char*: what the last transfer could not do */
+  guint round;           /* transfers so far */
+  gboolean incomplete;   /* some entry cannot be copied as things are: said already */
+  double rtt_between_ms; /* -1 = not measured, or AZ_SYNC_SHUT */
+  gint64 transfer_started;
+  char *failed; /* the strategy that could not do this path; or NULL */
+  /* progress */
+  guint64 files_to_move, rate_bytes;
+  double rate; /* bytes per second, smoothed */
+  gint64 rate_at, told_at;
 } AzSyncPair;
 AzSyncPair *az_sync_pair_new(AzSync *sync, const AzlinVm *target, const char *label);
 void az_sync_pair_unref(AzSyncPair *pair);
+AzSyncPath *az_sync_pair_path(AzSyncPair *pair);
+void az_sync_pair_error(AzSyncPair *pair, const GError *error);
+/* Begins to scan the first path before it is known whether anything may be copied: nothing is changed by it. */
+void az_sync_pair_scan_ahead(AzSyncPair *pair, AzlinOp *parent);
+/* Scans the place of the path in work on the target; `done` finds pair->scan filled, or the op's error. */
+void az_sync_pair_scan(AzSyncPair *pair, gboolean make, AzlinDone done);
+/* What is left out, seen from both ends (pair->left_out), and whether the place is usable at all. */
+gboolean az_sync_pair_accept(AzSyncPair *pair, GError **error);
+/* The newest listing of the source, and the target's: an empty one where nothing is. */
+AzListing *az_sync_pair_source(AzSyncPair *pair);
+void az_sync_pair_compare(AzSyncPair *pair);
+/* The job for a strategy; what it points to is borrowed from `pair` and `facts`. */
+AzlinSyncJob az_sync_pair_job(AzSyncPair *pair, const AzlinSyncFacts *facts);
+AzlinSyncFacts az_sync_pair_facts(AzSyncPair *pair);
+/* Forgets the path in work and moves to the next. */
+void az_sync_pair_next(AzSyncPair *pair);
 
-/* Dry-runs every path against the target: fills items, deletes and target_files. `op` fails only when cancelled. */
+/* ---- flow-sync-plan.c ---- */
+
+/* Compares every path: fills items and deletions. `op` fails only when cancelled. */
 void az_sync_plan(AzSyncPair *pair, AzlinOp *op);
+
+/* ---- flow-sync-copy.c, flow-sync-verify.c ---- */
+
 /* Copies and verifies every path; `op` fails only when cancelled. */
 void az_sync_copy(AzSyncPair *pair, AzlinOp *op);
+typedef enum { AZ_SYNC_EQUAL, AZ_SYNC_DIFFERS, AZ_SYNC_UNSURE } AzSyncVerdict;
+/* Scans both sides again and hashes what was copied or never compared; then pair->comparison says what still differs.
+ * `done` gets UNSURE with an error when a side could not be asked or read. */
+void az_sync_check(AzSyncPair *pair, void (*done)(AzSyncPair *pair, AzSyncVerdict verdict, const GError *error));
+/* Says and keeps what still differs, or cannot be read. */
+void az_sync_report(AzSyncPair *pair);
+
+/* ---- flow-sync-choose.c ---- */
+
+/* The named strategy, or the one that predicts the fewest seconds for pair->comparison: sets brick, strategy,
+ * predicted, scores. */
+gboolean az_sync_choose(AzSyncPair *pair, GError **error);
+
+/* ---- flow-sync-link.c ---- */
+
+#define AZ_SYNC_SHUT (-2) /* rtt_between_ms of a target that the source cannot reach */
+/* How long a packet takes from source to target: pair->rtt_between_ms. Never fails. */
+void az_sync_link_measure(AzSyncPair *pair, AzlinDone done, gpointer data);
+/* MiB per second between the two as the last large transfer had it; 0 = there was none. */
+double az_sync_link_rate(AzSyncPair *pair);
+/* Keeps what a transfer predicted and took. */
+void az_sync_link_learn(AzSyncPair *pair, guint64 bytes, double seconds);
+
+/* ---- flow-sync-manifest.c ---- */
+
+typedef struct {
+  char *source, *target, *path, *base; /* base: "" = a folder */
+  gint64 at;
+  char **exclude;
+  AzListing *listing; /* without inodes */
+} AzSyncManifest;
+void az_sync_manifest_free(AzSyncManifest *manifest);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzSyncManifest, az_sync_manifest_free)
+/* Keeps what the target of `pair` was just found to hold. */
+void az_sync_manifest_keep(AzSyncPair *pair);
+/* NOT_FOUND when no verified sync of it is on record. */
+AzSyncManifest *az_sync_manifest_read(AzEngine *engine, const char *target, const char *path, GError **error);
+GPtrArray *az_sync_manifest_paths(AzEngine *engine, const char *target); /* of char*: all that are on record */
+
+/* ---- flow-sync-progress.c ---- */
+
+/* A strategy has moved `done` bytes of the path in work. */
+void az_sync_progress(AzSyncPair *pair, guint64 done);
+/* Shows all targets together; `text` is what a strategy had to say, or NULL. */
+void az_sync_progress_all(AzJob *job, GPtrArray *pairs, const char *text);
+double az_sync_rate(double rate, guint64 bytes, double seconds); /* smoothed; pure */
+char *az_sync_eta(guint64 left, double rate);                    /* "ETA: 1m 5s"; NULL = nobody knows; pure */
+
+/* ---- flow-sync-trash.c ---- */
+
+/* Moves entries of the target (of AzEntry) into its trash folder, never out of its tree. variant t: how many went. */
+void az_sync_trash(AzSyncPair *pair, GPtrArray *entries, AzlinOp *op);
+/* Gives folders (of AzEntry of the source) their mode and time on the target. Fails when one did not take it. */
+void az_sync_fix_folders(AzSyncPair *pair, GPtrArray *entries, AzlinOp *op);
+
+/* ---- flow-sync-grant.c ---- */
+
+/* Journals the intent, then asks for a key from source to `target` for `folder`; `op` gets the grant's variant.
+ * `receiver`: NULL = rsync. NULL: nothing was done and `op` has failed. */
+AzSyncGrant *az_sync_grant_open(AzSync *sync, const AzlinVm *target, const char *folder, const char *receiver,
+                                const char *run, AzlinOp *op);
+/* While a strategy works on `pair` it may ask for keys (AzlinHostApi.sync_grant), each of which joins pair->grants. */
+void az_sync_grant_serve(AzSyncPair *pair, gboolean on);
+void az_sync_grant_asked(const AzlinSyncJob *job, const char *receiver, AzlinOp *op);
+/* Takes the key back on both ends, also when the job is being cancelled, closes the intent, then runs `done`.
+ * `running`: a transfer may still be at work with it and is ended first. */
+void az_sync_grant_close(AzSyncGrant *grant, gboolean running, void (*done)(gpointer data), gpointer data);
 
 /* ---- flow-sync-epoch.c ---- */
 
@@ -135,18 +195,6 @@ void az_sync_copy(AzSyncPair *pair, AzlinOp *op);
 void az_sync_guard(AzSync *sync, GPtrArray *pairs, AzlinOp *op);
 /* az_sync_copy() of a pair that is not refused; what was copied as a whole then holds the source's epoch. */
 void az_sync_copy_guarded(AzSyncPair *pair, AzlinOp *op);
-
-/* Shared by plan and copy: the path in work, and looking at its place on the target. */
-AzSyncPath *az_sync_pair_path(AzSyncPair *pair);
-void az_sync_pair_error(AzSyncPair *pair, const GError *error);
-/* Looks at the place of the path on the target; sets pair->place before `done`. */
-void az_sync_pair_look(AzSyncPair *pair, gboolean make, AzlinDone done);
-/* After it: what is left out, seen from both ends (pair->exclude), and whether the place is usable at all. */
-gboolean az_sync_pair_accept(AzSyncPair *pair, GError **error);
-/* The job for the strategy; what it points to is borrowed from `pair`. */
-AzlinSyncJob az_sync_pair_job(AzSyncPair *pair);
-/* Forgets the path in work and moves to the next. */
-void az_sync_pair_next(AzSyncPair *pair);
 
 /* ---- flow-sync-say.c ---- */
 
@@ -157,11 +205,9 @@ void az_sync_pair_summary(AzSyncPair *pair);
 
 /* ---- pure rules, for flow and tests ---- */
 
-/* "FILES BYTES ENTRIES" as the machine counted them; anything else is no answer, not zero. */
-gboolean az_sync_parse_count(const char *text, AzSyncPlace *place);
 /* Must a deletion of `deletes` of the target's `files` be confirmed? `max_delete` G_MAXUINT32 = no bound of its own. */
 gboolean az_sync_needs_answer(guint64 deletes, guint64 files, guint32 max_delete);
-/* Does it fit? `present` bytes stand on the target already. */
+/* Does it fit? `present` bytes of it stand on the target already. */
 gboolean az_sync_fits(guint64 bytes, guint64 present, guint64 free_bytes);
 /* 0, 1 or 2 from how many paths were copied in full, in part, or not at all. */
 int az_sync_exit_code(guint done, guint partial, guint failed);

@@ -40,10 +40,9 @@ static void
 on_surveyed(AzlinOp *op, gpointer data)
 {
   Step *step = data;
-  g_autoptr(GError) error = NULL;
-  if (az_op_error(op) != NULL || !az_sync_choose(step->sync, &error)) {
+  if (az_op_error(op) != NULL) {
     if (!az_op_cancelled(step->op))
-      az_sync_pair_error(step->pair, az_op_error(op) != NULL ? az_op_error(op) : error);
+      az_sync_pair_error(step->pair, az_op_error(op));
     step_end(step);
     return;
   }

@@ -50,7 +50,8 @@ az_sync_pair_result(AzSyncPair *pair)
   gboolean good = pair->errors->len == 0;
   GVariantBuilder builder;
   g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add(&builder, "{sv}", "strategy_used", az_variant_str(sync->chosen));
+  g_variant_builder_add(&builder, "{sv}", "strategy_used",
+                        g_variant_new_string(pair->strategy != NULL ? pair->strategy : "none"));
   g_variant_builder_add(&builder, "{sv}", "files_synced", g_variant_new_uint64(pair->files));
   g_variant_builder_add(&builder, "{sv}", "bytes_transferred", g_variant_new_uint64(pair->bytes));
   g_variant_builder_add(&builder, "{sv}", "files_deleted", g_variant_new_uint64(pair->deleted));
@@ -62,6 +63,12 @@ az_sync_pair_result(AzSyncPair *pair)
   g_variant_builder_add(&builder, "{sv}", "success_rate", g_variant_new_double(good ? 1.0 : 0.0));
   g_variant_builder_add(&builder, "{sv}", "verified",
                         g_variant_new_boolean(good && !sync->dry_run && pair->done_paths == sync->paths->len));
+  if (pair->took >= 0) {
+    g_variant_builder_add(&builder, "{sv}", "predicted_seconds", g_variant_new_double(pair->predicted));
+    g_variant_builder_add(&builder, "{sv}", "transfer_seconds", g_variant_new_double(pair->took));
+  }
+  if (pair->scores != NULL)
+    g_variant_builder_add(&builder, "{sv}", "scores", pair->scores);
   if (sync->dry_run) {
     g_variant_builder_add(&builder, "{sv}", "dry_run", g_variant_new_boolean(TRUE));
     g_variant_builder_add(&builder, "{sv}", "items", strings(pair->items));

@@ -1,6 +1,7 @@
 /* The sync flow: paths of one machine to one or all of the others, verified; sums up what every target got. */
 #include "flow-sync-private.h"
 #include "error.h"
+#include "exclude.h"
 #include "loader.h"
 #include "regions.h"
 #include <string.h>
@@ -14,6 +15,8 @@ typedef struct {
   GPtrArray *pairs; /* of AzSyncPair */
   guint next, running;
   gboolean copying; /* FALSE: planning */
+  guint preparing;
+  GError *fenced; /* why nothing may be copied at all */
 } Run;
 
 static void start_pairs(Run *run);
@@ -106,7 +109,7 @@ check_limits(GVariant *args, GError **error)
     return TRUE;
   for (gsize i = 0; exclude[i] != NULL; i++) {
     gboolean only_folders = FALSE;
-    g_autofree char *regex = az_manifest_exclude_regex(exclude[i], &only_folders, error);
+    g_autofree char *regex = az_exclude_regex(exclude[i], &only_folders, error);
     if (regex == NULL)
       return FALSE;
   }
@@ -277,8 +280,6 @@ start_pairs(Run *run)
     run->running++;
     AzlinOp *op = az_op_new(run->root, turn->pair->target->region, 0, on_turn_over, turn);
     if (run->copying) {
-      az_sync_say(run->sync, "step", turn->pair->label, "Syncing %s → %s...", run->sync->source->region,
-                  turn->pair->target->region);
       region_status(run, turn->pair, "in_progress");
       az_sync_copy_guarded(turn->pair, op);
     } else if (turn->pair->refused != NULL) {
@@ -295,41 +296,29 @@ static void
 on_progress(AzlinOp *op, guint64 done, guint64 total, const char *text, gpointer data)
 {
   Run *run = data;
-  guint64 sum = 0, all = run->sync->bytes * run->pairs->len;
   for (guint i = 0; i < run->pairs->len; i++) {
     AzSyncPair *pair = g_ptr_array_index(run->pairs, i);
     if (g_str_equal(az_op_label(op), pair->target->region))
-      pair->moving = done;
-    sum += pair->moved + pair->moving;
+      az_sync_progress(pair, done);
   }
-  g_autofree char *moved = az_sync_size(sum), *whole = az_sync_size(all);
-  g_autofree char *shown = g_strdup_printf("(%s/%s) %s", moved, whole, text != NULL ? text : "");
-  az_job_progress(run->job, MIN(sum, all), all, g_strchomp(shown));
+  az_sync_progress_all(run->job, run->pairs, text);
 }
 
 /* ---- the beginning ---- */
 
+/* Both the survey and the guard are through. */
 static void
-on_surveyed(AzlinOp *op, gpointer data)
+prepared(Run *run)
 {
-  Run *run = data;
   AzSync *sync = run->sync;
-  GError *error = NULL;
-  if (az_op_error(op) != NULL) {
-    if (!az_op_cancelled(run->root))
-      az_job_fail(run->job, g_error_copy(az_op_error(op)));
+  if (--run->preparing > 0 || az_op_cancelled(run->root))
+    return;
+  if (run->fenced != NULL) {
+    az_job_fail(run->job, g_steal_pointer(&run->fenced));
     return;
   }
   g_autofree char *size = az_sync_size(sync->bytes);
   az_job_message(run->job, "ok", NULL, "Total: %" G_GUINT64_FORMAT " files, %s", sync->files, size);
-  az_job_message(run->job, "step", NULL, "Choosing sync strategy...");
-  if (!az_sync_choose(sync, &error)) {
-    az_job_fail(run->job, error);
-    return;
-  }
-  g_autofree char *shown = g_ascii_strup(sync->chosen, -1);
-  az_job_message(run->job, "ok", NULL, "Strategy: %s%s%s%s", shown, sync->reason != NULL ? " (" : "",
-                 sync->reason != NULL ? sync->reason : "", sync->reason != NULL ? ")" : "");
   if (sync->dry_run)
     az_job_message(run->job, "step", NULL, "Comparing, nothing will be changed...");
   run->copying = !sync->dry_run && !sync->delete_extra;
@@ -337,17 +326,30 @@ on_surveyed(AzlinOp *op, gpointer data)
 }
 
 static void
+on_surveyed(AzlinOp *op, gpointer data)
+{
+  prepared(data);
+}
+
+static void
 on_guarded(AzlinOp *op, gpointer data)
 {
   Run *run = data;
-  if (az_op_cancelled(run->root))
-    return;
-  if (az_op_error(op) != NULL) {
-    az_job_fail(run->job, g_error_copy(az_op_error(op)));
-    return;
-  }
+  if (az_op_error(op) != NULL)
+    run->fenced = g_error_copy(az_op_error(op));
+  prepared(run);
+}
+
+/* A look changes nothing: epochs are read, and both ends looked at, in the same round trip. */
+static void
+prepare(Run *run)
+{
   az_job_message(run->job, "step", NULL, "Estimating transfer size...");
+  run->preparing = 2;
+  az_sync_guard(run->sync, run->pairs, az_op_new(run->root, "epochs", 0, on_guarded, run));
   az_sync_survey(run->sync, az_op_new(run->root, "estimate", 0, on_surveyed, run));
+  for (guint i = 0; i < run->pairs->len && i < MAX_PARALLEL; i++)
+    az_sync_pair_scan_ahead(g_ptr_array_index(run->pairs, i), run->root);
 }
 
 static void
@@ -355,6 +357,7 @@ run_free(gpointer data)
 {
   Run *run = data;
   g_ptr_array_unref(run->pairs);
+  g_clear_error(&run->fenced);
   az_sync_unref(run->sync);
   g_free(run);
 }
@@ -368,6 +371,7 @@ sync_of(AzJob *job, const AzlinVm *source)
   sync->strategy = g_strdup(az_job_arg_string(job, "strategy"));
   sync->delete_extra = az_job_arg_bool(job, "delete");
   sync->dry_run = az_job_arg_bool(job, "dry-run");
+  sync->fresh = az_job_arg_bool(job, "verify");
   sync->bwlimit_kib = az_job_arg_uint(job, "bwlimit", 0);
   sync->max_delete = az_job_arg_uint(job, "max-delete", G_MAXUINT32);
   return sync;
@@ -415,7 +419,8 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *owned, gpointer data)
   AzOpSink with_data = sink;
   with_data.data = run;
   az_job_set_sink(job, &with_data);
-  az_sync_guard(run->sync, run->pairs, az_op_new(root, "epochs", 0, on_guarded, run));
+  run->sync->n_targets = run->pairs->len;
+  prepare(run);
 }
 
 static void
@@ -434,6 +439,7 @@ static const AzFlag flags[] = {
   { "max-delete", 0, "u", "N", "with --delete: ask when more than N files would go" },
   { "exclude", 0, "as", "PATTERN,...", "leave these out; patterns as rsync has them" },
   { "bwlimit", 0, "u", "KIB", "at most this many KiB per second" },
+  { "verify", 0, "b", NULL, "read and hash every file on both sides, whatever is known of it" },
   { "dry-run", 0, "b", NULL, "show what would be copied and deleted, change nothing" },
   { "yes", 'y', "b", NULL, "do not ask" },
   { 0 },

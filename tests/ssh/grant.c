@@ -40,7 +40,8 @@ static GVariant *
 grant(Pair *pair, const char *id, guint32 ttl_s)
 {
   Wait wait;
-  az_remote_grant(pair->world->remote, pair->from, pair->to, id, pair->dir, ttl_s, wait_new(pair->world, 0, &wait));
+  az_remote_grant(pair->world->remote, pair->from, pair->to, id, pair->dir, NULL, NULL, ttl_s,
+                  wait_new(pair->world, 0, &wait));
   wait_for(&wait);
   g_assert_no_error(wait.error);
   return wait.variant;
@@ -153,6 +154,45 @@ test_expiry(Pair *pair, gconstpointer unused)
   g_assert_cmpint(on_source(pair, facts, push, NULL), !=, 0);
 }
 
+static const char receiver[] = "printf 'got:%s:%s:' \"$1\" \"$2\"; cat\n";
+
+static void
+test_receiver(Pair *pair, gconstpointer unused)
+{
+  Wait wait;
+  az_remote_grant(pair->world->remote, pair->from, pair->to, "job-4", pair->dir, receiver, "run-1", 600,
+                  wait_new(pair->world, 0, &wait));
+  wait_for(&wait);
+  g_assert_no_error(wait.error);
+  g_autoptr(GVariant) facts = g_steal_pointer(&wait.variant);
+  g_autofree char *with_folder = g_strdup_printf("got=$(echo data | $1 $2 touch trace)\n"
+                                                 "[ \"$got\" = \"got:$(cat <<'EOF'\n%s\nEOF\n):run-1:data\" ]",
+                                                 pair->dir);
+  g_assert_cmpint(on_source(pair, facts, with_folder, NULL), ==, 0);
+  g_autofree char *trace = g_build_filename(pair->target->home, "trace", NULL);
+  g_autofree char *job = g_build_filename(pair->target->home, ".local/state/azlin/jobs/job-4", NULL);
+  g_assert_false(g_file_test(trace, G_FILE_TEST_EXISTS));
+  g_assert_cmpint(on_source(pair, facts, push, NULL), !=, 0); /* rsync is not what it admits */
+  g_assert_true(g_file_test(job, G_FILE_TEST_IS_DIR));
+  take_back(pair, "job-4");
+  g_assert_false(g_file_test(job, G_FILE_TEST_EXISTS));
+  g_assert_cmpint(on_source(pair, facts, with_folder, NULL), !=, 0);
+}
+
+static void
+test_receiver_run(Pair *pair, gconstpointer unused)
+{
+  static const char *const wrong[] = { NULL, "", "a b", "A", "-x", "../x", "x;y", "x/y" };
+  for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
+    Wait wait;
+    az_remote_grant(pair->world->remote, pair->from, pair->to, "job-5", pair->dir, receiver, wrong[i], 600,
+                    wait_new(pair->world, 0, &wait));
+    wait_for(&wait);
+    g_assert_error(wait.error, AZLIN_ERROR, AZLIN_ERROR_USAGE);
+    wait_clear(&wait);
+  }
+}
+
 /* Ten grants at once on the same target: none is lost. */
 static void
 test_at_once(Pair *pair, gconstpointer unused)
@@ -161,7 +201,8 @@ test_at_once(Pair *pair, gconstpointer unused)
   Wait waits[N];
   for (int i = 0; i < N; i++) {
     g_autofree char *id = g_strdup_printf("many-%d", i);
-    az_remote_grant(pair->world->remote, pair->from, pair->to, id, pair->dir, 600, wait_new(pair->world, 0, &waits[i]));
+    az_remote_grant(pair->world->remote, pair->from, pair->to, id, pair->dir, NULL, NULL, 600,
+                    wait_new(pair->world, 0, &waits[i]));
   }
   for (int i = 0; i < N; i++) {
     wait_for(&waits[i]);
@@ -179,7 +220,7 @@ static void
 expect_refusal(Pair *pair, const char *id, const char *dir)
 {
   Wait wait;
-  az_remote_grant(pair->world->remote, pair->from, pair->to, id, dir, 60, wait_new(pair->world, 0, &wait));
+  az_remote_grant(pair->world->remote, pair->from, pair->to, id, dir, NULL, NULL, 60, wait_new(pair->world, 0, &wait));
   wait_for(&wait);
   g_assert_error(wait.error, AZLIN_ERROR, AZLIN_ERROR_USAGE);
   wait_clear(&wait);
@@ -221,6 +262,8 @@ main(int argc, char **argv)
   ADD("rsync-and-nothing-else", test_rsync_and_nothing_else);
   ADD("revoke", test_revoke);
   ADD("expiry", test_expiry);
+  ADD("receiver", test_receiver);
+  ADD("receiver-run", test_receiver_run);
   ADD("at-once", test_at_once);
   ADD("hostile-arguments", test_hostile_arguments);
   ADD("dead-end", test_dead_end);

@@ -1,25 +1,7 @@
 """azlin sync between real machines of provider-local: real sshd, rsync and rrsync, trees compared byte by byte."""
 import json, os, stat, subprocess, threading
 import e2e
-from machines import clean_up, fill, need, no_keys, put, result, same, tree
-
-HOSTILE = [b"a b", b"new\nline", b";rm -rf x", b"$(id)", b"`id`", b"-rf", b"--", b"bad\xff\xfe", b"'q\"", b"back\\slash",
-           b"*", b"\\#012", b"#", b"!", b"\x1b[31m", b".hidden", b"azlin:*deleting   x"]
-
-
-def make_hostile(root):
-    os.makedirs(root, exist_ok=True)
-    raw = os.fsencode(root)
-    for i, name in enumerate(HOSTILE):
-        put(os.path.join(raw, name), b"content %d" % i, (0o644, 0o600, 0o755, 0o444)[i % 4])
-        put(os.path.join(raw, b"d " + name, name), name)
-    os.symlink(b"to \n nowhere", os.path.join(raw, b"dangling"))
-    os.symlink(b"a b", os.path.join(raw, b"link\n"))
-    os.symlink(b"/etc", os.path.join(raw, b"outside"))
-    os.makedirs(os.path.join(raw, b"empty", b"deeper"))
-    os.chmod(os.path.join(raw, b"empty"), 0o750)
-    put(os.path.join(raw, b"zero"), b"")
-    os.link(os.path.join(raw, b"zero"), os.path.join(raw, b"hard"))
+from machines import HOSTILE, clean_up, fill, make_hostile, need, no_keys, put, result, same, tree
 
 
 def test_hostile_tree_is_byte_identical():
@@ -181,7 +163,7 @@ def test_dry_run_lists_and_changes_nothing():
     one, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/dry", "--dry-run", "--delete"))
     assert tree(home.at("westus2", "dry")) == before
     items = "\n".join(one["items"])
-    assert "*deleting   extra" in items and "changed" in items and "new\\#012file" in items, items
+    assert "*deleting   extra" in items and "changed" in items and "new\\012file" in items, items
     assert one["files_synced"] == 0 and one["dry_run"] is True and one["verified"] is False
     plain, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/dry", "--dry-run"))
     assert not any("deleting" in item for item in plain["items"]), plain
@@ -250,7 +232,7 @@ def test_excluded_files_stay_out_and_stay_there():
     args = ("--dest", "westus2", "--paths", "/home/azureuser/exclude", "--exclude", "*.log,/cache/", "--delete", "--yes")
     one, = result(home.sync(*args))
     assert one["verified"] is True
-    assert sorted(tree(there)) == [b"keep", b"old.log", b"src", b"src/cache", b"src/cache/y", b"src/keep"]
+    assert sorted(tree(there)) == [b"keep", b"old.log", b"src", b"src/cache", b"src/cache/y", b"src/keep"], sorted(tree(there))
 
 
 def test_bwlimit_limits():
@@ -276,6 +258,7 @@ def test_strategies():
     put(home.at("eastus", "strategy", "f"))
     path = ("--dest", "westus2", "--paths", "/home/azureuser/strategy")
     for name in ("rsync", "auto"):
+        put(home.at("eastus", "strategy", "for " + name))
         one, = result(home.sync(*path, "--strategy", name))
         assert one["strategy_used"] == "rsync"
     wrong = home.sync(*path, "--strategy", "rsnyc")
@@ -315,6 +298,51 @@ def test_screen_follows_the_sample():
                  "► Syncing eastus → westus2...", "✓ Sync complete in ", "  Files synced: 1", "  Data transferred: 5B",
                  "  Success rate: 100%", "To verify: azlin ssh --region westus2"):
         assert line in shown, "%s is missing:\n%s" % (line, shown)
+
+
+def test_verify_compares_with_what_was_synced():
+    home = need()
+    here, there = home.at("eastus", "recheck"), home.at("westus2", "recheck")
+    path = ("--dest", "westus2", "--paths", "/home/azureuser/recheck")
+    for name in ("a", "deep/b", "deep/c"):
+        put(os.path.join(here, name), name.encode() * 9)
+    missing = home.run("sync", "verify", *path, "-o", "json")
+    assert missing.code == 2 and "no verified sync" in missing.json()["results"][0]["errors"][0], missing
+    result(home.sync(*path))
+    one, = home.ok("sync", "verify", *path, "-o", "json").json()["results"]
+    assert one["verified"] is True and one["files_checked"] == 3 and one["source_region"] == "eastus", one
+    put(os.path.join(there, "extra"), b"nobody asked about it")
+    put(os.path.join(here, "a"), b"the source may go on")
+    home.ok("sync", "verify", *path)
+    times = os.stat(os.path.join(there, "deep", "b"))
+    put(os.path.join(there, "deep", "b"), b"x" * times.st_size)
+    os.utime(os.path.join(there, "deep", "b"), ns=(times.st_atime_ns, times.st_mtime_ns))
+    os.unlink(os.path.join(there, "deep", "c"))
+    reply = home.run("sync", "verify", "-o", "json", "--dest", "westus2")
+    errors = [e for r in reply.json()["results"] for e in r["errors"]]
+    assert reply.code == 1, reply
+    assert any("recheck/deep/b: other content" in e for e in errors) and any("recheck/deep/c: is gone" in e for e in errors), errors
+    one, = result(home.sync(*path, "--verify"))
+    assert one["verified"] is True
+    same(os.path.join(here, "deep"), os.path.join(there, "deep"))
+
+
+def test_a_full_verification_believes_no_hash_of_an_earlier_run():
+    home = need()
+    here, there = home.at("eastus", "bitrot"), home.at("westus2", "bitrot")
+    path = ("--dest", "westus2", "--paths", "/home/azureuser/bitrot")
+    put(os.path.join(here, "f"), b"a" * 5000)
+    result(home.sync(*path))
+    folder = os.path.join(home.path, "sync")
+    for name in os.listdir(folder): # as if the disk had changed under it: what is known of it is wrong
+        if name.endswith(".hash"):
+            with open(os.path.join(folder, name), "r+") as f:
+                lines = [line.rsplit(" ", 1)[0] + " " + "0" * 64 for line in f.read().splitlines()]
+                f.seek(0)
+                f.write("\n".join(lines) + "\n")
+    put(os.path.join(there, "g"), b"here alone")
+    one, = result(home.sync(*path, "--verify"))
+    assert one["verified"] is True and one["files_synced"] == 0, one
 
 
 def test_zz_clean_up():

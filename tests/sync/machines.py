@@ -9,9 +9,9 @@ cloud = None
 class Cloud(e2e.Home):
     """Three machines that all tests of this file share; every test has a folder of its own on them."""
 
-    def __init__(self):
+    def __init__(self, regions=REGIONS):
         super().__init__("[bricks]\nprovider=local\n")
-        self.ok("deploy", "--regions", ",".join(REGIONS), "--primary", "eastus")
+        self.ok("deploy", "--regions", ",".join(regions), "--primary", "eastus")
         self.folders, self.addresses = {}, {}
         for region in self.ok("regions", "list", "-o", "json").json()["regions"]:
             root = os.path.join(self.path, "bricks", "provider-local", region["vm_name"], "root")
@@ -42,10 +42,31 @@ def put(path, content=b"x", mode=0o644):
     os.chmod(path, mode)
 
 
+HOSTILE = [b"a b", b"new\nline", b";rm -rf x", b"$(id)", b"`id`", b"-rf", b"--", b"bad\xff\xfe", b"'q\"", b"back\\slash",
+           b"*", b"\\#012", b"#", b"!", b"\x1b[31m", b".hidden", b"azlin:*deleting   x"]
+
+
+def make_hostile(root):
+    os.makedirs(root, exist_ok=True)
+    raw = os.fsencode(root)
+    for i, name in enumerate(HOSTILE):
+        put(os.path.join(raw, name), b"content %d" % i, (0o644, 0o600, 0o755, 0o444)[i % 4])
+        put(os.path.join(raw, b"d " + name, name), name)
+    os.symlink(b"to \n nowhere", os.path.join(raw, b"dangling"))
+    os.symlink(b"a b", os.path.join(raw, b"link\n"))
+    os.symlink(b"/etc", os.path.join(raw, b"outside"))
+    os.makedirs(os.path.join(raw, b"empty", b"deeper"))
+    os.chmod(os.path.join(raw, b"empty"), 0o750)
+    put(os.path.join(raw, b"zero"), b"")
+    os.link(os.path.join(raw, b"zero"), os.path.join(raw, b"hard"))
+
+
 def tree(root):
     """Everything below root: name -> type, mode, content or link target, seconds of the time."""
     found = {}
     for folder, folders, files in os.walk(os.fsencode(root)):
+        if b".azlin-trash" in folders:
+            folders.remove(b".azlin-trash")
         for name in folders + files:
             path = os.path.join(folder, name)
             s = os.lstat(path)
@@ -68,7 +89,7 @@ def same(a, b):
 
 def no_keys(home):
     """No job key on any machine, nothing open in the journal."""
-    for region in REGIONS:
+    for region in home.folders:
         with open(home.at(region, ".ssh", "authorized_keys")) as f:
             assert "azlin-job" not in f.read(), "a job key is left on " + region
         jobs = home.at(region, ".local", "state", "azlin", "jobs")

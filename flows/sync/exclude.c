@@ -1,5 +1,6 @@
-/* Exclude patterns: rsync's syntax translated for find, so that every strategy and the manifest leave out the same. */
-#include "manifest.h"
+/* Exclude patterns: rsync's syntax translated for find, so that every strategy and every listing leave out the same. */
+#include "exclude.h"
+#include "listing.h"
 #include "azlin-plugin.h"
 #include <string.h>
 
@@ -21,7 +22,7 @@ check_pattern(const char *pattern, GError **error)
       reason = "it holds a control character";
   if (reason == NULL)
     return TRUE;
-  g_autofree char *shown = az_manifest_show_name(pattern);
+  g_autofree char *shown = az_listing_show_name(pattern);
   g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "the exclude pattern \"%s\" is not usable: %s", shown, reason);
   return FALSE;
 }
@@ -77,7 +78,7 @@ append_body(GString *regex, const char *text, gsize length)
 }
 
 char *
-az_manifest_exclude_regex(const char *pattern, gboolean *ret_only_folders, GError **error)
+az_exclude_regex(const char *pattern, gboolean *ret_only_folders, GError **error)
 {
   if (!check_pattern(pattern, error))
     return NULL;
@@ -102,21 +103,13 @@ az_manifest_exclude_regex(const char *pattern, gboolean *ret_only_folders, GErro
   return g_strdup(regex->str);
 }
 
-char *
-az_manifest_exclude_exactly(const char *relative)
-{
-  if (relative[0] == 0 || strpbrk(relative, "\\*?[") != NULL)
-    return NULL;
-  return g_strconcat("/", relative, NULL);
-}
-
 GPtrArray *
-az_manifest_filter(const char *const *patterns, GError **error)
+az_exclude_filter(const char *const *patterns, GError **error)
 {
   g_autoptr(GPtrArray) filter = g_ptr_array_new_with_free_func(g_free);
   for (guint i = 0; patterns != NULL && patterns[i] != NULL; i++) {
     gboolean only_folders = FALSE;
-    g_autofree char *regex = az_manifest_exclude_regex(patterns[i], &only_folders, error);
+    g_autofree char *regex = az_exclude_regex(patterns[i], &only_folders, error);
     if (regex == NULL)
       return NULL;
     if (only_folders) {

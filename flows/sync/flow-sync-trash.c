@@ -1,0 +1,98 @@
+/* sync: what changes on the target beside the transfer: entries that go to the trash, folders that get their times. */
+#include "error.h"
+#include "flow-sync-private.h"
+#include <string.h>
+
+#define TRASH_MS 1800000u
+
+/* FOLDER RUN, names on standard input. Each entry is renamed into FOLDER/.azlin-trash/RUN, which stands open as 9 from
+ * the beginning; its own folder is entered and asked where it really is, so that no link leads out of the tree. What
+ * has gone with a folder above it is no failure. Folders keep their times. What was thrown away more than a week ago
+ * goes for good. */
+static const char trash_script[]
+    = "LC_ALL=C; export LC_ALL; umask 077; cd -- \"$1\" || exit 3; root=$(pwd -P && echo .); root=${root%??}\n"
+      "mark=$(stat -c %.9Y .); mkdir -p \".azlin-trash/$2\" && cd -P \".azlin-trash/$2\" || exit 4\n"
+      "here=$(pwd -P && echo .); [ \"${here%??}\" = \"${root%/}/.azlin-trash/$2\" ] || exit 4; exec 9<.\n"
+      "cd -- \"$root\" || exit 3\n"
+      "xargs -0 -r -n 500 sh -c 'root=$0; for name do\n"
+      "folder=${name%/*} base=${name##*/}; want=${folder#.}; want=${root%/}$want; [ -n \"$want\" ] || want=/\n"
+      "([ -e \"$root/$name\" ] || [ -L \"$root/$name\" ] || exit 0\n"
+      "cd -P -- \"$root/$folder\" && here=$(pwd -P && echo .) && [ \"${here%??}\" = \"$want\" ] || exit 5\n"
+      "[ -e \"./$base\" ] || [ -L \"./$base\" ] || exit 0\n"
+      "mark=$(stat -c %.9Y .) && mkdir -p -- \"/proc/self/fd/9/$folder\" &&\n"
+      "mv -fT -- \"./$base\" \"/proc/self/fd/9/$folder/$base\" && touch -d \"@$mark\" .) || failed=1\n"
+      "done; exit ${failed:-0}' \"$root\"; status=$?\n"
+      "find .azlin-trash -mindepth 1 -maxdepth 1 -ctime +7 -exec rm -rf -- {} + 2>/dev/null\n"
+      "touch -d \"@$mark\" .; exit $status\n";
+
+/* FOLDER; pairs of "MODE TIME" and a name on standard input. */
+static const char folders_script[]
+    = "LC_ALL=C; export LC_ALL; cd -- \"$1\" || exit 3; root=$(pwd -P && echo .); root=${root%??}\n"
+      "xargs -0 -r -n 500 sh -c 'root=$0; while [ $# -gt 1 ]; do\n"
+      "want=${2#.}; want=${root%/}$want; [ -n \"$want\" ] || want=/\n"
+      "(cd -P -- \"$root/$2\" && here=$(pwd -P && echo .) && [ \"${here%??}\" = \"$want\" ] &&\n"
+      "chmod \"${1%% *}\" . && touch -d \"@${1#* }\" .) || failed=1; shift 2; done; exit ${failed:-0}' \"$root\"\n";
+
+static void
+on_ran(AzlinOp *op, gpointer data)
+{
+  AzlinOp *outer = data;
+  const AzlinReply *reply = az_op_reply(op);
+  gsize length = 0;
+  if (az_op_error(op) != NULL) {
+    az_op_fail(outer, g_error_copy(az_op_error(op)));
+    return;
+  }
+  if (reply->status == 0) {
+    az_op_finish(outer);
+    return;
+  }
+  const char *bytes = g_bytes_get_data(reply->err, &length);
+  g_autofree char *text = g_strndup(bytes != NULL ? bytes : "", MIN(length, 400));
+  text[strcspn(text, "\r\n")] = 0;
+  g_autofree char *words = g_utf8_make_valid(text[0] != 0 ? text : "no reason given", -1);
+  az_op_fail_new(outer, AZLIN_ERROR_FAILED, "%s", words);
+}
+
+static void
+run(AzSyncPair *pair, const char *script, const char *run, GByteArray *input, AzlinOp *op)
+{
+  const char *argv[] = { "sh", "-c", script, "sh", pair->scan.place->folder, run, NULL };
+  g_autoptr(GBytes) bytes = g_byte_array_free_to_bytes(input);
+  AzlinExec request = { .size = sizeof request, .vm = pair->target, .argv = argv, .input = bytes };
+  az_engine_exec(pair->sync->engine, &request, az_op_new(op, "target", TRASH_MS, on_ran, op));
+}
+
+static void
+append(GByteArray *input, const char *text)
+{
+  g_byte_array_append(input, (const guint8 *) text, (guint) strlen(text) + 1);
+}
+
+void
+az_sync_trash(AzSyncPair *pair, GPtrArray *entries, AzlinOp *op)
+{
+  GByteArray *input = g_byte_array_new();
+  for (guint i = 0; i < entries->len; i++)
+    append(input, ((const AzEntry *) g_ptr_array_index(entries, i))->name);
+  run(pair, trash_script, pair->run, input, op);
+}
+
+void
+az_sync_fix_folders(AzSyncPair *pair, GPtrArray *entries, AzlinOp *op)
+{
+  GByteArray *input = g_byte_array_new();
+  for (guint i = 0; i < entries->len; i++) {
+    const AzEntry *entry = g_ptr_array_index(entries, i);
+    gint64 seconds = entry->mtime / 1000000000, rest = entry->mtime % 1000000000;
+    if (rest < 0) { /* before 1970 */
+      seconds--;
+      rest += 1000000000;
+    }
+    g_autofree char *what
+        = g_strdup_printf("%04o %" G_GINT64_FORMAT ".%09" G_GINT64_FORMAT, entry->mode, seconds, rest);
+    append(input, what);
+    append(input, entry->name);
+  }
+  run(pair, folders_script, "-", input, op);
+}

@@ -1,0 +1,232 @@
+/* sync: does the target hold what the source holds? Both sides listed and hashed once more, and what that shows. */
+#include "error.h"
+#include "flow-sync-private.h"
+#include <string.h>
+
+#define MAX_CHANGED 50u /* differing entries that are named */
+
+typedef struct {
+  AzSyncPair *pair;
+  void (*done)(AzSyncPair *pair, AzSyncVerdict verdict, const GError *error);
+  GBytes *names;
+  guint pending;
+  gboolean again; /* for what nobody had asked to be hashed */
+  GError *error;
+} Check;
+
+static void start(Check *check, AzScanHash hash);
+
+static void
+append_files(GByteArray *bytes, AzListing *source, GPtrArray *names)
+{
+  for (guint i = 0; names != NULL && i < names->len; i++) {
+    const char *name = g_ptr_array_index(names, i);
+    const AzEntry *entry = az_listing_find(source, name);
+    if (entry != NULL && entry->type == 'f')
+      g_byte_array_append(bytes, (const guint8 *) name, (guint) strlen(name) + 1);
+  }
+}
+
+static GBytes *
+names_of_files(AzListing *source, GPtrArray *names, GPtrArray *more)
+{
+  GByteArray *bytes = g_byte_array_new();
+  append_files(bytes, source, names);
+  append_files(bytes, source, more);
+  return g_byte_array_free_to_bytes(bytes);
+}
+
+static void
+check_over(Check *check, AzSyncVerdict verdict)
+{
+  check->done(check->pair, verdict, check->error);
+  g_clear_error(&check->error);
+  g_clear_pointer(&check->names, g_bytes_unref);
+  g_free(check);
+}
+
+static void
+on_folders_fixed(AzlinOp *op, gpointer data)
+{
+  Check *check = data;
+  if (az_op_error(op) != NULL)
+    check->error = g_error_copy(az_op_error(op));
+  check_over(check, check->error != NULL ? AZ_SYNC_UNSURE : AZ_SYNC_EQUAL);
+}
+
+/* What was hashed just before, but too soon after its last change to count, is known no more: once again then. */
+static gboolean
+hash_the_rest(Check *check)
+{
+  AzSyncPair *pair = check->pair;
+  AzComparison *comparison = pair->comparison;
+  if (check->again || comparison->unknown->len == 0 || comparison->copy->len > 0)
+    return FALSE;
+  check->again = TRUE;
+  g_clear_pointer(&check->names, g_bytes_unref);
+  check->names = names_of_files(az_sync_pair_source(pair), comparison->unknown, NULL);
+  start(check, AZ_SCAN_HASH);
+  return TRUE;
+}
+
+static void
+judge(Check *check)
+{
+  AzSyncPair *pair = check->pair;
+  AzComparison *comparison = pair->comparison;
+  const char *words = pair->again.words != NULL ? pair->again.words : pair->scan.words;
+  if (hash_the_rest(check))
+    return;
+  if (comparison->copy->len > 0 || comparison->unknown->len > 0) {
+    check_over(check, AZ_SYNC_DIFFERS);
+  } else if (words != NULL) {
+    check->error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_PARTIAL, "not all of it can be listed: %s", words);
+    check_over(check, AZ_SYNC_UNSURE);
+  } else if (comparison->folders->len > 0) {
+    az_sync_fix_folders(pair, comparison->folders, az_op_new(pair->op, "folders", 0, on_folders_fixed, check));
+  } else {
+    check_over(check, AZ_SYNC_EQUAL);
+  }
+}
+
+static void
+side_over(Check *check, AzlinOp *op)
+{
+  AzSyncPair *pair = check->pair;
+  if (az_op_error(op) != NULL && check->error == NULL)
+    check->error = g_error_copy(az_op_error(op));
+  if (--check->pending > 0)
+    return;
+  if (check->error == NULL && (pair->again.listing == NULL || pair->scan.listing == NULL))
+    check->error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_SYNC, "the place is gone on one of the two machines");
+  if (check->error != NULL) {
+    check_over(check, AZ_SYNC_UNSURE);
+    return;
+  }
+  az_sync_pair_compare(pair);
+  judge(check);
+}
+
+static void
+on_source(AzlinOp *op, gpointer data)
+{
+  side_over(data, op);
+}
+
+static void
+on_target(AzlinOp *op, gpointer data)
+{
+  side_over(data, op);
+}
+
+/* ---- what is to be hashed ---- */
+
+/* Names would travel for nothing when nearly all files are meant. */
+static AzScanHash
+choose_hashing(AzSyncPair *pair, Check *check)
+{
+  const AzComparison *comparison = pair->comparison;
+  guint64 files = az_sync_pair_path(pair)->scan.place->files;
+  if (pair->left_out[0] == NULL && comparison->files + comparison->unknown->len >= files - files / 4
+      && comparison->target_files <= files + files / 4)
+    return AZ_SCAN_HASH_ALL;
+  check->names = names_of_files(az_sync_pair_source(pair), comparison->copy, comparison->unknown);
+  return g_bytes_get_size(check->names) > 0 ? AZ_SCAN_HASH : AZ_SCAN_LIST;
+}
+
+static void
+start(Check *check, AzScanHash hash)
+{
+  AzSyncPair *pair = check->pair;
+  AzSyncPath *path = az_sync_pair_path(pair);
+  g_clear_pointer(&pair->comparison, az_comparison_free); /* points into what is scanned anew */
+  az_scan_clear(&pair->again);
+  pair->again = path->scan;
+  pair->again.place = NULL;
+  pair->again.listing = NULL;
+  pair->again.words = NULL;
+  pair->again.hash = pair->scan.hash = hash;
+  pair->again.names = pair->scan.names = check->names;
+  pair->again.fresh = pair->scan.fresh = FALSE; /* the first scan was, where it was asked for */
+  pair->scan.make = FALSE;
+  check->pending = 2;
+  az_scan(&pair->again, az_op_new(pair->op, "compare", 0, on_source, check));
+  az_scan(&pair->scan, az_op_new(pair->op, "compare", 0, on_target, check));
+}
+
+void
+az_sync_check(AzSyncPair *pair, void (*done)(AzSyncPair *pair, AzSyncVerdict verdict, const GError *error))
+{
+  Check *check = g_new0(Check, 1);
+  *check = (Check){ .pair = pair, .done = done };
+  gboolean untouched = pair->round == 0 && pair->deleted == 0;
+  if (untouched && pair->comparison->copy->len == 0 && pair->comparison->unknown->len == 0) {
+    judge(check); /* listed a moment ago, and every hash is known */
+    return;
+  }
+  check->again = pair->round == 0 && pair->comparison->copy->len == 0;
+  start(check, choose_hashing(pair, check));
+}
+
+/* ---- what differs ---- */
+
+static void
+say(AzSyncPair *pair, char *text)
+{
+  az_sync_say(pair->sync, "fail", pair->label, "%s", text);
+  g_ptr_array_add(pair->errors, text);
+}
+
+static char *
+full_name(AzSyncPair *pair, const char *name)
+{
+  const AzSyncPath *path = az_sync_pair_path(pair);
+  if (path->scan.place->base != NULL || strcmp(name, ".") == 0)
+    return g_strdup(path->path);
+  g_autofree char *shown = az_listing_show_name(name);
+  return g_strconcat(path->path, "/", shown, NULL);
+}
+
+static void
+report_changed(AzSyncPair *pair, AzListing *source)
+{
+  GPtrArray *copy = pair->comparison->copy;
+  guint named = 0, more = 0;
+  for (guint i = 0; i < copy->len; i++) {
+    const char *name = g_ptr_array_index(copy, i);
+    g_autofree char *what = az_compare_words(az_listing_find(source, name), az_listing_find(pair->scan.listing, name));
+    if (what == NULL)
+      continue;
+    more += named >= MAX_CHANGED ? 1 : 0;
+    if (named++ >= MAX_CHANGED)
+      continue;
+    g_autofree char *full = full_name(pair, name);
+    say(pair, g_strdup_printf("CHANGED %s: %s", full, what));
+  }
+  if (more > 0)
+    say(pair, g_strdup_printf("CHANGED: %u more below %s", more, az_sync_pair_path(pair)->path));
+}
+
+static void
+report_unread(AzSyncPair *pair, AzListing *source)
+{
+  GPtrArray *unknown = pair->comparison->unknown;
+  for (guint i = 0; i < unknown->len && i < MAX_CHANGED; i++) {
+    const char *name = g_ptr_array_index(unknown, i);
+    const AzEntry *here = az_listing_find(source, name);
+    g_autofree char *full = full_name(pair, name);
+    say(pair, g_strdup_printf("%s could not be compared: it cannot be read on the %s", full,
+                              here->hash == NULL ? "source" : "target"));
+  }
+  const char *words = pair->again.words != NULL ? pair->again.words : pair->scan.words;
+  if (words != NULL)
+    say(pair, g_strdup(words));
+}
+
+void
+az_sync_report(AzSyncPair *pair)
+{
+  AzListing *source = az_sync_pair_source(pair);
+  report_changed(pair, source);
+  report_unread(pair, source);
+}

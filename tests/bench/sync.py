@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""azlin sync against rsync, azcopy and rclone: the same data, the same emulated link, in turns, in one run.
+
+sync.py [--rows KEY,...] [--runs N] [--quick] [--strategy NAME] [--peers-only] [--list] [--no-write]
+
+Prints medians and ratios, and writes them into docs/benchmarks.md. --quick measures once and writes nothing."""
+import os, statistics, subprocess
+import place
+
+place.find()
+import e2e, page, session, wan
+from case import Case
+from rows import ROWS
+
+
+def say(who, samples):
+    wall, cpu, busy = (statistics.median(getattr(s, what) for s in samples) for what in ("wall", "cpu", "busy"))
+    print("  %-16s %7.2f s (%.2f..%.2f)  CPU %5.2f s  host %.1f of %d cores busy" % (
+        who, wall, min(s.wall for s in samples), max(s.wall for s in samples), cpu, busy / wall, os.cpu_count()), flush=True)
+    return wall
+
+
+def measured(row, strategy, options):
+    """(samples of azlin, samples of each peer by its name, seconds of the operator's login), in turns."""
+    ours, theirs = [], {peer.name: [] for peer in row.peers}
+    with Case(row) as case:
+        login = case.login()
+        for _ in range(options.runs):
+            if not options.peers_only:
+                ours.append(case.azlin(strategy))
+            for peer in row.peers:
+                theirs[peer.name].append(case.peer(peer))
+    return ours, theirs, login
+
+
+def measure_row(row, options):
+    """Measures, says and writes one row."""
+    reason = left_out(row, options)
+    if reason:
+        print("  left out: " + reason)
+        return
+    strategy = options.strategy or row.strategy
+    ours, theirs, login = measured(row, strategy, options)
+    medians = {name: say(name, samples) for name, samples in theirs.items()}
+    if not ours:
+        return
+    wall, memory = say("azlin, " + strategy, ours), max(s.memory for s in ours)
+    used = ", ".join(sorted({s.document()["results"][0]["strategy_used"] for s in ours}))
+    print("  azlin itself: %.1f MiB, %.1f %% of a core, by %s" % (memory / 2**20, 100 * max(s.cpu / s.wall for s in ours), used))
+    best = min(medians, key=medians.get, default=None)
+    if best:
+        print("  ratio %.3f, without the operator's login of %.2f s %.3f (goal: at most %.2f)" % (
+            wall / medians[best], login, (wall - login) / medians[best], row.goal), flush=True)
+    if not options.no_write:
+        page.put("sync", page.line(row, used, ours, best, medians.get(best), login))
+
+
+def left_out(row, options):
+    """Why this row cannot be measured here, or None."""
+    strategy = options.strategy or row.strategy
+    if not options.peers_only and strategy not in ("auto", *place.strategies()):
+        return "this azlin has no strategy " + strategy
+    help_text = subprocess.run([e2e.BIN, "sync", "--help"], stdout=subprocess.PIPE, text=True).stdout
+    absent = [flag for flag in (*row.options, *(("--watch",) if row.warm else ())) if flag not in help_text]
+    if absent:
+        return "this azlin has no %s" % absent[0]
+    if any(peer.through_store for peer in row.peers) and wan.missing():
+        return "%s is missing (tools/install-bench-peers.sh)" % wan.missing()
+    return None
+
+
+def main():
+    options = session.options(__doc__, "rows", [row.key for row in ROWS])
+    session.run([row for row in ROWS if row.key in options.keys], options, lambda row: measure_row(row, options))
+
+
+main()
