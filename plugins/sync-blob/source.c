@@ -227,6 +227,17 @@ blob_source_again(BlobStaging *staging, guint32 big, guint32 number)
 }
 
 void
+blob_source_pack_again(BlobStaging *staging, guint32 number)
+{
+  BlobPiece *piece = blob_ledger_piece(staging->ledger, number);
+  if (piece == NULL || !piece->stored || staging->source.session.exec == NULL)
+    return;
+  piece->stored = FALSE;
+  staging->source.again = TRUE;
+  staging->api->op_cancel(staging->source.session.exec, "a piece is to be sent again");
+}
+
+void
 blob_source_greet(BlobStaging *staging)
 {
   BlobSource *source = &staging->source;
@@ -307,7 +318,9 @@ on_ended(AzlinOp *exec, gpointer data)
   session->exec = NULL;
   if (!staging->over) {
     g_autoptr(GError) error = blob_session_error(session, exec);
-    int delay = api->retry_delay_ms(error, session->attempt);
+    gboolean wanted = staging->source.again && session->attempt < MAX_TRIES;
+    int delay = wanted ? 0 : api->retry_delay_ms(error, session->attempt);
+    staging->source.again = FALSE;
     if (delay < 0) {
       blob_staging_failed(staging, error);
     } else {

@@ -36,6 +36,7 @@ typedef struct {
   GHashTable *sending; /* id -> BlobRun */
   guint open;      /* lanes */
   gboolean sorted, greeted;
+  gboolean again; /* its session was ended to begin anew */
   guint64 n_small; /* names that go through tar */
   gint64 n_pieces; /* < 0 = not known yet */
   int tar_status;
@@ -105,6 +106,8 @@ void blob_source_start(BlobStaging *staging);
 void blob_source_greet(BlobStaging *staging); /* the container stands, or signatures were renewed */
 void blob_source_pump(BlobStaging *staging);
 void blob_source_again(BlobStaging *staging, guint32 big, guint32 chunk); /* a chunk is not there any more */
+/* A piece is not what was stored: the stream is made once more, and what is stored of it is not sent again. */
+void blob_source_pack_again(BlobStaging *staging, guint32 piece);
 
 /* target.c */
 BlobTarget *blob_target_new(BlobStaging *staging, const AzlinSyncJob *job, AzlinOp *op);

@@ -158,6 +158,7 @@ take_got(BlobTarget *target, char **words)
     return;
   if (!chunk->stored || !blob_sum_from_hex(words[3], sum) || memcmp(sum, chunk->sum, sizeof sum) != 0) {
     blob_session_words(&target->session, "what arrived is not what was stored");
+    blob_source_again(target->session.staging, big, number);
     return; /* fetched again when its run has ended */
   }
   *state_of(target, big, number) = CHUNK_GOT;
@@ -208,6 +209,14 @@ take_unpack(BlobTarget *target, char **words)
 }
 
 static void
+take_torn(BlobTarget *target, char **words)
+{
+  blob_session_words(&target->session, "what arrived is not what was stored");
+  if (g_str_has_prefix(words[1], "t/"))
+    blob_source_pack_again(target->session.staging, (guint32) strtoul(words[1] + 2, NULL, 10));
+}
+
+static void
 take_meta(BlobTarget *target, char **words)
 {
   target->meta_got = TRUE;
@@ -227,6 +236,7 @@ static const struct {
 } lines[] = {
   { "got", 4, take_got },       { "bad", 4, take_bad },   { "end", 3, take_end },
   { "unpack", 2, take_unpack }, { "meta", 1, take_meta }, { "landed", 2, take_landed },
+  { "torn", 2, take_torn },
 };
 
 static void
