@@ -89,7 +89,8 @@ static const struct {
   const char *step;
 } refusals[] = {
   { "AuthorizationPermissionMismatch", AZLIN_ERROR_PERMISSION,
-    "Give whom azlin logs in as the role Storage Blob Data Contributor on the storage account: Owner and Contributor do "
+    "Give whom azlin logs in as the role Storage Blob Data Contributor on the storage account: Owner and Contributor "
+    "do "
     "not suffice" },
   { "AuthorizationFailure", AZLIN_ERROR_PERMISSION, "Let this host through the storage account's firewall" },
   { "KeyBasedAuthenticationNotPermitted", AZLIN_ERROR_PERMISSION,
@@ -175,7 +176,7 @@ on_list_text(GMarkupParseContext *context, const char *text, gsize length, gpoin
   Listing *listing = data;
   const char *element = g_markup_parse_context_get_element(context);
   /* names of metadata come back as they were written, or as a proxy wrote them */
-  char **place = g_str_equal(element, "Name")                              ? &listing->name
+  char **place = g_str_equal(element, "Name")                        ? &listing->name
                  : g_ascii_strcasecmp(element, "azlin_created") == 0 ? &listing->created
                                                                      : NULL;
   if (place == NULL)
@@ -248,7 +249,7 @@ blob_container_list(Blob *blob, AzlinOp *op)
 {
   Request asked = { blob, op, 200, 200, "list its containers" };
   Request *request = g_memdup2(&asked, sizeof asked);
-  g_autofree char *path = g_strdup_printf("/?comp=list&include=metadata&prefix=" BLOB_PREFIX "&maxresults=%d",
-                                          MAX_LISTED);
+  g_autofree char *path
+      = g_strdup_printf("/?comp=list&include=metadata&prefix=" BLOB_PREFIX "&maxresults=%d", MAX_LISTED);
   blob_request(blob, "GET", path, NULL, NULL, blob->api->op_new(op, asked.what, 0, on_listed, request));
 }

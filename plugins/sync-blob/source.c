@@ -54,13 +54,13 @@ take_end(BlobStaging *staging, char **words)
     return;
   guint before = source->runs.length;
   blob_run_rest(run, blob_ledger_is_stored, staging->ledger, &source->runs);
-  gboolean hopeless = source->runs.length > before
-                      && ((BlobRun *) source->runs.tail->data)->tries >= MAX_TRIES;
+  gboolean hopeless = source->runs.length > before && ((BlobRun *) source->runs.tail->data)->tries >= MAX_TRIES;
   g_hash_table_remove(source->sending, GUINT_TO_POINTER(id));
   source->open--;
   if (hopeless) {
-    g_autofree char *text = g_strdup_printf("the source could not store a part of a file %u times: %s", MAX_TRIES,
-                                            source->session.words != NULL ? source->session.words : "it keeps changing");
+    g_autofree char *text
+        = g_strdup_printf("the source could not store a part of a file %u times: %s", MAX_TRIES,
+                          source->session.words != NULL ? source->session.words : "it keeps changing");
     fail(staging, AZLIN_ERROR_SYNC, text);
   } else {
     blob_source_pump(staging);
@@ -140,8 +140,8 @@ static const struct {
   guint n; /* words in all */
   void (*take)(BlobStaging *staging, char **words);
 } lines[] = {
-  { "big", 3, take_big },   { "sorted", 2, take_sorted }, { "sum", 4, take_sum },   { "put", 5, take_put },
-  { "end", 3, take_end },   { "pack", 4, take_pack },     { "meta", 2, take_meta }, { "packed", 3, take_packed },
+  { "big", 3, take_big }, { "sorted", 2, take_sorted }, { "sum", 4, take_sum },   { "put", 5, take_put },
+  { "end", 3, take_end }, { "pack", 4, take_pack },     { "meta", 2, take_meta }, { "packed", 3, take_packed },
 };
 
 static void
@@ -292,7 +292,8 @@ blob_source_start(BlobStaging *staging)
   source->open = 0;
   g_queue_clear_full(&source->runs, g_free);
   g_hash_table_remove_all(source->sending);
-  source->session.exec = staging->api->op_new(staging->op, "fill the container", 0, on_ended, blob_staging_ref(staging));
+  source->session.exec
+      = staging->api->op_new(staging->op, "fill the container", 0, on_ended, blob_staging_ref(staging));
   staging->api->exec(staging->blob->host, &request, source->session.exec);
   say_stored(staging);
   blob_source_greet(staging);
