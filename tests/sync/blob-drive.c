@@ -240,7 +240,7 @@ names_below(const char *folder, guint64 *ret_files, guint64 *ret_bytes)
   const char *const argv[] = { "find", ".", "-print0", NULL };
   const char *const sizes[] = { "find", ".", "-type", "f", "-printf", "%s\\n", NULL };
   g_autofree char *out = NULL;
-  gchar *names = NULL;
+  char *names = NULL;
   g_autoptr(GError) error = NULL;
   g_spawn_sync(folder, (char **) (guintptr) sizes, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, NULL, NULL, NULL);
   g_auto(GStrv) lines = g_strsplit(out, "\n", -1);

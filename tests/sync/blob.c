@@ -1,5 +1,4 @@
 /* The blob strategy's pure parts: addresses, signatures, what is stored, how it is cut, what is swept. */
-* /
 #include "blob.h"
 #include "ledger.h"
 #include "staging.h"
