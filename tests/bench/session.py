@@ -27,8 +27,8 @@ def options(doc, things, keys):
     return found
 
 
-def run(cases, chosen, measure):
-    """measure(case) for each; the exit status says whether all went well."""
+def run(cases, chosen, each):
+    """each(case) for all of them; the exit status says whether all went well."""
     if chosen.list:
         for case in cases:
             print("%-14s %s, %s" % (case.key, case.title, wan.LINKS[case.link][0]))
@@ -44,7 +44,7 @@ def run(cases, chosen, measure):
     for case in cases:
         print("%s: %s, %s" % (case.key, case.title, wan.LINKS[case.link][0]), flush=True)
         try:
-            measure(case)
+            each(case)
         except (Wrong, AssertionError) as wrong:
             failed = True
             print("  FAILED: %s" % wrong, flush=True)
