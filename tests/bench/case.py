@@ -89,7 +89,7 @@ class Case:
     def timeline(self, strategy):
         """(seconds, event) of one copy."""
         self.before_azlin(strategy)
-        yield from measure.lines(self.argv(strategy, "-v", "-o", "jsonl", *self.row.options), self.lab.env())
+        yield from measure.lines(self.argv(strategy, "-o", "jsonl", *self.row.options), self.lab.env())
 
     def azlin(self, strategy):
         self.before_azlin(strategy)

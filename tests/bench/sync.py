@@ -56,8 +56,11 @@ def measure_row(row, options):
     if not ours:
         return
     wall, memory = say("azlin, " + strategy, ours), max(s.memory for s in ours)
-    used = ", ".join(sorted({s.document()["results"][0]["strategy_used"] for s in ours}))
-    print("  azlin itself: %.1f MiB, %.1f %% of a core, by %s" % (memory / 2**20, 100 * max(s.cpu / s.wall for s in ours), used))
+    results = [s.document()["results"][0] for s in ours]
+    used = ", ".join(sorted({r["strategy_used"] for r in results}))
+    print("  azlin itself: %.1f MiB, %.1f %% of a core, by %s; moving the bytes took %.2f s of it, predicted were %.2f s" % (
+        memory / 2**20, 100 * max(s.cpu / s.wall for s in ours), used,
+        *(statistics.median(r.get(key) or 0 for r in results) for key in ("transfer_seconds", "predicted_seconds"))))
     best = min(medians, key=medians.get, default=None)
     if best:
         print("  ratio %.3f, without the operator's login of %.2f s %.3f (goal: at most %.2f)" % (
