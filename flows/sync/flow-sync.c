@@ -420,6 +420,7 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *owned, gpointer data)
   with_data.data = run;
   az_job_set_sink(job, &with_data);
   run->sync->n_targets = run->pairs->len;
+  run->sync->pairs = run->pairs;
   prepare(run);
 }
 
