@@ -15,7 +15,8 @@ check: deps
 	@tools/check.sh $(CHECK)
 
 bench: all
-	@tools/install-deps.sh hyperfine pssh nginx-light curl openssl azure-cli
+	@tools/install-deps.sh hyperfine pssh nginx-light curl openssl azure-cli rclone libsecret-1-0
+	@tools/install-bench-peers.sh
 	meson test -C $(BUILD) --benchmark --verbose --num-processes 1
 
 install: all

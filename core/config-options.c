@@ -18,7 +18,7 @@ static const AzlinOption bricks_options[] = {
   { "deployer", "s", "parallel", NULL, NULL, "how several regions are deployed" },
   { "failover", "s", "hybrid", NULL, NULL, "who decides that a region is down" },
   { "sync", "s", "auto", NULL, NULL, "how data is copied; auto: the best of sync-strategies for each job" },
-  { "sync-strategies", "as", "rsync", NULL, NULL, "the strategies that auto chooses from" },
+  { "sync-strategies", "as", "rsync;stream;blob", NULL, NULL, "the strategies that auto chooses from" },
   { "context", "as", "file", NULL, NULL, "where region records are kept: written to all, read from the first" },
   { "coordinator", "s", "file", NULL, NULL, "who hands out the locks" },
   { 0 },

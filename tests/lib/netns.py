@@ -179,6 +179,7 @@ class Machine:
         self.home = os.path.join(self.root, "home", USER)
         self.log = os.path.join(self.root, "var", "log", "sshd.log")
         self.process, self.config, self.cgroup = None, "", lab.cgroup(region)
+        self.binds = []  # more of bubblewrap's arguments, from the next start on
         self.make()
 
     def make(self):
@@ -231,7 +232,7 @@ class Machine:
             line += ["--ro-bind", os.path.join(self.root, "files", name), "/etc/" + name]
         line += ["--dev", "/dev", "--proc", "/proc", "--perms", "0755", "--tmpfs", "/run", "--perms", "0755", "--dir",
                  "/run/sshd", "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--hostname", self.name, "--clearenv",
-                 "--setenv", "PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "--chdir", "/"]
+                 "--setenv", "PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "--chdir", "/", *self.binds]
         return [*self.lab.within(self.region), *line, "--as-pid-1", *program]
 
     def start(self, extra=""):

@@ -1,0 +1,192 @@
+/* What is stored and what is not: chunks of big files, pieces of the packed stream. Pure. */
+#include "ledger.h"
+#include <string.h>
+
+#define MAX_BIGS (1u << 20)
+#define MAX_PIECES (1u << 20)
+#define MAX_CHUNKS (1u << 26)
+#define LONGEST_RUN 64u /* chunks: what a broken connection costs, and how unequal lanes may end */
+
+static void
+big_free(gpointer data)
+{
+  BlobBig *big = data;
+  g_free(big->chunks);
+  g_free(big);
+}
+
+BlobLedger *
+blob_ledger_new(guint64 chunk_bytes)
+{
+  BlobLedger *ledger = g_new0(BlobLedger, 1);
+  ledger->chunk_bytes = chunk_bytes;
+  ledger->bigs = g_ptr_array_new_with_free_func(big_free);
+  ledger->pieces = g_array_new(FALSE, TRUE, sizeof(BlobPiece));
+  return ledger;
+}
+
+void
+blob_ledger_free(BlobLedger *ledger)
+{
+  if (ledger == NULL)
+    return;
+  g_ptr_array_unref(ledger->bigs);
+  g_array_unref(ledger->pieces);
+  g_free(ledger);
+}
+
+gboolean
+blob_ledger_add(BlobLedger *ledger, guint32 number, guint64 size)
+{
+  guint64 n = size / ledger->chunk_bytes + (size % ledger->chunk_bytes > 0 ? 1 : 0);
+  if (number < ledger->bigs->len)
+    return ((BlobBig *) g_ptr_array_index(ledger->bigs, number))->size == size;
+  if (number > ledger->bigs->len || number >= MAX_BIGS || n == 0 || n > MAX_CHUNKS)
+    return FALSE;
+  BlobBig *big = g_new0(BlobBig, 1);
+  *big = (BlobBig){ .size = size, .n = (guint32) n, .chunks = g_new0(BlobChunk, n) };
+  g_ptr_array_add(ledger->bigs, big);
+  return TRUE;
+}
+
+BlobChunk *
+blob_ledger_chunk(BlobLedger *ledger, guint32 number, guint32 chunk)
+{
+  BlobBig *big = number < ledger->bigs->len ? g_ptr_array_index(ledger->bigs, number) : NULL;
+  return big != NULL && chunk < big->n ? &big->chunks[chunk] : NULL;
+}
+
+guint64
+blob_ledger_length(BlobLedger *ledger, guint32 number, guint32 chunk)
+{
+  const BlobBig *big = g_ptr_array_index(ledger->bigs, number);
+  return MIN(ledger->chunk_bytes, big->size - chunk * ledger->chunk_bytes);
+}
+
+BlobPiece *
+blob_ledger_piece(BlobLedger *ledger, guint32 piece)
+{
+  if (piece >= MAX_PIECES)
+    return NULL;
+  if (piece >= ledger->pieces->len)
+    g_array_set_size(ledger->pieces, piece + 1);
+  return &g_array_index(ledger->pieces, BlobPiece, piece);
+}
+
+gboolean
+blob_sum_from_hex(const char *hex, guint8 *ret_sum)
+{
+  if (strlen(hex) != 2 * BLOB_SUM_BYTES)
+    return FALSE;
+  for (guint i = 0; i < BLOB_SUM_BYTES; i++) {
+    int high = g_ascii_xdigit_value(hex[2 * i]), low = g_ascii_xdigit_value(hex[2 * i + 1]);
+    if (high < 0 || low < 0)
+      return FALSE;
+    ret_sum[i] = (guint8) (high << 4 | low);
+  }
+  return TRUE;
+}
+
+/* Both are there: equal, or neither counts. */
+static BlobChunkNews
+compare(BlobChunk *chunk)
+{
+  if (!chunk->has_sum || !chunk->has_echo)
+    return BLOB_CHUNK_WAITS;
+  chunk->stored = memcmp(chunk->sum, chunk->echoed, BLOB_SUM_BYTES) == 0;
+  if (!chunk->stored)
+    chunk->has_sum = chunk->has_echo = FALSE;
+  return chunk->stored ? BLOB_CHUNK_STORED : BLOB_CHUNK_TORN;
+}
+
+BlobChunkNews
+blob_ledger_sum(BlobLedger *ledger, guint32 big, guint32 number, const char *hex)
+{
+  BlobChunk *chunk = blob_ledger_chunk(ledger, big, number);
+  if (chunk == NULL || chunk->stored)
+    return BLOB_CHUNK_KNOWN;
+  chunk->has_sum = blob_sum_from_hex(hex, chunk->sum);
+  return compare(chunk);
+}
+
+BlobChunkNews
+blob_ledger_echo(BlobLedger *ledger, guint32 big, guint32 number, const char *base64)
+{
+  BlobChunk *chunk = blob_ledger_chunk(ledger, big, number);
+  if (chunk == NULL || chunk->stored)
+    return BLOB_CHUNK_KNOWN;
+  gsize length = 0;
+  g_autofree guchar *raw = g_base64_decode(base64, &length);
+  chunk->has_echo = length == BLOB_SUM_BYTES;
+  if (!chunk->has_echo)
+    return BLOB_CHUNK_TORN;
+  memcpy(chunk->echoed, raw, BLOB_SUM_BYTES);
+  return compare(chunk);
+}
+
+/* ---- runs ---- */
+
+static void
+add_run(GQueue *runs, guint32 big, guint32 first, guint32 count, guint tries)
+{
+  BlobRun *run = g_new0(BlobRun, 1);
+  *run = (BlobRun){ .big = big, .first = first, .count = count, .tries = tries };
+  g_queue_push_tail(runs, run);
+}
+
+static guint64
+n_missing(BlobLedger *ledger)
+{
+  guint64 n = 0;
+  for (guint i = 0; i < ledger->bigs->len; i++) {
+    const BlobBig *big = g_ptr_array_index(ledger->bigs, i);
+    for (guint32 k = 0; k < big->n; k++)
+      n += big->chunks[k].stored ? 0 : 1;
+  }
+  return n;
+}
+
+/* Stretches of neighbours, none longer than `longest`. */
+static void
+cut(const BlobRun *whole, guint32 longest, BlobHas has, gpointer data, GQueue *runs)
+{
+  guint32 start = whole->first, end = whole->first + whole->count;
+  for (guint32 k = whole->first; k <= end; k++) {
+    gboolean wanted = k < end && !has(whole->big, k, data);
+    if (k > start && (!wanted || k - start == longest)) {
+      add_run(runs, whole->big, start, k - start, whole->tries);
+      start = k;
+    }
+    if (!wanted)
+      start = k + 1;
+  }
+}
+
+gboolean
+blob_ledger_is_stored(guint32 big, guint32 chunk, gpointer data)
+{
+  return blob_ledger_chunk(data, big, chunk)->stored;
+}
+
+void
+blob_ledger_plan(BlobLedger *ledger, guint lanes, GQueue *runs)
+{
+  guint64 missing = n_missing(ledger), share = (missing + lanes - 1) / MAX(lanes, 1);
+  guint32 longest = (guint32) CLAMP(share, 1, LONGEST_RUN);
+  for (guint i = 0; i < ledger->bigs->len; i++) {
+    const BlobBig *big = g_ptr_array_index(ledger->bigs, i);
+    BlobRun whole = { .big = i, .first = 0, .count = big->n };
+    cut(&whole, longest, blob_ledger_is_stored, ledger, runs);
+  }
+}
+
+void
+blob_run_rest(const BlobRun *run, BlobHas has, gpointer data, GQueue *runs)
+{
+  BlobRun again = *run;
+  again.tries = run->tries + 1;
+  for (guint32 k = run->first; k < run->first + run->count; k++)
+    if (has(run->big, k, data))
+      again.tries = 0;
+  cut(&again, LONGEST_RUN, has, data, runs);
+}

@@ -1,0 +1,59 @@
+/* What is stored and what is not: chunks of big files, pieces of the packed stream. Pure. */
+#pragma once
+#include "azlin-plugin.h"
+
+#define BLOB_SUM_BYTES 16 /* MD5 */
+
+typedef struct {
+  guint8 sum[BLOB_SUM_BYTES];    /* as the source read it */
+  guint8 echoed[BLOB_SUM_BYTES]; /* as the service has it */
+  gboolean has_sum, has_echo, stored;
+} BlobChunk;
+
+typedef struct {
+  guint64 size;
+  guint32 n; /* chunks */
+  BlobChunk *chunks;
+} BlobBig;
+
+typedef struct { /* neighbours of one file, sent or fetched over one connection */
+  guint32 big, first, count;
+  guint tries;
+} BlobRun;
+
+typedef struct {
+  guint8 sum[BLOB_SUM_BYTES];
+  guint64 length;
+  gboolean stored;
+} BlobPiece;
+
+typedef struct {
+  guint64 chunk_bytes;
+  GPtrArray *bigs; /* of BlobBig */
+  GArray *pieces;  /* of BlobPiece */
+} BlobLedger;
+
+BlobLedger *blob_ledger_new(guint64 chunk_bytes);
+void blob_ledger_free(BlobLedger *ledger);
+
+/* The file of that number has that size; FALSE: it had another one before, or a number was left out. */
+gboolean blob_ledger_add(BlobLedger *ledger, guint32 big, guint64 size);
+BlobChunk *blob_ledger_chunk(BlobLedger *ledger, guint32 big, guint32 chunk); /* NULL = there is none */
+guint64 blob_ledger_length(BlobLedger *ledger, guint32 big, guint32 chunk);
+BlobPiece *blob_ledger_piece(BlobLedger *ledger, guint32 piece); /* made when it is the next one; NULL = out of order by far */
+
+typedef enum { BLOB_CHUNK_WAITS, BLOB_CHUNK_STORED, BLOB_CHUNK_TORN, BLOB_CHUNK_KNOWN } BlobChunkNews;
+/* What the source read, in hex, and what the service answered, in base64: once both are there the chunk is STORED or
+ * TORN. KNOWN: it was stored already. */
+BlobChunkNews blob_ledger_sum(BlobLedger *ledger, guint32 big, guint32 chunk, const char *hex);
+BlobChunkNews blob_ledger_echo(BlobLedger *ledger, guint32 big, guint32 chunk, const char *base64);
+
+/* All chunks that are not stored as runs, about equal ones for `lanes` side by side; appended to `runs` (of BlobRun,
+ * each g_new'ed). */
+void blob_ledger_plan(BlobLedger *ledger, guint lanes, GQueue *runs);
+/* What of `run` is missing by `has`, as runs: with one try more when none of it was there, else with none. */
+typedef gboolean (*BlobHas)(guint32 big, guint32 chunk, gpointer data);
+gboolean blob_ledger_is_stored(guint32 big, guint32 chunk, gpointer ledger); /* a BlobHas */
+void blob_run_rest(const BlobRun *run, BlobHas has, gpointer data, GQueue *runs);
+
+gboolean blob_sum_from_hex(const char *hex, guint8 *ret_sum); /* exactly 32 digits */

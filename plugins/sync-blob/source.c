@@ -1,0 +1,279 @@
+/* The source's side of a staged copy: its session, what it is told to send, and what it says has been stored. */
+#include "staging.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_TRIES 8u
+#define MAX_WARNINGS 20u
+
+static void on_ended(AzlinOp *exec, gpointer data);
+
+static void
+fail(BlobStaging *staging, AzlinError code, const char *text)
+{
+  g_autoptr(GError) error = g_error_new_literal(AZLIN_ERROR, (int) code, text);
+  blob_staging_failed(staging, error);
+}
+
+/* ---- what it says ---- */
+
+static void
+take_big(BlobStaging *staging, char **words)
+{
+  guint64 size = g_ascii_strtoull(words[2], NULL, 10);
+  if (!blob_ledger_add(staging->ledger, (guint32) strtoul(words[1], NULL, 10), size))
+    fail(staging, AZLIN_ERROR_SYNC, "what the source holds changed while the copy was begun again");
+}
+
+static void
+take_sorted(BlobStaging *staging, char **words)
+{
+  BlobSource *source = &staging->source;
+  source->sorted = TRUE;
+  source->n_small = g_ascii_strtoull(words[1], NULL, 10);
+  blob_ledger_plan(staging->ledger, staging->tuning.lanes, &source->runs);
+  blob_source_pump(staging);
+  blob_staging_pump(staging);
+}
+
+static void
+take_news(BlobStaging *staging, BlobChunkNews news)
+{
+  if (news == BLOB_CHUNK_STORED)
+    blob_staging_pump(staging);
+}
+
+static void
+take_end(BlobStaging *staging, char **words)
+{
+  BlobSource *source = &staging->source;
+  guint id = (guint) strtoul(words[1], NULL, 10);
+  BlobRun *run = g_hash_table_lookup(source->sending, GUINT_TO_POINTER(id));
+  if (run == NULL)
+    return;
+  guint before = source->runs.length;
+  blob_run_rest(run, blob_ledger_is_stored, staging->ledger, &source->runs);
+  gboolean hopeless = source->runs.length > before
+                      && ((BlobRun *) source->runs.tail->data)->tries >= MAX_TRIES;
+  g_hash_table_remove(source->sending, GUINT_TO_POINTER(id));
+  source->open--;
+  if (hopeless) {
+    g_autofree char *text = g_strdup_printf("the source could not store a part of a file %u times: %s", MAX_TRIES,
+                                            source->session.words != NULL ? source->session.words : "it keeps changing");
+    fail(staging, AZLIN_ERROR_SYNC, text);
+  } else {
+    blob_source_pump(staging);
+  }
+}
+
+static void
+take_pack(BlobStaging *staging, char **words)
+{
+  guint32 number = (guint32) strtoul(words[1], NULL, 10);
+  BlobPiece *piece = blob_ledger_piece(staging->ledger, number);
+  guint8 sum[BLOB_SUM_BYTES];
+  if (piece == NULL || !blob_sum_from_hex(words[2], sum)) {
+    fail(staging, AZLIN_ERROR_SYNC, "the source said what cannot be");
+    return;
+  }
+  gboolean other = piece->stored && memcmp(piece->sum, sum, sizeof sum) != 0;
+  memcpy(piece->sum, sum, sizeof sum);
+  piece->length = g_ascii_strtoull(words[3], NULL, 10);
+  piece->stored = TRUE;
+  for (guint i = 0; other && i < staging->targets->len; i++)
+    blob_target_restart(g_ptr_array_index(staging->targets, i));
+  blob_staging_pump(staging);
+}
+
+static void
+take_packed(BlobStaging *staging, char **words)
+{
+  staging->source.n_pieces = (gint64) strtoul(words[1], NULL, 10);
+  staging->source.tar_status = atoi(words[2]);
+  blob_staging_pump(staging);
+}
+
+static void
+take_meta(BlobStaging *staging, char **words)
+{
+  BlobSource *source = &staging->source;
+  guint8 sum[BLOB_SUM_BYTES];
+  if (!blob_sum_from_hex(words[1], sum))
+    return;
+  g_strlcpy(source->meta, words[1], sizeof source->meta);
+  source->has_meta = TRUE;
+  blob_staging_pump(staging);
+}
+
+static void
+take_put(BlobStaging *staging, char **words)
+{
+  guint32 big = (guint32) strtoul(words[1], NULL, 10), chunk = (guint32) strtoul(words[2], NULL, 10);
+  if (g_str_equal(words[3], "201"))
+    take_news(staging, blob_ledger_echo(staging->ledger, big, chunk, words[4]));
+}
+
+static void
+take_sum(BlobStaging *staging, char **words)
+{
+  guint32 big = (guint32) strtoul(words[1], NULL, 10), chunk = (guint32) strtoul(words[2], NULL, 10);
+  take_news(staging, blob_ledger_sum(staging->ledger, big, chunk, words[3]));
+}
+
+static const struct {
+  const char *word;
+  guint n; /* words in all */
+  void (*take)(BlobStaging *staging, char **words);
+} lines[] = {
+  { "big", 3, take_big },   { "sorted", 2, take_sorted }, { "sum", 4, take_sum },   { "put", 5, take_put },
+  { "end", 3, take_end },   { "pack", 4, take_pack },     { "meta", 2, take_meta }, { "packed", 3, take_packed },
+};
+
+static void
+take_words(BlobSource *source, const char *line)
+{
+  if (g_str_has_prefix(line, "warn ") && source->warnings->len < MAX_WARNINGS)
+    g_ptr_array_add(source->warnings, g_utf8_make_valid(line + strlen("warn "), -1));
+  else if (g_str_has_prefix(line, "say ") || g_str_has_prefix(line, "fail "))
+    blob_session_words(&source->session, strchr(line, ' ') + 1);
+}
+
+static void
+on_line(const char *line, gpointer data)
+{
+  BlobStaging *staging = data;
+  if (line[0] != '@' || staging->over)
+    return;
+  take_words(&staging->source, line + 1);
+  g_auto(GStrv) words = g_strsplit(line + 1, " ", 6);
+  for (guint i = 0; i < G_N_ELEMENTS(lines); i++)
+    if (words[0] != NULL && g_str_equal(words[0], lines[i].word) && g_strv_length(words) >= lines[i].n) {
+      lines[i].take(staging, words);
+      return;
+    }
+}
+
+/* ---- what it is told ---- */
+
+void
+blob_source_pump(BlobStaging *staging)
+{
+  BlobSource *source = &staging->source;
+  while (source->greeted && source->session.exec != NULL && source->open < staging->tuning.lanes
+         && !g_queue_is_empty(&source->runs)) {
+    BlobRun *run = g_queue_pop_head(&source->runs);
+    guint id = staging->next_run++;
+    g_hash_table_insert(source->sending, GUINT_TO_POINTER(id), run);
+    source->open++;
+    blob_session_say(&source->session, "run %u %u %u %u %u", id, run->big, run->first, run->count, run->tries);
+    for (guint i = 0; i < staging->targets->len; i++)
+      blob_target_expect(g_ptr_array_index(staging->targets, i), run);
+  }
+}
+
+void
+blob_source_again(BlobStaging *staging, guint32 big, guint32 number)
+{
+  BlobChunk *chunk = blob_ledger_chunk(staging->ledger, big, number);
+  if (chunk == NULL || !chunk->stored)
+    return;
+  *chunk = (BlobChunk){ 0 };
+  BlobRun *run = g_new0(BlobRun, 1);
+  *run = (BlobRun){ .big = big, .first = number, .count = 1, .tries = 1 };
+  g_queue_push_head(&staging->source.runs, run);
+  blob_source_pump(staging);
+}
+
+void
+blob_source_greet(BlobStaging *staging)
+{
+  BlobSource *source = &staging->source;
+  if (source->session.exec == NULL || staging->source_sas == NULL || !staging->stands)
+    return;
+  blob_session_say(&source->session, "base %s/%s", staging->blob->endpoint->url, staging->container);
+  blob_session_say(&source->session, "sas %s", staging->source_sas);
+  if (!source->greeted)
+    blob_session_say(&source->session, "go");
+  source->greeted = TRUE;
+  blob_source_pump(staging);
+}
+
+static void
+say_stored(BlobStaging *staging)
+{
+  for (guint i = 0; i < staging->ledger->pieces->len; i++) {
+    const BlobPiece *piece = &g_array_index(staging->ledger->pieces, BlobPiece, i);
+    if (!piece->stored)
+      continue;
+    GString *hex = g_string_new(NULL);
+    for (guint k = 0; k < BLOB_SUM_BYTES; k++)
+      g_string_append_printf(hex, "%02x", piece->sum[k]);
+    blob_session_say(&staging->source.session, "skip %u %s", i, hex->str);
+    g_string_free(hex, TRUE);
+  }
+}
+
+void
+blob_source_start(BlobStaging *staging)
+{
+  BlobSource *source = &staging->source;
+  const BlobTuning *tuning = &staging->tuning;
+  const char *const argv[] = { "sh", "-c", blob_source_script, "azlin", staging->source_folder, NULL };
+  GString *input = g_string_new(NULL);
+  gsize length = 0;
+  const char *names = g_bytes_get_data(staging->names, &length);
+  g_string_append_printf(input, "set %" G_GUINT64_FORMAT " %u %u %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT "\n",
+                         tuning->chunk_bytes, tuning->packers, tuning->level, tuning->rate, tuning->big_bytes);
+  g_string_append_printf(input, "names %" G_GSIZE_FORMAT "\n", length);
+  g_string_append_len(input, names, (gssize) length);
+  g_autoptr(GBytes) bytes = g_string_free_to_bytes(input);
+  AzlinExec request = { .size = sizeof request,
+                        .vm = staging->source_vm,
+                        .argv = argv,
+                        .input = bytes,
+                        .on_line = on_line,
+                        .line_data = staging,
+                        .interactive = TRUE };
+  source->session.attempt++;
+  source->greeted = FALSE;
+  source->open = 0;
+  g_queue_clear_full(&source->runs, g_free);
+  g_hash_table_remove_all(source->sending);
+  source->session.exec = staging->api->op_new(staging->op, "fill the container", 0, on_ended, blob_staging_ref(staging));
+  staging->api->exec(staging->blob->host, &request, source->session.exec);
+  say_stored(staging);
+  blob_source_greet(staging);
+}
+
+/* ---- its end ---- */
+
+static void
+on_slept(AzlinOp *op, gpointer data)
+{
+  BlobStaging *staging = data;
+  if (staging->api->op_error(op) == NULL && !staging->over)
+    blob_source_start(staging);
+  blob_staging_unref(staging);
+}
+
+static void
+on_ended(AzlinOp *exec, gpointer data)
+{
+  BlobStaging *staging = data;
+  const AzlinHostApi *api = staging->api;
+  BlobSession *session = &staging->source.session;
+  session->exec = NULL;
+  if (!staging->over) {
+    g_autoptr(GError) error = blob_session_error(session, exec);
+    int delay = api->retry_delay_ms(error, session->attempt);
+    if (delay < 0) {
+      blob_staging_failed(staging, error);
+    } else {
+      api->log(staging->blob->host, G_LOG_LEVEL_INFO, "the source's attempt %u: %s; again in %d ms", session->attempt,
+               error->message, delay);
+      api->sleep(staging->blob->host, (guint32) delay,
+                 api->op_new(staging->op, "wait to retry", 0, on_slept, blob_staging_ref(staging)));
+    }
+  }
+  blob_staging_unref(staging);
+}

@@ -1,0 +1,201 @@
+# The target of a staged copy. $1: the folder, $2: the run, $3: "kept" when the folder's own mode and times stay.
+# Everything else, secrets too, comes as lines on standard input from azlin, which conducts; what has arrived is told by
+# lines that begin with '@'.
+unset CURL_HOME TAR_OPTIONS
+trap '' PIPE
+die() { echo "@fail $*"; exit 1; }
+azlin_open "$1" "$2" 2>&1 || die "the folder to copy into cannot be used"
+stage=/proc/self/fd/5
+kept=$3
+mkdir -p "$stage/big" "$stage/pieces" || die "the stage cannot be written"
+T=$(mktemp -d /tmp/azlin.XXXXXXXX) || die "no temporary folder can be made"
+finish() {
+  trap '' TERM
+  kill 0 2>/dev/null
+  rm -rf "$T"
+}
+trap finish EXIT
+trap 'exit 1' HUP INT TERM
+
+common() { # of each request in a configuration of curl
+  cat <<EOF
+silent
+show-error
+fail
+http1.1
+no-buffer
+connect-timeout = 20
+speed-limit = 1
+speed-time = 60
+header = "x-ms-version: 2021-12-02"
+EOF
+  [ "$rate" = 0 ] || echo "limit-rate = $rate"
+}
+
+# The blob $1 as the file $2, when its MD5 is $3; asked again by itself.
+get_file() {
+  try=0
+  while [ "$try" -lt 5 ]; do
+    [ "$try" = 0 ] || sleep "$try"
+    read -r sas <"$T/sas"
+    said=$({
+      common
+      printf 'output = "%s"\nurl = "%s/%s?%s"\n' "$2" "$base" "$1" "$sas"
+    } | curl -q -K - 2>&1) && {
+      sum=$(md5sum <"$2")
+      [ "${sum%% *}" != "$3" ] || return 0
+      said="it is not what was stored"
+      echo "@torn $1"
+    }
+    try=$((try + 1))
+  done
+  echo "@fail $1 cannot be fetched: $said"
+  return 1
+}
+
+# What went through tar, in its order: waits for each piece's turn.
+unpack() {
+  mkfifo "$T/ready"
+  exec 9<>"$T/ready"
+  {
+    next=0 count=-1
+    while [ "$next" != "$count" ]; do
+      eval "sum=\$piece_$next"
+      if [ -n "$sum" ]; then
+        cat "$stage/pieces/$next.$sum"
+        [ "$keep" = 1 ] || rm -f "$stage/pieces/$next.$sum"
+        next=$((next + 1))
+      else
+        read -r word rest sum <&9
+        if [ "$word" = packed ]; then count=$rest; else eval "piece_$rest=$sum"; fi
+      fi
+    done
+  } | { if [ "$level" = 0 ]; then cat; else zstd -q -d -c; fi; } |
+    tar --extract --file=- --preserve-permissions --delay-directory-restore --xattrs --sparse 2>"$T/tar.err" 9>&-
+  echo $? >"$T/tar.status"
+}
+
+get_piece() {
+  [ -e "$stage/pieces/$1.$2" ] || {
+    get_file "t/$1" "$stage/pieces/$1" "$2" && mv "$stage/pieces/$1" "$stage/pieces/$1.$2"
+  } || return
+  echo "piece $1 $2" >"$T/ready"
+  echo "@unpack $1"
+}
+
+# $1 the run, $2 the file, $3 its first chunk, $4 how many, $5 how often that was tried in vain. One connection; before each request but the first curl reads
+# a pipe that is opened once that chunk is stored; two pipes in turn, so that none is passed twice.
+lane() {
+  mkfifo "$T/$1.a" "$T/$1.b"
+  keep_gates "$1" &
+  keeper=$!
+  {
+    {
+      configure "$@" | {
+        dd if=/dev/null bs="$chunk" seek="$3" count=0 conv=notrunc 2>/dev/null
+        curl -q --fail-early -K - 2>&6
+        echo "end $?" >&6
+      } 1<>"$stage/big/$2"
+    } 6>&1 | {
+      i=$3
+      while read -r word rest; do
+        case $word in
+          200)
+            sum=$(dd if="$stage/big/$2" bs="$chunk" skip="$i" count=1 iflag=fullblock 2>/dev/null | md5sum)
+            echo "@got $2 $i ${sum%% *}"
+            i=$((i + 1))
+            ;;
+          curl:) echo "@say $rest" ;;
+          end)
+            [ "$rest" = 0 ] || sleep $((1 + $5))
+            echo "@end $1 $rest"
+            ;;
+          *) echo "@bad $2 $i $word" ;;
+        esac
+      done
+    }
+  }
+  kill "$keeper" 2>/dev/null
+  rm -f "$T/$1" "$T/$1.a" "$T/$1.b"
+}
+
+keep_gates() {
+  pipe=b
+  while read -r word <&8; do
+    : >"$T/$1.$pipe"
+    if [ "$pipe" = a ]; then pipe=b; else pipe=a; fi
+  done
+}
+
+configure() {
+  i=$3 pipe=b
+  read -r sas <"$T/sas"
+  while [ "$i" -lt $(($3 + $4)) ]; do
+    if [ "$i" != "$3" ]; then
+      printf 'next\nsilent\noutput = "/dev/null"\nurl = "file://%s"\nnext\n' "$T/$1.$pipe"
+      if [ "$pipe" = a ]; then pipe=b; else pipe=a; fi
+    fi
+    common
+    printf 'url = "%s/%s?%s"\nwrite-out = "%%{stderr}%%{http_code} %%{size_download}\\n"\n' "$base" "b/$2/$i" "$sas"
+    i=$((i + 1))
+  done
+}
+
+# Gives what came in ranges its attributes and its name.
+name_big() {
+  [ -s "$stage/m" ] || return 0
+  mkdir -p "$stage/meta" && tar -x -p --xattrs -f "$stage/m" -C "$stage/meta" || return 1
+  echo 0 >"$T/count"
+  xargs -0 -r sh -c '
+    T=$1; shift
+    read -r k <"$T/count"
+    for name; do
+      mkdir -p -- "${name%/*}"
+      cp --attributes-only --preserve=all -- "/proc/self/fd/5/meta/stub/$k" "/proc/self/fd/5/big/$k" 2>/dev/null ||
+        cp --attributes-only --preserve=mode,timestamps -- "/proc/self/fd/5/meta/stub/$k" "/proc/self/fd/5/big/$k"
+      mv -f -- "/proc/self/fd/5/big/$k" "$name" || echo "@warn a file could not be put in place"
+      k=$((k + 1))
+    done
+    echo "$k" >"$T/count"' sh "$T" <"$stage/meta/names"
+}
+
+land() {
+  name_big || die "what came in ranges cannot be named"
+  if [ -n "$unpacker" ]; then
+    wait "$unpacker"
+    sed -n '1,20s/^/@warn /p' "$T/tar.err"
+    [ "$(cat "$T/tar.status")" = 0 ] || echo "@warn tar ended with $(cat "$T/tar.status")"
+  fi
+  azlin_place $kept >"$T/report"
+  status=$?
+  tr '\0\n' '\n?' <"$T/report" | sed 's/^/@left /'
+  azlin_drop
+  echo "@landed $status"
+}
+
+unpacker=
+while read -r word a b c d e f; do
+  case $word in
+    set) chunk=$a keep=$b level=$c rate=$d ;;
+    base) base=$a ;;
+    sas) echo "$a" >"$T/sas" ;;
+    unpack)
+      unpack &
+      unpacker=$!
+      while [ ! -p "$T/ready" ]; do sleep 0.01; done
+      ;;
+    piece) get_piece "$a" "$b" & ;;
+    packed) echo "packed $a" >"$T/ready" ;;
+    meta) { get_file m "$stage/m" "$a" && echo "@meta"; } & ;;
+    run)
+      mkfifo "$T/$a"
+      exec 8<>"$T/$a"
+      lane "$a" "$b" "$c" "$d" "$e" &
+      exec 8>&-
+      ;;
+    have) [ ! -p "$T/$a" ] || echo 1<>"$T/$a" ;;
+    land) land; exit 0 ;;
+    stop) exit 0 ;;
+  esac
+done
+exit 1

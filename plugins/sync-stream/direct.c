@@ -1,0 +1,133 @@
+/* The direct road: the source sends to the target over several connections at once, with a key made for it. */
+#include "stream.h"
+
+#include <string.h>
+
+static void
+add(GPtrArray *argv, const char *word)
+{
+  g_ptr_array_add(argv, g_strdup(word));
+}
+
+static GPtrArray *
+send_command(StreamCopy *copy, GVariant *grant)
+{
+  const char *identity = "", *known_hosts = "", *user = "", *host = "";
+  guint32 port = 22;
+  GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
+  g_variant_lookup(grant, "identity_file", "&s", &identity);
+  g_variant_lookup(grant, "known_hosts_file", "&s", &known_hosts);
+  g_variant_lookup(grant, "user", "&s", &user);
+  g_variant_lookup(grant, "host", "&s", &host);
+  g_variant_lookup(grant, "port", "u", &port);
+  add(argv, "sh");
+  add(argv, "-c");
+  add(argv, stream_send_script);
+  add(argv, "azlin");
+  add(argv, identity);
+  add(argv, known_hosts);
+  g_ptr_array_add(argv, g_strdup_printf("%s@%s", user, host));
+  g_ptr_array_add(argv, g_strdup_printf("%u", port));
+  add(argv, copy->job.source_folder);
+  add(argv, "4");
+  add(argv, "4");
+  g_ptr_array_add(argv, g_strdup_printf("%u", copy->job.bwlimit_kib));
+  add(argv, "0");
+  g_ptr_array_add(argv, NULL);
+  return argv;
+}
+
+static void
+on_finished(AzlinOp *op, gpointer data)
+{
+  StreamCopy *copy = data;
+  const AzlinHostApi *api = copy->self->host->api;
+  if (api->op_error(op) != NULL) {
+    stream_fail(copy, g_error_copy(api->op_error(op)));
+    return;
+  }
+  const AzlinReply *reply = api->op_reply(op);
+  stream_placed(copy, reply->status, reply->out, reply->err);
+}
+
+static void
+finish(StreamCopy *copy)
+{
+  const AzlinHostApi *api = copy->self->host->api;
+  g_autofree char *script = stream_finish_script();
+  const char *const argv[]
+      = { "sh", "-c", script, "azlin", copy->job.target_folder, copy->job.run, copy->job.single_file ? "kept" : "all",
+          NULL };
+  AzlinExec request = { .size = sizeof request, .vm = copy->job.target, .argv = argv };
+  api->exec(copy->self->host, &request, api->op_new(copy->op, "placing", 0, on_finished, copy));
+}
+
+static GError *
+sending_failed(StreamCopy *copy, int status, GBytes *err)
+{
+  gsize size = 0;
+  const char *bytes = g_bytes_get_data(err, &size);
+  g_autofree char *raw = g_strndup(bytes != NULL ? bytes : "", MIN(size, 500));
+  g_autofree char *words = g_utf8_make_valid(g_strstrip(raw), -1);
+  AzlinError code = status == 255 ? AZLIN_ERROR_SSH : AZLIN_ERROR_SYNC;
+  if (strstr(words, "No space left on device") != NULL)
+    code = AZLIN_ERROR_STORAGE;
+  return g_error_new(AZLIN_ERROR, (int) code, "%s could not be sent from %s to %s: %s (status %d)", copy->job.path,
+                     copy->job.source->region, copy->job.target->region, words, status);
+}
+
+static void
+on_sent(AzlinOp *op, gpointer data)
+{
+  StreamCopy *copy = data;
+  const AzlinHostApi *api = copy->self->host->api;
+  if (api->op_error(op) != NULL) {
+    stream_fail(copy, g_error_copy(api->op_error(op)));
+    return;
+  }
+  const AzlinReply *reply = api->op_reply(op);
+  if (reply->status != 0)
+    stream_fail(copy, sending_failed(copy, reply->status, reply->err));
+  else
+    finish(copy);
+}
+
+static void
+on_line(const char *line, gpointer data)
+{
+  StreamCopy *copy = data;
+  if (!g_str_has_prefix(line, "sent "))
+    return;
+  copy->sent = g_ascii_strtoull(line + strlen("sent "), NULL, 10);
+  copy->self->host->api->op_progress(copy->op, MIN(copy->sent, copy->job.bytes), copy->job.bytes, NULL);
+}
+
+static void
+on_granted(AzlinOp *op, gpointer data)
+{
+  StreamCopy *copy = data;
+  const AzlinHostApi *api = copy->self->host->api;
+  GVariant *grant = api->op_variant(op);
+  if (api->op_error(op) != NULL || grant == NULL) {
+    stream_fail(copy, api->op_error(op) != NULL
+                          ? g_error_copy(api->op_error(op))
+                          : g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_FAILED, "no key was granted for the target"));
+    return;
+  }
+  g_autoptr(GPtrArray) argv = send_command(copy, grant);
+  AzlinExec request = { .size = sizeof request,
+                        .vm = copy->job.source,
+                        .argv = (const char *const *) argv->pdata,
+                        .input = copy->names,
+                        .on_line = on_line,
+                        .line_data = copy };
+  api->exec(copy->self->host, &request, api->op_new(copy->op, "sending", 0, on_sent, copy));
+}
+
+void
+stream_direct(StreamCopy *copy)
+{
+  const AzlinHostApi *api = copy->self->host->api;
+  g_autofree char *receiver = stream_receive_script();
+  api->sync_grant(copy->self->host, &copy->job, receiver, api->op_new(copy->op, "key", 0, on_granted, copy));
+}

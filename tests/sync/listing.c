@@ -1,0 +1,323 @@
+/* Listings and what follows from two of them: foreign records, patches, kept hashes, what is to be copied. */
+#include "compare.h"
+#include "exclude.h"
+#include "scan-private.h"
+#include "azlin-plugin.h"
+#include <string.h>
+
+/* Records separated by newlines, for reading; none of these names holds one. */
+static GByteArray *
+records(const char *text)
+{
+  GByteArray *raw = g_byte_array_new();
+  g_byte_array_append(raw, (const guint8 *) text, (guint) strlen(text));
+  for (guint i = 0; i < raw->len; i++)
+    if (raw->data[i] == '\n')
+      raw->data[i] = 0;
+  return raw;
+}
+
+static AzListing *
+listing(const char *text)
+{
+  g_autoptr(GError) error = NULL;
+  AzListing *made = az_listing_new(records(text), &error);
+  g_assert_no_error(error);
+  return made;
+}
+
+#define TREE                                                                                                           \
+  "d 755 4096 1700000000.0000000001 1.5 10 3 8 .\n"                                                                    \
+  "d 755 4096 1700000000.0000000001 1.5 11 2 8 ./a\n"                                                                  \
+  "f 644 5 1700000000.1234567890 1700000001.5 12 1 8 ./a-b\n"                                                          \
+  "f 644 7 1700000000.1234567890 1700000001.5 13 1 8 ./a/c\n"                                                          \
+  "l 777 3 1700000000.5 1.5 14 1 0 ./a/link//to//there\n"
+
+static void
+test_records_are_read(void)
+{
+  g_autoptr(AzListing) tree = listing(TREE);
+  g_assert_cmpuint(az_listing_size(tree), ==, 5);
+  static const char *const order[] = { ".", "./a", "./a/c", "./a/link", "./a-b" };
+  for (guint i = 0; i < G_N_ELEMENTS(order); i++)
+    g_assert_cmpstr(az_listing_at(tree, i)->name, ==, order[i]);
+  const AzEntry *file = az_listing_find(tree, "./a-b");
+  g_assert_cmpint(file->mtime, ==, 1700000000123456789);
+  g_assert_cmpuint(file->mode, ==, 0644);
+  g_assert_cmpstr(az_listing_find(tree, "./a/link")->link, ==, "to//there");
+  g_assert_null(az_listing_find(tree, "./nothing"));
+  g_autoptr(AzListing) old = listing("f 644 600000 -1.5 1.5 12 1 8 ./old\n");
+  g_assert_cmpint(az_listing_at(old, 0)->mtime, ==, -1500000000);
+  g_assert_true(az_listing_at(old, 0)->sparse);
+}
+
+static void
+test_foreign_records_are_refused(void)
+{
+  static const char *const bad[] = { "x 644 5 1.1 1.1 1 1 8 ./a\n",
+                                     "f 999 5 1.1 1.1 1 1 8 ./a\n",
+                                     "f 644 -5 1.1 1.1 1 1 8 ./a\n",
+                                     "f 644 5 1.1 1.1 1 1 8 /etc/passwd\n",
+                                     "f 644 5 1.1 1.1 1 1 8 a\n",
+                                     "f 644 5 1.1 1.1 1 1 8 ./\n",
+                                     "f 644 5 1.1 1.1 1 1\n",
+                                     "f 644 5 1.1 1.1 1 1 8 ./a",
+                                     "l 777 5 1.1 1.1 1 1 8 ./a\n",
+                                     "f 644 5 1.1 1.1 1 1 8 ./a\nf 644 5 1.1 1.1 1 1 8 ./a\n",
+                                     "\n",
+                                     "f 644 5 99999999999999999999.1 1.1 1 1 8 ./a\n" };
+  for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+    g_autoptr(GError) error = NULL;
+    g_assert_null(az_listing_new(records(bad[i]), &error));
+    g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_SYNC);
+  }
+}
+
+static void
+test_patches_fit_or_are_refused(void)
+{
+  static const struct {
+    const char *changes, *result;
+  } rows[] = { { "", "b\nd\n" },         { "\ta\n", "a\nb\nd\n" }, { "b\n\tc\n", "c\nd\n" }, { "b\nd\n", "" },
+               { "\te\n", "b\nd\ne\n" }, { "x\n", NULL },          { "\tb\n", NULL },        { "a\n", NULL } };
+  for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(GBytes) old = g_byte_array_free_to_bytes(records("b\nd\n"));
+    g_autoptr(GByteArray) changes = records(rows[i].changes);
+    g_autoptr(GByteArray) patched = az_listing_patch(old, (const char *) changes->data, changes->len);
+    g_assert_true((patched == NULL) == (rows[i].result == NULL));
+    if (patched == NULL)
+      continue;
+    g_autoptr(GByteArray) wanted = records(rows[i].result);
+    g_assert_cmpmem(patched->data, patched->len, wanted->data, wanted->len);
+  }
+}
+
+static void
+test_hashes_are_kept_by_identity(void)
+{
+  g_autoptr(AzListing) tree = listing(TREE),
+                       changed = listing("f 644 5 1700000000.1234567890 1700000002.5 12 1 8 ./a-b\n"
+                                         "f 644 7 1700000000.1234567890 1700000001.5 13 1 8 ./moved\n");
+  g_assert_true(az_listing_set_hash(tree, "./a-b", "aa"));
+  g_assert_true(az_listing_set_hash(tree, "./a/c", "cc"));
+  g_assert_false(az_listing_set_hash(tree, "./a", "dd"));
+  g_assert_false(az_listing_set_hash(tree, "./none", "dd"));
+  g_autofree char *kept = az_listing_hashes(tree, G_MAXINT64);
+  az_listing_recall(changed, kept);
+  g_assert_null(az_listing_find(changed, "./a-b")->hash); /* another ctime: it may be anything */
+  g_assert_cmpstr(az_listing_find(changed, "./moved")->hash, ==, "cc");
+  /* changed within the clock's tick before the look: it may change again unseen */
+  g_autofree char *settled = az_listing_hashes(tree, 1700000001400000000);
+  g_assert_cmpstr(settled, ==, "");
+}
+
+static char *
+joined(GPtrArray *names)
+{
+  g_ptr_array_add(names, NULL);
+  return g_strjoinv(" ", (char **) names->pdata);
+}
+
+static char *
+entry_names(GPtrArray *entries)
+{
+  GString *text = g_string_new(NULL);
+  for (guint i = 0; i < entries->len; i++)
+    g_string_append_printf(text, "%s%s", i > 0 ? " " : "", ((const AzEntry *) g_ptr_array_index(entries, i))->name);
+  return g_string_free(text, FALSE);
+}
+
+typedef struct {
+  const char *source, *target;
+  const char *copy, *extra, *blocked, *folders, *unknown;
+} Case;
+
+#define TOP "d 755 1 1.0 1.0 1 2 8 .\n"
+static const Case cases[] = {
+  { TOP, TOP, "", "", "", "", "" },
+  { TOP, "", ".", "", "", "", "" },
+  { TOP "f 644 1 1.5 1.0 2 1 8 ./f\n", TOP, ". ./f", "", "", "", "" },
+  { TOP "f 644 1 1.5 1.0 2 1 8 ./f\n", TOP "f 644 1 1.5 9.0 9 1 8 ./f\n", "", "", "", "", "./f" },
+  /* one second, other fractions: rsync's quick check takes them for equal */
+  { TOP "f 644 1 1.5 1.0 2 1 8 ./f\n", TOP "f 644 1 1.6 1.0 2 1 8 ./f\n", ". ./f", "", "", "", "" },
+  { TOP "f 644 1 1.5 1.0 2 1 8 ./f\n", TOP "f 644 1 1.0000000000 1.0 2 1 8 ./f\n", "", "", "", "", "./f" },
+  { TOP "f 644 1 1.5 1.0 2 1 8 ./f\n", TOP "f 600 1 1.5 1.0 2 1 8 ./f\n", ". ./f", "", "", "", "" },
+  { TOP "f 644 1 1.5 1.0 2 1 8 ./f\n", TOP "d 755 1 1.5 1.0 2 1 8 ./f\nf 644 1 1.0 1.0 3 1 8 ./f/g\n", ". ./f", "./f/g",
+    "./f", "", "" },
+  { TOP, TOP "d 755 1 1.0 1.0 5 2 8 ./x\nf 644 1 1.0 1.0 6 1 8 ./x/y\nf 644 1 1.0 1.0 7 1 8 ./x-y\n", "", "./x ./x-y",
+    "", "", "" },
+  { TOP "d 755 1 2.5 1.0 3 2 8 ./x\n", TOP "d 755 1 1.5 1.0 3 2 8 ./x\n", "", "", "", "./x", "" },
+  { TOP "l 777 1 1.0 1.0 3 1 0 ./l//a\n", TOP "l 777 1 1.0 1.0 3 1 0 ./l//b\n", ". ./l", "", "", "", "" },
+  /* one of two names of a file differs: both go, so that they stay one file */
+  { TOP "f 644 1 1.5 1.0 2 2 8 ./f\nf 644 1 1.5 1.0 2 2 8 ./g\n", TOP "f 644 1 1.5 1.0 2 1 8 ./g\n", ". ./f ./g", "",
+    "", "", "./g" },
+  { TOP "f 644 1 1.5 1.0 2 2 8 ./f\nf 644 1 1.5 1.0 2 2 8 ./g\n",
+    TOP "f 644 1 1.5 1.0 8 1 8 ./f\nf 644 1 1.5 1.0 9 1 8 ./g\n", ". ./f ./g", "", "", "", "./f ./g" },
+  { TOP "d 700 1 1.0 1.0 3 2 8 ./.ssh\nf 600 1 1.0 1.0 4 1 8 ./.ssh/id\n", TOP "f 600 1 1.0 1.0 4 1 8 ./.ssh/x\n", "",
+    "", "", "", "" },
+};
+
+static void
+test_comparisons(void)
+{
+  static const char *const left_out[] = { "./.ssh", NULL };
+  for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autoptr(AzListing) source = listing(cases[i].source), target = listing(cases[i].target);
+    g_autoptr(AzComparison) found = az_compare(source, target, left_out, TRUE);
+    g_autofree char *copy = joined(found->copy), *unknown = joined(found->unknown);
+    g_autofree char *extra = entry_names(found->extra), *blocked = entry_names(found->blocked);
+    g_autofree char *folders = entry_names(found->folders);
+    g_test_message("case %u", i);
+    g_assert_cmpstr(copy, ==, cases[i].copy);
+    g_assert_cmpstr(extra, ==, cases[i].extra);
+    g_assert_cmpstr(blocked, ==, cases[i].blocked);
+    g_assert_cmpstr(folders, ==, cases[i].folders);
+    g_assert_cmpstr(unknown, ==, cases[i].unknown);
+  }
+}
+
+static void
+test_sums_of_a_comparison(void)
+{
+  g_autoptr(AzListing) source = listing(TOP "f 644 100 1.5 1.0 2 1 8 ./big\nf 644 10 1.5 1.0 3 1 8 ./new\n");
+  g_autoptr(AzListing) target = listing(TOP "f 644 60 1.5 1.0 2 1 8 ./big\nf 644 1 1.0 1.0 9 1 8 ./gone\n");
+  g_autoptr(AzComparison) found = az_compare(source, target, NULL, TRUE);
+  g_assert_cmpuint(found->bytes, ==, 110);
+  g_assert_cmpuint(found->files, ==, 2);
+  g_assert_cmpuint(found->largest, ==, 100);
+  g_assert_cmpuint(found->old_bytes, ==, 60);
+  g_assert_cmpuint(found->extra_files, ==, 1);
+  g_assert_cmpuint(found->target_files, ==, 2);
+}
+
+static void
+test_known_content_decides(void)
+{
+  g_autoptr(AzListing) source = listing(TOP "f 644 1 1.5 1.0 2 1 8 ./f\n"),
+                       target = listing(TOP "f 644 1 1.5 1.0 2 1 8 ./f\n");
+  az_listing_set_hash(source, "./f", "aa");
+  az_listing_set_hash(target, "./f", "bb");
+  g_autoptr(AzComparison) other = az_compare(source, target, NULL, TRUE);
+  g_assert_cmpuint(other->copy->len, ==, 2);
+  g_autofree char *words = az_compare_words(az_listing_find(source, "./f"), az_listing_find(target, "./f"));
+  g_assert_cmpstr(words, ==, "other content on the target");
+  az_listing_set_hash(target, "./f", "aa");
+  g_autoptr(AzComparison) same = az_compare(source, target, NULL, TRUE);
+  g_assert_cmpuint(same->copy->len + same->unknown->len, ==, 0);
+}
+
+/* ---- the answer of a machine ---- */
+
+#define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void
+test_answers_are_whole_or_refused(void)
+{
+  static const char whole[] = "F\n" TREE "Z0 " DIGEST "\n" DIGEST "  ./a-b\nE\n";
+  g_autoptr(GByteArray) raw = records(whole);
+  g_autoptr(GError) error = NULL;
+  AzScanAnswer answer;
+  g_assert_true(az_scan_answer((const char *) raw->data, raw->len, &answer, &error));
+  g_assert_false(answer.patch);
+  g_assert_cmpuint(answer.length, ==, strlen(TREE));
+  g_assert_cmpstr(answer.digest, ==, DIGEST);
+  g_assert_cmpuint(answer.hashes_length, ==, strlen(DIGEST "  ./a-b\n"));
+  for (guint length = 0; length < raw->len; length++) {
+    g_autoptr(GError) cut = NULL;
+    g_autofree char *copy = g_memdup2(raw->data, length); /* so that a sanitizer sees a read beyond it */
+    g_assert_false(az_scan_answer(copy, length, &answer, &cut));
+    g_assert_error(cut, AZLIN_ERROR, AZLIN_ERROR_SYNC);
+  }
+}
+
+static void
+test_bombs_are_cut(void)
+{
+  g_autoptr(GByteArray) packed = g_byte_array_new();
+  g_autofree char *zeros = g_malloc0(1 << 20);
+  g_autoptr(GConverter) gzip = G_CONVERTER(g_zlib_compressor_new(G_ZLIB_COMPRESSOR_FORMAT_GZIP, 9));
+  g_autoptr(GInputStream) memory = g_memory_input_stream_new_from_data(zeros, 1 << 20, NULL);
+  g_autoptr(GInputStream) stream = g_converter_input_stream_new(memory, gzip);
+  guint8 buffer[4096];
+  for (gssize n; (n = g_input_stream_read(stream, buffer, sizeof buffer, NULL, NULL)) > 0;)
+    g_byte_array_append(packed, buffer, (guint) n);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GBytes) fits = az_scan_unpack((const char *) packed->data, packed->len, 1 << 20, &error);
+  g_assert_no_error(error);
+  g_assert_cmpuint(g_bytes_get_size(fits), ==, 1 << 20);
+  g_assert_null(az_scan_unpack((const char *) packed->data, packed->len, (1 << 20) - 1, &error));
+  g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_SYNC);
+  g_clear_error(&error);
+  g_assert_null(az_scan_unpack("no gzip at all", 14, 1 << 20, &error));
+  g_assert_nonnull(error);
+}
+
+static void
+test_places_are_read(void)
+{
+  static const char text[] = "d\0/data\0\0/home/u\0 12345\0 rsync \0"
+                             "2\0"
+                             "1700000000000000000\0"
+                             "0\0F";
+  g_autoptr(GBytes) bytes = g_bytes_new_static(text, sizeof text - 1);
+  gsize used = 0;
+  g_autoptr(AzSyncPlace) place = az_sync_place_parse(bytes, &used);
+  g_assert_nonnull(place);
+  g_assert_cmpstr(place->folder, ==, "/data");
+  g_assert_null(place->base);
+  g_assert_cmpuint(place->free_bytes, ==, 12345);
+  g_assert_cmpuint(place->cpus, ==, 2);
+  g_assert_cmpstr(text + used, ==, "0");
+  for (gsize length = 0; length < used; length++) {
+    g_autoptr(GBytes) cut = g_bytes_new(text, length);
+    g_assert_null(az_sync_place_parse(cut, &used));
+  }
+}
+
+/* ---- patterns ---- */
+
+static void
+test_patterns(void)
+{
+  static const struct {
+    const char *pattern, *name;
+    gboolean matches;
+  } rows[] = {
+    { "*.log", "./a.log", TRUE },  { "*.log", "./d/a.log", TRUE },   { "*.log", "./a.logs", FALSE },
+    { "/cache", "./cache", TRUE }, { "/cache", "./d/cache", FALSE }, { "a?c", "./abc", TRUE },
+    { "a?c", "./a/c", FALSE },     { "**/x", "./x", TRUE },          { "d/**", "./d/e/f", TRUE },
+    { "[a-c]x", "./bx", TRUE },    { "[!a-c]x", "./bx", FALSE },     { "d/***", "./d", TRUE },
+    { "a.b", "./axb", FALSE },     { "(x)+", "./(x)+", TRUE },
+  };
+  for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+    gboolean only_folders = FALSE;
+    g_autofree char *regex = az_exclude_regex(rows[i].pattern, &only_folders, NULL);
+    g_autofree char *whole = g_strdup_printf("^%s$", regex);
+    g_assert_cmpint(g_regex_match_simple(whole, rows[i].name, 0, 0), ==, rows[i].matches);
+  }
+  static const char *const bad[] = { "", "/", "a\\b", "a\nb", "[[:x:]]", "[a" };
+  for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+    gboolean only_folders = FALSE;
+    g_autoptr(GError) error = NULL;
+    g_assert_null(az_exclude_regex(bad[i], &only_folders, &error));
+    g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE);
+  }
+}
+
+int
+main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/listing/records-are-read", test_records_are_read);
+  g_test_add_func("/listing/foreign-records-are-refused", test_foreign_records_are_refused);
+  g_test_add_func("/listing/patches-fit-or-are-refused", test_patches_fit_or_are_refused);
+  g_test_add_func("/listing/hashes-are-kept-by-identity", test_hashes_are_kept_by_identity);
+  g_test_add_func("/listing/comparisons", test_comparisons);
+  g_test_add_func("/listing/sums-of-a-comparison", test_sums_of_a_comparison);
+  g_test_add_func("/listing/known-content-decides", test_known_content_decides);
+  g_test_add_func("/listing/answers-are-whole-or-refused", test_answers_are_whole_or_refused);
+  g_test_add_func("/listing/bombs-are-cut", test_bombs_are_cut);
+  g_test_add_func("/listing/places-are-read", test_places_are_read);
+  g_test_add_func("/listing/patterns", test_patterns);
+  return g_test_run();
+}
