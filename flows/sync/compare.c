@@ -82,13 +82,19 @@ typedef struct {
   GByteArray *marks; /* per entry of the source: a sum of Mark */
 } Compare;
 
+gboolean
+az_compare_is_left_out(const char *name, const char *const *left_out)
+{
+  for (guint i = 0; left_out != NULL && left_out[i] != NULL; i++)
+    if (az_listing_is_below(name, left_out[i]))
+      return TRUE;
+  return FALSE;
+}
+
 static gboolean
 is_left_out(const Compare *compare, const AzEntry *entry)
 {
-  for (guint i = 0; compare->left_out != NULL && compare->left_out[i] != NULL; i++)
-    if (az_listing_is_below(entry->name, compare->left_out[i]))
-      return TRUE;
-  return FALSE;
+  return az_compare_is_left_out(entry->name, compare->left_out);
 }
 
 static void

@@ -296,17 +296,12 @@ static void
 on_progress(AzlinOp *op, guint64 done, guint64 total, const char *text, gpointer data)
 {
   Run *run = data;
-  guint64 sum = 0, all = 0;
   for (guint i = 0; i < run->pairs->len; i++) {
     AzSyncPair *pair = g_ptr_array_index(run->pairs, i);
     if (g_str_equal(az_op_label(op), pair->target->region))
-      pair->moving = done;
-    sum += pair->moved + pair->moving;
-    all += pair->to_move;
+      az_sync_progress(pair, done);
   }
-  g_autofree char *moved = az_sync_size(sum), *whole = az_sync_size(all);
-  g_autofree char *shown = g_strdup_printf("(%s/%s) %s", moved, whole, text != NULL ? text : "");
-  az_job_progress(run->job, MIN(sum, all), all, g_strchomp(shown));
+  az_sync_progress_all(run->job, run->pairs, text);
 }
 
 /* ---- the beginning ---- */
@@ -376,6 +371,7 @@ sync_of(AzJob *job, const AzlinVm *source)
   sync->strategy = g_strdup(az_job_arg_string(job, "strategy"));
   sync->delete_extra = az_job_arg_bool(job, "delete");
   sync->dry_run = az_job_arg_bool(job, "dry-run");
+  sync->fresh = az_job_arg_bool(job, "verify");
   sync->bwlimit_kib = az_job_arg_uint(job, "bwlimit", 0);
   sync->max_delete = az_job_arg_uint(job, "max-delete", G_MAXUINT32);
   return sync;
@@ -424,6 +420,7 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *owned, gpointer data)
   with_data.data = run;
   az_job_set_sink(job, &with_data);
   run->sync->n_targets = run->pairs->len;
+  run->sync->pairs = run->pairs;
   prepare(run);
 }
 
@@ -443,6 +440,7 @@ static const AzFlag flags[] = {
   { "max-delete", 0, "u", "N", "with --delete: ask when more than N files would go" },
   { "exclude", 0, "as", "PATTERN,...", "leave these out; patterns as rsync has them" },
   { "bwlimit", 0, "u", "KIB", "at most this many KiB per second" },
+  { "verify", 0, "b", NULL, "read and hash every file on both sides, whatever is known of it" },
   { "dry-run", 0, "b", NULL, "show what would be copied and deleted, change nothing" },
   { "yes", 'y', "b", NULL, "do not ask" },
   { 0 },

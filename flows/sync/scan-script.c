@@ -47,7 +47,7 @@ const char az_scan_script[]
       "-exec sh -c '\\''for file do if command -v openssl >/dev/null; then sum=$(openssl dgst -sha256 -r <\"$file\"); "
       "else sum=$(sha256sum <\"$file\"); fi; [ -z \"$sum\" ] || printf \"%s  %s\\0\" \"${sum%% *}\" \"$file\"; "
       "done'\\'' "
-      "sh {} + \\) > \"$0/$$\"' \"$tmp/h\"; cat -- \"$tmp/h/\"* 2>/dev/null; }\n"
+      "sh {} + \\) > \"$0/$$\" 2>/dev/null' \"$tmp/h\"; cat -- \"$tmp/h/\"* 2>/dev/null; }\n"
       "answer() {\n"
       "status=$({ { list \"$@\"; echo $? >&3; } | sort -z > \"$tmp/new\"; } 3>&1)\n"
       "if [ -n \"$known\" ] && [ -f \"$dir/$id\" ] && [ \"$(sha256sum < \"$dir/$id\")\" = \"$known  -\" ]; then\n"

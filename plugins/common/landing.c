@@ -5,6 +5,7 @@
 
 #define MAX_SENTENCES 20u
 
+<<<<<<< HEAD
 /* `cd -P` leaves in PWD where the kernel says that we are, so comparing it needs no process. AZLIN_BATCH gets the
  * folders that exist on both sides, deepest first, so that what is left in one when its turn comes is new, and goes
  * over in one rename; it may not hold what find would replace, which is why it comes by the environment. What stat says
@@ -110,6 +111,8 @@ const char landing_functions[]
       "  ! rmdir .azlin-partial 2>/dev/null || touch -d \"$azlin_time\" .\n"
       "}\n";
 
+=======
+>>>>>>> main
 char *
 landing_script(const char *body)
 {

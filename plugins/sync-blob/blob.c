@@ -41,27 +41,6 @@ transfer(gpointer self, const AzlinSyncJob *job, AzlinOp *op)
   blob_transfer_all(self, &job, &op, 1);
 }
 
-/* ---- after a crash ---- */
-
-static void
-recover(gpointer self, const char *what, GVariant *undo, AzlinOp *op)
-{
-  Blob *blob = self;
-  const char *container = "", *endpoint = "";
-  g_variant_lookup(undo, "container", "&s", &container);
-  g_variant_lookup(undo, "endpoint", "&s", &endpoint);
-  if (blob->endpoint == NULL || !g_str_equal(blob->endpoint->url, endpoint)
-      || !g_str_has_prefix(container, BLOB_PREFIX)) {
-    GError *error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_CONFIG,
-                                "the staging container %s stands at %s, which [sync.blob] does not name any more",
-                                container, endpoint);
-    blob->api->error_add_step(error, "Set endpoint in [sync.blob] to %s and run azlin recover again", endpoint);
-    blob->api->op_fail(op, error);
-    return;
-  }
-  blob_container_remove(blob, container, op);
-}
-
 /* ---- the brick ---- */
 
 static void
@@ -113,6 +92,7 @@ static const AzlinOption options[] = {
   { "endpoint", "s", "", NULL, NULL, "blob service: https://ACCOUNT.blob.core.windows.net; http for a loopback address" },
   { "account", "s", "", NULL, NULL, "storage account; empty: the one that endpoint names" },
   { "key-file", "s", "", NULL, NULL, "account key, mode 0600, where no token can be had; empty: a token of the login" },
+  { "connections", "u", "0", "0", "64", "side by side from one machine to the blob service; 0: by distance" },
   { "chunk", "u", "0", "0", "1024", "MiB of a big file that are stored at once; 0: by distance and size" },
   { "throughput", "u", "50", "1", "100000", "MiB per second between machines and blob service, for predictions" },
   { "files-per-second", "u", "5000", "1", "10000000", "small files per second, for predictions" },
@@ -129,7 +109,7 @@ static const AzlinBrick brick = {
   .options = options,
   .init = init,
   .free = blob_free,
-  .recover = recover,
+  .recover = blob_recover,
   .iface = &iface,
 };
 AZLIN_PLUGIN_DEFINE("azlin.sync-blob", "0.1.0", "MIT", &brick)

@@ -102,6 +102,15 @@ void blob_sweep(Blob *blob, AzlinOp *op);
 /* Which of `listed` (a(sx)) are to go; owned strv. Pure. */
 char **blob_sweep_choose(GVariant *listed, gint64 now);
 
+/* ---- stage.c ---- */
+
+/* Removes what `run` has left below FOLDER/.azlin-partial, and finishes `op`: that it could not is logged
+ * alone. */
+void blob_stage_drop(Blob *blob, const AzlinVm *vm, const char *folder, const char *run, AzlinOp *op);
+/* The same from a journal's record: a{sv} that says where, and what it was made by. */
+GVariant *blob_stage_facts(const AzlinVm *vm, const char *folder, const char *run);
+void blob_stage_recover(Blob *blob, GVariant *facts, AzlinOp *op);
+
 /* ---- score.c ---- */
 
 typedef struct {
@@ -110,6 +119,12 @@ typedef struct {
 } BlobSpeed;
 /* As AzlinSync.score; `endpoint` NULL = none. */
 double blob_predict(const BlobSpeed *speed, const BlobEndpoint *endpoint, const AzlinSyncJob *job, char **ret_reason);
+
+/* ---- recover.c ---- */
+
+/* The undo facts of intent "container"; `stages` aa{sv} of blob_stage_facts(), consumed. Floating. */
+GVariant *blob_undo_facts(Blob *blob, const char *container, GVariant *stages);
+void blob_recover(gpointer self, const char *what, GVariant *undo, AzlinOp *op);
 
 /* ---- staging.c ---- */
 

@@ -215,7 +215,8 @@ blob_container_parse(GBytes *xml, GError **error)
   g_autoptr(GMarkupParseContext) context = g_markup_parse_context_new(&parser, 0, &listing, NULL);
   gsize mark = length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
   g_variant_builder_init(&listing.found, G_VARIANT_TYPE("a(sx)"));
-  gboolean good = g_markup_parse_context_parse(context, bytes + mark, (gssize) (length - mark), NULL);
+  gboolean good = g_markup_parse_context_parse(context, bytes + mark, (gssize) (length - mark), NULL)
+                  && g_markup_parse_context_end_parse(context, NULL);
   g_autoptr(GVariant) found = g_variant_ref_sink(g_variant_builder_end(&listing.found));
   g_free(listing.name);
   g_free(listing.created);

@@ -185,8 +185,21 @@ blob_run_rest(const BlobRun *run, BlobHas has, gpointer data, GQueue *runs)
 {
   BlobRun again = *run;
   again.tries = run->tries + 1;
+  again.done = 0;
   for (guint32 k = run->first; k < run->first + run->count; k++)
     if (has(run->big, k, data))
       again.tries = 0;
   cut(&again, LONGEST_RUN, has, data, runs);
+}
+
+BlobRun *
+blob_run_split(BlobRun *run, guint32 kept)
+{
+  if (kept >= run->count)
+    return NULL;
+  guint32 taken = (run->count - kept + 1) / 2;
+  BlobRun *tail = g_new0(BlobRun, 1);
+  *tail = (BlobRun){ .big = run->big, .first = run->first + run->count - taken, .count = taken };
+  run->count -= taken;
+  return tail;
 }

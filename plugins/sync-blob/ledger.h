@@ -19,6 +19,7 @@ typedef struct {
 typedef struct { /* neighbours of one file, sent or fetched over one connection */
   guint32 big, first, count;
   guint tries;
+  guint32 done; /* chunks of it that are stored, or fetched, in their order */
 } BlobRun;
 
 typedef struct {
@@ -55,5 +56,9 @@ void blob_ledger_plan(BlobLedger *ledger, guint lanes, GQueue *runs);
 typedef gboolean (*BlobHas)(guint32 big, guint32 chunk, gpointer data);
 gboolean blob_ledger_is_stored(guint32 big, guint32 chunk, gpointer ledger); /* a BlobHas */
 void blob_run_rest(const BlobRun *run, BlobHas has, gpointer data, GQueue *runs);
+
+/* Takes the second half of what `run` has behind its first `kept` chunks as a run of its own; owned, NULL = there is
+ * nothing. `run` ends before it. */
+BlobRun *blob_run_split(BlobRun *run, guint32 kept);
 
 gboolean blob_sum_from_hex(const char *hex, guint8 *ret_sum); /* exactly 32 digits */

@@ -150,7 +150,8 @@ blob_delegation_parse(GBytes *xml, GError **error)
     bytes += 3;
     length -= 3;
   }
-  if (length > 0 && g_markup_parse_context_parse(context, bytes, (gssize) length, NULL) && key->oid != NULL
+  if (length > 0 && g_markup_parse_context_parse(context, bytes, (gssize) length, NULL)
+      && g_markup_parse_context_end_parse(context, NULL) && key->oid != NULL
       && key->tid != NULL && key->start != NULL && key->expiry != NULL && key->service != NULL && key->version != NULL
       && key->value != NULL)
     return g_steal_pointer(&key);

@@ -5,6 +5,7 @@
 
 #define MAX_TRIES 8u
 #define MAX_WARNINGS 20u
+#define UNDER_WAY 2u /* chunks of a lane that it sends, or may have begun before it hears of a cut */
 
 static void on_ended(AzlinOp *exec, gpointer data);
 
@@ -106,9 +107,23 @@ take_meta(BlobStaging *staging, char **words)
 }
 
 static void
+count_done(BlobSource *source, guint32 big, guint32 chunk)
+{
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init(&iter, source->sending);
+  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+    BlobRun *run = value;
+    if (run->big == big && run->first + run->done == chunk && run->done < run->count)
+      run->done++;
+  }
+}
+
+static void
 take_put(BlobStaging *staging, char **words)
 {
   guint32 big = (guint32) strtoul(words[1], NULL, 10), chunk = (guint32) strtoul(words[2], NULL, 10);
+  count_done(&staging->source, big, chunk);
   if (g_str_equal(words[3], "201"))
     take_news(staging, blob_ledger_echo(staging->ledger, big, chunk, words[4]));
 }
@@ -155,12 +170,39 @@ on_line(const char *line, gpointer data)
 
 /* ---- what it is told ---- */
 
+/* A lane that has nothing to do takes over half of what the busiest one has not begun. */
+static void
+steal(BlobStaging *staging)
+{
+  BlobSource *source = &staging->source;
+  BlobRun *busiest = NULL;
+  guint busiest_id = 0;
+  GHashTableIter iter;
+  gpointer id, value;
+  g_hash_table_iter_init(&iter, source->sending);
+  while (g_hash_table_iter_next(&iter, &id, &value)) {
+    BlobRun *run = value;
+    if (busiest == NULL || run->count - run->done > busiest->count - busiest->done) {
+      busiest = run;
+      busiest_id = GPOINTER_TO_UINT(id);
+    }
+  }
+  BlobRun *tail = busiest != NULL ? blob_run_split(busiest, busiest->done + UNDER_WAY) : NULL;
+  if (tail == NULL)
+    return;
+  g_queue_push_tail(&source->runs, tail);
+  blob_session_say(&source->session, "cut %u %u", busiest_id, busiest->count);
+}
+
 void
 blob_source_pump(BlobStaging *staging)
 {
   BlobSource *source = &staging->source;
-  while (source->greeted && source->session.exec != NULL && source->open < staging->tuning.lanes
-         && !g_queue_is_empty(&source->runs)) {
+  while (source->greeted && source->session.exec != NULL && source->open < staging->tuning.lanes) {
+    if (g_queue_is_empty(&source->runs))
+      steal(staging);
+    if (g_queue_is_empty(&source->runs))
+      return;
     BlobRun *run = g_queue_pop_head(&source->runs);
     guint id = staging->next_run++;
     g_hash_table_insert(source->sending, GUINT_TO_POINTER(id), run);

@@ -125,15 +125,15 @@ pack() {
   }
 }
 
-# $1 the run, $2 the file, $3 its first chunk, $4 how many, $5 how often that was tried in vain. One connection; two pipes in turn, so that curl never takes
-# what belongs to its next request.
+# $1 the run, $2 the file, $3 its first chunk, $4 how many, $5 how often that was tried in vain. One connection; two pipes
+# in turn, so that curl never takes what belongs to its next request.
 lane() {
   mkfifo "$T/$1.a" "$T/$1.b"
   size=$(stat -L -c %s "$T/big/$2")
   feed "$@" &
   feeder=$!
   {
-    configure "$@" | stdbuf -oL curl -q --fail-early -K - 2>&1
+    configure "$@" | sh -c 'echo $$ >"$1"; shift; exec "$@"' sh "$T/$1.pid" stdbuf -oL curl -q --fail-early -K - 2>&1
     echo "end $?"
   } | {
     i=$3 code=0 md5=
@@ -144,13 +144,13 @@ lane() {
         [Cc]ontent-[Mm][Dd]5:) md5=$rest ;;
         "$cr") [ "$code" = 100 ] || { echo "@put $2 $i $code ${md5:--}"; i=$((i + 1)); } ;;
         curl:) echo "@say $rest" ;;
-        end) [ "$rest" = 0 ] || { kill "$feeder" 2>/dev/null; sleep $((1 + $5)); } ;;
+        end) [ "$rest" = 0 ] || [ -e "$T/$1.over" ] || { kill "$feeder" 2>/dev/null; sleep $((1 + $5)); } ;;
       esac
     done
   }
   wait "$feeder"
   echo "@end $1 0"
-  rm -f "$T/$1.a" "$T/$1.b"
+  rm -f "$T/$1".*
 }
 
 length_of() { # of chunk $1 of a file of $size bytes
@@ -158,16 +158,25 @@ length_of() { # of chunk $1 of a file of $size bytes
   [ "$length" -le "$chunk" ] || length=$chunk
 }
 
+# Opening a pipe to write waits until curl is ready for that chunk. By then the rest of the run may be another lane's.
 feed() {
   i=$3 pipe=a
   {
     dd bs="$chunk" skip="$3" count=0 2>/dev/null
     while [ "$i" -lt $(($3 + $4)) ]; do
+      exec 7>"$T/$1.$pipe"
+      if [ -e "$T/$1.cut" ] && read -r n <"$T/$1.cut" && [ "$i" -ge $(($3 + n)) ]; then
+        : >"$T/$1.over"
+        read -r pid <"$T/$1.pid"
+        kill "$pid"
+        break
+      fi
       { # the same bytes, from the cache
         sum=$(dd if="$T/big/$2" bs="$chunk" skip="$i" count=1 iflag=fullblock 2>/dev/null | md5sum)
         echo "@sum $2 $i ${sum%% *}"
-      } &
-      dd bs=64k count=$((chunk / 65536)) iflag=fullblock of="$T/$1.$pipe" 2>/dev/null
+      } 7>&- &
+      dd bs=64k count=$((chunk / 65536)) iflag=fullblock >&7 2>/dev/null
+      exec 7>&-
       i=$((i + 1))
       if [ "$pipe" = a ]; then pipe=b; else pipe=a; fi
     done
@@ -208,6 +217,7 @@ while read -r word a b c d e f; do
         { tar -c -f "$T/meta.tar" -C "$T/meta" --format=posix --xattrs --no-acls . && put_file "$T/meta.tar" m "" && echo "@meta $sum"; } &
       fi
       ;;
+    cut) echo "$b" >"$T/$a.cut" ;;
     run) lane "$a" "$b" "$c" "$d" "$e" & ;;
     stop) exit 0 ;;
   esac

@@ -248,12 +248,14 @@ announce(BlobStaging *staging, GError **error)
 {
   Blob *blob = staging->blob;
   g_autofree char *name = blob_container_name(staging->api->now(blob->host));
-  GVariantDict undo;
-  g_variant_dict_init(&undo, NULL);
-  g_variant_dict_insert(&undo, "container", "s", name);
-  g_variant_dict_insert(&undo, "endpoint", "s", blob->endpoint->url);
-  if (!staging->api->journal_intent(blob->host, staging->op, "container", g_variant_dict_end(&undo), &staging->intent,
-                                    error))
+  GVariantBuilder stages;
+  g_variant_builder_init(&stages, G_VARIANT_TYPE("aa{sv}"));
+  for (guint i = 0; i < staging->targets->len; i++) {
+    const BlobTarget *target = g_ptr_array_index(staging->targets, i);
+    g_variant_builder_add_value(&stages, blob_stage_facts(target->vm, target->folder, target->run));
+  }
+  GVariant *undo = blob_undo_facts(blob, name, g_variant_builder_end(&stages));
+  if (!staging->api->journal_intent(blob->host, staging->op, "container", undo, &staging->intent, error))
     return FALSE;
   staging->container = g_steal_pointer(&name);
   return TRUE;
@@ -288,7 +290,9 @@ staging_new(Blob *blob, const AzlinSyncJob *job)
   staging->source_folder = g_strdup(job->source_folder);
   staging->names = landing_with_parents(job->only, !job->single_file);
   g_autoptr(GVariant) chunk = blob->api->option(blob->host, "chunk");
-  staging->tuning = blob_tune(job, (guint64) g_variant_get_uint32(chunk) << 20);
+  g_autoptr(GVariant) connections = blob->api->option(blob->host, "connections");
+  BlobWishes wishes = { g_variant_get_uint32(connections), (guint64) g_variant_get_uint32(chunk) << 20 };
+  staging->tuning = blob_tune(job, &wishes);
   staging->ledger = blob_ledger_new(staging->tuning.chunk_bytes);
   staging->targets = g_ptr_array_new_with_free_func(blob_target_free);
   staging->source.session = (BlobSession){ .staging = staging, .vm = staging->source_vm };

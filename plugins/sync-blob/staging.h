@@ -13,8 +13,12 @@ typedef struct {
   guint64 big_bytes; /* longer files are sent in ranges */
   gboolean keep;   /* targets keep pieces that are unpacked, for a second attempt */
 } BlobTuning;
+typedef struct { /* what azlin.conf asks for; 0 = nothing */
+  guint connections;
+  guint64 chunk_bytes;
+} BlobWishes;
 /* tune.c: pure */
-BlobTuning blob_tune(const AzlinSyncJob *job, guint64 chunk_bytes);
+BlobTuning blob_tune(const AzlinSyncJob *job, const BlobWishes *wishes);
 
 typedef struct _BlobStaging BlobStaging;
 
@@ -43,6 +47,7 @@ typedef struct {
 typedef struct {
   BlobRun run;
   guint32 passed; /* chunks that the target was told of */
+  guint32 told;   /* how many its lane thinks there are */
 } BlobFetch;
 
 typedef struct {

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #define MAX_TRIES 8u
+#define DROP_MS 40000
+#define TOLD_AHEAD 2u /* chunks of a lane: the one that it fetches, and the next */
 
 enum { CHUNK_UNKNOWN, CHUNK_EXPECTED, CHUNK_GOT };
 
@@ -82,6 +84,21 @@ result(BlobTarget *target)
   return g_variant_dict_end(&dict);
 }
 
+static void
+on_dropped(AzlinOp *op, gpointer data)
+{
+}
+
+static void
+drop_stage(BlobTarget *target, AzlinOp *op)
+{
+  BlobStaging *staging = target->session.staging;
+  if (target->session.attempt == 0)
+    return;
+  blob_stage_drop(staging->blob, target->vm, target->folder, target->run,
+                  staging->api->op_new_detached(op, "drop the stage", DROP_MS, on_dropped, NULL));
+}
+
 void
 blob_target_end(BlobTarget *target, const GError *error)
 {
@@ -91,6 +108,8 @@ blob_target_end(BlobTarget *target, const GError *error)
     return;
   if (target->session.exec != NULL) /* a script that was told to land ends by itself */
     staging->api->op_cancel(target->session.exec, "this copy has ended");
+  if (error != NULL)
+    drop_stage(target, op);
   if (error != NULL)
     staging->api->op_fail(op, g_error_copy(error));
   else
@@ -116,6 +135,19 @@ report(BlobTarget *target)
 }
 
 static void
+count_done(BlobTarget *target, guint32 big, guint32 chunk)
+{
+  GHashTableIter iter;
+  gpointer id, value;
+  g_hash_table_iter_init(&iter, target->fetching);
+  while (g_hash_table_iter_next(&iter, &id, &value)) {
+    BlobRun *run = &((BlobFetch *) value)->run;
+    if (run->big == big && run->first + run->done == chunk && run->done < run->count)
+      run->done++;
+  }
+}
+
+static void
 take_got(BlobTarget *target, char **words)
 {
   BlobLedger *ledger = target->session.staging->ledger;
@@ -129,8 +161,10 @@ take_got(BlobTarget *target, char **words)
     return; /* fetched again when its run has ended */
   }
   *state_of(target, big, number) = CHUNK_GOT;
+  count_done(target, big, number);
   target->bytes += blob_ledger_length(ledger, big, number);
   report(target);
+  blob_target_pump(target);
 }
 
 static void
@@ -277,44 +311,88 @@ pump_pieces(BlobTarget *target)
   }
 }
 
-/* Tells a lane of all that is stored behind what it has been told of. */
+/* Tells a lane of what is stored behind what it has been told of, but not far ahead: what it has not been told of may
+ * become another lane's. */
 static void
 pass_gates(BlobTarget *target, guint id, BlobFetch *fetch)
 {
   BlobLedger *ledger = target->session.staging->ledger;
   const BlobRun *run = &fetch->run;
-  while (fetch->passed < run->count && blob_ledger_chunk(ledger, run->big, run->first + fetch->passed)->stored) {
-    if (fetch->passed == 0)
-      blob_session_say(&target->session, "run %u %u %u %u %u", id, run->big, run->first, run->count, run->tries);
-    else
-      blob_session_say(&target->session, "have %u", id);
+  while (fetch->passed < run->count && fetch->passed < run->done + TOLD_AHEAD
+         && blob_ledger_chunk(ledger, run->big, run->first + fetch->passed)->stored) {
+    blob_session_say(&target->session, "have %u", id);
     fetch->passed++;
   }
+  if (fetch->passed == run->count && fetch->told > run->count) {
+    blob_session_say(&target->session, "cut %u", id);
+    fetch->told = run->count;
+  }
+}
+
+static guint32
+n_stored(BlobTarget *target, const BlobFetch *fetch)
+{
+  guint32 n = fetch->passed;
+  while (n < fetch->run.count
+         && blob_ledger_chunk(target->session.staging->ledger, fetch->run.big, fetch->run.first + n)->stored)
+    n++;
+  return n - fetch->passed;
+}
+
+/* A lane that has nothing to do takes over half of what the one that lags behind most has not been told of. */
+static void
+steal(BlobTarget *target)
+{
+  BlobFetch *slowest = NULL;
+  guint slowest_id = 0;
+  guint32 most = 0;
+  GHashTableIter iter;
+  gpointer id, value;
+  g_hash_table_iter_init(&iter, target->fetching);
+  while (g_hash_table_iter_next(&iter, &id, &value)) {
+    guint32 n = n_stored(target, value);
+    if (n <= most)
+      continue;
+    most = n;
+    slowest = value;
+    slowest_id = GPOINTER_TO_UINT(id);
+  }
+  BlobRun *tail = slowest != NULL ? blob_run_split(&slowest->run, slowest->passed) : NULL;
+  if (tail == NULL)
+    return;
+  g_queue_push_head(&target->waiting, tail);
+  pass_gates(target, slowest_id, slowest);
+}
+
+static void
+begin_run(BlobTarget *target, BlobRun *run)
+{
+  BlobFetch *fetch = g_new0(BlobFetch, 1);
+  guint id = target->session.staging->next_run++;
+  fetch->run = *run;
+  g_free(run);
+  g_hash_table_insert(target->fetching, GUINT_TO_POINTER(id), fetch);
+  blob_session_say(&target->session, "run %u %u %u %u %u", id, fetch->run.big, fetch->run.first, fetch->run.count,
+                   fetch->run.tries);
+  fetch->told = fetch->run.count;
+  pass_gates(target, id, fetch);
 }
 
 static void
 pump_runs(BlobTarget *target)
 {
-  BlobStaging *staging = target->session.staging;
+  guint fetchers = target->session.staging->tuning.fetchers;
   GHashTableIter iter;
   gpointer id, fetch;
   g_hash_table_iter_init(&iter, target->fetching);
   while (g_hash_table_iter_next(&iter, &id, &fetch))
     pass_gates(target, GPOINTER_TO_UINT(id), fetch);
-  for (GList *link = target->waiting.head, *next; link != NULL; link = next) {
-    BlobRun *run = link->data;
-    next = link->next;
-    if (g_hash_table_size(target->fetching) >= staging->tuning.fetchers)
+  while (g_hash_table_size(target->fetching) < fetchers) {
+    if (g_queue_is_empty(&target->waiting))
+      steal(target);
+    if (g_queue_is_empty(&target->waiting))
       return;
-    if (!blob_ledger_chunk(staging->ledger, run->big, run->first)->stored)
-      continue;
-    BlobFetch *begun = g_new0(BlobFetch, 1);
-    begun->run = *run;
-    guint number = staging->next_run++;
-    g_hash_table_insert(target->fetching, GUINT_TO_POINTER(number), begun);
-    g_queue_delete_link(&target->waiting, link);
-    g_free(run);
-    pass_gates(target, number, begun);
+    begin_run(target, g_queue_pop_head(&target->waiting));
   }
 }
 

@@ -83,58 +83,65 @@ get_piece() {
   echo "@unpack $1"
 }
 
-# $1 the run, $2 the file, $3 its first chunk, $4 how many, $5 how often that was tried in vain. One connection; before each request but the first curl reads
-# a pipe that is opened once that chunk is stored; two pipes in turn, so that none is passed twice.
+# $1 the run, $2 the file, $3 its first chunk, $4 how many, $5 how often that was tried in vain. One connection, made at
+# once by asking for what is not there; before each request curl reads a pipe that is opened once that chunk is stored;
+# two pipes in turn, so that none is passed twice.
 lane() {
   mkfifo "$T/$1.a" "$T/$1.b"
   keep_gates "$1" &
   keeper=$!
   {
-    {
-      configure "$@" | {
-        dd if=/dev/null bs="$chunk" seek="$3" count=0 conv=notrunc 2>/dev/null
-        curl -q --fail-early -K - 2>&6
-        echo "end $?" >&6
-      } 1<>"$stage/big/$2"
-    } 6>&1 | {
-      i=$3
-      while read -r word rest; do
-        case $word in
-          200)
-            sum=$(dd if="$stage/big/$2" bs="$chunk" skip="$i" count=1 iflag=fullblock 2>/dev/null | md5sum)
-            echo "@got $2 $i ${sum%% *}"
-            i=$((i + 1))
-            ;;
-          curl:) echo "@say $rest" ;;
-          end)
-            [ "$rest" = 0 ] || sleep $((1 + $5))
-            echo "@end $1 $rest"
-            ;;
-          *) echo "@bad $2 $i $word" ;;
-        esac
-      done
-    }
+    configure "$@" | {
+      dd if=/dev/null bs="$chunk" seek="$3" count=0 conv=notrunc 2>/dev/null
+      sh -c 'echo $$ >"$1"; shift; exec "$@"' sh "$T/$1.pid" curl -q --fail-early -K - 2>&6
+      echo "end $?" >&6
+    } 1<>"$stage/big/$2"
+  } 6>&1 | {
+    i=$3
+    while read -r word rest; do
+      case $word in
+        200)
+          sum=$(dd if="$stage/big/$2" bs="$chunk" skip="$i" count=1 iflag=fullblock 2>/dev/null | md5sum)
+          echo "@got $2 $i ${sum%% *}"
+          i=$((i + 1))
+          ;;
+        curl:) echo "@say $rest" ;;
+        end)
+          [ "$rest" = 0 ] || [ -e "$T/$1.over" ] || sleep $((1 + $5))
+          echo "@end $1 $rest"
+          ;;
+        [0-9]*) echo "@bad $2 $i $word" ;;
+      esac
+    done
   }
   kill "$keeper" 2>/dev/null
-  rm -f "$T/$1" "$T/$1.a" "$T/$1.b"
+  rm -f "$T/$1" "$T/$1".*
 }
 
+# "have": the next chunk is stored; "cut": it is another lane's, with all behind it. Opening a gate waits until curl has
+# come to it.
 keep_gates() {
-  pipe=b
+  pipe=a
   while read -r word <&8; do
-    : >"$T/$1.$pipe"
+    exec 7>"$T/$1.$pipe"
+    if [ "$word" = cut ]; then
+      : >"$T/$1.over"
+      read -r pid <"$T/$1.pid"
+      kill "$pid"
+      break
+    fi
+    exec 7>&-
     if [ "$pipe" = a ]; then pipe=b; else pipe=a; fi
   done
 }
 
 configure() {
-  i=$3 pipe=b
+  i=$3 pipe=a
   read -r sas <"$T/sas"
+  printf 'silent\noutput = "/dev/null"\nhttp1.1\nheader = "x-ms-version: 2021-12-02"\nurl = "%s/b?%s"\n' "$base" "$sas"
   while [ "$i" -lt $(($3 + $4)) ]; do
-    if [ "$i" != "$3" ]; then
-      printf 'next\nsilent\noutput = "/dev/null"\nurl = "file://%s"\nnext\n' "$T/$1.$pipe"
-      if [ "$pipe" = a ]; then pipe=b; else pipe=a; fi
-    fi
+    printf 'next\nsilent\noutput = "/dev/null"\nurl = "file://%s"\nnext\n' "$T/$1.$pipe"
+    if [ "$pipe" = a ]; then pipe=b; else pipe=a; fi
     common
     printf 'url = "%s/%s?%s"\nwrite-out = "%%{stderr}%%{http_code} %%{size_download}\\n"\n' "$base" "b/$2/$i" "$sas"
     i=$((i + 1))
@@ -193,7 +200,7 @@ while read -r word a b c d e f; do
       lane "$a" "$b" "$c" "$d" "$e" &
       exec 8>&-
       ;;
-    have) [ ! -p "$T/$a" ] || echo 1<>"$T/$a" ;;
+    have | cut) [ ! -p "$T/$a" ] || echo "$word" 1<>"$T/$a" ;;
     land) land; exit 0 ;;
     stop) exit 0 ;;
   esac

@@ -74,12 +74,7 @@ static void
 report_progress(Transfer *transfer, const RsyncProgress *progress)
 {
   const AzlinHostApi *api = transfer->self->host->api;
-  g_autofree char *eta = NULL;
-  if (progress->eta_seconds >= 60)
-    eta = g_strdup_printf("ETA: %dm %ds", (int) (progress->eta_seconds / 60), (int) (progress->eta_seconds % 60));
-  else if (progress->eta_seconds >= 0)
-    eta = g_strdup_printf("ETA: %ds", (int) progress->eta_seconds);
-  api->op_progress(transfer->op, progress->bytes, MAX(transfer->job.bytes, progress->bytes), eta);
+  api->op_progress(transfer->op, progress->bytes, MAX(transfer->job.bytes, progress->bytes), NULL);
 }
 
 static void

@@ -1,5 +1,5 @@
 """A wide-area network to measure copies on: an operator and machines behind emulated lines, a blob store, and what peers need."""
-import os, shutil, subprocess, time
+import os, shutil, signal, subprocess
 import datasets, e2e, netns
 
 SOURCE, TARGET = "eastus", "westus2"
@@ -57,6 +57,7 @@ def enter():
     if not os.path.exists("/dev/net/tun"):
         return "/dev/net/tun is missing"
     allow_congestion()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started this in the background
     netns.enter()
     return netns.skip_reason
 

@@ -82,7 +82,7 @@ drive_write(AzlinOp *op, const char *bytes, gsize length)
   if (run == NULL)
     return FALSE;
   if (g_getenv("DRIVE_TRACE") != NULL)
-    g_printerr("> %.*s", (int) length, bytes);
+    g_printerr("%.3f > %.*s", (double) g_get_monotonic_time() / G_USEC_PER_SEC, (int) length, bytes);
   g_queue_push_tail(&run->writes, g_bytes_new(bytes, length));
   write_next(run);
   return TRUE;
@@ -95,7 +95,7 @@ on_line(GObject *source, GAsyncResult *result, gpointer data)
   g_autofree char *line = g_data_input_stream_read_line_finish(run->out, result, NULL, NULL);
   if (line != NULL && run->op != NULL && !az_op_cancelled(run->op)) {
     if (g_getenv("DRIVE_TRACE") != NULL)
-      g_printerr("< %s %s\n", run->request.vm->region, line);
+      g_printerr("%.3f < %s %s\n", (double) g_get_monotonic_time() / G_USEC_PER_SEC, run->request.vm->region, line);
     run->request.on_line(line, run->request.line_data);
   }
   if (line != NULL) {

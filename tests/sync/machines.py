@@ -58,6 +58,25 @@ def put(path, content=b"x", mode=0o644):
     os.chmod(path, mode)
 
 
+HOSTILE = [b"a b", b"new\nline", b";rm -rf x", b"$(id)", b"`id`", b"-rf", b"--", b"bad\xff\xfe", b"'q\"", b"back\\slash",
+           b"*", b"\\#012", b"#", b"!", b"\x1b[31m", b".hidden", b"azlin:*deleting   x"]
+
+
+def make_hostile(root):
+    os.makedirs(root, exist_ok=True)
+    raw = os.fsencode(root)
+    for i, name in enumerate(HOSTILE):
+        put(os.path.join(raw, name), b"content %d" % i, (0o644, 0o600, 0o755, 0o444)[i % 4])
+        put(os.path.join(raw, b"d " + name, name), name)
+    os.symlink(b"to \n nowhere", os.path.join(raw, b"dangling"))
+    os.symlink(b"a b", os.path.join(raw, b"link\n"))
+    os.symlink(b"/etc", os.path.join(raw, b"outside"))
+    os.makedirs(os.path.join(raw, b"empty", b"deeper"))
+    os.chmod(os.path.join(raw, b"empty"), 0o750)
+    put(os.path.join(raw, b"zero"), b"")
+    os.link(os.path.join(raw, b"zero"), os.path.join(raw, b"hard"))
+
+
 def tree(root):
     """Everything below root: name -> type, mode, content or link target, seconds of the time."""
     found = {}
