@@ -352,7 +352,8 @@ typedef struct {
   gboolean (*exec_write)(AzlinOp *op, const char *bytes, gsize length);
   void (*exec_close)(AzlinOp *op); /* end of its standard input */
   /* variant a{sv}: from_status i, to_status i, bytes t, from_err s, to_err s (valid UTF-8, capped); commands that ran
-   * are success whatever their status. The first is ended when the second ends early. */
+   * are success whatever their status. The first is ended when the second ends early; from_status is 141 then, as of
+   * SIGPIPE. The end of its input is no sign of success for the second: it comes too when the first fails or is lost. */
   void (*pipe)(AzlinHost *, const AzlinPipe *, AzlinOp *);
   /* A key from job->source to job->target that admits one thing alone: rrsync -wo target_folder, or with `receiver`
    * that script, run by sh with $1 = target_folder and $2 = job->run and the connection as its standard input and
