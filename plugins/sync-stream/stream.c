@@ -21,6 +21,7 @@ copy_free(StreamCopy *copy)
   g_free((char *) (guintptr) copy->job.source_folder);
   g_free((char *) (guintptr) copy->job.target_folder);
   g_bytes_unref(copy->names);
+  g_clear_pointer(&copy->command, g_ptr_array_unref);
   g_byte_array_unref(copy->report);
   g_ptr_array_unref(copy->errors);
   g_free(copy);
