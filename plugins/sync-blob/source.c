@@ -275,8 +275,9 @@ blob_source_start(BlobStaging *staging)
   GString *input = g_string_new(NULL);
   gsize length = 0;
   const char *names = g_bytes_get_data(staging->names, &length);
-  g_string_append_printf(input, "set %" G_GUINT64_FORMAT " %u %u %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT "\n",
-                         tuning->chunk_bytes, tuning->packers, tuning->level, tuning->rate, tuning->big_bytes);
+  g_string_append_printf(input, "set %" G_GUINT64_FORMAT " %u %u %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %s\n",
+                         tuning->chunk_bytes, tuning->packers, tuning->level, tuning->rate, tuning->big_bytes,
+                         tuning->near ? "crc" : "md5sum");
   g_string_append_printf(input, "names %" G_GSIZE_FORMAT "\n", length);
   g_string_append_len(input, names, (gssize) length);
   g_autoptr(GBytes) bytes = g_string_free_to_bytes(input);

@@ -294,6 +294,7 @@ staging_new(Blob *blob, const AzlinSyncJob *job)
   BlobWishes wishes = { g_variant_get_uint32(connections), (guint64) g_variant_get_uint32(chunk) << 20 };
   staging->tuning = blob_tune(job, &wishes);
   staging->ledger = blob_ledger_new(staging->tuning.chunk_bytes);
+  staging->ledger->no_echo = staging->tuning.near;
   staging->targets = g_ptr_array_new_with_free_func(blob_target_free);
   staging->source.session = (BlobSession){ .staging = staging, .vm = staging->source_vm };
   staging->source.sending = g_hash_table_new_full(NULL, NULL, NULL, g_free);

@@ -11,6 +11,7 @@ typedef struct {
   guint level;       /* zstd's; 0 = none */
   guint64 rate;      /* bytes per second and connection; 0 = any */
   guint64 big_bytes; /* longer files are sent in ranges */
+  gboolean near;     /* chunks are checked from end to end by CRC: MD5 would cost more than sending them */
   gboolean keep;     /* targets keep pieces that are unpacked, for a second attempt */
 } BlobTuning;
 typedef struct { /* what azlin.conf asks for; 0 = nothing */

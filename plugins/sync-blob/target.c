@@ -216,6 +216,15 @@ take_torn(BlobTarget *target, char **words)
 }
 
 static void
+take_full(BlobTarget *target, char **words)
+{
+  g_autoptr(GError) error
+      = g_error_new(AZLIN_ERROR, AZLIN_ERROR_STORAGE, "%s could not be copied to %s: its disk is full", target->path,
+                    target->vm->region);
+  blob_target_end(target, error);
+}
+
+static void
 take_meta(BlobTarget *target, char **words)
 {
   target->meta_got = TRUE;
@@ -234,7 +243,7 @@ static const struct {
   void (*take)(BlobTarget *target, char **words);
 } lines[] = {
   { "got", 4, take_got },   { "bad", 4, take_bad },       { "end", 3, take_end },   { "unpack", 2, take_unpack },
-  { "meta", 1, take_meta }, { "landed", 2, take_landed }, { "torn", 2, take_torn },
+  { "meta", 1, take_meta }, { "landed", 2, take_landed }, { "torn", 2, take_torn }, { "full", 1, take_full },
 };
 
 static void
@@ -477,8 +486,9 @@ blob_target_start(BlobTarget *target)
   g_autofree char *script = landing_script(blob_target_script);
   const char *const argv[]
       = { "sh", "-c", script, "azlin", target->folder, target->run, target->job.single_file ? "kept" : "", NULL };
-  g_autofree char *text = g_strdup_printf("set %" G_GUINT64_FORMAT " %d %u %" G_GUINT64_FORMAT "\n",
-                                          tuning->chunk_bytes, tuning->keep ? 1 : 0, tuning->level, tuning->rate);
+  g_autofree char *text
+      = g_strdup_printf("set %" G_GUINT64_FORMAT " %d %u %" G_GUINT64_FORMAT " %s\n", tuning->chunk_bytes,
+                        tuning->keep ? 1 : 0, tuning->level, tuning->rate, tuning->near ? "crc" : "md5sum");
   g_autoptr(GBytes) input = g_bytes_new(text, strlen(text));
   AzlinExec request = { .size = sizeof request,
                         .vm = target->vm,
