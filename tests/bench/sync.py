@@ -5,7 +5,7 @@ sync.py [--rows KEY,...] [--runs N] [--quick] [--strategy NAME] [--peers-only] [
         [--no-write]
 
 Prints medians and ratios, and writes them into docs/benchmarks.md. --quick measures once and writes nothing."""
-import os, statistics, subprocess
+import statistics, subprocess
 import place
 
 place.find()
@@ -15,9 +15,12 @@ from rows import ROWS
 
 
 def say(who, samples):
-    wall, cpu, busy = (statistics.median(getattr(s, what) for s in samples) for what in ("wall", "cpu", "busy"))
-    print("  %-16s %7.2f s (%.2f..%.2f)  CPU %5.2f s  host %.1f of %d cores busy" % (
-        who, wall, min(s.wall for s in samples), max(s.wall for s in samples), cpu, busy / wall, os.cpu_count()), flush=True)
+    wall, busy = (statistics.median(getattr(s, what) for s in samples) for what in ("wall", "busy"))
+    parts = {part: statistics.median(s.parts[part] for s in samples) for part in samples[0].parts}
+    others = "; others %.1f" % (busy - sum(parts.values())) if parts else ""
+    print("  %-16s %7.2f s (%.2f..%.2f)  CPU s: %s%s" % (
+        who, wall, min(s.wall for s in samples), max(s.wall for s in samples),
+        ", ".join("%s %.1f" % pair for pair in parts.items()), others), flush=True)
     return wall
 
 
