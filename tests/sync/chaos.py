@@ -462,9 +462,13 @@ def test_chaos():
     seeds = queue.Queue()
     for seed in range(FIRST, FIRST + (SYNCS + 1) // 2):
         seeds.put(seed)
+    signal.signal(signal.SIGTERM, lambda *_: seeds.queue.clear())  # what runs ends, and the sums are printed
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        for done in [pool.submit(work, seeds) for _ in range(JOBS)]:
-            done.result()
+        running = [pool.submit(work, seeds) for _ in range(JOBS)]
+        while concurrent.futures.wait(running, timeout=1).not_done:
+            pass
+    for done in running:
+        done.result()
     good = ("syncs", "identical", "reported", "failed_honestly", "interrupted", "attacked")
     bad = ("silent_mismatches", "torn", "keys_left", "stages_left", "outside")
     print("# " + json.dumps({**{k: sums[k] for k in good + bad}, **{k: n for k, n in sums.items()}}), flush=True)
