@@ -48,6 +48,8 @@ forget_path(AzSyncPair *pair)
   g_clear_pointer(&pair->comparison, az_comparison_free);
   az_scan_clear(&pair->scan);
   az_scan_clear(&pair->again);
+  az_scan_clear(&pair->sums);
+  g_clear_pointer(&pair->sum_names, g_bytes_unref);
   g_clear_pointer(&pair->left_out, g_strfreev);
   g_clear_pointer(&pair->run, g_free);
   g_clear_pointer(&pair->target_folder, g_free);

@@ -245,6 +245,8 @@ az_sync_round_run(AzSyncRound *round, void (*done)(AzSyncRound *round, GError *e
   az_sync_survey(round->sync, az_op_new(round->root, "estimate", 0, on_surveyed, round));
   for (guint i = 0; i < round->pairs->len && i < MAX_PARALLEL; i++)
     az_sync_pair_scan_ahead(g_ptr_array_index(round->pairs, i), round->root);
+  for (guint i = 0; i < round->pairs->len; i++)
+    az_sync_link_measure(g_ptr_array_index(round->pairs, i), round->root);
 }
 
 /* ---- the end ---- */
