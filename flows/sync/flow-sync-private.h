@@ -23,6 +23,7 @@ typedef struct _AzSync { /* counted with g_rc_box */
   gboolean delete_extra, dry_run, fresh; /* fresh: no hash of an earlier run counts */
   guint32 bwlimit_kib, max_delete;       /* max_delete: G_MAXUINT32 = not given */
   guint32 n_targets;
+  GPtrArray *pairs;     /* of AzSyncPair, borrowed: all targets of a run that may go together; NULL = one alone */
   guint64 files, bytes; /* found out: of all paths */
 } AzSync;
 AzSync *az_sync_new(AzJob *job, AzEngine *engine, const AzlinVm *source, const char *const *paths);
@@ -86,7 +87,9 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   gboolean incomplete;   /* some entry cannot be copied as things are: said already */
   double rtt_between_ms; /* -1 = not measured, or AZ_SYNC_SHUT */
   gint64 transfer_started;
-  char *failed; /* the strategy that could not do this path; or NULL */
+  gboolean running, transferring; /* copying at all; its strategy is chosen, and at work or about to be */
+  AzlinOp *turn;                  /* of a transfer that waits for the other targets, or NULL */
+  char *failed;                   /* the strategy that could not do this path; or NULL */
   /* progress */
   guint64 files_to_move, rate_bytes;
   double rate; /* bytes per second, smoothed */
@@ -120,6 +123,8 @@ void az_sync_plan(AzSyncPair *pair, AzlinOp *op);
 
 /* Copies and verifies every path; `op` fails only when cancelled. */
 void az_sync_copy(AzSyncPair *pair, AzlinOp *op);
+/* The op of one transfer of `pair`, for its strategy to finish. */
+AzlinOp *az_sync_transfer_op(AzSyncPair *pair);
 typedef enum { AZ_SYNC_EQUAL, AZ_SYNC_DIFFERS, AZ_SYNC_UNSURE } AzSyncVerdict;
 /* Scans both sides again and hashes what was copied or never compared; then pair->comparison says what still differs.
  * `done` gets UNSURE with an error when a side could not be asked or read. */
@@ -132,6 +137,38 @@ void az_sync_report(AzSyncPair *pair);
 /* The named strategy, or the one that predicts the fewest seconds for pair->comparison: sets brick, strategy,
  * predicted, scores. */
 gboolean az_sync_choose(AzSyncPair *pair, GError **error);
+
+/* ---- flow-sync-round.c ---- */
+
+typedef struct _AzSyncRound AzSyncRound;
+/* Takes `sync`; `targets` (of AzlinVm) are copied. `quiet`: says only what changed, and asks nobody: what would need an
+ * answer fails with POLICY. The round hears the progress of the job until it is freed. */
+AzSyncRound *az_sync_round_new(AzJob *job, AzlinOp *root, AzSync *sync, GPtrArray *targets, gboolean quiet);
+void az_sync_round_free(AzSyncRound *round);
+/* `done` gets an error, its own, when nothing was copied at all; it does not run once the job is cancelled. */
+void
+az_sync_round_run(AzSyncRound *round, void (*done)(AzSyncRound *round, GError *error, gpointer data), gpointer data);
+GPtrArray *az_sync_round_pairs(AzSyncRound *round); /* of AzSyncPair, borrowed */
+AzSync *az_sync_round_sync(AzSyncRound *round);
+gint64 az_sync_round_began(AzSyncRound *round); /* wall time */
+int az_sync_round_code(AzSyncRound *round);
+GVariant *az_sync_round_result(AzSyncRound *round); /* aa{sv}; floating */
+void az_sync_round_audit(AzSyncRound *round, int code);
+gboolean az_sync_pair_is_verified(const AzSyncPair *pair);
+
+/* ---- flow-sync.c, flow-sync-watch.c ---- */
+
+AzSync *az_sync_of(AzJob *job, const AzlinVm *source); /* as the arguments of the job have it */
+/* Copies for ever, until az_sync_watch_stop(). */
+void az_sync_watch(AzJob *job, AzlinOp *root, const AzlinVm *source, GPtrArray *targets);
+void az_sync_watch_stop(AzJob *job);
+
+/* ---- flow-sync-together.c ---- */
+
+/* TRUE: the strategy takes several targets at once, and `pair` waits for those that are on their way. */
+gboolean az_sync_together_join(AzSyncPair *pair);
+/* Sets those off who wait for nobody any more. */
+void az_sync_together_look(AzSync *sync);
 
 /* ---- flow-sync-link.c ---- */
 

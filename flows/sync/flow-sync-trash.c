@@ -84,13 +84,9 @@ az_sync_fix_folders(AzSyncPair *pair, GPtrArray *entries, AzlinOp *op)
   GByteArray *input = g_byte_array_new();
   for (guint i = 0; i < entries->len; i++) {
     const AzEntry *entry = g_ptr_array_index(entries, i);
-    gint64 seconds = entry->mtime / 1000000000, rest = entry->mtime % 1000000000;
-    if (rest < 0) { /* before 1970 */
-      seconds--;
-      rest += 1000000000;
-    }
-    g_autofree char *what
-        = g_strdup_printf("%04o %" G_GINT64_FORMAT ".%09" G_GINT64_FORMAT, entry->mode, seconds, rest);
+    guint64 distance = entry->mtime < 0 ? -(guint64) entry->mtime : (guint64) entry->mtime;
+    g_autofree char *what = g_strdup_printf("%04o %s%" G_GUINT64_FORMAT ".%09" G_GUINT64_FORMAT, entry->mode,
+                                            entry->mtime < 0 ? "-" : "", distance / 1000000000, distance % 1000000000);
     append(input, what);
     append(input, entry->name);
   }
