@@ -1,8 +1,9 @@
 # Landing at the target, see landing.h. `cd -P` leaves in PWD where the kernel says that we are, so comparing it needs no
 # process. AZLIN_BATCH gets the folders that exist on both sides, deepest first, so that what is left in one when its
 # turn comes is new, and goes over in one rename. It may not hold what find would replace, which is why it comes by the
-# environment. What stat says of the target's folders (`here`) saves processes and decides nothing else. AZLIN_PYTHON does
-# the same in one process where there is Python; what it has not done when it fails is done without it.
+# environment. What stat says of the target's folders (`here`) saves processes and decides nothing else. AZLIN_PYTHON
+# does the same in one process where there is Python; what it has not done when it fails is done without it. The mode
+# 1700 of `tree` says that nothing has been said of the folder itself.
 azlin_astray() { echo "$1 is not azlin's own folder" >&2; return 66; }
 azlin_open() {
   umask 077; LC_ALL=C; export LC_ALL; unset CDPATH; azlin_run=$2
@@ -11,9 +12,9 @@ azlin_open() {
   exec 4<.
   mkdir .azlin-partial 2>/dev/null; azlin_made=$?
   cd -P ./.azlin-partial && [ "$PWD" = "$AZLIN_ROOT/.azlin-partial" ] && [ -O . ] || azlin_astray "$PWD" || return
-  if [ $azlin_made = 0 ]; then mkdir -p -- "$2/tree"; else chmod 700 . && mkdir -p -- "$2"; fi || return 66
+  if [ $azlin_made = 0 ]; then mkdir -p -m 1700 -- "$2/tree"; else chmod 700 . && mkdir -p -- "$2"; fi || return 66
   cd -P -- "./$2" && [ "$PWD" = "$AZLIN_ROOT/.azlin-partial/$2" ] && [ -O . ] || azlin_astray "$PWD" || return
-  [ -d tree ] || mkdir -p tree || return 66
+  [ -d tree ] || mkdir -p -m 1700 tree || return 66
   exec 5<.
   cd -P tree && [ "$PWD" = "$AZLIN_ROOT/.azlin-partial/$2/tree" ] || azlin_astray "$PWD" || return
   exec 3<.
@@ -59,7 +60,7 @@ place() {
   set -- "$twin"/.[!.]* "$@"; [ -e "$1" ] || [ -L "$1" ] || shift
   set -- "$twin"/..?* "$@"; [ -e "$1" ] || [ -L "$1" ] || shift
   [ $# = 0 ] || mv -f -t . -- "$@" 2>/dev/null || again "$@"
-  [ "$dir$0" != .kept ] || return 0
+  [ "$dir$0" != .kept ] && [ "$dir$mode" != .1700 ] || return 0
   [ "$owner" = "$owner_here" ] || chown "$owner" . 2>/dev/null
   { [ "$mode" = "$mode_here" ] || chmod "00$mode" .; } 2>/dev/null && touch -d "$time" . 2>/dev/null ||
     printf "a%s\0" "$dir"
@@ -122,7 +123,7 @@ def fill(twin, place, path):
             say("f", below)
         else:
             enter(name, twin, place, below)
-    if kept and path == ".":
+    if path == "." and (kept or stat.S_IMODE(like.st_mode) == 0o1700):
         return
     try:
         if root and (like.st_uid, like.st_gid) != (now.st_uid, now.st_gid):

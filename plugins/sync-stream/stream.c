@@ -137,6 +137,10 @@ transfer(gpointer data, const AzlinSyncJob *job, AzlinOp *op)
   copy->connections = forecast.connections;
   copy->most = most_connections(self);
   copy->level = forecast.level;
+  if (g_bytes_get_size(copy->names) == 0) {
+    stream_done(copy, FALSE);
+    return;
+  }
   if (forecast.direct < 0)
     copy->note = stream_unreachable;
   if (forecast.road == STREAM_RELAY)

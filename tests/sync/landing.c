@@ -161,6 +161,17 @@ test_obstacles(Place *place, gconstpointer shell)
             "[ \"$(cat ok/x)\" = 2 ] && [ -z \"$(ls -A \"$3\")\" ] && [ ! -e .azlin-partial ]");
 }
 
+/* Where nobody has said anything of the folder itself, its mode and time stay. */
+static void
+test_unsaid(Place *place, gconstpointer shell)
+{
+  sh(place, "chmod 0711 \"$2\"; echo x > \"$1/x\"");
+  g_assert_cmpint(land(shell, landing_open_argv(place->target, "run-1"), NULL), ==, 0);
+  sh(place, "cp \"$1/x\" \"$2/.azlin-partial/run-1/tree/x\"");
+  g_assert_cmpint(put_in_place(place, shell, NULL), ==, 0);
+  sh(place, "[ \"$(stat -c %a \"$2\")\" = 711 ] && cmp \"$1/x\" \"$2/x\"");
+}
+
 /* The stage itself may be what somebody else has put there. */
 static void
 test_planted_stage(Place *place, gconstpointer shell)
@@ -272,6 +283,7 @@ main(int argc, char **argv)
     ADD("fresh", test_fresh);
     ADD("again", test_again);
     ADD("obstacles", test_obstacles);
+    ADD("unsaid", test_unsaid);
     ADD("planted-stage", test_planted_stage);
     ADD("attack", test_attack);
     ADD("count-processes", test_count_processes);
