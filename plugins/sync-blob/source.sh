@@ -135,6 +135,13 @@ pack() {
   }
 }
 
+# The same bytes each time, so that a second attempt changes nothing.
+send_meta() {
+  touch -d @0 "$T/meta/names" "$T/meta/stub" "$T/meta"
+  tar --create --file="$T/meta.tar" -C "$T/meta" --sort=name --format=posix --pax-option=delete=atime,delete=ctime \
+    --xattrs --no-acls . && put_file "$T/meta.tar" m "" && echo "@meta $sum"
+}
+
 # $1 the run, $2 the file, $3 its first chunk, $4 how many, $5 how often that was tried in vain. One connection; two pipes
 # in turn, so that curl never takes what belongs to its next request.
 lane() {
@@ -234,7 +241,7 @@ while read -r word a b c d e f; do
     go)
       if [ -s "$T/small" ]; then pack & fi
       if [ -s "$T/meta/names" ]; then
-        { tar -c -f "$T/meta.tar" -C "$T/meta" --format=posix --xattrs --no-acls . && put_file "$T/meta.tar" m "" && echo "@meta $sum"; } &
+        send_meta &
       fi
       ;;
     cut) echo "$b" >"$T/$a.cut" ;;

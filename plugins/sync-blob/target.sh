@@ -61,7 +61,10 @@ get_file() {
       said="it is not what was stored"
       echo "@torn $1"
     }
-    case $said in *"(23)"*) full ;; esac
+    case $said in
+      *"(23)"*) full ;;
+      *" 404"*) echo "@torn $1" ;;
+    esac
     try=$((try + 1))
   done
   echo "@fail $1 cannot be fetched: $said"
