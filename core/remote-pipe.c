@@ -6,9 +6,10 @@
 
 #include <signal.h>
 
-/* Reading stops when so much waits for the second command, and goes on when less than the half does. Another 4 MiB may
- * come at once after a stop: what the SSH module holds of one channel. */
-#define MAX_QUEUE (2 * 1024 * 1024)
+/* How much may be under way from the first commands of all pipes together, and of one: at most so much again waits in
+ * the SSH module, and one and a half times in the queues, whose memory libssh rounds up. 4 MiB are 50 MB/s at 80 ms. */
+#define ALL_WINDOWS (12 * 1024 * 1024)
+#define MAX_WINDOW (4 * 1024 * 1024)
 #define MAX_ERR (64 * 1024)
 /* What a limited pipe may send at once. */
 #define BURST_MS 100
@@ -21,6 +22,7 @@ typedef struct {
   int from_status, to_status;
   GString *from_err, *to_err;
   AzByteQueue queue;
+  gsize window; /* reading stops when half of it waits in the queue */
   gboolean paused;
   guint64 sent, delivered;
   AzLineSplitter lines;
@@ -33,12 +35,26 @@ typedef struct {
   gpointer data;
 } Pipe;
 
+/* They share one bound of memory. */
+static void
+share_windows(AzRemote *remote)
+{
+  for (guint i = 0; i < remote->pipes->len; i++) {
+    Pipe *pipe = g_ptr_array_index(remote->pipes, i);
+    pipe->window = MIN(ALL_WINDOWS / remote->pipes->len, MAX_WINDOW);
+    if (pipe->from != NULL)
+      az_run_set_window(pipe->from, pipe->window);
+  }
+}
+
 static void
 pipe_unref(gpointer data)
 {
   Pipe *pipe = data;
   if (--pipe->refs > 0)
     return;
+  g_ptr_array_remove_fast(pipe->remote->pipes, pipe);
+  share_windows(pipe->remote);
   az_timer_cancel(pipe->timer);
   az_byte_queue_clear(&pipe->queue);
   g_string_free(pipe->from_err, TRUE);
@@ -116,7 +132,7 @@ on_from_output(gboolean is_stderr, const char *bytes, gsize length, gpointer dat
     return;
   }
   az_byte_queue_push(&pipe->queue, bytes, length);
-  if (!pipe->paused && pipe->queue.length > MAX_QUEUE) {
+  if (!pipe->paused && pipe->queue.length > pipe->window / 2) {
     pipe->paused = TRUE;
     az_run_pause(pipe->from, TRUE);
   }
@@ -227,7 +243,7 @@ took(gsize length, gpointer data)
   az_byte_queue_pop(&pipe->queue, length);
   pipe->sent += length;
   pipe->allowed -= pipe->bwlimit_kib > 0 ? (double) length : 0;
-  if (!pipe->paused || pipe->queue.length > MAX_QUEUE / 2)
+  if (!pipe->paused || pipe->queue.length > pipe->window / 4)
     return;
   pipe->paused = FALSE;
   if (pipe->from != NULL)
@@ -292,7 +308,10 @@ az_remote_pipe(AzRemote *remote, const AzlinPipe *request, AzlinOp *op)
                   .moved = request->moved,
                   .said = request->said,
                   .data = request->data };
-  if (start(pipe, request, &error))
+  g_ptr_array_add(remote->pipes, pipe);
+  gboolean started = start(pipe, request, &error);
+  share_windows(remote);
+  if (started)
     az_op_on_cancel(op, on_cancel, pipe);
   else
     fail(pipe, error);

@@ -15,6 +15,7 @@ struct _AzRemote {
   AzSshKey *key;             /* NULL: ssh-agent */
   GHashTable *trusted;       /* "host:port" -> key that was trusted first */
   AzPool *pool;
+  GPtrArray *pipes; /* of those that run, remote-pipe.c */
   guint probes_running;
   GQueue probes_waiting; /* of Probe, remote-probe.c */
 };
@@ -55,3 +56,4 @@ AzRun *az_run_new(AzRemote *remote, const AzRunRequest *request, GError **error)
 void az_run_cancel(AzRun *run); /* ended() does not come */
 void az_run_feed(AzRun *run);   /* peek() has something now */
 void az_run_pause(AzRun *run, gboolean pause);
+void az_run_set_window(AzRun *run, gsize bytes); /* how much of its output may be under way */

@@ -10,8 +10,9 @@
 #define IDLE_MS 30000
 /* sshd's MaxSessions is 10 by default */
 #define MAX_COMMANDS 8
+#define MAX_BULK_SESSIONS 24
 /* sshd's MaxStartups refuses some of more than ten logins at a time */
-#define MAX_BULK_SESSIONS 8
+#define MAX_CONNECTING 6
 /* One SSH packet holds at most 256 KiB; more belongs on standard input. */
 #define MAX_COMMAND_BYTES (128 * 1024)
 
@@ -26,6 +27,7 @@ struct _AzRun {
   GBytes *input;
   AzSshCommand *command;
   gboolean paused;
+  gsize window;    /* 0 = as the module has it */
   gboolean second; /* a session that died while it was idle is worth one more try */
 };
 
@@ -34,7 +36,7 @@ struct _Session {
   char *place;
   char *key; /* place and pin: what must agree for a session to be shared */
   AzlinVm *vm;
-  AzSshConn *conn;
+  AzSshConn *conn; /* NULL: it waits until others have logged in */
   gboolean ready, used, lost;
   GPtrArray *waiting, *running; /* of AzRun */
   AzTimer *timer;               /* until it is ready: the deadline; without commands: the idle time */
@@ -50,6 +52,7 @@ struct _AzPool {
 };
 
 static void submit(AzRun *run);
+static void connect_next(GPtrArray *same);
 
 static void
 run_free(AzRun *run)
@@ -104,6 +107,8 @@ session_free(Session *session)
   g_ptr_array_remove_fast(same, session);
   if (same->len == 0)
     g_hash_table_remove(pool->sessions, session->key);
+  else
+    connect_next(same);
   az_timer_cancel(session->timer);
   if (session->conn != NULL)
     pool->remote->ssh->close(session->conn);
@@ -250,6 +255,8 @@ start_run(Session *session, AzRun *run)
   run->command = ssh->exec(session->conn, &exec);
   if (run->paused)
     ssh->pause(run->command, TRUE);
+  if (run->window > 0)
+    ssh->set_window(run->command, run->window);
 }
 
 static void
@@ -279,6 +286,7 @@ on_event(AzSshStep step, AzSshOutcome outcome, const char *detail, gpointer data
   if (step != AZ_SSH_LOGIN)
     return;
   session->ready = TRUE;
+  connect_next(g_hash_table_lookup(session->pool->sessions, session->key));
   session->pool->remote->ssh->keep_spare(session->conn, is_held(session));
   set_timer(session, 0, NULL);
   start_waiting(session);
@@ -293,6 +301,40 @@ session_key(AzRemote *remote, const AzlinVm *vm)
   return g_strdup_printf("%s %s", place, pin != NULL ? pin : "");
 }
 
+static void
+session_connect(Session *session)
+{
+  AzRemote *remote = session->pool->remote;
+  const AzlinVm *vm = session->vm;
+  AzSshConnect request = { .host = vm->public_ip,
+                           .port = az_remote_port(vm),
+                           .user = az_remote_user(remote, vm),
+                           .host_key = az_remote_pin(remote, vm),
+                           .key = remote->key,
+                           .trust = on_trust,
+                           .event = on_event,
+                           .data = session };
+  session->conn = remote->ssh->connect(&request);
+  set_timer(session, CONNECT_MS, on_deadline);
+}
+
+static void
+connect_next(GPtrArray *same)
+{
+  guint connecting = 0;
+  for (guint i = 0; i < same->len; i++) {
+    Session *session = g_ptr_array_index(same, i);
+    connecting += session->conn != NULL && !session->ready;
+  }
+  for (guint i = 0; i < same->len && connecting < MAX_CONNECTING; i++) {
+    Session *session = g_ptr_array_index(same, i);
+    if (session->conn != NULL)
+      continue;
+    session_connect(session);
+    connecting++;
+  }
+}
+
 static Session *
 session_new(AzPool *pool, const AzlinVm *vm, GPtrArray *same, const char *key)
 {
@@ -305,16 +347,7 @@ session_new(AzPool *pool, const AzlinVm *vm, GPtrArray *same, const char *key)
   session->waiting = g_ptr_array_new();
   session->running = g_ptr_array_new();
   g_ptr_array_add(same, session);
-  AzSshConnect request = { .host = vm->public_ip,
-                           .port = az_remote_port(vm),
-                           .user = az_remote_user(remote, vm),
-                           .host_key = az_remote_pin(remote, vm),
-                           .key = remote->key,
-                           .trust = on_trust,
-                           .event = on_event,
-                           .data = session };
-  session->conn = remote->ssh->connect(&request);
-  set_timer(session, CONNECT_MS, on_deadline);
+  connect_next(same);
   return session;
 }
 
@@ -425,6 +458,14 @@ az_run_pause(AzRun *run, gboolean pause)
   run->paused = pause;
   if (run->command != NULL)
     run->remote->ssh->pause(run->command, pause);
+}
+
+void
+az_run_set_window(AzRun *run, gsize bytes)
+{
+  run->window = bytes;
+  if (run->command != NULL)
+    run->remote->ssh->set_window(run->command, bytes);
 }
 
 /* Sessions to the same place that do nothing begin or cease to wait for their end. */

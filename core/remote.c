@@ -15,6 +15,7 @@ az_remote_new(AzClock *clock, AzConfig *config, AzPaths *paths, AzAudit *audit)
   *remote = (AzRemote){ .clock = clock, .config = config, .paths = paths, .audit = audit };
   remote->accept_new = config != NULL && az_config_bool(config, "ssh", "accept-new");
   remote->trusted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  remote->pipes = g_ptr_array_new();
   remote->pool = az_pool_new(remote);
   return remote;
 }
@@ -24,7 +25,9 @@ az_remote_free(AzRemote *remote)
 {
   if (remote == NULL)
     return;
+  g_ptr_array_set_size(remote->pipes, 0); /* they go with their sessions, one end after the other */
   az_pool_free(remote->pool);
+  g_ptr_array_unref(remote->pipes);
   g_queue_clear(&remote->probes_waiting);
   if (remote->key != NULL)
     remote->ssh->key_free(remote->key);

@@ -80,8 +80,11 @@ typedef struct {
   /* Sends TERM (sshd passes it on except in sessions of root) and closes the channel; finished() does not come. */
   void (*cancel)(AzSshCommand *command);
   void (*feed)(AzSshCommand *command); /* peek() has something now, or the end */
-  /* Its output waits on the server as soon as 4 MiB wait here; what it says on stderr is taken all the same. */
+  /* Its output waits on the server as soon as a window of it waits here; what it says on stderr is taken all the same.
+   */
   void (*pause)(AzSshCommand *command, gboolean pause);
+  /* How much of its output may be under way; 4 MiB until this is called. What is granted already is not taken back. */
+  void (*set_window)(AzSshCommand *command, gsize bytes);
   /* Keeps a channel open that the next command runs on: it costs one round trip then and not two. */
   void (*keep_spare)(AzSshConn *conn, gboolean keep);
   double (*rtt_ms)(AzSshConn *conn); /* the smallest round trip that the kernel has seen lately; < 0 = unknown */

@@ -23,6 +23,7 @@
   X(ssh_config) \
   X(ssh_target) \
   X(sync) \
+  X(sync_verify) \
   X(vm_deallocate) \
   X(vm_delete) \
   X(vm_restart) \

@@ -192,7 +192,7 @@ typedef struct { /* what was found out about a copy before it is planned; since 
   guint64 largest;   /* bytes of the largest file to copy */
   guint64 old_bytes; /* what the target holds in older versions of what is to be copied: a delta could use it */
   guint32 n_targets; /* how many machines get it in this run */
-  /* round trips in ms; < 0 = unknown. Between: from source to target over TCP; < 0 also when that port is shut */
+  /* round trips in ms; < 0 = unknown. Between: from source to target over TCP; -2 = that port is shut */
   double rtt_source_ms, rtt_target_ms, rtt_between_ms;
   double mib_per_second;                   /* between the two, as last measured; <= 0 = never */
   guint32 cpus_source, cpus_target;        /* 0 = unknown */

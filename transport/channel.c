@@ -24,6 +24,7 @@ struct _AzSshCommand {
   gsize input_at;
   gboolean eof_sent; /* or not to be sent */
   gboolean paused;
+  gsize window;
   gsize since_widened;                 /* bytes of stdout */
   guint64 sent, granted, acknowledged; /* of standard input; granted: what the server let us send at first */
   gboolean has_status;
@@ -147,7 +148,7 @@ drain(AzSshCommand *command, gboolean is_stderr)
 {
   char *bytes = window_buffer();
   while (!command->over && (is_stderr || !command->paused)) {
-    int n = ssh_channel_read_nonblocking(command->channel, bytes, WINDOW, is_stderr);
+    int n = ssh_channel_read_nonblocking(command->channel, bytes, MAX_WINDOW, is_stderr);
     if (n == SSH_ERROR)
       return FALSE;
     if (n <= 0)
@@ -161,10 +162,10 @@ drain(AzSshCommand *command, gboolean is_stderr)
 static void
 widen(AzSshCommand *command)
 {
-  if (command->over || command->paused || command->since_widened < WINDOW / 8)
+  if (command->over || command->paused || command->since_widened < command->window / 8)
     return;
   command->since_widened = 0;
-  int n = window_open(command->channel);
+  int n = window_open(command->channel, command->window);
   if (n > 0)
     push(command, FALSE, window_buffer(), n);
 }
@@ -280,7 +281,7 @@ open_channel(AzSshCommand *command)
 {
   int result = ssh_channel_open_session(command->channel);
   if (result == SSH_OK) {
-    window_open(command->channel);
+    window_open(command->channel, FIRST_WINDOW);
     command->state = COMMAND_STARTING;
   } else if (result != SSH_AGAIN && ssh_is_connected(command->conn->session)) {
     finish_broken(command, "the server opens no further channel");
@@ -336,6 +337,7 @@ channel_exec(AzSshConn *conn, const AzSshExec *request)
     .delivered = request->delivered,
     .output = request->output,
     .eof_sent = request->no_eof,
+    .window = MAX_WINDOW,
     .finished = request->finished,
     .data = request->data,
   };
@@ -374,4 +376,10 @@ channel_pause(AzSshCommand *command, gboolean pause)
   command->paused = pause;
   if (!pause)
     conn_kick(command->conn);
+}
+
+void
+channel_set_window(AzSshCommand *command, gsize bytes)
+{
+  command->window = CLAMP(bytes, 8 * PACKET, MAX_WINDOW);
 }

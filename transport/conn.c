@@ -222,10 +222,10 @@ step_ready(AzSshConn *conn)
       fail_session(conn, AZ_SSH_SESSION);
       return;
     }
-    spare_step(conn);
     step_commands(conn);
     if (conn->state != CONN_READY)
       return;
+    spare_step(conn); /* after the commands: where there is room for few channels, theirs come first */
   } while (conn->received.in_bytes != before && ++rounds < MAX_ROUNDS);
   if (rounds == MAX_ROUNDS)
     conn_kick(conn);

@@ -49,11 +49,12 @@ void conn_kick(AzSshConn *conn);
 
 double conn_rtt_ms(AzSshConn *conn);
 
-/* How much a server may send that nobody has read yet. */
-#define WINDOW (4 * 1024 * 1024)
-char *window_buffer(void); /* WINDOW bytes for whoever reads at the moment */
+/* How much a server may send that nobody has read yet: at most, and before anything has come. */
+#define MAX_WINDOW (4 * 1024 * 1024)
+#define FIRST_WINDOW (1024 * 1024)
+char *window_buffer(void); /* MAX_WINDOW bytes for whoever reads at the moment */
 /* Lets the server send so much; what has come meanwhile is in window_buffer(), that many bytes; <= 0 = nothing. */
-int window_open(ssh_channel channel);
+int window_open(ssh_channel channel, gsize bytes);
 
 void spare_keep(AzSshConn *conn, gboolean keep);
 void spare_step(AzSshConn *conn);
@@ -65,6 +66,7 @@ void channel_cancel(AzSshCommand *command);
 void channel_drop(AzSshCommand *command); /* the same, now: the connection goes */
 void channel_feed(AzSshCommand *command);
 void channel_pause(AzSshCommand *command, gboolean pause);
+void channel_set_window(AzSshCommand *command, gsize bytes);
 /* One step of a command as far as it goes without waiting. */
 void channel_step(AzSshCommand *command);
 /* The session is lost: the command ends with `detail`. */

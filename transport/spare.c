@@ -30,7 +30,7 @@ spare_step(AzSshConn *conn)
     conn->spare = ssh_channel_new(conn->session);
   int result = ssh_channel_open_session(conn->spare);
   if (result == SSH_OK) {
-    window_open(conn->spare);
+    window_open(conn->spare, FIRST_WINDOW);
     conn->spare_open = TRUE;
     if (!conn->keep_spare)
       drop(conn);

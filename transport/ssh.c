@@ -14,6 +14,7 @@ const AzTransportSsh azlin_transport_ssh_v1 = {
   .cancel = channel_cancel,
   .feed = channel_feed,
   .pause = channel_pause,
+  .set_window = channel_set_window,
   .keep_spare = spare_keep,
   .rtt_ms = conn_rtt_ms,
 };

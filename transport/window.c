@@ -6,15 +6,15 @@ window_buffer(void)
 {
   static char *buffer;
   if (buffer == NULL)
-    buffer = g_malloc(WINDOW); /* pages that are never written to cost nothing */
+    buffer = g_malloc(MAX_WINDOW); /* pages that are never written to cost nothing */
   return buffer;
 }
 
 /* Reading with a large count is what makes libssh 0.10 grant more than 1.28 MB; nothing is waited for. */
 int
-window_open(ssh_channel channel)
+window_open(ssh_channel channel, gsize bytes)
 {
   if (!ssh_channel_is_open(channel) || ssh_channel_is_eof(channel))
     return 0;
-  return ssh_channel_read_timeout(channel, window_buffer(), WINDOW, 0, 0);
+  return ssh_channel_read_timeout(channel, window_buffer(), (guint32) bytes, 0, 0);
 }

@@ -20,6 +20,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzComparison, az_comparison_free)
  * are one file on the source must be one on the target, too. */
 AzComparison *az_compare(const AzListing *source, const AzListing *target, const char *const *left_out, gboolean links);
 
+/* `name` is one of `left_out` (or NULL), or stands below one. */
+gboolean az_compare_is_left_out(const char *name, const char *const *left_out);
 /* What the two disagree about, the gravest first, as a phrase for people; NULL = nothing. Either may be NULL. Folders'
  * times do not count. Owned. */
 char *az_compare_words(const AzEntry *source, const AzEntry *target);

@@ -49,6 +49,8 @@ choose_best(AzSyncPair *pair, const AzlinSyncJob *job, char **ret_reason, GError
   g_variant_builder_init(&scores, G_VARIANT_TYPE("aa{sv}"));
   for (guint i = 0; names != NULL && names[i] != NULL; i++) {
     g_autofree char *reason = NULL;
+    if (g_strcmp0(names[i], pair->failed) == 0)
+      continue;
     g_clear_error(&last);
     double seconds = score(pair, names[i], job, &reason, &last);
     g_variant_builder_open(&scores, G_VARIANT_TYPE_VARDICT);
@@ -81,7 +83,7 @@ say_choice(AzSyncPair *pair, const char *reason, gboolean predicted)
 {
   g_autofree char *shown = g_ascii_strup(pair->strategy, -1);
   g_autofree char *takes = predicted ? az_flow_duration(pair->predicted) : NULL;
-  if (pair->brief || pair->round > 0)
+  if (pair->brief || pair->failed != NULL)
     return;
   az_sync_say(pair->sync, "ok", pair->label, "Strategy: %s%s%s%s%s%s", shown, reason != NULL ? " (" : "",
               reason != NULL ? reason : "", takes != NULL ? ", about " : "", takes != NULL ? takes : "",
@@ -99,11 +101,11 @@ az_sync_choose(AzSyncPair *pair, GError **error)
   job.grant = NULL;
   if (pair->round > 0) /* the rest of a copy goes the way that it began */
     return pair->brick != NULL;
-  if (!pair->brief)
+  if (!pair->brief && pair->failed == NULL)
     az_sync_say(sync, "step", pair->label, "Choosing sync strategy...");
   if (wanted == NULL)
     wanted = az_config_string(az_engine_config(sync->engine), "bricks", "sync");
-  if (wanted == NULL || *wanted == 0 || g_str_equal(wanted, "auto")) {
+  if (wanted == NULL || *wanted == 0 || g_str_equal(wanted, "auto") || g_strcmp0(wanted, pair->failed) == 0) {
     if (!choose_best(pair, &job, &reason, error))
       return FALSE;
     say_choice(pair, reason, TRUE);

@@ -12,6 +12,7 @@ typedef enum { PATH_DONE, PATH_PARTIAL, PATH_FAILED } Outcome;
 static void copy_next(AzSyncPair *pair);
 static void transfer(AzSyncPair *pair);
 static void make_way(AzSyncPair *pair);
+static void on_transferred(AzlinOp *op, gpointer data);
 static void check(AzSyncPair *pair);
 
 /* ---- the end of a path ---- */
@@ -20,12 +21,14 @@ static void
 on_key_gone(gpointer data)
 {
   AzSyncPair *pair = data;
+  g_autoptr(AzSync) sync = g_rc_box_acquire(pair->sync);
   if (pair->grants->len > 0) {
     az_sync_grant_close(g_ptr_array_steal_index(pair->grants, 0), az_op_cancelled(pair->op), on_key_gone, pair);
     return;
   }
   az_sync_pair_next(pair);
   copy_next(pair);
+  az_sync_together_look(sync);
 }
 
 static void
@@ -33,6 +36,8 @@ path_over(AzSyncPair *pair, Outcome outcome)
 {
   if (outcome == PATH_DONE && pair->incomplete)
     outcome = PATH_PARTIAL;
+  if (outcome == PATH_DONE)
+    az_sync_manifest_keep(pair);
   pair->done_paths += outcome == PATH_DONE ? 1 : 0;
   pair->partial_paths += outcome == PATH_PARTIAL ? 1 : 0;
   on_key_gone(pair);
@@ -160,12 +165,38 @@ say_how_to_connect(AzSyncPair *pair)
               pair->sync->source->region, pair->target->ssh_port, pair->target->public_ip, pair->target->region);
 }
 
+/* The source does not reach the target: another strategy may, since it is relayed through azlin or through a cloud. */
+static gboolean
+go_another_way(AzSyncPair *pair, const GError *error)
+{
+  if (!g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_SSH) || pair->failed != NULL || az_op_cancelled(pair->op))
+    return FALSE;
+  g_autofree char *failed = g_strdup(pair->strategy), *why = az_error_message(error);
+  g_autoptr(GError) none = NULL;
+  pair->failed = g_strdup(pair->strategy);
+  pair->rtt_between_ms = AZ_SYNC_SHUT;
+  if (!az_sync_choose(pair, &none)) {
+    g_free(pair->strategy);
+    pair->strategy = g_steal_pointer(&failed);
+    return FALSE;
+  }
+  az_sync_say(pair->sync, "warn", pair->label, "%s", why);
+  az_sync_say(pair->sync, "warn", pair->label, "%s cannot reach %s: taking %s instead of %s",
+              pair->sync->source->region, pair->target->region, pair->strategy, failed);
+  transfer(pair);
+  return TRUE;
+}
+
 static void
 on_transferred(AzlinOp *op, gpointer data)
 {
   AzSyncPair *pair = data;
   double seconds = az_flow_seconds_since(pair->sync->engine, pair->transfer_started);
   az_sync_grant_serve(pair, FALSE);
+  pair->transferring = FALSE;
+  pair->turn = NULL;
+  if (go_another_way(pair, az_op_error(op)))
+    return;
   if (g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_SSH))
     say_how_to_connect(pair);
   if (az_op_error(op) != NULL || az_op_variant(op) == NULL) {
@@ -180,6 +211,13 @@ on_transferred(AzlinOp *op, gpointer data)
   delete_extra(pair);
 }
 
+AzlinOp *
+az_sync_transfer_op(AzSyncPair *pair)
+{
+  pair->transfer_started = az_clock_monotonic(az_engine_clock(pair->sync->engine));
+  return az_op_expect(az_op_new(pair->op, pair->target->region, 0, on_transferred, pair), "a{sv}");
+}
+
 static void
 start(AzSyncPair *pair)
 {
@@ -190,9 +228,10 @@ start(AzSyncPair *pair)
                 pair->target->region);
   az_engine_set_sync_granter(pair->sync->engine, az_sync_grant_asked);
   az_sync_grant_serve(pair, TRUE);
-  pair->transfer_started = az_clock_monotonic(az_engine_clock(pair->sync->engine));
-  pair->brick->transfer(pair->brick_self, &job,
-                        az_op_expect(az_op_new(pair->op, pair->target->region, 0, on_transferred, pair), "a{sv}"));
+  pair->transferring = TRUE;
+  if (!az_sync_together_join(pair))
+    pair->brick->transfer(pair->brick_self, &job, az_sync_transfer_op(pair));
+  az_sync_together_look(pair->sync);
 }
 
 static void
@@ -223,8 +262,11 @@ transfer(AzSyncPair *pair)
   g_clear_pointer(&pair->only, g_bytes_unref);
   pair->only = names_of(pair->comparison->copy);
   pair->moving = pair->round == 0 ? 0 : pair->moving;
-  pair->to_move += pair->round == 0 ? pair->comparison->bytes : 0;
-  if (!az_sync_choose(pair, &error)) {
+  if (pair->round == 0 && pair->failed == NULL) {
+    pair->to_move += pair->comparison->bytes;
+    pair->files_to_move += pair->comparison->files;
+  }
+  if (pair->failed == NULL && !az_sync_choose(pair, &error)) {
     path_failed(pair, error);
     return;
   }
@@ -356,6 +398,8 @@ copy_next(AzSyncPair *pair)
   AzSync *sync = pair->sync;
   if (az_op_cancelled(pair->op) || pair->next >= sync->paths->len) {
     pair->seconds = az_flow_seconds_since(sync->engine, pair->started);
+    pair->running = FALSE;
+    az_sync_together_look(sync);
     az_op_finish(pair->op);
     az_sync_pair_unref(pair);
     return;
@@ -375,6 +419,7 @@ az_sync_copy(AzSyncPair *pair, AzlinOp *op)
   g_rc_box_acquire(pair);
   pair->op = op;
   pair->next = 0;
+  pair->running = TRUE;
   pair->started = az_clock_monotonic(az_engine_clock(pair->sync->engine));
   copy_next(pair);
 }

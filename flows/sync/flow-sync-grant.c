@@ -31,14 +31,19 @@ typedef enum { SWEEP_AFTER_END, SWEEP_AFTER_STOP, SWEEP_ALL } Sweep;
 
 /* On the target, $1 the folder, $2 a Sweep. An interrupted transfer leaves what it had in .azlin-partial, and forced
  * rrsync makes that folder even when nothing is interrupted. Only an empty one goes, for the next run to resume from
- * it; SWEEP_ALL takes all of it. A receiver whose sender has just ended is still about to put its file there. */
+ * it; SWEEP_ALL takes all of it, and those of older rsyncs in the folders below. The folder around it keeps its time. A
+ * receiver whose sender has just ended is still about to put its file there; one that has a second's worth of bytes
+ * before it, at a limited rate, is told to end. */
 static const char sweep_script[] = "cd -- \"$1\" 2>/dev/null || exit 0; here=$(pwd -P)\n"
-                                   "if [ \"$2\" != 0 ]; then n=0; while [ $n -lt 30 ]; do busy=\n"
-                                   "for p in $(grep -l -e rsync /proc/[0-9]*/comm 2>/dev/null); do "
-                                   "[ \"$(readlink \"${p%/comm}/cwd\" 2>/dev/null)\" = \"$here\" ] && busy=1; done\n"
-                                   "[ -n \"$busy\" ] || break; sleep 0.1; n=$((n + 1)); done; fi\n"
-                                   "[ \"$2\" != 2 ] || rm -rf -- .azlin-partial\n"
-                                   "[ ! -d .azlin-partial ] || rmdir -- .azlin-partial 2>/dev/null; exit 0\n";
+                                   "if [ \"$2\" != 0 ]; then n=0; while [ $n -lt 50 ]; do busy=\n"
+                                   "for p in $(grep -l -e rsync /proc/[0-9]*/comm 2>/dev/null); do p=${p%/comm}\n"
+                                   "[ \"$(readlink \"$p/cwd\" 2>/dev/null)\" = \"$here\" ] || continue; busy=1\n"
+                                   "[ $n -ne 10 ] || ! grep -q -e --server \"$p/cmdline\" || kill \"${p##*/}\"; done\n"
+                                   "[ -n \"$busy\" ] || break; sleep 0.1; n=$((n + 1)); done 2>/dev/null; fi\n"
+                                   "mark=$(stat -c %.9Y .); [ \"$2\" != 2 ] || "
+                                   "find . -xdev -name .azlin-partial -type d -prune -execdir rm -rf -- {} +\n"
+                                   "[ ! -d .azlin-partial ] || rmdir -- .azlin-partial 2>/dev/null\n"
+                                   "[ \"$mark\" = \"$(stat -c %.9Y .)\" ] || touch -d \"@$mark\" .; exit 0\n";
 
 static void
 stop(AzEngine *engine, const AzlinVm *vm, const char *key, AzlinOp *op)
@@ -126,8 +131,7 @@ az_sync_grant_asked(const AzlinSyncJob *job, const char *receiver, AzlinOp *op)
     az_op_fail_new(op, AZLIN_ERROR_NOT_SUPPORTED, "no copy of this name is at work");
     return;
   }
-  AzSyncGrant *grant
-      = az_sync_grant_open(pair->sync, pair->target, pair->scan.place->folder, receiver, pair->run, op);
+  AzSyncGrant *grant = az_sync_grant_open(pair->sync, pair->target, pair->scan.place->folder, receiver, pair->run, op);
   if (grant != NULL)
     g_ptr_array_add(pair->grants, grant);
 }

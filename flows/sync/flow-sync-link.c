@@ -5,7 +5,6 @@
 
 #define MEASURE_MS 4000u
 #define LEARN_BYTES (16u << 20) /* less says more about logins than about the road */
-#define SHUT (-2)
 
 /* HOST PORT: milliseconds to a connection, or "shut". What answers there is no web server: curl leaves at its first
  * words. */
@@ -35,7 +34,7 @@ on_measured(AzlinOp *op, gpointer data)
   g_strchomp(text);
   double seconds = g_ascii_strtod(text, &end);
   if (g_str_equal(text, "shut"))
-    pair->rtt_between_ms = SHUT;
+    pair->rtt_between_ms = AZ_SYNC_SHUT;
   else if (end != text && *end == 0 && seconds > 0 && seconds < 60)
     pair->rtt_between_ms = seconds * 1000;
   measure->done(op, measure->data);

@@ -53,6 +53,7 @@ forget_path(AzSyncPair *pair)
   g_clear_pointer(&pair->target_folder, g_free);
   g_clear_pointer(&pair->grant_facts, g_variant_unref);
   g_clear_pointer(&pair->only, g_bytes_unref);
+  g_clear_pointer(&pair->failed, g_free);
   g_ptr_array_set_size(pair->words, 0);
   pair->round = 0;
   pair->incomplete = FALSE;
@@ -117,6 +118,7 @@ scan_of(AzSyncPair *pair, const char *path, const char *base)
                    .path = path,
                    .base = base,
                    .exclude = (const char *const *) sync->exclude,
+                   .hash = sync->fresh ? AZ_SCAN_HASH_ALL : AZ_SCAN_LIST,
                    .fresh = sync->fresh };
 }
 

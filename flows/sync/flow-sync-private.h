@@ -23,6 +23,7 @@ typedef struct _AzSync { /* counted with g_rc_box */
   gboolean delete_extra, dry_run, fresh; /* fresh: no hash of an earlier run counts */
   guint32 bwlimit_kib, max_delete;       /* max_delete: G_MAXUINT32 = not given */
   guint32 n_targets;
+  GPtrArray *pairs;     /* of AzSyncPair, borrowed: all targets of a run that may go together; NULL = one alone */
   guint64 files, bytes; /* found out: of all paths */
 } AzSync;
 AzSync *az_sync_new(AzJob *job, AzEngine *engine, const AzlinVm *source, const char *const *paths);
@@ -84,8 +85,15 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   GPtrArray *words;      /* of char*: what the last transfer could not do */
   guint round;           /* transfers so far */
   gboolean incomplete;   /* some entry cannot be copied as things are: said already */
-  double rtt_between_ms; /* -1 = not measured, -2 = shut */
+  double rtt_between_ms; /* -1 = not measured, or AZ_SYNC_SHUT */
   gint64 transfer_started;
+  gboolean running, transferring; /* copying at all; its strategy is chosen, and at work or about to be */
+  AzlinOp *turn;                  /* of a transfer that waits for the other targets, or NULL */
+  char *failed;                   /* the strategy that could not do this path; or NULL */
+  /* progress */
+  guint64 files_to_move, rate_bytes;
+  double rate; /* bytes per second, smoothed */
+  gint64 rate_at, told_at;
 } AzSyncPair;
 AzSyncPair *az_sync_pair_new(AzSync *sync, const AzlinVm *target, const char *label);
 void az_sync_pair_unref(AzSyncPair *pair);
@@ -115,6 +123,8 @@ void az_sync_plan(AzSyncPair *pair, AzlinOp *op);
 
 /* Copies and verifies every path; `op` fails only when cancelled. */
 void az_sync_copy(AzSyncPair *pair, AzlinOp *op);
+/* The op of one transfer of `pair`, for its strategy to finish. */
+AzlinOp *az_sync_transfer_op(AzSyncPair *pair);
 typedef enum { AZ_SYNC_EQUAL, AZ_SYNC_DIFFERS, AZ_SYNC_UNSURE } AzSyncVerdict;
 /* Scans both sides again and hashes what was copied or never compared; then pair->comparison says what still differs.
  * `done` gets UNSURE with an error when a side could not be asked or read. */
@@ -128,14 +138,72 @@ void az_sync_report(AzSyncPair *pair);
  * predicted, scores. */
 gboolean az_sync_choose(AzSyncPair *pair, GError **error);
 
+/* ---- flow-sync-round.c ---- */
+
+typedef struct _AzSyncRound AzSyncRound;
+/* Takes `sync`; `targets` (of AzlinVm) are copied. `quiet`: says only what changed, and asks nobody: what would need an
+ * answer fails with POLICY. The round hears the progress of the job until it is freed. */
+AzSyncRound *az_sync_round_new(AzJob *job, AzlinOp *root, AzSync *sync, GPtrArray *targets, gboolean quiet);
+void az_sync_round_free(AzSyncRound *round);
+/* `done` gets an error, its own, when nothing was copied at all; it does not run once the job is cancelled. */
+void
+az_sync_round_run(AzSyncRound *round, void (*done)(AzSyncRound *round, GError *error, gpointer data), gpointer data);
+GPtrArray *az_sync_round_pairs(AzSyncRound *round); /* of AzSyncPair, borrowed */
+AzSync *az_sync_round_sync(AzSyncRound *round);
+gint64 az_sync_round_began(AzSyncRound *round); /* wall time */
+int az_sync_round_code(AzSyncRound *round);
+GVariant *az_sync_round_result(AzSyncRound *round); /* aa{sv}; floating */
+void az_sync_round_audit(AzSyncRound *round, int code);
+gboolean az_sync_pair_is_verified(const AzSyncPair *pair);
+
+/* ---- flow-sync.c, flow-sync-watch.c ---- */
+
+AzSync *az_sync_of(AzJob *job, const AzlinVm *source); /* as the arguments of the job have it */
+/* Copies for ever, until az_sync_watch_stop(). */
+void az_sync_watch(AzJob *job, AzlinOp *root, const AzlinVm *source, GPtrArray *targets);
+void az_sync_watch_stop(AzJob *job);
+
+/* ---- flow-sync-together.c ---- */
+
+/* TRUE: the strategy takes several targets at once, and `pair` waits for those that are on their way. */
+gboolean az_sync_together_join(AzSyncPair *pair);
+/* Sets those off who wait for nobody any more. */
+void az_sync_together_look(AzSync *sync);
+
 /* ---- flow-sync-link.c ---- */
 
+#define AZ_SYNC_SHUT (-2) /* rtt_between_ms of a target that the source cannot reach */
 /* How long a packet takes from source to target: pair->rtt_between_ms. Never fails. */
 void az_sync_link_measure(AzSyncPair *pair, AzlinDone done, gpointer data);
 /* MiB per second between the two as the last large transfer had it; 0 = there was none. */
 double az_sync_link_rate(AzSyncPair *pair);
 /* Keeps what a transfer predicted and took. */
 void az_sync_link_learn(AzSyncPair *pair, guint64 bytes, double seconds);
+
+/* ---- flow-sync-manifest.c ---- */
+
+typedef struct {
+  char *source, *target, *path, *base; /* base: "" = a folder */
+  gint64 at;
+  char **exclude;
+  AzListing *listing; /* without inodes */
+} AzSyncManifest;
+void az_sync_manifest_free(AzSyncManifest *manifest);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzSyncManifest, az_sync_manifest_free)
+/* Keeps what the target of `pair` was just found to hold. */
+void az_sync_manifest_keep(AzSyncPair *pair);
+/* NOT_FOUND when no verified sync of it is on record. */
+AzSyncManifest *az_sync_manifest_read(AzEngine *engine, const char *target, const char *path, GError **error);
+GPtrArray *az_sync_manifest_paths(AzEngine *engine, const char *target); /* of char*: all that are on record */
+
+/* ---- flow-sync-progress.c ---- */
+
+/* A strategy has moved `done` bytes of the path in work. */
+void az_sync_progress(AzSyncPair *pair, guint64 done);
+/* Shows all targets together; `text` is what a strategy had to say, or NULL. */
+void az_sync_progress_all(AzJob *job, GPtrArray *pairs, const char *text);
+double az_sync_rate(double rate, guint64 bytes, double seconds); /* smoothed; pure */
+char *az_sync_eta(guint64 left, double rate);                    /* "ETA: 1m 5s"; NULL = nobody knows; pure */
 
 /* ---- flow-sync-trash.c ---- */
 

@@ -113,6 +113,7 @@ az_sync_survey(AzSync *sync, AzlinOp *op)
                            .vm = sync->source,
                            .path = path->path,
                            .exclude = (const char *const *) sync->exclude,
+                           .hash = sync->fresh ? AZ_SCAN_HASH_ALL : AZ_SCAN_LIST,
                            .fresh = sync->fresh };
     az_scan(&path->scan, az_op_new(op, "estimate", 0, on_scanned, look));
   }

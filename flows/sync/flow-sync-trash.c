@@ -6,8 +6,9 @@
 #define TRASH_MS 1800000u
 
 /* FOLDER RUN, names on standard input. Each entry is renamed into FOLDER/.azlin-trash/RUN, which stands open as 9 from
- * the beginning; its own folder is entered and asked where it really is, so that no link leads out of the tree. Folders
- * keep their times. What was thrown away more than a week ago goes for good. */
+ * the beginning; its own folder is entered and asked where it really is, so that no link leads out of the tree. What
+ * has gone with a folder above it is no failure. Folders keep their times. What was thrown away more than a week ago
+ * goes for good. */
 static const char trash_script[]
     = "LC_ALL=C; export LC_ALL; umask 077; cd -- \"$1\" || exit 3; root=$(pwd -P && echo .); root=${root%??}\n"
       "mark=$(stat -c %.9Y .); mkdir -p \".azlin-trash/$2\" && cd -P \".azlin-trash/$2\" || exit 4\n"
@@ -15,7 +16,8 @@ static const char trash_script[]
       "cd -- \"$root\" || exit 3\n"
       "xargs -0 -r -n 500 sh -c 'root=$0; for name do\n"
       "folder=${name%/*} base=${name##*/}; want=${folder#.}; want=${root%/}$want; [ -n \"$want\" ] || want=/\n"
-      "(cd -P -- \"$root/$folder\" && here=$(pwd -P && echo .) && [ \"${here%??}\" = \"$want\" ] || exit 5\n"
+      "([ -e \"$root/$name\" ] || [ -L \"$root/$name\" ] || exit 0\n"
+      "cd -P -- \"$root/$folder\" && here=$(pwd -P && echo .) && [ \"${here%??}\" = \"$want\" ] || exit 5\n"
       "[ -e \"./$base\" ] || [ -L \"./$base\" ] || exit 0\n"
       "mark=$(stat -c %.9Y .) && mkdir -p -- \"/proc/self/fd/9/$folder\" &&\n"
       "mv -fT -- \"./$base\" \"/proc/self/fd/9/$folder/$base\" && touch -d \"@$mark\" .) || failed=1\n"
@@ -82,13 +84,9 @@ az_sync_fix_folders(AzSyncPair *pair, GPtrArray *entries, AzlinOp *op)
   GByteArray *input = g_byte_array_new();
   for (guint i = 0; i < entries->len; i++) {
     const AzEntry *entry = g_ptr_array_index(entries, i);
-    gint64 seconds = entry->mtime / 1000000000, rest = entry->mtime % 1000000000;
-    if (rest < 0) { /* before 1970 */
-      seconds--;
-      rest += 1000000000;
-    }
-    g_autofree char *what
-        = g_strdup_printf("%04o %" G_GINT64_FORMAT ".%09" G_GINT64_FORMAT, entry->mode, seconds, rest);
+    guint64 distance = entry->mtime < 0 ? -(guint64) entry->mtime : (guint64) entry->mtime;
+    g_autofree char *what = g_strdup_printf("%04o %s%" G_GUINT64_FORMAT ".%09" G_GUINT64_FORMAT, entry->mode,
+                                            entry->mtime < 0 ? "-" : "", distance / 1000000000, distance % 1000000000);
     append(input, what);
     append(input, entry->name);
   }

@@ -10,8 +10,31 @@ typedef struct {
   void (*done)(AzSyncPair *pair, AzSyncVerdict verdict, const GError *error);
   GBytes *names;
   guint pending;
+  gboolean again; /* for what nobody had asked to be hashed */
   GError *error;
 } Check;
+
+static void start(Check *check, AzScanHash hash);
+
+static void
+append_files(GByteArray *bytes, AzListing *source, GPtrArray *names)
+{
+  for (guint i = 0; names != NULL && i < names->len; i++) {
+    const char *name = g_ptr_array_index(names, i);
+    const AzEntry *entry = az_listing_find(source, name);
+    if (entry != NULL && entry->type == 'f')
+      g_byte_array_append(bytes, (const guint8 *) name, (guint) strlen(name) + 1);
+  }
+}
+
+static GBytes *
+names_of_files(AzListing *source, GPtrArray *names, GPtrArray *more)
+{
+  GByteArray *bytes = g_byte_array_new();
+  append_files(bytes, source, names);
+  append_files(bytes, source, more);
+  return g_byte_array_free_to_bytes(bytes);
+}
 
 static void
 check_over(Check *check, AzSyncVerdict verdict)
@@ -31,12 +54,29 @@ on_folders_fixed(AzlinOp *op, gpointer data)
   check_over(check, check->error != NULL ? AZ_SYNC_UNSURE : AZ_SYNC_EQUAL);
 }
 
+/* What was hashed just before, but too soon after its last change to count, is known no more: once again then. */
+static gboolean
+hash_the_rest(Check *check)
+{
+  AzSyncPair *pair = check->pair;
+  AzComparison *comparison = pair->comparison;
+  if (check->again || comparison->unknown->len == 0 || comparison->copy->len > 0)
+    return FALSE;
+  check->again = TRUE;
+  g_clear_pointer(&check->names, g_bytes_unref);
+  check->names = names_of_files(az_sync_pair_source(pair), comparison->unknown, NULL);
+  start(check, AZ_SCAN_HASH);
+  return TRUE;
+}
+
 static void
 judge(Check *check)
 {
   AzSyncPair *pair = check->pair;
   AzComparison *comparison = pair->comparison;
   const char *words = pair->again.words != NULL ? pair->again.words : pair->scan.words;
+  if (hash_the_rest(check))
+    return;
   if (comparison->copy->len > 0 || comparison->unknown->len > 0) {
     check_over(check, AZ_SYNC_DIFFERS);
   } else if (words != NULL) {
@@ -81,46 +121,25 @@ on_target(AzlinOp *op, gpointer data)
 
 /* ---- what is to be hashed ---- */
 
-static void
-append_files(GByteArray *bytes, AzListing *source, GPtrArray *names)
-{
-  for (guint i = 0; i < names->len; i++) {
-    const char *name = g_ptr_array_index(names, i);
-    const AzEntry *entry = az_listing_find(source, name);
-    if (entry != NULL && entry->type == 'f')
-      g_byte_array_append(bytes, (const guint8 *) name, (guint) strlen(name) + 1);
-  }
-}
-
 /* Names would travel for nothing when nearly all files are meant. */
 static AzScanHash
 choose_hashing(AzSyncPair *pair, Check *check)
 {
   const AzComparison *comparison = pair->comparison;
-  AzListing *source = az_sync_pair_source(pair);
   guint64 files = az_sync_pair_path(pair)->scan.place->files;
   if (pair->left_out[0] == NULL && comparison->files + comparison->unknown->len >= files - files / 4
       && comparison->target_files <= files + files / 4)
     return AZ_SCAN_HASH_ALL;
-  GByteArray *bytes = g_byte_array_new();
-  append_files(bytes, source, comparison->copy);
-  append_files(bytes, source, comparison->unknown);
-  check->names = g_byte_array_free_to_bytes(bytes);
+  check->names = names_of_files(az_sync_pair_source(pair), comparison->copy, comparison->unknown);
   return g_bytes_get_size(check->names) > 0 ? AZ_SCAN_HASH : AZ_SCAN_LIST;
 }
 
-void
-az_sync_check(AzSyncPair *pair, void (*done)(AzSyncPair *pair, AzSyncVerdict verdict, const GError *error))
+static void
+start(Check *check, AzScanHash hash)
 {
-  Check *check = g_new0(Check, 1);
+  AzSyncPair *pair = check->pair;
   AzSyncPath *path = az_sync_pair_path(pair);
-  *check = (Check){ .pair = pair, .done = done, .pending = 2 };
-  gboolean untouched = pair->round == 0 && pair->deleted == 0;
-  if (untouched && pair->comparison->copy->len == 0 && pair->comparison->unknown->len == 0) {
-    judge(check); /* listed a moment ago, and every hash is known */
-    return;
-  }
-  AzScanHash hash = choose_hashing(pair, check);
+  g_clear_pointer(&pair->comparison, az_comparison_free); /* points into what is scanned anew */
   az_scan_clear(&pair->again);
   pair->again = path->scan;
   pair->again.place = NULL;
@@ -128,10 +147,25 @@ az_sync_check(AzSyncPair *pair, void (*done)(AzSyncPair *pair, AzSyncVerdict ver
   pair->again.words = NULL;
   pair->again.hash = pair->scan.hash = hash;
   pair->again.names = pair->scan.names = check->names;
+  pair->again.fresh = pair->scan.fresh = FALSE; /* the first scan was, where it was asked for */
   pair->scan.make = FALSE;
-  g_autoptr(AzComparison) old = g_steal_pointer(&pair->comparison); /* points into what is scanned anew */
+  check->pending = 2;
   az_scan(&pair->again, az_op_new(pair->op, "compare", 0, on_source, check));
   az_scan(&pair->scan, az_op_new(pair->op, "compare", 0, on_target, check));
+}
+
+void
+az_sync_check(AzSyncPair *pair, void (*done)(AzSyncPair *pair, AzSyncVerdict verdict, const GError *error))
+{
+  Check *check = g_new0(Check, 1);
+  *check = (Check){ .pair = pair, .done = done };
+  gboolean untouched = pair->round == 0 && pair->deleted == 0;
+  if (untouched && pair->comparison->copy->len == 0 && pair->comparison->unknown->len == 0) {
+    judge(check); /* listed a moment ago, and every hash is known */
+    return;
+  }
+  check->again = pair->round == 0 && pair->comparison->copy->len == 0;
+  start(check, choose_hashing(pair, check));
 }
 
 /* ---- what differs ---- */

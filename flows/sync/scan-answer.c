@@ -133,6 +133,22 @@ az_scan_answer(const char *bytes, gsize length, AzScanAnswer *ret_answer, GError
   return TRUE;
 }
 
+gboolean
+az_scan_take_hashes(AzListing *listing, const AzScanAnswer *answer, GError **error)
+{
+  const char *at = answer->hashes, *end = at + answer->hashes_length;
+  for (; at < end; at += strlen(at) + 1) {
+    gsize digits = strspn(at, "0123456789abcdef");
+    if (digits != 64 || strncmp(at + digits, "  ", 2) != 0) {
+      g_set_error_literal(error, AZLIN_ERROR, AZLIN_ERROR_SYNC, "the machine's hashes cannot be understood");
+      return FALSE;
+    }
+    g_autofree char *hash = g_strndup(at, digits);
+    az_listing_set_hash(listing, at + digits + 2, hash);
+  }
+  return TRUE;
+}
+
 GBytes *
 az_scan_unpack(const char *bytes, gsize length, gsize max, GError **error)
 {

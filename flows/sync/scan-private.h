@@ -15,5 +15,7 @@ typedef struct {
 } AzScanAnswer;
 /* FALSE and SYNC: it is not whole. */
 gboolean az_scan_answer(const char *bytes, gsize length, AzScanAnswer *ret_answer, GError **error);
+/* Puts the hashes of `answer` into `listing`. */
+gboolean az_scan_take_hashes(AzListing *listing, const AzScanAnswer *answer, GError **error);
 /* Gunzips at most `max` bytes; NULL and an error for more, or what is no gzip. */
 GBytes *az_scan_unpack(const char *bytes, gsize length, gsize max, GError **error);

@@ -113,22 +113,6 @@ records_of(State *state, const AzScanAnswer *answer)
   return g_byte_array_append(raw, (const guint8 *) answer->records, (guint) answer->length);
 }
 
-static gboolean
-take_hashes(AzListing *listing, const AzScanAnswer *answer, GError **error)
-{
-  const char *at = answer->hashes, *end = at + answer->hashes_length;
-  for (; at < end; at += strlen(at) + 1) {
-    gsize digits = strspn(at, "0123456789abcdef");
-    if (digits != 64 || strncmp(at + digits, "  ", 2) != 0) {
-      g_set_error_literal(error, AZLIN_ERROR, AZLIN_ERROR_SYNC, "the machine's hashes cannot be understood");
-      return FALSE;
-    }
-    g_autofree char *hash = g_strndup(at, digits);
-    az_listing_set_hash(listing, at + digits + 2, hash);
-  }
-  return TRUE;
-}
-
 static void
 count(AzScan *scan)
 {
@@ -155,7 +139,7 @@ remember(State *state, const AzScanAnswer *answer, GError **error)
     keep(state, ".list", (const char *) raw->data, raw->len);
   scan->listing = az_listing_new(raw, error);
   g_autoptr(GBytes) cache = scan->listing != NULL && !scan->fresh ? read_kept(state, ".hash") : NULL;
-  if (scan->listing == NULL || !take_hashes(scan->listing, answer, error))
+  if (scan->listing == NULL || !az_scan_take_hashes(scan->listing, answer, error))
     return FALSE;
   gsize length = 0;
   g_autofree char *text = NULL;

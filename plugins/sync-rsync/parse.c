@@ -1,4 +1,4 @@
-/* rsync's output, line by line: progress, statistics, itemised changes; foreign text, so anything may stand in it. */
+/* rsync's output, line by line: progress and statistics; foreign text, so anything may stand in it. */
 #include "rsync.h"
 #include <stdio.h>
 #include <string.h>
@@ -83,7 +83,6 @@ rsync_parse_stats(const char *line, RsyncStats *stats)
     { "Number of files transferred: ", &stats->files }, /* before 3.1 */
     { "Total transferred file size: ", &stats->bytes },
     { "Total bytes sent: ", &stats->bytes_sent },
-    { "Number of deleted files: ", &stats->deleted },
   };
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
     if (!g_str_has_prefix(line, rows[i].label))
@@ -98,16 +97,4 @@ rsync_parse_stats(const char *line, RsyncStats *stats)
     return TRUE;
   }
   return FALSE;
-}
-
-gboolean
-rsync_parse_item(const char *line, gboolean *ret_deletes, gboolean *ret_file)
-{
-  if (!g_str_has_prefix(line, RSYNC_ITEM_PREFIX))
-    return FALSE;
-  const char *item = line + strlen(RSYNC_ITEM_PREFIX);
-  gsize length = strlen(item);
-  *ret_deletes = g_str_has_prefix(item, "*deleting");
-  *ret_file = length > 0 && item[length - 1] != '/';
-  return TRUE;
 }

@@ -2,8 +2,6 @@
 #include "rsync.h"
 #include <string.h>
 
-#define MAX_ITEMS 10000u /* lines of a dry run that are kept; all are counted */
-
 typedef struct {
   AzlinHost *host;
 } Rsync;
@@ -13,16 +11,17 @@ typedef struct {
   AzlinOp *op;
   AzlinSyncJob job; /* a copy, with storage of its own below */
   AzlinVm *source, *target;
-  char *path;
-  char **exclude;
+  char *path, *source_folder;
+  RsyncOptions options;
   GPtrArray *argv;
   guint32 attempt;
   RsyncStats stats;
-  GPtrArray *errors, *items; /* of char* */
-  guint64 n_items, n_deletes, n_deleted_files;
+  GPtrArray *errors; /* of char* */
+  const char *note;  /* what could not be kept, for people; or NULL */
 } Transfer;
 
 static void attempt(Transfer *transfer);
+static void begin(Transfer *transfer);
 
 static char *
 option_string(Rsync *self, const char *name)
@@ -45,12 +44,11 @@ transfer_free(Transfer *transfer)
   api->vm_free(transfer->source);
   api->vm_free(transfer->target);
   g_free(transfer->path);
-  g_strfreev(transfer->exclude);
+  g_free(transfer->source_folder);
   g_clear_pointer(&transfer->job.grant, g_variant_unref);
   g_clear_pointer(&transfer->job.only, g_bytes_unref);
   g_clear_pointer(&transfer->argv, g_ptr_array_unref);
   g_ptr_array_unref(transfer->errors);
-  g_ptr_array_unref(transfer->items);
   g_free(transfer);
 }
 
@@ -63,12 +61,12 @@ transfer_new(Rsync *self, const AzlinSyncJob *job, AzlinOp *op)
   transfer->job.source = transfer->source = api->vm_dup(job->source);
   transfer->job.target = transfer->target = api->vm_dup(job->target);
   transfer->job.path = transfer->path = g_strdup(job->path);
-  transfer->exclude = g_strdupv((char **) (guintptr) job->exclude);
-  transfer->job.exclude = (const char *const *) transfer->exclude;
+  transfer->job.source_folder = transfer->source_folder = g_strdup(job->source_folder);
+  transfer->job.exclude = NULL;
+  transfer->job.facts = NULL;
   transfer->job.grant = job->grant != NULL ? g_variant_ref(job->grant) : NULL;
   transfer->job.only = job->only != NULL ? rsync_names(job->only) : NULL;
   transfer->errors = g_ptr_array_new_with_free_func(g_free);
-  transfer->items = g_ptr_array_new_with_free_func(g_free);
   return transfer;
 }
 
@@ -76,22 +74,7 @@ static void
 report_progress(Transfer *transfer, const RsyncProgress *progress)
 {
   const AzlinHostApi *api = transfer->self->host->api;
-  g_autofree char *eta = NULL;
-  if (progress->eta_seconds >= 60)
-    eta = g_strdup_printf("ETA: %dm %ds", (int) (progress->eta_seconds / 60), (int) (progress->eta_seconds % 60));
-  else if (progress->eta_seconds >= 0)
-    eta = g_strdup_printf("ETA: %ds", (int) progress->eta_seconds);
-  api->op_progress(transfer->op, progress->bytes, MAX(transfer->job.bytes, progress->bytes), eta);
-}
-
-static void
-take_item(Transfer *transfer, const char *line, gboolean deletes, gboolean is_file)
-{
-  transfer->n_items++;
-  transfer->n_deletes += deletes ? 1 : 0;
-  transfer->n_deleted_files += deletes && is_file ? 1 : 0;
-  if (transfer->items->len < MAX_ITEMS)
-    g_ptr_array_add(transfer->items, g_utf8_make_valid(line + strlen(RSYNC_ITEM_PREFIX), -1));
+  api->op_progress(transfer->op, progress->bytes, MAX(transfer->job.bytes, progress->bytes), NULL);
 }
 
 static void
@@ -99,19 +82,10 @@ on_line(const char *line, gpointer data)
 {
   Transfer *transfer = data;
   RsyncProgress progress = { 0 };
-  gboolean deletes = FALSE, is_file = FALSE;
-  if (rsync_parse_item(line, &deletes, &is_file))
-    take_item(transfer, line, deletes, is_file);
-  else if (rsync_parse_progress(line, &progress))
+  if (rsync_parse_progress(line, &progress))
     report_progress(transfer, &progress);
   else
     rsync_parse_stats(line, &transfer->stats);
-}
-
-static GVariant *
-strings(GPtrArray *array)
-{
-  return g_variant_new_strv((const char *const *) array->pdata, (gssize) array->len);
 }
 
 static void
@@ -120,18 +94,15 @@ finish(Transfer *transfer, gboolean incomplete)
   const AzlinHostApi *api = transfer->self->host->api;
   GVariantDict result;
   g_variant_dict_init(&result, NULL);
-  g_variant_dict_insert(&result, "files_synced", "t", transfer->job.dry_run ? 0 : transfer->stats.files);
-  g_variant_dict_insert(&result, "bytes_transferred", "t", transfer->job.dry_run ? 0 : transfer->stats.bytes);
+  g_variant_dict_insert(&result, "files_synced", "t", transfer->stats.files);
+  g_variant_dict_insert(&result, "bytes_transferred", "t", transfer->stats.bytes);
   g_variant_dict_insert(&result, "bytes_sent", "t", transfer->stats.bytes_sent);
-  g_variant_dict_insert(&result, "files_deleted", "t", transfer->job.dry_run ? 0 : transfer->stats.deleted);
   g_variant_dict_insert(&result, "incomplete", "b", incomplete);
-  g_variant_dict_insert_value(&result, "errors", strings(transfer->errors));
-  if (transfer->job.dry_run) {
-    g_variant_dict_insert_value(&result, "items", strings(transfer->items));
-    g_variant_dict_insert(&result, "n_items", "t", transfer->n_items);
-    g_variant_dict_insert(&result, "n_deletes", "t", transfer->n_deletes);
-    g_variant_dict_insert(&result, "n_deleted_files", "t", transfer->n_deleted_files);
-  }
+  g_variant_dict_insert_value(
+      &result, "errors",
+      g_variant_new_strv((const char *const *) transfer->errors->pdata, (gssize) transfer->errors->len));
+  if (transfer->note != NULL)
+    g_variant_dict_insert(&result, "note", "s", transfer->note);
   api->op_finish_variant(transfer->op, g_variant_dict_end(&result));
   transfer_free(transfer);
 }
@@ -171,6 +142,28 @@ try_again_or_fail(Transfer *transfer, GError *error)
 }
 
 static void
+finish_noted(Transfer *transfer, gboolean incomplete)
+{
+  if (!incomplete && transfer->errors->len > 0)
+    transfer->note = "The target did not take all extended attributes";
+  finish(transfer, incomplete);
+}
+
+static void
+go_without_xattrs(Transfer *transfer)
+{
+  if (!transfer->options.xattrs) {
+    fail(transfer, g_error_new(AZLIN_ERROR, AZLIN_ERROR_NOT_SUPPORTED,
+                               "%s: rsync refused extended attributes that nobody asked for", transfer->path));
+    return;
+  }
+  transfer->options.xattrs = FALSE;
+  transfer->note = "Extended attributes were left out: rsync on one of the two machines was built without them";
+  g_clear_pointer(&transfer->argv, g_ptr_array_unref);
+  begin(transfer);
+}
+
+static void
 on_ran(AzlinOp *op, gpointer data)
 {
   Transfer *transfer = data;
@@ -182,13 +175,15 @@ on_ran(AzlinOp *op, gpointer data)
   }
   const AzlinReply *reply = api->op_reply(op);
   RsyncVerdict verdict = rsync_judge(&transfer->job, reply->status, reply->err, transfer->errors, &error);
-  if (verdict == RSYNC_FAILED)
+  if (verdict == RSYNC_WITHOUT_XATTRS)
+    go_without_xattrs(transfer);
+  else if (verdict == RSYNC_FAILED)
     try_again_or_fail(transfer, error);
   else if (verdict == RSYNC_DONE && !transfer->stats.seen)
     fail(transfer,
          g_error_new(AZLIN_ERROR, AZLIN_ERROR_SYNC, "%s: rsync ended without its statistics", transfer->path));
   else
-    finish(transfer, verdict == RSYNC_INCOMPLETE);
+    finish_noted(transfer, verdict == RSYNC_INCOMPLETE);
 }
 
 static void
@@ -197,8 +192,6 @@ attempt(Transfer *transfer)
   const AzlinHostApi *api = transfer->self->host->api;
   transfer->attempt++;
   transfer->stats = (RsyncStats){ 0 };
-  transfer->n_items = transfer->n_deletes = transfer->n_deleted_files = 0;
-  g_ptr_array_set_size(transfer->items, 0);
   AzlinExec request = { .size = sizeof request,
                         .vm = transfer->source,
                         .argv = (const char *const *) transfer->argv->pdata,
@@ -209,28 +202,45 @@ attempt(Transfer *transfer)
 }
 
 static void
+begin(Transfer *transfer)
+{
+  GError *error = NULL;
+  transfer->argv = rsync_command(&transfer->job, &transfer->options, &error);
+  if (transfer->argv == NULL)
+    fail(transfer, error);
+  else
+    attempt(transfer);
+}
+
+static void
 transfer(gpointer data, const AzlinSyncJob *job, AzlinOp *op)
 {
   Rsync *self = data;
-  GError *error = NULL;
+  const char *refusal = rsync_refusal(job);
+  if (refusal != NULL) {
+    self->host->api->op_fail(op,
+                             g_error_new(AZLIN_ERROR, AZLIN_ERROR_NOT_SUPPORTED, "rsync cannot do this: %s", refusal));
+    return;
+  }
   g_autofree char *compress = option_string(self, "compress");
-  RsyncOptions options = { .io_timeout_s = option_uint(self, "timeout") };
-  options.compress = rsync_should_compress(compress, job);
   Transfer *state = transfer_new(self, job, op);
-  state->argv = rsync_command(job, &options, &error);
-  if (state->argv == NULL)
-    fail(state, error);
-  else
-    attempt(state);
+  state->options = (RsyncOptions){ .io_timeout_s = option_uint(self, "timeout"), .xattrs = TRUE };
+  state->options.compress = rsync_should_compress(compress, job);
+  begin(state);
 }
 
 static double
 score(gpointer data, const AzlinSyncJob *job, char **ret_reason)
 {
   Rsync *self = data;
+  const char *refusal = rsync_refusal(job);
+  if (refusal != NULL) {
+    *ret_reason = g_strdup(refusal);
+    return -1;
+  }
   RsyncSpeed speed = { .throughput_mib = option_uint(self, "throughput"),
                        .files_per_second = option_uint(self, "files-per-second") };
-  return rsync_predict(&speed, job->bytes, job->files, job->bwlimit_kib, ret_reason);
+  return rsync_predict(&speed, job, ret_reason);
 }
 
 static gboolean
@@ -250,9 +260,9 @@ init(AzlinHost *host, gpointer *ret_self, GError **error)
 }
 
 static const AzlinOption options[] = {
-  { "compress", "s", "auto", NULL, NULL, "auto: compress unless both machines are this host; yes; no" },
+  { "compress", "s", "auto", NULL, NULL, "auto: compress where the link is slower than that; yes; no" },
   { "timeout", "u", "60", "5", "3600", "seconds without a byte after which a transfer is attempted again" },
-  { "throughput", "u", "50", "1", "100000", "MiB per second between regions, for predictions" },
+  { "throughput", "u", "50", "1", "100000", "MiB per second between regions, for predictions while none was measured" },
   { "files-per-second", "u", "2000", "1", "10000000", "small files per second, for predictions" },
   { 0 },
 };

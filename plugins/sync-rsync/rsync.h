@@ -5,16 +5,18 @@
 /* ---- command.c ---- */
 
 typedef struct {
-  gboolean compress;
+  gboolean compress, xattrs;
   guint32 io_timeout_s;
 } RsyncOptions;
 
 /* The whole command line for the source machine; NULL and FAILED when the grant holds what cannot be passed on safely.
  * Elements owned, ends NULL. */
 GPtrArray *rsync_command(const AzlinSyncJob *job, const RsyncOptions *options, GError **error);
+/* Why this job is none for rsync; NULL = it is. */
+const char *rsync_refusal(const AzlinSyncJob *job);
 /* The names for --files-from: without ".", which rsync takes for all that is in the folder. */
 GBytes *rsync_names(GBytes *only);
-/* Worth compressing: not when both ends are one host. */
+/* Worth compressing: where the link is slower than the compressor, as far as that is known. */
 gboolean rsync_should_compress(const char *setting, const AzlinSyncJob *job);
 
 /* ---- parse.c ---- */
@@ -28,27 +30,32 @@ typedef struct {
 gboolean rsync_parse_progress(const char *line, RsyncProgress *ret_progress);
 
 typedef struct {
-  guint64 files, bytes, bytes_sent, deleted;
+  guint64 files, bytes, bytes_sent;
   gboolean seen; /* the block at the end did come */
 } RsyncStats;
 /* One line of --stats; FALSE: it is another line. */
 gboolean rsync_parse_stats(const char *line, RsyncStats *stats);
 
-#define RSYNC_ITEM_PREFIX "azlin:"
-/* "azlin:*deleting   a/b" and the like. `ret_file`: no folder. */
-gboolean rsync_parse_item(const char *line, gboolean *ret_deletes, gboolean *ret_file);
-
 /* ---- verdict.c ---- */
 
-typedef enum { RSYNC_DONE, RSYNC_INCOMPLETE, RSYNC_FAILED } RsyncVerdict;
-/* What an exit code and the words on stderr amount to. `errors` gets sentences for people; with RSYNC_FAILED
- * `ret_error` says why, and its code whether another attempt makes sense. */
+typedef enum {
+  RSYNC_DONE,
+  RSYNC_INCOMPLETE,
+  RSYNC_FAILED,
+  RSYNC_WITHOUT_XATTRS /* one of the two rsyncs was built without extended attributes: again without them */
+} RsyncVerdict;
+/* What an exit code and the words on stderr amount to. `errors` gets sentences for people; with RSYNC_DONE these say
+ * which extended attributes the target did not take. With RSYNC_FAILED `ret_error` says why, and its code whether
+ * another attempt makes sense. */
 RsyncVerdict rsync_judge(const AzlinSyncJob *job, int status, GBytes *err, GPtrArray *errors, GError **ret_error);
 
 /* ---- score.c ---- */
 
 typedef struct {
-  guint32 throughput_mib; /* per second */
+  guint32 throughput_mib; /* per second, where nothing was measured */
   double files_per_second;
 } RsyncSpeed;
-double rsync_predict(const RsyncSpeed *speed, guint64 bytes, guint64 files, guint32 bwlimit_kib, char **ret_reason);
+/* Seconds. `ret_reason` may be NULL. */
+double rsync_predict(const RsyncSpeed *speed, const AzlinSyncJob *job, char **ret_reason);
+/* MiB per second that one connection between the machines carries, measured or bounded by its window; 0 = unknown. */
+double rsync_link_mib(const AzlinSyncFacts *facts);

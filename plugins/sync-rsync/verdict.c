@@ -79,6 +79,16 @@ any_says(GPtrArray *words, const char *what)
   return FALSE;
 }
 
+/* All that were kept, and none beyond the cap. */
+static gboolean
+all_say(GPtrArray *words, guint all, const char *what)
+{
+  for (guint i = 0; i < words->len; i++)
+    if (strstr(g_ptr_array_index(words, i), what) == NULL)
+      return FALSE;
+  return words->len > 0 && all == words->len;
+}
+
 static void
 pass_on(GPtrArray *words, guint all, GPtrArray *errors)
 {
@@ -93,8 +103,7 @@ explain_incomplete(const AzlinSyncJob *job, int status, GPtrArray *words, guint 
 {
   const char *what = status == 24
                          ? "some files vanished from the source while they were copied and could not be transferred"
-                     : status == 25 ? "more files would have been deleted than were agreed to; the others were kept"
-                                    : "some files or attributes could not be transferred";
+                         : "some files or attributes could not be transferred";
   g_ptr_array_add(errors, g_strdup_printf("%s: %s (rsync exit %d)", job->path, what, status));
   pass_on(words, all, errors);
 }
@@ -130,7 +139,13 @@ rsync_judge(const AzlinSyncJob *job, int status, GBytes *err, GPtrArray *errors,
   g_autoptr(GPtrArray) words = sentences(err, &all);
   if (status == 0)
     return RSYNC_DONE;
-  if (status == 23 || status == 24 || status == 25) {
+  if (any_says(words, "extended attributes are not supported"))
+    return RSYNC_WITHOUT_XATTRS;
+  if (status == 23 && all_say(words, all, "xattr")) {
+    pass_on(words, all, errors);
+    return RSYNC_DONE;
+  }
+  if (status == 23 || status == 24) {
     explain_incomplete(job, status, words, all, errors);
     return RSYNC_INCOMPLETE;
   }

@@ -1,7 +1,11 @@
 /* The direct road: the source sends to the target over several connections at once, with a key made for it. */
 #include "stream.h"
 
+#include "landing.h"
+
 #include <string.h>
+
+#define UNREACHABLE 255 /* as of ssh */
 
 static void
 add(GPtrArray *argv, const char *word)
@@ -29,12 +33,21 @@ send_command(StreamCopy *copy, GVariant *grant)
   g_ptr_array_add(argv, g_strdup_printf("%s@%s", user, host));
   g_ptr_array_add(argv, g_strdup_printf("%u", port));
   add(argv, copy->job.source_folder);
-  add(argv, "4");
-  add(argv, "4");
+  g_ptr_array_add(argv, g_strdup_printf("%u", copy->connections));
+  g_ptr_array_add(argv, g_strdup_printf("%u", MAX(copy->most, copy->connections)));
   g_ptr_array_add(argv, g_strdup_printf("%u", copy->job.bwlimit_kib));
-  add(argv, "0");
+  g_ptr_array_add(argv, g_strdup_printf("%u", copy->level));
   g_ptr_array_add(argv, NULL);
   return argv;
+}
+
+static char *
+said(GBytes *err)
+{
+  gsize size = 0;
+  const char *bytes = g_bytes_get_data(err, &size);
+  g_autofree char *raw = g_strndup(bytes != NULL ? bytes : "", MIN(size, 500));
+  return g_utf8_make_valid(g_strstrip(raw), -1);
 }
 
 static void
@@ -47,14 +60,15 @@ on_finished(AzlinOp *op, gpointer data)
     return;
   }
   const AzlinReply *reply = api->op_reply(op);
-  stream_placed(copy, reply->status, reply->out, reply->err);
+  g_autofree char *words = said(reply->err);
+  stream_placed(copy, reply->status, reply->out, words, copy->errors->len > 0);
 }
 
 static void
 finish(StreamCopy *copy)
 {
   const AzlinHostApi *api = copy->self->host->api;
-  g_autofree char *script = stream_finish_script();
+  g_autofree char *script = landing_script(stream_finish_script);
   const char *const argv[]
       = { "sh", "-c", script, "azlin", copy->job.target_folder, copy->job.run, copy->job.single_file ? "kept" : "all",
           NULL };
@@ -65,10 +79,7 @@ finish(StreamCopy *copy)
 static GError *
 sending_failed(StreamCopy *copy, int status, GBytes *err)
 {
-  gsize size = 0;
-  const char *bytes = g_bytes_get_data(err, &size);
-  g_autofree char *raw = g_strndup(bytes != NULL ? bytes : "", MIN(size, 500));
-  g_autofree char *words = g_utf8_make_valid(g_strstrip(raw), -1);
+  g_autofree char *words = said(err);
   AzlinError code = status == 255 ? AZLIN_ERROR_SSH : AZLIN_ERROR_SYNC;
   if (strstr(words, "No space left on device") != NULL)
     code = AZLIN_ERROR_STORAGE;
@@ -86,10 +97,17 @@ on_sent(AzlinOp *op, gpointer data)
     return;
   }
   const AzlinReply *reply = api->op_reply(op);
-  if (reply->status != 0)
+  if (reply->status == UNREACHABLE) {
+    copy->note = stream_unreachable;
+    stream_relay(copy);
+  } else if (reply->status != 0) {
     stream_fail(copy, sending_failed(copy, reply->status, reply->err));
-  else
+  } else {
+    g_autofree char *words = said(reply->err); /* of files that could not be read */
+    if (*words != '\0')
+      g_ptr_array_add(copy->errors, g_steal_pointer(&words));
     finish(copy);
+  }
 }
 
 static void
@@ -128,6 +146,6 @@ void
 stream_direct(StreamCopy *copy)
 {
   const AzlinHostApi *api = copy->self->host->api;
-  g_autofree char *receiver = stream_receive_script();
+  g_autofree char *receiver = landing_script(stream_receive_script);
   api->sync_grant(copy->self->host, &copy->job, receiver, api->op_new(copy->op, "key", 0, on_granted, copy));
 }

@@ -5,6 +5,11 @@
 
 #include <string.h>
 
+#define DROP_MS 30000u
+#define NOT_ALL_PLACED 23 /* the status of azlin_place */
+
+const char stream_unreachable[] = "the source cannot reach the target: copied through azlin";
+
 static void
 copy_free(StreamCopy *copy)
 {
@@ -16,6 +21,7 @@ copy_free(StreamCopy *copy)
   g_free((char *) (guintptr) copy->job.source_folder);
   g_free((char *) (guintptr) copy->job.target_folder);
   g_bytes_unref(copy->names);
+  g_byte_array_unref(copy->report);
   g_ptr_array_unref(copy->errors);
   g_free(copy);
 }
@@ -37,6 +43,7 @@ copy_new(Stream *self, const AzlinSyncJob *job, AzlinOp *op)
   copy->job.exclude = NULL;
   copy->job.grant = NULL;
   copy->job.facts = NULL;
+  copy->report = g_byte_array_new();
   copy->errors = g_ptr_array_new_with_free_func(g_free);
   return copy;
 }
@@ -53,33 +60,66 @@ stream_done(StreamCopy *copy, gboolean incomplete)
   g_variant_dict_insert(&result, "incomplete", "b", incomplete);
   g_variant_dict_insert_value(
       &result, "errors", g_variant_new_strv((const char *const *) copy->errors->pdata, (gssize) copy->errors->len));
+  if (copy->note != NULL)
+    g_variant_dict_insert(&result, "note", "s", copy->note);
   api->op_finish_variant(copy->op, g_variant_dict_end(&result));
   copy_free(copy);
+}
+
+static void
+on_dropped(AzlinOp *op, gpointer data)
+{
+  AzlinHost *host = data;
+  const GError *error = host->api->op_error(op);
+  if (error != NULL)
+    host->api->log(host, G_LOG_LEVEL_INFO, "what had arrived could not be taken away: %s", error->message);
+}
+
+/* Goes on when the copy was cancelled, or failed because azlin ends. */
+static void
+drop(StreamCopy *copy)
+{
+  AzlinHost *host = copy->self->host;
+  g_autoptr(GPtrArray) argv = landing_drop_argv(copy->job.target_folder, copy->job.run);
+  AzlinExec request = { .size = sizeof request, .vm = copy->job.target, .argv = (const char *const *) argv->pdata };
+  host->api->exec(host, &request, host->api->op_new_detached(copy->op, "clean up", DROP_MS, on_dropped, host));
 }
 
 void
 stream_fail(StreamCopy *copy, GError *error)
 {
+  drop(copy);
   copy->self->host->api->op_fail(copy->op, error);
   copy_free(copy);
 }
 
 void
-stream_placed(StreamCopy *copy, int status, GBytes *out, GBytes *err)
+stream_placed(StreamCopy *copy, int status, GBytes *report, const char *words, gboolean incomplete)
 {
-  gsize size = 0;
-  const char *bytes = g_bytes_get_data(err, &size);
-  g_autofree char *raw = g_strndup(bytes != NULL ? bytes : "", MIN(size, 500));
-  g_autofree char *words = g_utf8_make_valid(g_strstrip(raw), -1);
-  if (status == 0 || status == 23) {
-    landing_read_report(out, copy->job.path, copy->errors);
-    stream_done(copy, status != 0);
+  if (status == 0 || status == NOT_ALL_PLACED) {
+    landing_read_report(report, copy->job.path, copy->errors);
+    stream_done(copy, incomplete || status != 0);
     return;
   }
   gboolean full = strstr(words, "No space left on device") != NULL;
   stream_fail(copy, g_error_new(AZLIN_ERROR, full ? AZLIN_ERROR_STORAGE : AZLIN_ERROR_SYNC,
-                                "%s could not be put in place in %s: %s (status %d)", copy->job.path,
+                                "%s could not be put in place in %s: %.500s (status %d)", copy->job.path,
                                 copy->job.target->region, *words != '\0' ? words : "no reason given", status));
+}
+
+static StreamRoad
+wanted_road(Stream *self)
+{
+  g_autoptr(GVariant) value = self->host->api->option(self->host, "road");
+  const char *road = g_variant_get_string(value, NULL);
+  return g_str_equal(road, "direct") ? STREAM_DIRECT : g_str_equal(road, "relay") ? STREAM_RELAY : STREAM_AUTO;
+}
+
+static guint
+most_connections(Stream *self)
+{
+  g_autoptr(GVariant) value = self->host->api->option(self->host, "connections");
+  return g_variant_get_uint32(value);
 }
 
 static void
@@ -91,17 +131,29 @@ transfer(gpointer data, const AzlinSyncJob *job, AzlinOp *op)
                                                      "the strategy stream copies only what it is told by name"));
     return;
   }
-  stream_direct(copy_new(self, job, op));
+  StreamForecast forecast = stream_predict(job, most_connections(self), wanted_road(self));
+  StreamCopy *copy = copy_new(self, job, op);
+  copy->connections = forecast.connections;
+  copy->most = most_connections(self);
+  copy->level = forecast.level;
+  if (forecast.direct < 0)
+    copy->note = stream_unreachable;
+  if (forecast.road == STREAM_RELAY)
+    stream_relay(copy);
+  else
+    stream_direct(copy);
 }
 
 static double
 score(gpointer data, const AzlinSyncJob *job, char **ret_reason)
 {
+  Stream *self = data;
   if (job->only == NULL)
     return -1;
+  StreamForecast forecast = stream_predict(job, most_connections(self), wanted_road(self));
   if (ret_reason != NULL)
-    *ret_reason = g_strdup("several connections at once");
-  return 2.0 + (double) job->bytes / (50 * 1048576.0);
+    *ret_reason = g_strdup(forecast.road == STREAM_RELAY ? "one archive through azlin" : "several connections at once");
+  return forecast.road == STREAM_RELAY ? forecast.relay : forecast.direct;
 }
 
 static gboolean
@@ -109,9 +161,23 @@ init(AzlinHost *host, gpointer *ret_self, GError **error)
 {
   Stream *self = g_new0(Stream, 1);
   self->host = host;
+  g_autoptr(GVariant) value = host->api->option(host, "road");
+  const char *road = g_variant_get_string(value, NULL);
+  if (!g_str_equal(road, "auto") && !g_str_equal(road, "direct") && !g_str_equal(road, "relay")) {
+    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "[sync.stream] road is auto, direct or relay, not \"%s\"",
+                road);
+    g_free(self);
+    return FALSE;
+  }
   *ret_self = self;
   return TRUE;
 }
+
+static const AzlinOption options[] = {
+  { "connections", "u", "32", "1", "64", "connections from the source to the target at most" },
+  { "road", "s", "auto", NULL, NULL, "auto: the quicker one; direct: from machine to machine; relay: through azlin" },
+  { 0 },
+};
 
 static const AzlinSync iface = { .size = sizeof iface, .score = score, .transfer = transfer, .asks_for_key = TRUE };
 static const AzlinBrick brick = {
@@ -119,6 +185,7 @@ static const AzlinBrick brick = {
   .kind = AZLIN_KIND_SYNC,
   .name = "stream",
   .summary = "copies what differs as streams over SSH, by several connections or through azlin",
+  .options = options,
   .init = init,
   .free = g_free,
   .iface = &iface,

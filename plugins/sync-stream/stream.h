@@ -6,28 +6,51 @@ typedef struct {
   AzlinHost *host;
 } Stream;
 
-typedef struct { /* one copy; what `job` points to is its own */
+typedef struct { /* one copy; what `job` points to is its own, facts, grant and exclude are gone */
   Stream *self;
   AzlinOp *op;
   AzlinSyncJob job;
-  GBytes *names;     /* job.only and the folders above */
-  GPtrArray *errors; /* of char* */
-  guint64 sent;      /* bytes that went over the line */
+  GBytes *names;           /* job.only and the folders above */
+  guint connections, most; /* of the direct road, to begin with and at most */
+  guint level;             /* for zstd; 0 = as it is */
+  const char *note;        /* static: what people should know of the way it went, or NULL */
+  GByteArray *report;      /* of azlin_place, by the relayed road */
+  GPtrArray *errors;       /* of char* */
+  guint64 sent;            /* bytes that went over the line */
 } StreamCopy;
 
 /* ---- stream.c: the ends of a copy; each frees it ---- */
 
 void stream_done(StreamCopy *copy, gboolean incomplete);
+/* Also takes the stage away. */
 void stream_fail(StreamCopy *copy, GError *error);
-/* "incomplete" when the report of azlin_place names something; its sentences go to copy->errors. */
-void stream_placed(StreamCopy *copy, int status, GBytes *out, GBytes *err);
+/* What the script that places things ended with; `report` as landing_read_report() reads it. `incomplete`: something
+ * was missing before. */
+void stream_placed(StreamCopy *copy, int status, GBytes *report, const char *words, gboolean incomplete);
 
-/* ---- direct.c: from machine to machine ---- */
+/* A note: */
+extern const char stream_unreachable[];
+
+/* ---- direct.c: from machine to machine; relay.c: through azlin ---- */
 
 void stream_direct(StreamCopy *copy);
+void stream_relay(StreamCopy *copy);
 
-/* ---- script-*.c ---- */
+/* ---- *.sh; receive, finish and unpack go behind landing_script() ---- */
 
-extern const char stream_send_script[];
-char *stream_receive_script(void); /* for sync_grant() */
-char *stream_finish_script(void);
+extern const char stream_send_script[], stream_receive_script[], stream_finish_script[];
+extern const char stream_pack_script[], stream_unpack_script[];
+
+/* ---- score.c: pure ---- */
+
+typedef enum { STREAM_AUTO, STREAM_DIRECT, STREAM_RELAY } StreamRoad;
+
+typedef struct {
+  double direct, relay; /* seconds; < 0 = cannot be gone */
+  guint connections;    /* to begin with on the direct road */
+  guint level;          /* for zstd */
+  StreamRoad road;      /* the quicker one */
+} StreamForecast;
+
+/* `most` connections at once. */
+StreamForecast stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted);

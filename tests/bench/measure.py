@@ -1,18 +1,22 @@
 """One command under the clock: wall, CPU of its process tree, its peak of memory, and how busy the host was meanwhile."""
-import os, subprocess, threading, time
+import json, os, subprocess, tempfile, threading, time
 
 SAMPLE_S = 0.05
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Sample:
-    def __init__(self, wall=0.0, cpu=0.0, memory=0, busy=0.0, output="", code=0):
-        self.wall, self.cpu, self.memory, self.busy, self.output, self.code = wall, cpu, memory, busy, output, code
+    def __init__(self, wall=0.0, cpu=0.0, memory=0, busy=0.0, output="", errors="", code=0):
+        self.wall, self.cpu, self.memory, self.busy, self.code = wall, cpu, memory, busy, code
+        self.output, self.errors = output, errors
 
     def __add__(self, other):
         """One after the other."""
         return Sample(self.wall + other.wall, self.cpu + other.cpu, max(self.memory, other.memory), self.busy + other.busy,
-                      self.output + other.output, self.code or other.code)
+                      self.output + other.output, self.errors + other.errors, self.code or other.code)
+
+    def document(self):
+        return json.loads(self.output)
 
 
 def busy_seconds():
@@ -20,6 +24,13 @@ def busy_seconds():
     with open("/proc/stat") as f:
         user, nice, system, _, _, irq, softirq = map(int, f.readline().split()[1:8])
     return (user + nice + system + irq + softirq) / TICKS
+
+
+def busy_cores(seconds=1.0):
+    """How many cores are busy while this program waits: other work on the host falsifies what is measured."""
+    busy = busy_seconds()
+    time.sleep(seconds)
+    return (busy_seconds() - busy) / seconds
 
 
 class Peak:
@@ -45,18 +56,30 @@ class Peak:
 
 
 def run(argv, env=None, timeout=600):
-    busy, start = busy_seconds(), time.perf_counter()
-    child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             text=True, errors="replace")
-    peak = Peak(child.pid)
-    timer = threading.Timer(timeout, child.kill)
-    timer.start()
-    try:
-        output = child.stdout.read()
-        _, status, used = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - start
-        child.returncode = os.waitstatus_to_exitcode(status)
-    finally:
-        timer.cancel()
-        memory = peak.end()
-    return Sample(wall, used.ru_utime + used.ru_stime, memory, busy_seconds() - busy, output, child.returncode)
+    """Its output is kept in a file: whoever would read it along the way would take part in the measurement."""
+    with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
+        busy, start = busy_seconds(), time.perf_counter()
+        child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        peak = Peak(child.pid)
+        timer = threading.Timer(timeout, child.kill)
+        timer.start()
+        try:
+            _, status, used = os.wait4(child.pid, 0)
+            wall, busy = time.perf_counter() - start, busy_seconds() - busy
+            child.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            timer.cancel()
+            memory = peak.end()
+        out.seek(0)
+        err.seek(0)
+        return Sample(wall, used.ru_utime + used.ru_stime, memory, busy, out.read(), err.read(), child.returncode)
+
+
+def lines(argv, env=None):
+    """(seconds, line) of its output as it comes."""
+    start = time.perf_counter()
+    with subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace") as child:
+        for line in child.stdout:
+            yield time.perf_counter() - start, line.rstrip()
+    yield time.perf_counter() - start, "exit %d" % child.returncode

@@ -5,16 +5,17 @@ import wan
 PAGE = os.path.join(os.environ["AZLIN_SOURCE_ROOT"], "docs", "benchmarks.md")
 
 
-def spread(samples, unit="s"):
+def spread(samples):
     walls = [s.wall for s in samples]
-    return "%.2f %s (%.2f..%.2f)" % (statistics.median(walls), unit, min(walls), max(walls))
+    return "%.2f s (%.2f..%.2f)" % (statistics.median(walls), min(walls), max(walls))
 
 
-def line(row, strategy, ours, peer_wall, peer, login):
+def line(row, strategy, ours, peer, peer_wall, login):
     wall = statistics.median(s.wall for s in ours)
-    return ["%s (`%s`)" % (row.title, row.key), wan.LINKS[row.link][0], "%s, %s" % (spread(ours), strategy),
-            "%.2f s, `%s`" % (peer_wall, peer), "%.3f" % (wall / peer_wall), "%.3f" % ((wall - login) / peer_wall),
-            "%.2f" % row.goal, "%.2f s, %.1f MiB" % (statistics.median(s.cpu for s in ours), max(s.memory for s in ours) / 2**20)]
+    ratios = ("%.2f s, `%s`" % (peer_wall, peer), "%.3f" % (wall / peer_wall), "%.3f" % ((wall - login) / peer_wall),
+              "%.2f" % row.goal) if peer else ("", "", "", "64 MiB, 10 %")
+    return ["%s (`%s`)" % (row.title, row.key), wan.LINKS[row.link][0], "%s, %s" % (spread(ours), strategy), *ratios,
+            "%.1f %%, %.1f MiB" % (100 * max(s.cpu / s.wall for s in ours), max(s.memory for s in ours) / 2**20)]
 
 
 def cells(text):

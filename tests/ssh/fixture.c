@@ -77,15 +77,15 @@ fixture_until(gboolean (*condition)(gpointer), gpointer data)
 
 /* root's own login files may be slow or print something, hence another HOME and SHLVL */
 static void
-write_config(Sshd *sshd)
+write_config(Sshd *sshd, const char *extra)
 {
   g_autofree char *file = g_build_filename(sshd->dir, "sshd_config", NULL);
-  g_autofree char *text = g_strdup_printf("ListenAddress 127.0.0.1:%u\nHostKey %s/host_key\nPidFile none\n"
+  g_autofree char *text = g_strdup_printf("%sListenAddress 127.0.0.1:%u\nHostKey %s/host_key\nPidFile none\n"
                                           "AuthorizedKeysFile %s/.ssh/authorized_keys\nStrictModes no\nUsePAM no\n"
                                           "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUseDNS no\n"
                                           "PermitRootLogin prohibit-password\nMaxStartups 300:30:600\nMaxSessions 10\n"
                                           "SetEnv SHLVL=5 HOME=%s\nSubsystem sftp internal-sftp\n",
-                                          sshd->port, sshd->dir, sshd->home, sshd->home);
+                                          extra, sshd->port, sshd->dir, sshd->home, sshd->home);
   g_assert_true(g_file_set_contents(file, text, -1, NULL));
 }
 
@@ -98,6 +98,24 @@ die_with_test(gpointer unused)
 
 Sshd *
 fixture_sshd(const char *public_key)
+{
+  return fixture_sshd_with(public_key, "");
+}
+
+guint
+fixture_logins(const Sshd *sshd)
+{
+  g_autofree char *file = g_build_filename(sshd->dir, "log", NULL);
+  g_autofree char *text = NULL;
+  guint n = 0;
+  g_assert_true(g_file_get_contents(file, &text, NULL, NULL));
+  for (const char *at = text; (at = strstr(at, "Accepted publickey")) != NULL; at++)
+    n++;
+  return n;
+}
+
+Sshd *
+fixture_sshd_with(const char *public_key, const char *extra)
 {
   Sshd *sshd = g_new0(Sshd, 1);
   sshd->dir = fixture_dir("sshd");
@@ -117,7 +135,7 @@ fixture_sshd(const char *public_key)
   const char *const keygen[] = { "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", host_key, NULL };
   run(keygen);
   sshd->host_key = read_key(host_pub);
-  write_config(sshd);
+  write_config(sshd, extra);
   const char *const argv[] = { "/usr/sbin/sshd", "-D", "-f", config, "-E", log, NULL };
   g_spawn_async(NULL, (char **) (gsize) argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, die_with_test, NULL, &sshd->pid, &error);
   g_assert_no_error(error);

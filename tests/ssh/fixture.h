@@ -29,11 +29,24 @@ typedef struct {
   guint drip;
 } Fake;
 
+/* A long way to a port of this host: each byte arrives `delay_ms` later, in either direction. */
+typedef struct {
+  guint port;     /* where it begins */
+  guint far_port; /* where it leads */
+  guint delay_ms;
+  GSocketService *service;
+  GPtrArray *directions; /* two of each connection */
+} Relay;
+
 /* A scratch folder of its own, 0700. */
 char *fixture_dir(const char *name);
 /* `public_key`: admitted; NULL = nobody. */
 Sshd *fixture_sshd(const char *public_key);
+Sshd *fixture_sshd_with(const char *public_key, const char *extra); /* lines that go before its own */
 void fixture_sshd_stop(Sshd *sshd);
+guint fixture_logins(const Sshd *sshd); /* how often somebody has logged in */
+Relay *fixture_relay(guint far_port, guint delay_ms);
+void fixture_relay_stop(Relay *relay);
 AzlinVm *fixture_vm(const Sshd *sshd);
 AzlinVm *fixture_vm_at(guint port, const char *host_key);
 Fake *fixture_fake(FakeKind kind);

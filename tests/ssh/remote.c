@@ -182,18 +182,6 @@ test_deadline(Setup *setup, gconstpointer unused)
   wait_clear(&wait);
 }
 
-static guint
-count_logins(Setup *setup)
-{
-  g_autofree char *file = g_build_filename(setup->sshd->dir, "log", NULL);
-  g_autofree char *text = NULL;
-  guint n = 0;
-  g_assert_true(g_file_get_contents(file, &text, NULL, NULL));
-  for (const char *at = text; (at = strstr(at, "Accepted publickey")) != NULL; at++)
-    n++;
-  return n;
-}
-
 static void
 test_sessions_are_shared(Setup *setup, gconstpointer unused)
 {
@@ -209,7 +197,7 @@ test_sessions_are_shared(Setup *setup, gconstpointer unused)
     g_assert_cmpuint(g_bytes_get_size(waits[i].out), ==, 6);
     wait_clear(&waits[i]);
   }
-  g_assert_cmpuint(count_logins(setup), ==, 3); /* 8 commands a session, since sshd allows 10 */
+  g_assert_cmpuint(fixture_logins(setup->sshd), ==, 3); /* 8 commands a session, since sshd allows 10 */
 }
 
 static void
@@ -245,7 +233,7 @@ test_other_host_key(Setup *setup, gconstpointer unused)
             "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGx0aGlzIGlzIG5vdCB0aGUga2V5IG9mIHRoaXMgaG9zdA==");
   exec_script(setup, "echo never", NULL, 0, 0, &wait);
   g_assert_error(wait.error, AZLIN_ERROR, AZLIN_ERROR_HOST_KEY);
-  g_assert_cmpuint(count_logins(setup), ==, 0); /* refused before we said who we are */
+  g_assert_cmpuint(fixture_logins(setup->sshd), ==, 0); /* refused before we said who we are */
   wait_clear(&wait);
 }
 
@@ -257,7 +245,7 @@ test_unknown_host_key(Setup *setup, gconstpointer unused)
   exec_script(setup, "echo never", NULL, 0, 0, &wait);
   g_assert_error(wait.error, AZLIN_ERROR, AZLIN_ERROR_HOST_KEY);
   g_assert_nonnull(strstr(wait.error->message, setup->sshd->host_key));
-  g_assert_cmpuint(count_logins(setup), ==, 0);
+  g_assert_cmpuint(fixture_logins(setup->sshd), ==, 0);
   g_assert_null(az_remote_trusted_key(setup->world->remote, setup->vm));
   wait_clear(&wait);
 }

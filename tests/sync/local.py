@@ -1,41 +1,29 @@
 """azlin sync between real machines of provider-local: real sshd, rsync and rrsync, trees compared byte by byte."""
-import json, os, stat, subprocess, threading
+import json, os, signal, stat, subprocess, threading, time
 import e2e
-from machines import clean_up, fill, need, no_keys, put, result, same, tree
-
-HOSTILE = [b"a b", b"new\nline", b";rm -rf x", b"$(id)", b"`id`", b"-rf", b"--", b"bad\xff\xfe", b"'q\"", b"back\\slash",
-           b"*", b"\\#012", b"#", b"!", b"\x1b[31m", b".hidden", b"azlin:*deleting   x"]
-
-
-def make_hostile(root):
-    os.makedirs(root, exist_ok=True)
-    raw = os.fsencode(root)
-    for i, name in enumerate(HOSTILE):
-        put(os.path.join(raw, name), b"content %d" % i, (0o644, 0o600, 0o755, 0o444)[i % 4])
-        put(os.path.join(raw, b"d " + name, name), name)
-    os.symlink(b"to \n nowhere", os.path.join(raw, b"dangling"))
-    os.symlink(b"a b", os.path.join(raw, b"link\n"))
-    os.symlink(b"/etc", os.path.join(raw, b"outside"))
-    os.makedirs(os.path.join(raw, b"empty", b"deeper"))
-    os.chmod(os.path.join(raw, b"empty"), 0o750)
-    put(os.path.join(raw, b"zero"), b"")
-    os.link(os.path.join(raw, b"zero"), os.path.join(raw, b"hard"))
+from machines import HOSTILE, clean_up, fill, make_hostile, need, no_keys, put, result, same, tree
 
 
 def test_hostile_tree_is_byte_identical():
+    for strategy in ("rsync", "stream"):
+        copy_hostile("hostile-" + strategy, strategy)
+
+
+def copy_hostile(name, strategy):
     home = need()
-    make_hostile(home.at("eastus", "hostile"))
-    one, = result(home.sync("--source", "eastus", "--dest", "westus2", "--paths", "/home/azureuser/hostile"))
-    same(home.at("eastus", "hostile"), home.at("westus2", "hostile"))
-    assert one["strategy_used"] == "rsync" and one["verified"] is True and one["errors"] == []
+    make_hostile(home.at("eastus", name))
+    path = ("--dest", "westus2", "--paths", "/home/azureuser/" + name)
+    one, = result(home.sync("--source", "eastus", *path, "--strategy", strategy))
+    same(home.at("eastus", name), home.at("westus2", name))
+    assert one["strategy_used"] == strategy and one["verified"] is True and one["errors"] == []
     assert one["success_rate"] == 1.0 and one["files_synced"] >= len(HOSTILE) * 2
     assert one["source_region"] == "eastus" and one["target_region"] == "westus2"
     assert one["bytes_transferred"] > 0 and one["duration_seconds"] > 0
-    assert os.stat(home.at("westus2", "hostile", "zero")).st_nlink == 2
-    again, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/hostile"))
-    assert again["files_synced"] == 0 and again["verified"] is True
+    assert os.stat(home.at("westus2", name, "zero")).st_nlink == 2
+    again, = result(home.sync(*path))
+    assert again["files_synced"] == 0 and again["verified"] is True and again["strategy_used"] == "none"
     no_keys(home)
-    assert not os.path.exists(home.at("westus2", "hostile", ".azlin-partial"))
+    assert not os.path.exists(home.at("westus2", name, ".azlin-partial"))
 
 
 def test_default_path_is_the_home_without_keys():
@@ -124,8 +112,8 @@ def test_immutable_target_is_a_partial_failure():
         one, = result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/frozen"), 1)
     finally:
         subprocess.run(["chattr", "-i", locked], check=True)
-    assert "could not be transferred" in one["errors"][0] and one["success_rate"] == 0.0, one
-    assert any("not permitted" in e or "Permission denied" in e for e in one["errors"]), one
+    assert any("CHANGED /home/azureuser/frozen/locked/f" in e for e in one["errors"]), one
+    assert one["success_rate"] == 0.0 and one["verified"] is False, one
     assert open(home.at("westus2", "frozen", "f")).read() == "new"
     no_keys(home)
 
@@ -275,10 +263,16 @@ def test_strategies():
     home = need()
     put(home.at("eastus", "strategy", "f"))
     path = ("--dest", "westus2", "--paths", "/home/azureuser/strategy")
-    for name in ("rsync", "auto"):
+    for name in ("rsync", "stream", "auto"):
         put(home.at("eastus", "strategy", "for " + name))
         one, = result(home.sync(*path, "--strategy", name))
-        assert one["strategy_used"] == "rsync"
+        assert one["strategy_used"] == name or name == "auto", one
+        assert one["predicted_seconds"] > 0 and one["transfer_seconds"] > 0, one
+    scores = {s["strategy"]: s for s in one["scores"]}
+    assert set(scores) == {"rsync", "stream", "blob"}, one
+    assert scores["blob"]["seconds"] < 0 and "endpoint" in scores["blob"]["reason"], one
+    able = {name: s["seconds"] for name, s in scores.items() if s["seconds"] >= 0}
+    assert one["strategy_used"] == min(able, key=able.get), one
     wrong = home.sync(*path, "--strategy", "rsnyc")
     assert wrong.code == 64 and "did you mean 'rsync'?" in wrong.json()["error"]["error_message"], wrong
 
@@ -312,10 +306,100 @@ def test_screen_follows_the_sample():
     home = need()
     put(home.at("eastus", "screen", "f"), b"12345")
     shown = home.ok("sync", "--dest", "westus2", "--paths", "/home/azureuser/screen").out
-    for line in ("► Estimating transfer size...", "✓ Total: 1 files, 5B", "► Choosing sync strategy...", "✓ Strategy: RSYNC",
+    for line in ("► Estimating transfer size...", "✓ Total: 1 files, 5B", "► Choosing sync strategy...", "✓ Strategy: ",
                  "► Syncing eastus → westus2...", "✓ Sync complete in ", "  Files synced: 1", "  Data transferred: 5B",
                  "  Success rate: 100%", "To verify: azlin ssh --region westus2"):
         assert line in shown, "%s is missing:\n%s" % (line, shown)
+
+
+def test_verify_compares_with_what_was_synced():
+    home = need()
+    here, there = home.at("eastus", "recheck"), home.at("westus2", "recheck")
+    path = ("--dest", "westus2", "--paths", "/home/azureuser/recheck")
+    for name in ("a", "deep/b", "deep/c"):
+        put(os.path.join(here, name), name.encode() * 9)
+    missing = home.run("sync", "verify", *path, "-o", "json")
+    assert missing.code == 2 and "no verified sync" in missing.json()["results"][0]["errors"][0], missing
+    result(home.sync(*path))
+    one, = home.ok("sync", "verify", *path, "-o", "json").json()["results"]
+    assert one["verified"] is True and one["files_checked"] == 3 and one["source_region"] == "eastus", one
+    put(os.path.join(there, "extra"), b"nobody asked about it")
+    put(os.path.join(here, "a"), b"the source may go on")
+    home.ok("sync", "verify", *path)
+    times = os.stat(os.path.join(there, "deep", "b"))
+    put(os.path.join(there, "deep", "b"), b"x" * times.st_size)
+    os.utime(os.path.join(there, "deep", "b"), ns=(times.st_atime_ns, times.st_mtime_ns))
+    os.unlink(os.path.join(there, "deep", "c"))
+    reply = home.run("sync", "verify", "-o", "json", "--dest", "westus2")
+    errors = [e for r in reply.json()["results"] for e in r["errors"]]
+    assert reply.code == 1, reply
+    assert any("recheck/deep/b: other content" in e for e in errors) and any("recheck/deep/c: is gone" in e for e in errors), errors
+    one, = result(home.sync(*path, "--verify"))
+    assert one["verified"] is True
+    same(os.path.join(here, "deep"), os.path.join(there, "deep"))
+
+
+def test_a_full_verification_believes_no_hash_of_an_earlier_run():
+    home = need()
+    here, there = home.at("eastus", "bitrot"), home.at("westus2", "bitrot")
+    path = ("--dest", "westus2", "--paths", "/home/azureuser/bitrot")
+    put(os.path.join(here, "f"), b"a" * 5000)
+    result(home.sync(*path))
+    folder = os.path.join(home.path, "sync")
+    for name in os.listdir(folder): # as if the disk had changed under it: what is known of it is wrong
+        if name.endswith(".hash"):
+            with open(os.path.join(folder, name), "r+") as f:
+                lines = [line.rsplit(" ", 1)[0] + " " + "0" * 64 for line in f.read().splitlines()]
+                f.seek(0)
+                f.write("\n".join(lines) + "\n")
+    put(os.path.join(there, "g"), b"here alone")
+    one, = result(home.sync(*path, "--verify"))
+    assert one["verified"] is True and one["files_synced"] == 0, one
+
+
+def events_of(process, seen):
+    for line in process.stdout:
+        seen.append(json.loads(line))
+
+
+def wait_for(what, seconds=20):
+    end = time.time() + seconds
+    while not what():
+        assert time.time() < end, "it did not come"
+        time.sleep(0.02)
+
+
+def test_watch_keeps_targets_in_step_and_says_how_far_behind():
+    home = need()
+    here = home.at("eastus", "live")
+    put(os.path.join(here, "a"), b"1")
+    process = home.popen("sync", "--watch", "--all", "--paths", "/home/azureuser/live", "--interval", "1", "-o", "jsonl")
+    seen = []
+    reader = threading.Thread(target=events_of, args=(process, seen))
+    reader.start()
+    try:
+        wait_for(lambda: any(e["event"] == "lag" for e in seen))
+        for region in ("westus2", "westeurope"):
+            same(here, home.at(region, "live"))
+        put(os.path.join(here, "b"), b"2")
+        os.unlink(os.path.join(here, "a"))
+        wait_for(lambda: os.path.exists(home.at("westus2", "live", "b")) and os.path.exists(home.at("westeurope", "live", "b")))
+        assert os.path.exists(home.at("westus2", "live", "a")), "nothing goes without --delete"
+        rounds = len([e for e in seen if e["event"] == "lag"])
+        wait_for(lambda: len([e for e in seen if e["event"] == "lag"]) > rounds)
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = process.wait(20)
+        reader.join(20)
+    lags = [e for e in seen if e["event"] == "lag"]
+    assert code in (0, 130), code
+    assert all(0 <= r["lag_seconds"] < 15 for r in lags[-1]["regions"]) and len(lags[-1]["regions"]) == 2, lags[-1]
+    with open(os.path.join(home.path, "sync", "fresh.ini")) as f:
+        text = f.read()
+    assert "[eastus]" in text and "westus2=" in text and "westeurope=" in text, text
+    assert home.sync("--watch", "--dry-run", "--all").code == 64
+    assert home.sync("--interval", "3", "--all").code == 64
+    no_keys(home)
 
 
 def test_zz_clean_up():

@@ -1,5 +1,5 @@
 """What the end-to-end tests of sync share: three machines of provider-local, trees, keys and transfers looked for."""
-import os, shutil, stat, time
+import ctypes, os, shutil, stat, subprocess, time
 import e2e
 
 REGIONS = ("eastus", "westus2", "westeurope")
@@ -9,9 +9,9 @@ cloud = None
 class Cloud(e2e.Home):
     """Three machines that all tests of this file share; every test has a folder of its own on them."""
 
-    def __init__(self):
+    def __init__(self, regions=REGIONS):
         super().__init__("[bricks]\nprovider=local\n")
-        self.ok("deploy", "--regions", ",".join(REGIONS), "--primary", "eastus")
+        self.ok("deploy", "--regions", ",".join(regions), "--primary", "eastus")
         self.folders, self.addresses = {}, {}
         for region in self.ok("regions", "list", "-o", "json").json()["regions"]:
             root = os.path.join(self.path, "bricks", "provider-local", region["vm_name"], "root")
@@ -23,6 +23,22 @@ class Cloud(e2e.Home):
 
     def sync(self, *args, **kw):
         return self.run("sync", "-o", "json", *args, **kw)
+
+
+def own_mounts():
+    """A mount table of this process's own, so that nothing stays mounted after it. FALSE: there are no rights to."""
+    if os.geteuid() != 0 or ctypes.CDLL(None).unshare(0x20000) != 0:  # CLONE_NEWNS
+        return False
+    return subprocess.run(["mount", "--make-rprivate", "/"], stderr=subprocess.DEVNULL).returncode == 0
+
+
+def mount(home, region, name, kind, options="defaults"):
+    """Puts a file system into a machine's home; it is off meanwhile, since what is mounted later it does not see."""
+    home.ok("vm", "stop", "--region", region, "--yes")
+    os.makedirs(home.at(region, name), exist_ok=True)
+    done = subprocess.run(["mount", "-t", kind, "-o", options, "none", home.at(region, name)], stderr=subprocess.DEVNULL)
+    home.ok("vm", "start", "--region", region)
+    return done.returncode == 0
 
 
 def need():
@@ -40,6 +56,25 @@ def put(path, content=b"x", mode=0o644):
     with open(path, "wb") as f:
         f.write(content)
     os.chmod(path, mode)
+
+
+HOSTILE = [b"a b", b"new\nline", b";rm -rf x", b"$(id)", b"`id`", b"-rf", b"--", b"bad\xff\xfe", b"'q\"", b"back\\slash",
+           b"*", b"\\#012", b"#", b"!", b"\x1b[31m", b".hidden", b"azlin:*deleting   x"]
+
+
+def make_hostile(root):
+    os.makedirs(root, exist_ok=True)
+    raw = os.fsencode(root)
+    for i, name in enumerate(HOSTILE):
+        put(os.path.join(raw, name), b"content %d" % i, (0o644, 0o600, 0o755, 0o444)[i % 4])
+        put(os.path.join(raw, b"d " + name, name), name)
+    os.symlink(b"to \n nowhere", os.path.join(raw, b"dangling"))
+    os.symlink(b"a b", os.path.join(raw, b"link\n"))
+    os.symlink(b"/etc", os.path.join(raw, b"outside"))
+    os.makedirs(os.path.join(raw, b"empty", b"deeper"))
+    os.chmod(os.path.join(raw, b"empty"), 0o750)
+    put(os.path.join(raw, b"zero"), b"")
+    os.link(os.path.join(raw, b"zero"), os.path.join(raw, b"hard"))
 
 
 def tree(root):
@@ -70,7 +105,7 @@ def same(a, b):
 
 def no_keys(home):
     """No job key on any machine, nothing open in the journal."""
-    for region in REGIONS:
+    for region in home.folders:
         with open(home.at(region, ".ssh", "authorized_keys")) as f:
             assert "azlin-job" not in f.read(), "a job key is left on " + region
         jobs = home.at(region, ".local", "state", "azlin", "jobs")

@@ -4,7 +4,8 @@
 
 static const AzlinVm source = { .size = sizeof source, .region = "eastus" };
 static const AzlinVm target = { .size = sizeof target, .region = "westus2" };
-static const RsyncOptions options = { .io_timeout_s = 60 };
+static const RsyncOptions options = { .io_timeout_s = 60, .xattrs = TRUE };
+static const RsyncSpeed speed = { .throughput_mib = 50, .files_per_second = 2000 };
 
 static AzlinSyncJob
 job_for(const char *path)
@@ -34,20 +35,107 @@ command_line(const AzlinSyncJob *job)
   return g_strjoinv("\n", (char **) argv->pdata);
 }
 
-static void
-test_predicts(void)
+static double
+seconds_for(guint64 bytes, guint64 files, guint32 bwlimit_kib, const AzlinSyncFacts *facts)
 {
-  const RsyncSpeed speed = { .throughput_mib = 50, .files_per_second = 2000 };
-  g_autofree char *small = NULL, *many = NULL;
-  double nothing = rsync_predict(&speed, 0, 0, 0, &small);
-  g_assert_cmpfloat(nothing, >, 0);
-  g_assert_cmpstr(small, ==, "small files");
-  g_assert_cmpfloat(rsync_predict(&speed, 99000000, 10, 0, NULL), <, rsync_predict(&speed, 101000000, 10, 0, NULL));
-  g_assert_cmpfloat_with_epsilon(rsync_predict(&speed, 100 << 20, 1, 0, NULL), 3.0, 0.01);
-  g_assert_cmpfloat_with_epsilon(rsync_predict(&speed, 100 << 20, 1, 1024, NULL), 101.0, 0.01);
-  g_assert_cmpfloat_with_epsilon(rsync_predict(&speed, 1 << 20, 200000, 0, &many), 101.0, 0.01);
+  AzlinSyncJob job = job_for("/data");
+  job.bytes = bytes;
+  job.files = files;
+  job.bwlimit_kib = bwlimit_kib;
+  job.facts = facts;
+  return rsync_predict(&speed, &job, NULL);
+}
+
+static AzlinSyncFacts
+nothing_known(void)
+{
+  return (
+      AzlinSyncFacts){ .size = sizeof(AzlinSyncFacts), .rtt_source_ms = -1, .rtt_target_ms = -1, .rtt_between_ms = -1 };
+}
+
+static void
+test_predicts_without_facts(void)
+{
+  AzlinSyncFacts facts = nothing_known();
+  double setup = seconds_for(0, 0, 0, NULL);
+  g_assert_cmpfloat(setup, >, 0);
+  g_assert_cmpfloat(seconds_for(0, 0, 0, &facts), ==, setup);
+  g_assert_cmpfloat_with_epsilon(seconds_for(100 << 20, 1, 0, NULL), setup + 2, 0.01);
+  g_assert_cmpfloat_with_epsilon(seconds_for(100 << 20, 1, 1024, &facts), setup + 100, 0.01);
+  g_assert_cmpfloat_with_epsilon(seconds_for(1 << 20, 200000, 0, NULL), setup + 100, 0.01);
+  g_assert_cmpfloat(seconds_for(G_MAXUINT64, 1, 0, NULL), >, 1e9);
+}
+
+static void
+test_predicts_from_what_was_measured(void)
+{
+  AzlinSyncFacts facts = nothing_known();
+  double setup = seconds_for(0, 0, 0, NULL);
+  facts.mib_per_second = 10;
+  g_assert_cmpfloat_with_epsilon(seconds_for(100 << 20, 1, 0, &facts), setup + 10, 0.01);
+  facts.rtt_source_ms = facts.rtt_target_ms = 80; /* 4 trips for the key, 12 for the login, as long as is known */
+  g_assert_cmpfloat_with_epsilon(seconds_for(0, 0, 0, &facts), setup + 0.32 + 0.96, 0.01);
+  facts.rtt_between_ms = 20;
+  g_assert_cmpfloat_with_epsilon(seconds_for(0, 0, 0, &facts), setup + 0.32 + 0.24, 0.01);
+  facts.mib_per_second = 1000; /* one connection has 2 MiB on its way at most */
+  g_assert_cmpfloat_with_epsilon(seconds_for(1000 << 20, 1, 0, &facts), setup + 0.56 + 10, 0.1);
+}
+
+static void
+test_predicts_a_delta(void)
+{
+  AzlinSyncFacts facts = nothing_known();
+  g_autofree char *delta = NULL, *many = NULL, *whole = NULL;
+  AzlinSyncJob job = job_for("/data");
+  facts.mib_per_second = 10;
+  double whole_seconds = seconds_for(500 << 20, 1, 0, &facts);
+  facts.largest = facts.old_bytes = 500 << 20;
+  double delta_seconds = seconds_for(500 << 20, 1, 0, &facts);
+  g_assert_cmpfloat(delta_seconds, <, whole_seconds / 10);
+  facts.largest = 1 << 20; /* many files overlap */
+  g_assert_cmpfloat(seconds_for(500 << 20, 1, 0, &facts), <, delta_seconds);
+  facts.old_bytes = G_MAXUINT64; /* a target that holds more than is to be copied */
+  g_assert_cmpfloat(seconds_for(1000, 1, 0, &facts), <, 1);
+  job.facts = &facts;
+  job.bytes = 200000000;
+  rsync_predict(&speed, &job, &delta);
+  g_assert_nonnull(strstr(delta, "inside"));
+  job.facts = NULL;
+  rsync_predict(&speed, &job, &whole);
+  g_assert_cmpstr(whole, ==, "one stream");
+  job.files = 1000000;
+  rsync_predict(&speed, &job, &many);
   g_assert_cmpstr(many, ==, "many small files");
-  g_assert_cmpfloat(rsync_predict(&speed, G_MAXUINT64, 1, 0, NULL), >, 1e9);
+}
+
+static void
+test_refuses_what_is_not_its_own(void)
+{
+  static const char *const exclude[] = { "*.log", NULL }, *const none[] = { NULL };
+  AzlinSyncFacts facts = nothing_known();
+  AzlinSyncJob job = job_for("/data");
+  job.exclude = none;
+  job.facts = &facts;
+  g_assert_null(rsync_refusal(&job));
+  facts.tools_source = " rsync ssh ";
+  facts.tools_target = " rsync rrsync ";
+  g_assert_null(rsync_refusal(&job));
+  facts.tools_target = " rsync ";
+  g_assert_nonnull(strstr(rsync_refusal(&job), "target"));
+  facts.tools_source = " rrsync ";
+  g_assert_nonnull(strstr(rsync_refusal(&job), "source"));
+  facts.tools_source = facts.tools_target = NULL;
+  facts.rtt_between_ms = -2;
+  g_assert_nonnull(strstr(rsync_refusal(&job), "port"));
+  job.facts = NULL;
+  job.exclude = exclude;
+  g_assert_nonnull(rsync_refusal(&job));
+  job.exclude = NULL;
+  job.dry_run = TRUE;
+  g_assert_nonnull(rsync_refusal(&job));
+  job.dry_run = FALSE;
+  job.delete_extra = TRUE;
+  g_assert_nonnull(rsync_refusal(&job));
 }
 
 static void
@@ -57,37 +145,38 @@ test_command_of_a_folder(void)
   g_autoptr(GVariant) grant = job.grant = grant_for("127.0.0.2", "/home/u/key");
   g_autofree char *plain = command_line(&job);
   g_assert_true(g_str_has_prefix(plain, "sh\n-c\n"));
-  g_assert_nonnull(strstr(plain, "\nsh\n/home/u/key\nenv\nLC_ALL=C\nrsync\n"));
+  g_assert_nonnull(strstr(plain, "\nsh\n/home/u/key\nssh -F none -p 2222 -i /home/u/key "));
+  g_assert_nonnull(strstr(plain, "\nenv\nLC_ALL=C\nrsync\n-aHS\n"));
   g_assert_true(g_str_has_suffix(plain, "\n--\n/home/azureuser/my project/\nazureuser@127.0.0.2:./"));
-  g_assert_nonnull(strstr(plain, "ssh -F none -p 2222 -i /home/u/key "));
   g_assert_nonnull(strstr(plain, "StrictHostKeyChecking=yes"));
   g_assert_nonnull(strstr(plain, "BatchMode=yes"));
   g_assert_nonnull(strstr(plain, "\n--partial-dir=.azlin-partial\n"));
   g_assert_null(strstr(plain, "delete"));
   g_assert_null(strstr(plain, "--dry-run"));
   g_assert_null(strstr(plain, "bwlimit"));
+  g_assert_null(strstr(plain, "ignore-times"));
+  g_assert_null(strstr(plain, "--checksum"));
+  g_assert_null(strstr(plain, "\n-z\n"));
 }
 
 static void
 test_command_honours_every_option(void)
 {
-  static const char *const exclude[] = { "*.log", "+ odd", NULL };
+  RsyncOptions all = { .io_timeout_s = 7, .xattrs = FALSE, .compress = TRUE };
   AzlinSyncJob job = job_for("/data");
   g_autoptr(GVariant) grant = job.grant = grant_for("fe80::1", "/home/u/key");
-  job.delete_extra = job.checksum = TRUE;
-  job.max_delete = 7;
+  job.checksum = TRUE;
   job.bwlimit_kib = 512;
-  job.exclude = exclude;
   g_autofree char *full = command_line(&job);
-  g_assert_nonnull(strstr(full, "\n--delete-delay\n--max-delete=7\n"));
   g_assert_nonnull(strstr(full, "\n--bwlimit=512\n"));
-  g_assert_nonnull(strstr(full, "\n--filter=- *.log\n--filter=- + odd\n"));
   g_assert_nonnull(strstr(full, "\n--checksum\n"));
+  g_assert_nonnull(strstr(full, "\n--xattrs\n"));
   g_assert_true(g_str_has_suffix(full, "azureuser@[fe80::1]:./"));
-  job.dry_run = TRUE;
-  g_autofree char *dry = command_line(&job);
-  g_assert_nonnull(strstr(dry, "\n--dry-run\n"));
-  g_assert_null(strstr(dry, "partial-dir="));
+  g_autoptr(GPtrArray) argv = rsync_command(&job, &all, NULL);
+  g_autofree char *other = g_strjoinv("\n", (char **) argv->pdata);
+  g_assert_nonnull(strstr(other, "\n--timeout=7\n"));
+  g_assert_nonnull(strstr(other, "\n-z\n"));
+  g_assert_null(strstr(other, "xattrs"));
 }
 
 static void
@@ -95,14 +184,27 @@ test_command_of_a_file_and_of_a_list(void)
 {
   AzlinSyncJob job = job_for("/data/one file");
   g_autoptr(GVariant) grant = job.grant = grant_for("127.0.0.2", "/home/u/key");
-  job.single_file = job.delete_extra = TRUE;
+  job.single_file = TRUE;
   g_autofree char *file = command_line(&job);
   g_assert_true(g_str_has_suffix(file, "\n--\n/data/one file\nazureuser@127.0.0.2:./"));
-  g_assert_null(strstr(file, "delete"));
   g_autoptr(GBytes) only = job.only = g_bytes_new_static("./one file", 11);
+  job.checksum = TRUE; /* all that is named goes, whatever it looks like: nothing is to be compared */
   g_autofree char *list = command_line(&job);
-  g_assert_nonnull(strstr(list, "\n--files-from=-\n--from0\n"));
+  g_assert_nonnull(strstr(list, "\n--ignore-times\n--files-from=-\n--from0\n"));
+  g_assert_null(strstr(list, "--checksum"));
   g_assert_true(g_str_has_suffix(list, "\n--\n/data/\nazureuser@127.0.0.2:./"));
+  job.source_folder = "/mnt/where it really is";
+  g_autofree char *canonical = command_line(&job);
+  g_assert_true(g_str_has_suffix(canonical, "\n--\n/mnt/where it really is/\nazureuser@127.0.0.2:./"));
+}
+
+static void
+test_names_leave_out_the_top(void)
+{
+  static const char names[] = ".\0./a\0./a/.\n", expected[] = "./a\0./a/.\n";
+  g_autoptr(GBytes) only = g_bytes_new_static(names, sizeof names);
+  g_autoptr(GBytes) given = rsync_names(only);
+  g_assert_cmpmem(g_bytes_get_data(given, NULL), g_bytes_get_size(given), expected, sizeof expected);
 }
 
 static void
@@ -120,15 +222,12 @@ test_command_refuses_a_crooked_grant(void)
   }
   job.grant = NULL;
   g_assert_null(rsync_command(&job, &options, NULL));
-  job.dry_run = TRUE;
-  g_autofree char *onto_nothing = command_line(&job);
-  g_assert_true(g_str_has_prefix(onto_nothing, "env\nLC_ALL=C\nrsync\n"));
-  g_assert_true(g_str_has_suffix(onto_nothing, "\n/nonexistent/azlin/"));
 }
 
 static void
-test_compresses_between_hosts_only(void)
+test_compresses_where_the_link_is_slow(void)
 {
+  AzlinSyncFacts facts = nothing_known();
   AzlinSyncJob job = job_for("/data");
   g_autoptr(GVariant) here = job.grant = grant_for("127.0.0.9", "/key");
   g_assert_false(rsync_should_compress("auto", &job));
@@ -136,6 +235,18 @@ test_compresses_between_hosts_only(void)
   g_autoptr(GVariant) there = job.grant = grant_for("203.0.113.5", "/key");
   g_assert_true(rsync_should_compress("auto", &job));
   g_assert_false(rsync_should_compress("no", &job));
+  job.facts = &facts;
+  g_assert_true(rsync_should_compress("auto", &job));
+  facts.rtt_between_ms = 0.5; /* neighbours */
+  g_assert_false(rsync_should_compress("auto", &job));
+  job.bwlimit_kib = 512;
+  g_assert_true(rsync_should_compress("auto", &job));
+  job.bwlimit_kib = 0;
+  facts.mib_per_second = 12; /* as measured */
+  g_assert_true(rsync_should_compress("auto", &job));
+  facts.mib_per_second = 900;
+  facts.rtt_between_ms = 80; /* several connections carried that, one does not */
+  g_assert_true(rsync_should_compress("auto", &job));
 }
 
 static void
@@ -188,9 +299,9 @@ static void
 test_parses_statistics(void)
 {
   static const char *const lines[]
-      = { "Number of files: 1,234 (reg: 1,000, dir: 234)", "Number of deleted files: 3 (reg: 2, dir: 1)",
-          "Number of regular files transferred: 1,234",    "Total file size: 99,999,999 bytes",
-          "Total transferred file size: 12,345,678 bytes", "Total bytes sent: 4.321.000" };
+      = { "Number of files: 1,234 (reg: 1,000, dir: 234)", "Number of regular files transferred: 1,234",
+          "Total file size: 99,999,999 bytes", "Total transferred file size: 12,345,678 bytes",
+          "Total bytes sent: 4.321.000" };
   RsyncStats stats = { 0 };
   for (guint i = 0; i < G_N_ELEMENTS(lines); i++)
     rsync_parse_stats(lines[i], &stats);
@@ -198,23 +309,9 @@ test_parses_statistics(void)
   g_assert_cmpuint(stats.files, ==, 1234);
   g_assert_cmpuint(stats.bytes, ==, 12345678);
   g_assert_cmpuint(stats.bytes_sent, ==, 4321000);
-  g_assert_cmpuint(stats.deleted, ==, 3);
   RsyncStats none = { 0 };
   g_assert_false(rsync_parse_stats("Total transferred file size: many", &none));
   g_assert_false(none.seen);
-}
-
-static void
-test_parses_items(void)
-{
-  gboolean deletes = FALSE, is_file = FALSE;
-  g_assert_true(rsync_parse_item("azlin:*deleting   a/b", &deletes, &is_file));
-  g_assert_true(deletes && is_file);
-  g_assert_true(rsync_parse_item("azlin:*deleting   a/", &deletes, &is_file));
-  g_assert_true(deletes && !is_file);
-  g_assert_true(rsync_parse_item("azlin:<f+++++++++ *deleting", &deletes, &is_file));
-  g_assert_false(deletes);
-  g_assert_false(rsync_parse_item("*deleting   a/b", &deletes, &is_file));
 }
 
 static RsyncVerdict
@@ -237,6 +334,24 @@ test_exit_23_keeps_the_words(void)
   g_assert_cmpuint(errors->len, ==, 2);
   g_assert_nonnull(strstr(errors->pdata[0], "could not be transferred"));
   g_assert_cmpstr(errors->pdata[1], ==, "send_files failed to open \"/data/secret\": Permission denied (13)");
+}
+
+static void
+test_machines_without_xattrs_do_not_fail(void)
+{
+  static const char file_system[] = "rsync: [receiver] rsync_xal_set: lsetxattr(\"/data/a\",\"user.x\") failed: "
+                                    "Operation not supported (95)\n"
+                                    "rsync error: some files/attrs were not transferred (code 23) at main.c(1338)\n";
+  static const char too_old[] = "extended attributes are not supported on this server\n"
+                                "rsync error: syntax or usage error (code 1) at main.c(1)\n";
+  g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+  g_autofree char *more = g_strconcat(file_system, "rsync: [sender] send_files failed to open \"b\"\n", NULL);
+  g_assert_cmpint(judge(23, file_system, errors, NULL), ==, RSYNC_DONE);
+  g_assert_cmpuint(errors->len, ==, 1);
+  g_assert_cmpint(judge(23, more, errors, NULL), ==, RSYNC_INCOMPLETE);
+  g_assert_cmpint(judge(23, "", errors, NULL), ==, RSYNC_INCOMPLETE);
+  g_assert_cmpint(judge(1, too_old, errors, NULL), ==, RSYNC_WITHOUT_XATTRS);
+  g_assert_cmpint(judge(12, too_old, errors, NULL), ==, RSYNC_WITHOUT_XATTRS);
 }
 
 static void
@@ -287,16 +402,20 @@ int
 main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
-  g_test_add_func("/rsync/predicts", test_predicts);
+  g_test_add_func("/rsync/predicts-without-facts", test_predicts_without_facts);
+  g_test_add_func("/rsync/predicts-from-what-was-measured", test_predicts_from_what_was_measured);
+  g_test_add_func("/rsync/predicts-a-delta", test_predicts_a_delta);
+  g_test_add_func("/rsync/refuses-what-is-not-its-own", test_refuses_what_is_not_its_own);
   g_test_add_func("/rsync/command-of-a-folder", test_command_of_a_folder);
   g_test_add_func("/rsync/command-honours-every-option", test_command_honours_every_option);
   g_test_add_func("/rsync/command-of-a-file-and-of-a-list", test_command_of_a_file_and_of_a_list);
   g_test_add_func("/rsync/command-refuses-a-crooked-grant", test_command_refuses_a_crooked_grant);
-  g_test_add_func("/rsync/compresses-between-hosts-only", test_compresses_between_hosts_only);
+  g_test_add_func("/rsync/names-leave-out-the-top", test_names_leave_out_the_top);
+  g_test_add_func("/rsync/compresses-where-the-link-is-slow", test_compresses_where_the_link_is_slow);
   g_test_add_func("/rsync/parses-progress", test_parses_progress);
   g_test_add_func("/rsync/parses-statistics", test_parses_statistics);
-  g_test_add_func("/rsync/parses-items", test_parses_items);
   g_test_add_func("/rsync/error-handling-exit-23", test_exit_23_keeps_the_words);
+  g_test_add_func("/rsync/machines-without-xattrs-do-not-fail", test_machines_without_xattrs_do_not_fail);
   g_test_add_func("/rsync/exit-codes-have-a-meaning", test_exit_codes_have_a_meaning);
   g_test_add_func("/rsync/words-are-capped-and-made-safe", test_words_are_capped_and_made_safe);
   return g_test_run();

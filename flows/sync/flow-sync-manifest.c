@@ -1,0 +1,177 @@
+/* sync: what a target held when it was verified, kept so that `azlin sync verify` can ask it again later. */
+#include "error.h"
+#include "files.h"
+#include "flow-sync-private.h"
+#include "scan-private.h"
+#include <string.h>
+
+/* "HEADER\0" and then the form in which machines answer a scan. HEADER is a GVariant text of a{sv}: source, target,
+ * path, folder, base, at, exclude. */
+
+static char *
+file_of(AzEngine *engine, const char *target, const char *path)
+{
+  g_autofree char *both = g_strconcat(target, "\n", path, NULL);
+  g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, both, -1);
+  g_autofree char *name = g_strdup_printf("sync/manifests/%.32s", digest);
+  return az_paths_file(az_engine_paths(engine), name);
+}
+
+static GVariant *
+header_of(AzSyncPair *pair)
+{
+  GVariantDict header;
+  const AzSyncPath *path = az_sync_pair_path(pair);
+  const char *const none[] = { NULL };
+  g_variant_dict_init(&header, NULL);
+  g_variant_dict_insert(&header, "source", "s", pair->sync->source->region);
+  g_variant_dict_insert(&header, "target", "s", pair->target->region);
+  g_variant_dict_insert(&header, "path", "s", path->path);
+  g_variant_dict_insert(&header, "base", "s", path->scan.place->base != NULL ? path->scan.place->base : "");
+  g_variant_dict_insert(&header, "at", "x", az_clock_now(az_engine_clock(pair->sync->engine)));
+  g_variant_dict_insert(&header, "exclude", "^as",
+                        pair->sync->exclude != NULL ? (const char *const *) pair->sync->exclude : none);
+  return g_variant_dict_end(&header);
+}
+
+static void
+append(GByteArray *bytes, const char *text)
+{
+  g_byte_array_append(bytes, (const guint8 *) text, (guint) strlen(text) + 1);
+}
+
+static void
+append_record(GByteArray *bytes, const AzEntry *entry)
+{
+  gint64 seconds = entry->mtime / 1000000000, rest = entry->mtime % 1000000000;
+  g_autofree char *text = g_strdup_printf(
+      "%c %o %" G_GUINT64_FORMAT " %s%" G_GINT64_FORMAT ".%09" G_GINT64_FORMAT " 0 0 1 %" G_GUINT64_FORMAT " %s%s%s",
+      entry->type, entry->mode, entry->size, entry->mtime < 0 ? "-" : "", ABS(seconds), ABS(rest),
+      entry->size / 512 + 1, entry->name, entry->link != NULL ? "//" : "", entry->link != NULL ? entry->link : "");
+  append(bytes, text);
+}
+
+/* Both sides were found equal: the source's listing is what the target holds, without what is there beside it. */
+void
+az_sync_manifest_keep(AzSyncPair *pair)
+{
+  AzListing *listing = az_sync_pair_source(pair);
+  AzEngine *engine = pair->sync->engine;
+  g_autoptr(GVariant) header = g_variant_ref_sink(header_of(pair));
+  g_autofree char *text = g_variant_print(header, TRUE),
+                  *path = file_of(engine, pair->target->region, az_sync_pair_path(pair)->path);
+  g_autofree char *folder = g_path_get_dirname(path);
+  g_autoptr(GByteArray) bytes = g_byte_array_new();
+  append(bytes, text);
+  append(bytes, "F");
+  for (guint i = 0; i < az_listing_size(listing); i++)
+    if (!az_compare_is_left_out(az_listing_at(listing, i)->name, (const char *const *) pair->left_out))
+      append_record(bytes, az_listing_at(listing, i));
+  g_autofree char *digest = g_compute_checksum_for_data(G_CHECKSUM_SHA256, bytes->data, bytes->len);
+  g_autofree char *trailer = g_strdup_printf("Z0 %s", digest);
+  append(bytes, trailer);
+  for (guint i = 0; i < az_listing_size(listing); i++) {
+    const AzEntry *entry = az_listing_at(listing, i);
+    if (entry->hash == NULL || az_compare_is_left_out(entry->name, (const char *const *) pair->left_out))
+      continue;
+    g_autofree char *line = g_strdup_printf("%s  %s", entry->hash, entry->name);
+    append(bytes, line);
+  }
+  append(bytes, "E");
+  g_autoptr(GError) error = NULL;
+  if (!az_paths_make_dir(folder, &error)
+      || !g_file_set_contents_full(path, (const char *) bytes->data, (gssize) bytes->len,
+                                   G_FILE_SET_CONTENTS_CONSISTENT, 0600, &error))
+    az_sync_say(pair->sync, "warn", pair->label, "The manifest for a later azlin sync verify cannot be kept: %s",
+                error->message);
+}
+
+void
+az_sync_manifest_free(AzSyncManifest *manifest)
+{
+  if (manifest == NULL)
+    return;
+  g_free(manifest->source);
+  g_free(manifest->target);
+  g_free(manifest->path);
+  g_free(manifest->base);
+  g_strfreev(manifest->exclude);
+  g_clear_pointer(&manifest->listing, az_listing_unref);
+  g_free(manifest);
+}
+
+static gboolean
+take_header(AzSyncManifest *manifest, const char *text)
+{
+  g_autoptr(GVariant) header = g_variant_parse(G_VARIANT_TYPE_VARDICT, text, NULL, NULL, NULL);
+  return header != NULL && g_variant_lookup(header, "source", "s", &manifest->source)
+         && g_variant_lookup(header, "target", "s", &manifest->target)
+         && g_variant_lookup(header, "path", "s", &manifest->path)
+         && g_variant_lookup(header, "base", "s", &manifest->base) && g_variant_lookup(header, "at", "x", &manifest->at)
+         && g_variant_lookup(header, "exclude", "^as", &manifest->exclude);
+}
+
+static gboolean
+is_intact(const char *text, const AzScanAnswer *answer)
+{
+  gsize length = (gsize) (answer->records + answer->length - text);
+  g_autofree char *digest = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *) text, length);
+  return g_str_equal(digest, answer->digest);
+}
+
+static AzSyncManifest *
+read_file(const char *path, GError **error)
+{
+  g_autofree char *text = NULL;
+  gsize length = 0;
+  AzScanAnswer answer;
+  g_autoptr(AzSyncManifest) manifest = g_new0(AzSyncManifest, 1);
+  if (!g_file_get_contents(path, &text, &length, error))
+    return NULL;
+  gsize header = strlen(text) + 1;
+  if (header > length || !take_header(manifest, text) || !az_scan_answer(text + header, length - header, &answer, NULL)
+      || !is_intact(text, &answer)) {
+    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_STORAGE, "the kept manifest %s cannot be read", path);
+    return NULL;
+  }
+  GByteArray *raw = g_byte_array_sized_new((guint) answer.length);
+  g_byte_array_append(raw, (const guint8 *) answer.records, (guint) answer.length);
+  manifest->listing = az_listing_new(raw, error);
+  if (manifest->listing == NULL || !az_scan_take_hashes(manifest->listing, &answer, error))
+    return NULL;
+  return g_steal_pointer(&manifest);
+}
+
+AzSyncManifest *
+az_sync_manifest_read(AzEngine *engine, const char *target, const char *path, GError **error)
+{
+  g_autofree char *file = file_of(engine, target, path);
+  if (!g_file_test(file, G_FILE_TEST_EXISTS)) {
+    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND, "no verified sync of %s to %s is on record", path, target);
+    az_error_add_step(*error, "Sync it first: azlin sync --dest %s --paths %s", target, path);
+    return NULL;
+  }
+  return read_file(file, error);
+}
+
+static int
+by_text(gconstpointer a, gconstpointer b)
+{
+  return g_strcmp0(*(const char *const *) a, *(const char *const *) b);
+}
+
+GPtrArray *
+az_sync_manifest_paths(AzEngine *engine, const char *target)
+{
+  GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
+  g_autofree char *folder = az_paths_file(az_engine_paths(engine), "sync/manifests");
+  g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+  for (const char *name; dir != NULL && (name = g_dir_read_name(dir)) != NULL;) {
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    g_autoptr(AzSyncManifest) manifest = read_file(path, NULL);
+    if (manifest != NULL && g_str_equal(manifest->target, target))
+      g_ptr_array_add(paths, g_strdup(manifest->path));
+  }
+  g_ptr_array_sort(paths, by_text);
+  return paths;
+}

@@ -1,0 +1,96 @@
+# Landing at the target, see landing.h. `cd -P` leaves in PWD where the kernel says that we are, so comparing it needs no
+# process. AZLIN_BATCH gets the folders that exist on both sides, deepest first, so that what is left in one when its
+# turn comes is new, and goes over in one rename. It may not hold what find would replace, which is why it comes by the
+# environment. What stat says of the target's folders (`here`) saves processes and decides nothing else.
+azlin_astray() { echo "$1 is not azlin's own folder" >&2; return 66; }
+azlin_open() {
+  umask 077; LC_ALL=C; export LC_ALL; unset CDPATH; azlin_run=$2
+  cd -P -- "$1" && [ "$PWD" = "$1" ] || { echo "$1 is no folder, or leads elsewhere" >&2; return 66; }
+  AZLIN_ROOT=${PWD%/}; export AZLIN_ROOT
+  exec 4<.
+  mkdir .azlin-partial 2>/dev/null; azlin_made=$?
+  cd -P ./.azlin-partial && [ "$PWD" = "$AZLIN_ROOT/.azlin-partial" ] && [ -O . ] || azlin_astray "$PWD" || return
+  if [ $azlin_made = 0 ]; then mkdir -p -- "$2/tree"; else chmod 700 . && mkdir -p -- "$2"; fi || return 66
+  cd -P -- "./$2" && [ "$PWD" = "$AZLIN_ROOT/.azlin-partial/$2" ] && [ -O . ] || azlin_astray "$PWD" || return
+  [ -d tree ] || mkdir -p tree || return 66
+  exec 5<.
+  cd -P tree && [ "$PWD" = "$AZLIN_ROOT/.azlin-partial/$2/tree" ] || azlin_astray "$PWD" || return
+  exec 3<.
+}
+AZLIN_BATCH='
+again() {
+  find "$twin" -mindepth 1 -maxdepth 1 -exec mv -f -t . -- {} + 2>/dev/null
+  for it in "$@"; do
+    name=./${it##*/}
+    [ ! -d "$it" ] || [ -L "$it" ] || continue
+    [ -e "$it" ] || [ -L "$it" ] || continue
+    [ -d "$name" ] && [ ! -L "$name" ] && rmdir -- "$name" 2>/dev/null && mv -f -t . -- "$it" 2>/dev/null
+  done
+}
+locked() {
+  bits=$(stat -c 00%a -- "$1") && chmod u+w -- "$1" && mv -f -t . -- "$1" 2>/dev/null || return
+  (cd -P -- "$2" && [ "$PWD" = "$here/${2#./}" ] && chmod "$bits" .)
+}
+folders() {
+  set --
+  for sub in "$twin"/*/ "$twin"/.[!.]*/ "$twin"/..?*/; do
+    sub=${sub%/}; name=./${sub##*/}
+    [ -d "$sub" ] && [ ! -L "$sub" ] || continue
+    if [ -L "$name" ] || { [ -e "$name" ] && [ ! -d "$name" ]; }; then
+      printf "f%s\0" "$dir/${name#./}"
+      rm -rf -- "$sub" 2>/dev/null || { chmod -R u+w -- "$sub"; rm -rf -- "$sub"; }
+    elif [ -d "$name" ]; then
+      set -- "$@" "$sub"
+      [ $# -lt 200 ] || { rmdir -- "$@" 2>/dev/null; set --; }
+    elif [ ! -w "$sub" ]; then
+      locked "$sub" "$name"
+    fi
+  done
+  [ $# = 0 ] || rmdir -- "$@" 2>/dev/null
+}
+place() {
+  dir=$1; twin=/proc/self/fd/3/${1#.}; here=$AZLIN_ROOT${1#.}
+  cd -P -- "/proc/self/fd/4/${1#.}" 2>/dev/null && [ "$PWD" = "${here:-/}" ] || return 0
+  [ -w . ] || { chmod u+w . 2>/dev/null; mode_here=; }
+  [ -w "$twin" ] || chmod u+w -- "$twin"
+  folders
+  set -- "$twin"/*; [ -e "$1" ] || [ -L "$1" ] || shift
+  set -- "$twin"/.[!.]* "$@"; [ -e "$1" ] || [ -L "$1" ] || shift
+  set -- "$twin"/..?* "$@"; [ -e "$1" ] || [ -L "$1" ] || shift
+  [ $# = 0 ] || mv -f -t . -- "$@" 2>/dev/null || again "$@"
+  [ "$dir$0" != .kept ] || return 0
+  [ "$owner" = "$owner_here" ] || chown "$owner" . 2>/dev/null
+  { [ "$mode" = "$mode_here" ] || chmod "00$mode" .; } 2>/dev/null && touch -d "$time" . 2>/dev/null ||
+    printf "a%s\0" "$dir"
+}
+stat -c "@%.9Y %a %u:%g" -- "$@" > /proc/self/fd/5/twins
+(cd -P /proc/self/fd/4/ && stat -c "%a %u:%g" -- "$@") > /proc/self/fd/5/here 2>/dev/null
+while read -r time mode owner <&6 && { read -r mode_here owner_here <&7 || :; }; do
+  [ -O / ] || owner=$owner_here
+  place "$1"; shift
+done 6< /proc/self/fd/5/twins 7< /proc/self/fd/5/here'
+AZLIN_THERE='for it; do [ ! -d "/proc/self/fd/4/$it" ] || printf "%s\0" "$it"; done'
+AZLIN_LEFT='
+for it; do
+  above=${it%/*}; name=./${it##*/}; here=$AZLIN_ROOT${above#.}; why=e
+  if cd -P -- "/proc/self/fd/4/${above#.}" 2>/dev/null; then
+    if [ "$PWD" != "${here:-/}" ]; then why=s; elif [ -d "$name" ] && [ ! -L "$name" ]; then why=d; fi
+  fi
+  printf "$why%s\0" "$it"
+done'
+azlin_place() {
+  cd -P /proc/self/fd/3/ || return 66
+  export AZLIN_THERE AZLIN_BATCH AZLIN_LEFT
+  find . -depth -type d -exec sh -c 'eval "$AZLIN_THERE"' sh {} + |
+    xargs -0 sh -c 'eval "$AZLIN_BATCH"' "${1:-all}" > /proc/self/fd/5/report
+  find . -mindepth 1 \( ! -type d -o -empty \) -exec sh -c 'eval "$AZLIN_LEFT"' sh {} + >> /proc/self/fd/5/report
+  [ -s /proc/self/fd/5/report ] || return 0
+  cat /proc/self/fd/5/report
+  return 23
+}
+azlin_drop() {
+  cd -P /proc/self/fd/4/ && azlin_time=$(stat -c @%.9Y .) && cd -P /proc/self/fd/5/.. || return 66
+  rm -rf -- "$azlin_run" 2>/dev/null || { chmod -R u+w -- "$azlin_run"; rm -rf -- "$azlin_run"; } || return 66
+  cd -P /proc/self/fd/4/ || return 66
+  ! rmdir .azlin-partial 2>/dev/null || touch -d "$azlin_time" .
+}

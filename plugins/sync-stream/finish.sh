@@ -1,0 +1,31 @@
+# The end of the direct road at the target, after landing.sh. $1 the folder, $2 the run, $3 "kept" or "all", see
+# azlin_place. Receivers whose connection is dead but not yet known to be must not write any more. The twins of large
+# files, empty but with all that a file has beside its content, are unpacked first; folders last, since whatever is put
+# into one changes its time.
+azlin_open "$1" "$2" || exit
+cd -P /proc/self/fd/5/ || exit 66
+for azlin_it in writer.*; do
+  azlin_n=${azlin_it#writer.}
+  [ "/proc/$azlin_n/cwd" -ef . ] || continue
+  kill -KILL -- "-$azlin_n" 2>/dev/null || kill -KILL "$azlin_n" 2>/dev/null
+  while [ -e "/proc/$azlin_n" ] || kill -0 -- "-$azlin_n" 2>/dev/null; do sleep 0.02; done
+done
+unpack() { tar -C /proc/self/fd/3/ --xattrs --xattrs-include='user.*' --delay-directory-restore -xpf "$1"; }
+words() { sed -z "s/'/'\\\\''/g; s/^/'/; s/\$/'/" "$1" | tr '\0' ' '; }
+if [ -s large ]; then
+  unpack large.tar || exit 70
+  eval "set -- \"\$1\" \"\$2\" \"\$3\" $(words large)"
+  azlin_n=0
+  for azlin_it; do
+    azlin_n=$((azlin_n + 1)); [ $azlin_n -gt 3 ] || continue
+    azlin_above=${azlin_it%/*}
+    cd -P -- "/proc/self/fd/3/${azlin_above#.}" && [ "$PWD" = "$AZLIN_ROOT/.azlin-partial/$2/tree${azlin_above#.}" ] || exit 65
+    cp --attributes-only --preserve=all -- "./${azlin_it##*/}" "/proc/self/fd/5/large.$((azlin_n - 3))" &&
+      mv -f -T -- "/proc/self/fd/5/large.$((azlin_n - 3))" "./${azlin_it##*/}" || exit 70
+  done
+  cd -P /proc/self/fd/5/
+fi
+[ ! -s folders.tar ] || unpack folders.tar || exit 70
+azlin_place "$3"; azlin_status=$?
+azlin_drop
+exit $azlin_status

@@ -1,0 +1,86 @@
+/* The relayed road: one archive from the source through azlin's own sessions to the target, with no key and no login.
+ */
+#include "stream.h"
+
+#include "landing.h"
+
+#include <string.h>
+
+static void
+on_moved(guint64 bytes, gpointer data)
+{
+  StreamCopy *copy = data;
+  copy->sent = bytes;
+  copy->self->host->api->op_progress(copy->op, MIN(bytes, copy->job.bytes), copy->job.bytes, copy->note);
+}
+
+static void
+on_said(const char *line, gpointer data)
+{
+  StreamCopy *copy = data;
+  g_byte_array_append(copy->report, (const guint8 *) line, (guint) strlen(line) + 1);
+}
+
+/* What tar on the source has to say; that a file went away or grew meanwhile is for the comparison to judge. */
+static void
+take_trouble(StreamCopy *copy, const char *words)
+{
+  g_auto(GStrv) lines = g_strsplit(words, "\n", 50);
+  for (guint i = 0; lines[i] != NULL; i++)
+    if (*lines[i] != '\0' && strstr(lines[i], "Removing leading") == NULL && copy->errors->len < 20)
+      g_ptr_array_add(copy->errors, g_strdup(lines[i]));
+}
+
+static void
+on_piped(AzlinOp *op, gpointer data)
+{
+  StreamCopy *copy = data;
+  const AzlinHostApi *api = copy->self->host->api;
+  gint32 from_status = 0, to_status = 0;
+  const char *from_err = "", *to_err = "";
+  if (api->op_error(op) != NULL) {
+    stream_fail(copy, g_error_copy(api->op_error(op)));
+    return;
+  }
+  GVariant *result = api->op_variant(op);
+  g_variant_lookup(result, "from_status", "i", &from_status);
+  g_variant_lookup(result, "to_status", "i", &to_status);
+  g_variant_lookup(result, "bytes", "t", &copy->sent);
+  g_variant_lookup(result, "from_err", "&s", &from_err);
+  g_variant_lookup(result, "to_err", "&s", &to_err);
+  if (from_status != 0)
+    take_trouble(copy, from_err);
+  g_autoptr(GBytes) report = g_bytes_new(copy->report->data, copy->report->len);
+  stream_placed(copy, to_status, report, to_err, from_status > 1);
+}
+
+void
+stream_relay(StreamCopy *copy)
+{
+  const AzlinHostApi *api = copy->self->host->api;
+  g_autofree char *unpack = landing_script(stream_unpack_script);
+  g_autofree char *level = g_strdup_printf("%u", copy->level);
+  const char *const from[] = { "sh", "-c", stream_pack_script, "azlin", copy->job.source_folder, level, NULL };
+  const char *const to[] = { "sh",
+                             "-c",
+                             unpack,
+                             "azlin",
+                             copy->job.target_folder,
+                             copy->job.run,
+                             copy->job.single_file ? "kept" : "all",
+                             copy->level > 0 ? "-Izstd" : "",
+                             NULL };
+  AzlinPipe request = { .size = sizeof request,
+                        .from = copy->job.source,
+                        .to = copy->job.target,
+                        .from_argv = from,
+                        .to_argv = to,
+                        .from_input = copy->names,
+                        .bwlimit_kib = copy->job.bwlimit_kib,
+                        .moved = on_moved,
+                        .said = on_said,
+                        .data = copy };
+  if (copy->note != NULL)
+    api->op_progress(copy->op, 0, copy->job.bytes, copy->note);
+  api->pipe(copy->self->host, &request, api->op_new(copy->op, "relaying", 0, on_piped, copy));
+}

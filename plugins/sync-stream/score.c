@@ -1,0 +1,78 @@
+/* How long each road takes: pure, so that a test can walk the bounds and a table can be compared with what was
+ * measured.
+ */
+#include "stream.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MIB 1048576.0
+#define WINDOW (2 * MIB) /* what OpenSSH and azlin have on the way of one channel at most */
+#define SHUT_MS (-1.5)   /* rtt_between_ms is -1 when nobody has asked, and -2 when the port is shut */
+#define UNKNOWN_RTT_MS 100.0
+#define UNKNOWN_MIB 25.0          /* a second, of a line that nobody has measured */
+#define PROCESSOR_MIB 300.0       /* a second, through a cipher, on a small machine */
+#define FIRST_FLIGHT 14600.0      /* bytes that a connection sends before it hears anything */
+#define FILE_SECONDS 40e-6        /* opening, naming and placing one */
+#define LOGIN_ROUNDS 13.0         /* of OpenSSH, until a command has its input */
+#define LOGIN_SECONDS 0.1         /* of both processors */
+#define MOST_TO_RELAY (256 * MIB) /* a copy as large as that should not go through azlin's own line */
+#define SHRINK 0.6                /* what zstd leaves of what people have, when nothing is known of it */
+
+static double
+or_unknown(double rtt_ms)
+{
+  return (rtt_ms < 0 ? UNKNOWN_RTT_MS : rtt_ms) / 1000;
+}
+
+/* Seconds for so many bytes over `n` connections, from their first byte on. */
+static double
+moving(double bytes, double rtt, double n, double rate)
+{
+  double window = rtt > 0 ? n * WINDOW / rtt : rate, limit = MIN(rate, window);
+  double flights = log2(1 + MIN(bytes, limit * rtt) / (n * FIRST_FLIGHT));
+  return flights * rtt + bytes / limit;
+}
+
+static gboolean
+both_have(const AzlinSyncFacts *facts, const char *tool)
+{
+  return facts->tools_source != NULL && facts->tools_target != NULL && strstr(facts->tools_source, tool) != NULL
+         && strstr(facts->tools_target, tool) != NULL;
+}
+
+StreamForecast
+stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted)
+{
+  static const AzlinSyncFacts nothing
+      = { .rtt_source_ms = -1, .rtt_target_ms = -1, .rtt_between_ms = UNKNOWN_RTT_MS, .mib_per_second = -1 };
+  const AzlinSyncFacts *facts = job->facts != NULL ? job->facts : &nothing;
+  double source = or_unknown(facts->rtt_source_ms), target = or_unknown(facts->rtt_target_ms);
+  double bytes = (double) job->bytes;
+  /* they are rarely further apart than the one that is further away from here */
+  double between = facts->rtt_between_ms >= 0 ? facts->rtt_between_ms / 1000 : MAX(source, target);
+  double rate = MIN(facts->mib_per_second > 0 ? facts->mib_per_second : UNKNOWN_MIB, PROCESSOR_MIB) * MIB;
+  double handling = (double) job->files * FILE_SECONDS;
+  gboolean near = MAX(source, target) < 0.002;
+  StreamForecast forecast = { .direct = -1, .relay = -1 };
+  if (job->bwlimit_kib > 0)
+    rate = MIN(rate, job->bwlimit_kib * 1024.0);
+  forecast.level = near || !both_have(facts, " zstd ") ? 0 : rate > 100 * MIB ? 1 : 3;
+  double wire = forecast.level > 0 ? bytes * SHRINK : bytes;
+  forecast.relay
+      = 2 * MAX(source, target) + handling + moving(wire, MAX(source, target), 1, near ? PROCESSOR_MIB * MIB : rate);
+  if (facts->rtt_between_ms > SHUT_MS) {
+    double useful = between > 0.002 ? ceil(bytes / (4 * MIB)) : 2;
+    double begin = between > 0.02 ? 6 : 4;
+    forecast.connections = (guint) CLAMP(MIN(useful, begin), 1, MAX(most, 1));
+    double n = CLAMP(useful, 1, MAX(most, 1));
+    forecast.direct = 4 * source + 4 * target + LOGIN_ROUNDS * between
+                      + LOGIN_SECONDS * (1 + forecast.connections / 4.0) + handling
+                      + moving(bytes, between, n, facts->mib_per_second > 0 || job->bwlimit_kib > 0 ? rate : 4 * rate);
+  }
+  gboolean relay = forecast.direct < 0 || (bytes <= MOST_TO_RELAY && forecast.relay < forecast.direct);
+  forecast.road = wanted != STREAM_AUTO ? wanted : relay ? STREAM_RELAY : STREAM_DIRECT;
+  if (forecast.road == STREAM_DIRECT && forecast.direct < 0)
+    forecast.road = STREAM_RELAY; /* the port is shut */
+  return forecast;
+}

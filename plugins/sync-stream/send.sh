@@ -1,0 +1,244 @@
+# What the source runs on the direct road: splits what is to be copied into units and sends them over several
+# connections. Standard input: the names, each ended by NUL, folders before what they hold. $1 the key, $2 known_hosts,
+# $3 login, $4 port, $5 folder, $6 connections to begin with, $7 at most, $8 KiB/s or 0, $9 level for zstd or 0.
+# Units are claimed with noclobber, which needs no process; each is done once the target has said so, and one whose
+# connection broke is claimed anew. A unit says first how many bytes it has, so a file that shrinks meanwhile is filled
+# up with zeros: the comparison afterwards finds it. Prints "sent BYTES". Status 255: the target cannot be reached.
+set -u; LC_ALL=C; export LC_ALL; umask 077; unset CDPATH
+key=$1; known=$2; login=$3; port=$4; folder=$5; first=$6; most=$7; limit=$8; level=$9
+job=${key%/*}; dir=$job/stream; parent=$PPID
+echo $$ > "$job/pid"
+mkdir -p -- "$dir" && cd -P -- "$folder" || exit 66
+cat > "$dir/names.new"
+if cmp -s "$dir/names" "$dir/names.new"; then # the attempt before this one: what had arrived stands in the stage
+  for it in "$dir"/*; do case ${it##*/} in done.*|names.new) ;; *) rm -rf -- "$it";; esac; done
+else
+  rm -rf -- "$dir/"[!n]* "$dir/names"
+fi
+mv -- "$dir/names.new" "$dir/names"
+mkfifo "$dir/gate" "$dir/events" && exec 8<> "$dir/gate" 9<> "$dir/events" || exit 70
+pack() { tar --format=pax --pax-option=delete=atime,delete=ctime --xattrs --xattrs-include='user.*' -S \
+  --no-recursion --null "$@"; }
+words() { sed -z "s/'/'\\\\''/g; s/^/'/; s/\$/'/" "$1" | tr '\0' ' '; }
+
+# ---- units: each is claimed by one worker, and done when the target has said so
+set -C
+claim() { [ ! -e "$dir/done.$1" ] && echo "$worker" > "$dir/claim.$1"; } 2>/dev/null
+wanted() { [ -e "$job/pid" ] && kill -0 $$ 2>/dev/null || exit 75; }
+send_file() { # name
+  [ -s "$dir/$1" ] && claim "f.$1" || return 0
+  echo "F f.$1 $1 $(wc -c < "$dir/$1")"; cat "$dir/$1"
+}
+send_list() { # list of names
+  claim "a.${1##*/}" || return 0
+  wanted
+  size=$(pack -cf /dev/null --totals -T "$1" 2>&1 | sed -n 's/^Total bytes written: \([0-9]*\).*/\1/p')
+  echo "A a.${1##*/} $size"
+  { pack -cf - -T "$1" 2>> "$dir/trouble"; cat /dev/zero; } 2>/dev/null | head -c "$size"
+}
+moved() { said=${1#*out}; said=${said#?}; said=${said%% *}; case $said in ''|*[!0-9]*) said=0;; esac; } # dd's words
+send_range() { # unit number offset length file
+  wanted
+  echo "R $1 $2 $3 $4"
+  moved "$(dd if="$5" bs=1M skip="$3" count="$4" iflag=skip_bytes,count_bytes,fullblock 2>&1 >&3)"
+  [ "$said" = "$4" ] || head -c $(($4 - said)) /dev/zero
+}
+ranges() { # "" or "again": those that others have not finished; "$@" after it: the large files
+  again=$1; number=0; shift
+  while read -r size; do
+    number=$((number + 1)); at=0; file=$1; shift
+    while [ $at -lt "$size" ]; do
+      length=$((size - at)); [ $length -le "$chunk" ] || length=$chunk
+      if [ -z "$again" ]; then claim "r.$number.$at" && send_range "r.$number.$at" $number $at $length "$file"
+      elif [ ! -e "$dir/done.r.$number.$at" ]; then
+        claim "$again.$number.$at" && send_range "r.$number.$at" $number $at $length "$file"
+      fi
+      at=$((at + length))
+    done
+  done < "$dir/sizes"
+}
+send_all() { # the large files
+  exec 3>&1
+  send_file large; send_file large.tar; send_file folders.tar
+  for list in "$dir/linked" "$dir"/shard.*; do [ ! -s "$list" ] || send_list "$list"; done
+  ranges '' "$@"
+  [ "$level" = 0 ] || return 0 # the compressor still holds the end of it
+  sleep 1.5
+  ranges again "$@"
+}
+work() {
+  exec 9>&-
+  [ -e "$dir/ready" ] || read -r _ <&8
+  exec 8>&-
+  read -r chunk level < "$dir/ready"
+  eval "set -- $(words "$dir/large")"
+  if [ "$level" = 0 ]; then send_all "$@"; else echo 'Z -'; send_all "$@" | zstd -q -"$level" -T1; fi
+}
+worth_it() { # whether a sample of what there is shrinks by a tenth
+  if [ $((small * 2)) -gt $((total / 1048576)) ]; then xargs -0 -a "$dir/small" cat -- 2> /dev/null
+  else xargs -0 -a "$dir/large" tail -q -c +2097152 -- 2> /dev/null; fi | head -c 1048576 > "$dir/sample"
+  [ $(($(zstd -q -c "$dir/sample" | wc -c) * 10)) -lt $(($(wc -c < "$dir/sample") * 9)) ]
+}
+pace() { # bytes a second
+  exec 3>&1
+  step=$(($1 / 8)); all=0; read -r start _ < /proc/uptime; start=${start%.*}${start#*.}
+  while moved "$(dd bs=$step count=1 iflag=fullblock 2>&1 >&3)" && [ "$said" != 0 ]; do
+    all=$((all + said)); read -r now _ < /proc/uptime; now=${now%.*}${now#*.}
+    early=$((all * 100 / $1 - now + start))
+    [ $early -le 0 ] || sleep $((early / 100)).$(printf %02d $((early % 100)))
+  done
+}
+heard() { # worker
+  exec 8>&-
+  while read -r word unit; do
+    case $word in
+    'done') true > "$dir/done.$unit" && echo 'done' >&9 ;;
+    here) echo > "$dir/reached.$1" ;;
+    end) echo "$unit" > "$dir/status.$1" ;;
+    esac
+  done 2>/dev/null
+}
+line() { if [ "$limit" -gt 0 ]; then work | pace $((limit * 1024 / first)); else work; fi; }
+connect() { # worker
+  worker=$1
+  { line | {
+    sh -c 'echo $$ > "$0"; exec "$@" 8>&- 9>&-' "$dir/ssh.$1" ssh -F none -T -p "$port" -i "$key" $dial \
+      -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes -o StrictHostKeyChecking=yes \
+      -o UserKnownHostsFile="$known" -o GlobalKnownHostsFile=none -o ConnectTimeout=15 -o ServerAliveInterval=15 \
+      -o ServerAliveCountMax=4 -o ClearAllForwardings=yes -o ControlPath=none -o LogLevel=ERROR -o Compression=no \
+      -c aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr -e none \
+      -o KexAlgorithms=curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,diffie-hellman-group14-sha256 \
+      -- "$login" receive 2> "$dir/err.$1"
+    echo "end $?"
+  } | heard "$1"; echo "end $1" >&9; } > /dev/null 2>&1 &
+}
+end() { # status
+  trap '' TERM HUP INT
+  kill "$ticker" 2>/dev/null
+  for it in "$dir"/ssh.*; do read -r pid < "$it" && kill "$pid" 2>/dev/null; done
+  if [ "$1" = 0 ]; then mv -- "$dir" "$dir.old" && rm -rf -- "$dir.old"; fi
+  exit "$1"
+}
+release() { # worker
+  for it in "$dir"/claim.*; do
+    [ -e "$it" ] && [ ! -e "$dir/done.${it#"$dir"/claim.}" ] && read -r owner < "$it" && [ "$owner" = "$1" ] && rm -f "$it"
+  done
+}
+sent() {
+  bytes=0
+  for it in "$dir"/ssh.*; do
+    read -r pid < "$it" || continue
+    while read -r word value; do [ "$word" != wchar: ] || echo "$value" >| "$dir/io.${it##*.}"; done < "/proc/$pid/io"
+  done 2>/dev/null
+  for it in "$dir"/io.*; do read -r value < "$it" && bytes=$((bytes + value)); done 2>/dev/null
+}
+last=0; running=
+more() { # how many
+  add=$1
+  while [ "$add" -gt 0 ]; do add=$((add - 1)); last=$((last + 1)); running="$running $last"; connect $last; done
+}
+
+# ---- the lines are opened while it is still looked at what there is to send
+dial=
+read -r allowed < /proc/sys/net/ipv4/tcp_allowed_congestion_control
+case " $allowed " in *' bbr '*)
+  if command -v python3 > /dev/null; then
+    AZLIN_DIAL='import array, socket, sys
+try:
+    s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 15)
+except OSError as error:
+    sys.exit("it cannot be reached: %s" % error)
+s.settimeout(None)
+try:
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr")
+except OSError:
+    pass
+socket.socket(fileno=1).sendmsg([b"0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))])'
+    export AZLIN_DIAL
+    echo 'exec python3 -c "$AZLIN_DIAL" "$1" "$2"' > "$dir/dial"
+    dial='-o ProxyUseFdpass=yes -o ProxyCommand=sh${IFS}"$AZLIN_JOB/stream/dial"${IFS}%h${IFS}%p'
+    AZLIN_JOB=$job; export AZLIN_JOB
+  fi ;;
+esac
+ticker=
+trap 'end 143' TERM HUP INT
+{ exec 8>&-; while sleep 0.2; do echo tick >&9; done; } > /dev/null & ticker=$!
+more "$first"
+xargs -0 -r -a "$dir/names" sh -c 'exec find "$@" -maxdepth 0 \( -type d -fprint0 "$0/folders.$$" \
+  -o -type f -links +1 -fprint0 "$0/linked.$$" -o -type f -size +8388607c -fprintf "$0/long.$$" "%b %s %p\0" \
+  -o -fprint0 "$0/small.$$" -fprintf "$0/bytes.$$" "%s\n" \)' "$dir" 2>> "$dir/trouble"
+for list in folders linked long small bytes; do cat "$dir/$list".[0-9]* > "$dir/$list" 2>/dev/null; done
+: > "$dir/large"; : > "$dir/sizes"
+xargs -0 -r -a "$dir/long" sh -c 'for it; do
+  blocks=${it%% *}; it=${it#* }; size=${it%% *}; name=${it#* }
+  if [ $((blocks * 585)) -lt "$size" ]; then printf "%s\0" "$name" >> "$0/small"; echo 0 >> "$0/bytes"
+  else printf "%s\0" "$name" >> "$0/large"; echo "$size" >> "$0/sizes"; fi; done' "$dir"
+[ ! -s "$dir/folders" ] || pack -cf "$dir/folders.tar" -T "$dir/folders" 2>> "$dir/trouble"
+if [ -s "$dir/large" ]; then
+  mkdir "$dir/twins"
+  xargs -0 -r -a "$dir/large" cp -a --attributes-only --parents -t "$dir/twins" -- 2>> "$dir/trouble"
+  (cd "$dir/twins" && pack -cf "$dir/large.tar" -T "$dir/large" 2>> "$dir/trouble")
+fi
+set -- $(awk '{ n++; s += $1 } END { printf "%d %.0f", n, s / 1048576 }' "$dir/bytes")
+small=$2
+shards=$(($2 / 16 + $1 / 4000 + 1)); [ "$shards" -le 64 ] || shards=64
+[ ! -s "$dir/small" ] || split -t '\0' -d -a 3 -n "r/$shards" "$dir/small" "$dir/shard."
+total=$(awk -v small="$small" '{ s += $1 } END { printf "%.0f", s + small * 1048576 }' "$dir/sizes")
+chunk=$((total / 128 / 65536 * 65536))
+[ $chunk -ge 524288 ] || chunk=524288
+[ $chunk -le 8388608 ] || chunk=8388608
+units=$(awk -v c=$chunk '{ n += int(($1 + c - 1) / c) } END { printf "%d", n }' "$dir/sizes")
+for it in large large.tar folders.tar linked "$dir"/shard.*; do [ ! -s "$dir/${it##*/}" ] || units=$((units + 1)); done
+[ "$level" = 0 ] || worth_it || level=0
+echo $chunk "$level" > "$dir/ready"
+more_bytes=
+it=0; while [ $it -lt "$last" ]; do it=$((it + 1)); echo; done >&8
+
+# ---- more connections for as long as they bring more
+ticks=0; calm=0; before=0; best=0; failed=0
+adapt() {
+  sent; echo "sent $bytes"
+  rate=$((bytes - before)); before=$bytes; calm=$((calm + 1))
+  set -- $running
+  [ "$limit" = 0 ] && [ $# -lt "$most" ] && [ $calm -ge 3 ] && [ $rate -gt 0 ] && [ $# -lt $((units / 2)) ] || return 0
+  [ $(((total - bytes) / rate)) -ge 3 ] && [ $rate -gt $((best * 115 / 100)) ] || return 0
+  best=$rate; calm=0; add=$#
+  [ $add -le 8 ] || add=8
+  [ $((add + $#)) -le "$most" ] || add=$((most - $#))
+  more $add
+}
+reached() { for it in "$dir"/reached.*; do [ ! -e "$it" ] || return 0; done; return 1; }
+ended() { # worker
+  left=
+  for it in $running; do [ "$it" = "$1" ] || left="$left $it"; done
+  running=$left
+  read -r status < "$dir/status.$1" || status=255
+  [ "$status" -lt 128 ] || status=255
+  [ "$status" != 0 ] || return 0
+  failed=$((failed + 1)); release "$1"
+  if [ -n "$dial" ] && ! grep -q 'cannot be reached' "$dir/err.$1"; then dial=; failed=0; fi
+  if [ "$status" != 255 ] || [ $failed -ge 12 ] || { ! reached && [ $failed -ge "$first" ]; }; then
+    cat "$dir/err.$1" >&2
+    [ "$status" != 255 ] || ! reached || status=74
+    end "$status"
+  fi
+  set -- $running
+  [ $# -gt 1 ] || more 1
+}
+arrived=0
+for it in "$dir"/done.*; do [ ! -e "$it" ] || arrived=$((arrived + 1)); done
+while [ -n "$running" ] && [ "$arrived" -lt "$units" ]; do
+  read -r event number <&9
+  case $event in
+  'done') arrived=$((arrived + 1)) ;;
+  end) ended "$number" ;;
+  tick)
+    ticks=$((ticks + 1))
+    kill -0 "$parent" 2>/dev/null && [ -e "$job/pid" ] || end 143
+    [ $((ticks % 5)) -gt 0 ] || adapt ;;
+  esac
+done
+sent; echo "sent $bytes"
+[ "$arrived" -ge "$units" ] || { echo 'not all has arrived' >&2; end 74; }
+[ ! -s "$dir/trouble" ] || head -n 20 "$dir/trouble" >&2
+end 0

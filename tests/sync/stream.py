@@ -1,0 +1,239 @@
+"""The strategy stream between real machines: both roads, any names, cut connections, and nothing left behind."""
+import contextlib, os, random, signal, time
+import e2e
+from e2e import until
+from machines import clean_up, make_hostile, need, no_keys, put, result, same
+
+ROUNDS = int(os.environ.get("AZLIN_SYNC_KILLS", "10"))
+
+
+@contextlib.contextmanager
+def road(home, name):
+    with open(home.config) as f:
+        before = f.read()
+    home.write_config(before + "[sync.stream]\nroad=%s\n" % name)
+    try:
+        yield
+    finally:
+        home.write_config(before)
+
+
+def stream(home, name, *args, code=0):
+    one, = result(home.sync("--strategy", "stream", "--source", "eastus", "--dest", "westus2",
+                            "--paths", "/home/azureuser/" + name, *args), code)
+    return one
+
+
+def workers(home):
+    """Processes of a copy by stream on either machine."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % pid, "rb") as f:
+                line = f.read()
+            cwd = os.readlink("/proc/%s/cwd" % pid)
+        except OSError:
+            continue
+        if home.root.encode() in line or home.root in cwd or b"/.local/state/azlin/jobs/" in line:
+            if b".azlin-partial" in line or b"/.local/state/azlin/jobs/" in line or ".azlin-partial" in cwd:
+                found.append(line[:200])
+    return found
+
+
+def nothing_left(home, name):
+    until(lambda: not workers(home), "the copy has ended on both machines", 10)
+    no_keys(home)
+    assert not os.path.exists(home.at("westus2", name, ".azlin-partial"))
+    jobs = home.at("westus2", ".local", "state", "azlin", "jobs")
+    assert not os.path.isdir(jobs) or not os.listdir(jobs), "a receiver is left"
+
+
+def full_tree(home, name):
+    """Names of all kinds, small, large, sparse and linked files, folders that nobody may write."""
+    root = home.at("eastus", name)
+    make_hostile(root)
+    put(os.path.join(root, "large", "it's\nlarge"), os.urandom(20 << 20), 0o400)
+    put(os.path.join(root, "large", "-rf"), os.urandom(9 << 20))
+    with open(os.path.join(root, "sparse"), "wb") as f:
+        f.truncate(50 << 20)
+        f.seek(30 << 20)
+        f.write(b"island")
+    os.link(os.path.join(root, "large", "-rf"), os.path.join(root, "twin"))
+    put(os.path.join(root, "locked", "in", "file"), b"x")
+    os.setxattr(os.path.join(root, "locked", "in", "file"), "user.azlin", b"kept")
+    os.utime(os.path.join(root, "zero"), ns=(5, 1234567890123456789))
+    os.chmod(os.path.join(root, "locked", "in"), 0o555)
+    os.chmod(os.path.join(root, "locked"), 0o555)
+    return root
+
+
+def check_full(home, name):
+    here, there = home.at("eastus", name), home.at("westus2", name)
+    same(here, there)
+    assert os.stat(os.path.join(there, "twin")).st_nlink == 2
+    assert os.stat(os.path.join(there, "sparse")).st_blocks < 30 << 11
+    assert os.getxattr(os.path.join(there, "locked", "in", "file"), "user.azlin") == b"kept"
+    for place in ("", "locked/in", "zero", "large", "large/it's\nlarge"):
+        a, b = os.stat(os.path.join(here, place)), os.stat(os.path.join(there, place))
+        assert a.st_mtime_ns == b.st_mtime_ns and a.st_mode == b.st_mode, place
+
+
+def copy_by(name):
+    home = need()
+    root = full_tree(home, name)
+    with road(home, name):
+        one = stream(home, name)
+        assert one["strategy_used"] == "stream" and one["verified"] is True and one["errors"] == [], one
+        check_full(home, name)
+        again = stream(home, name)
+        assert again["files_synced"] == 0 and again["verified"] is True, again
+        put(os.path.join(root, "large", "-rf"), os.urandom(10 << 20))
+        put(os.path.join(root, "new\nfolder", "deep", "x"), b"1")
+        with open(os.path.join(root, "a b"), "ab") as f:
+            f.write(b"more")
+        third = stream(home, name)
+        assert third["files_synced"] <= 6 and third["verified"] is True, third
+        check_full(home, name)
+    nothing_left(home, name)
+
+
+def test_direct():
+    copy_by("direct")
+
+
+def test_relay():
+    copy_by("relay")
+
+
+def test_a_single_file_leaves_its_folder_alone():
+    home = need()
+    put(home.at("eastus", "one", "file"), b"1")
+    put(home.at("westus2", "one", "other"), b"2")
+    os.chmod(home.at("westus2", "one"), 0o711)
+    for way in ("direct", "relay"):
+        with road(home, way):
+            put(home.at("eastus", "one", "file"), way.encode())
+            stream(home, "one/file")
+            assert open(home.at("westus2", "one", "file")).read() == way
+            assert os.stat(home.at("westus2", "one")).st_mode & 0o777 == 0o711
+            assert open(home.at("westus2", "one", "other")).read() == "2"
+    nothing_left(home, "one")
+
+
+def test_a_link_at_the_target_is_not_followed():
+    home = need()
+    outside = home.at("westus2", "outside")
+    os.makedirs(outside)
+    for way in ("direct", "relay"):
+        put(home.at("eastus", "planted-" + way, "folder", "file"), b"1")
+        put(home.at("eastus", "planted-" + way, "file"), b"2")
+        os.makedirs(home.at("westus2", "planted-" + way))
+        os.symlink(outside, home.at("westus2", "planted-" + way, "folder"))
+        os.symlink(os.path.join(outside, "file"), home.at("westus2", "planted-" + way, "file"))
+        with road(home, way):
+            home.sync("--strategy", "stream", "--dest", "westus2", "--paths", "/home/azureuser/planted-" + way)
+        assert os.listdir(outside) == [], "something was written through a link"
+        assert open(home.at("westus2", "planted-" + way, "file")).read() == "2"
+        nothing_left(home, "planted-" + way)
+
+
+def test_a_shut_port_is_said_and_gone_around():
+    home = need()
+    put(home.at("eastus", "shut", "file"), b"1")
+    with open(home.at("eastus", ".bashrc"), "w") as f: # an ssh that cannot reach anybody
+        f.write("PATH=$HOME/bin:$PATH\n")
+    put(home.at("eastus", "bin", "ssh"), b"#!/bin/sh\necho 'connect: refused' >&2\nexit 255\n", 0o755)
+    try:
+        with road(home, "direct"):
+            r = home.run("sync", "--strategy", "stream", "--dest", "westus2", "--paths", "/home/azureuser/shut")
+    finally:
+        os.unlink(home.at("eastus", ".bashrc"))
+        os.unlink(home.at("eastus", "bin", "ssh"))
+    assert r.code == 0, r
+    assert "cannot reach" in r.out + r.err, r
+    same(home.at("eastus", "shut"), home.at("westus2", "shut"))
+    nothing_left(home, "shut")
+
+
+def test_the_limit_is_kept():
+    home = need()
+    put(home.at("eastus", "limit", "large"), os.urandom(12 << 20))
+    for way in ("direct", "relay"):
+        with road(home, way):
+            put(home.at("eastus", "limit", "large"), os.urandom(12 << 20))
+            start = time.monotonic()
+            stream(home, "limit", "--bwlimit", "3072")
+            seconds = time.monotonic() - start
+            assert seconds > 12 / 3 * 0.9, "%s: %g s" % (way, seconds)
+    nothing_left(home, "limit")
+
+
+def begin(home, name):
+    put(home.at("eastus", name, "large"), os.urandom(16 << 20))
+    for i in range(20):
+        put(home.at("eastus", name, "f%d" % i), b"%d" % i)
+    p = home.popen("sync", "--strategy", "stream", "--dest", "westus2", "--paths", "/home/azureuser/" + name,
+                   "--bwlimit", "2048")
+    until(lambda: os.path.isdir(home.at("westus2", name, ".azlin-partial")), "it arrives")
+    return p
+
+
+def test_interrupted():
+    home = need()
+    for way in ("direct", "relay"):
+        with road(home, way):
+            p = begin(home, "interrupted-" + way)
+            time.sleep(random.random() * 2)
+            p.send_signal(signal.SIGINT)
+            p.communicate(timeout=60)
+            assert p.returncode == 130, p.returncode
+            nothing_left(home, "interrupted-" + way)
+            assert not os.path.exists(home.at("westus2", "interrupted-" + way, "large")), "a torn file is visible"
+
+
+def test_killed():
+    home = need()
+    for way in ("direct", "relay"):
+        with road(home, way):
+            p = begin(home, "killed-" + way)
+            time.sleep(random.random() * 2)
+            p.kill()
+            p.communicate(timeout=60)
+            until(lambda: not workers(home), "the copy has ended without azlin", 10)
+            home.ok("recover", "--yes")
+            nothing_left(home, "killed-" + way)
+            stream(home, "killed-" + way)
+            same(home.at("eastus", "killed-" + way), home.at("westus2", "killed-" + way))
+
+
+def test_cut_connections():
+    """The lines of a direct copy are cut again and again; it ends whole, or says so, and the next one is whole."""
+    home = need()
+    rng = random.Random(5)
+    with road(home, "direct"):
+        for i in range(ROUNDS):
+            put(home.at("eastus", "cut", "large"), os.urandom(12 << 20))
+            put(home.at("eastus", "cut", "small"), b"%d" % i)
+            p = home.popen("sync", "--strategy", "stream", "--dest", "westus2", "--paths", "/home/azureuser/cut",
+                           "--bwlimit", "8192")
+            jobs = home.at("eastus", ".local", "state", "azlin", "jobs")
+            while p.poll() is None:
+                time.sleep(rng.random())
+                for line in [os.path.join(f, n) for f, _, names in os.walk(jobs) for n in names if n.startswith("ssh.")]:
+                    try:
+                        os.kill(int(open(line).read()), signal.SIGKILL)
+                    except (OSError, ValueError):
+                        pass
+                    break
+            p.communicate()
+            if p.returncode != 0:
+                stream(home, "cut")
+            same(home.at("eastus", "cut"), home.at("westus2", "cut"))
+            nothing_left(home, "cut")
+
+
+def test_zz_clean_up():
+    clean_up()
+
+
+e2e.main(globals())
