@@ -93,7 +93,6 @@ put_file() {
   try=0
   while [ "$try" -lt 5 ]; do
     [ "$try" = 0 ] || sleep "$try"
-    read -r sas <"$T/sas"
     said=$({
       common
       printf 'upload-file = "%s"\nurl = "%s/%s?%s"\nheader = "Content-MD5: %s"\n' "$1" "$base" "$2" "$sas" "$sum_64"
@@ -210,7 +209,6 @@ feed() {
 
 configure() {
   i=$3 pipe=a
-  read -r sas <"$T/sas"
   while [ "$i" -lt $(($3 + $4)) ]; do
     [ "$i" = "$3" ] || echo next
     common
@@ -236,7 +234,7 @@ while read -r word a b c d e f; do
       echo "@sorted $(tr -dc '\0' <"$T/small" | wc -c)"
       ;;
     base) base=$a ;;
-    sas) echo "$a" >"$T/sas" ;;
+    sas) sas=$a ;;
     skip) echo "$b" >"$T/skip.$a" ;;
     go)
       if [ -s "$T/small" ]; then pack & fi
