@@ -93,7 +93,6 @@ put_file() {
   try=0
   while [ "$try" -lt 5 ]; do
     [ "$try" = 0 ] || sleep "$try"
-    read -r sas <"$T/sas"
     said=$({
       common
       printf 'upload-file = "%s"\nurl = "%s/%s?%s"\nheader = "Content-MD5: %s"\n' "$1" "$base" "$2" "$sas" "$sum_64"
@@ -133,6 +132,13 @@ pack() {
     echo "@packed $n $(cat "$T/tar.status")"
     sed -n '1,20s/^/@warn /p' "$T/tar.err"
   }
+}
+
+# The same bytes each time, so that a second attempt changes nothing.
+send_meta() {
+  touch -d @0 "$T/meta/names" "$T/meta/stub" "$T/meta"
+  tar --create --file="$T/meta.tar" -C "$T/meta" --sort=name --format=posix --pax-option=delete=atime,delete=ctime \
+    --xattrs --no-acls . && put_file "$T/meta.tar" m "" && echo "@meta $sum"
 }
 
 # $1 the run, $2 the file, $3 its first chunk, $4 how many, $5 how often that was tried in vain. One connection; two pipes
@@ -203,7 +209,6 @@ feed() {
 
 configure() {
   i=$3 pipe=a
-  read -r sas <"$T/sas"
   while [ "$i" -lt $(($3 + $4)) ]; do
     [ "$i" = "$3" ] || echo next
     common
@@ -229,12 +234,12 @@ while read -r word a b c d e f; do
       echo "@sorted $(tr -dc '\0' <"$T/small" | wc -c)"
       ;;
     base) base=$a ;;
-    sas) echo "$a" >"$T/sas" ;;
+    sas) sas=$a ;;
     skip) echo "$b" >"$T/skip.$a" ;;
     go)
       if [ -s "$T/small" ]; then pack & fi
       if [ -s "$T/meta/names" ]; then
-        { tar -c -f "$T/meta.tar" -C "$T/meta" --format=posix --xattrs --no-acls . && put_file "$T/meta.tar" m "" && echo "@meta $sum"; } &
+        send_meta &
       fi
       ;;
     cut) echo "$b" >"$T/$a.cut" ;;

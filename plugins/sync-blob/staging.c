@@ -81,10 +81,24 @@ blob_session_words(BlobSession *session, const char *words)
   session->words = g_utf8_make_valid(cut, -1);
 }
 
+void
+blob_session_failed(BlobSession *session, const char *words)
+{
+  blob_session_words(session, words);
+  session->failed = TRUE;
+  if (session->exec != NULL)
+    session->staging->api->op_cancel(session->exec, "its script failed");
+}
+
 GError *
 blob_session_error(BlobSession *session, AzlinOp *exec)
 {
   const AzlinHostApi *api = session->staging->api;
+  if (session->failed) {
+    session->failed = FALSE;
+    return g_error_new(AZLIN_ERROR, AZLIN_ERROR_SYNC, "the copy's part on %s failed: %s", session->vm->region,
+                       session->words != NULL ? session->words : "it did not say why");
+  }
   if (api->op_error(exec) != NULL)
     return g_error_copy(api->op_error(exec));
   const AzlinReply *reply = api->op_reply(exec);

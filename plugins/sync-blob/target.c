@@ -211,8 +211,7 @@ static void
 take_torn(BlobTarget *target, char **words)
 {
   blob_session_words(&target->session, "what arrived is not what was stored");
-  if (g_str_has_prefix(words[1], "t/"))
-    blob_source_pack_again(target->session.staging, (guint32) strtoul(words[1] + 2, NULL, 10));
+  blob_source_pack_again(target->session.staging, words[1]);
 }
 
 static void
@@ -254,8 +253,10 @@ take_words(BlobTarget *target, const char *line)
                         (guint) (strlen(line + strlen("left ")) + 1));
   else if (g_str_has_prefix(line, "warn "))
     g_ptr_array_add(target->errors, g_utf8_make_valid(line + strlen("warn "), -1));
-  else if (g_str_has_prefix(line, "say ") || g_str_has_prefix(line, "fail "))
-    blob_session_words(&target->session, strchr(line, ' ') + 1);
+  else if (g_str_has_prefix(line, "say "))
+    blob_session_words(&target->session, line + strlen("say "));
+  else if (g_str_has_prefix(line, "fail "))
+    blob_session_failed(&target->session, line + strlen("fail "));
 }
 
 static void

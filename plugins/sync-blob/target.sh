@@ -51,7 +51,6 @@ get_file() {
   try=0
   while [ "$try" -lt 5 ]; do
     [ "$try" = 0 ] || sleep "$try"
-    read -r sas <"$T/sas"
     said=$({
       common
       printf 'output = "%s"\nurl = "%s/%s?%s"\n' "$2" "$base" "$1" "$sas"
@@ -61,7 +60,10 @@ get_file() {
       said="it is not what was stored"
       echo "@torn $1"
     }
-    case $said in *"(23)"*) full ;; esac
+    case $said in
+      *"(23)"*) full ;;
+      *" 404"*) echo "@torn $1" ;;
+    esac
     try=$((try + 1))
   done
   echo "@fail $1 cannot be fetched: $said"
@@ -155,7 +157,6 @@ keep_gates() {
 
 configure() {
   i=$3 pipe=a
-  read -r sas <"$T/sas"
   printf 'silent\noutput = "/dev/null"\nhttp1.1\nheader = "x-ms-version: 2021-12-02"\nurl = "%s/b?%s"\n' "$base" "$sas"
   while [ "$i" -lt $(($3 + $4)) ]; do
     printf 'next\nsilent\noutput = "/dev/null"\nurl = "file://%s"\nnext\n' "$T/$1.$pipe"
@@ -207,7 +208,7 @@ while read -r word a b c d e f; do
       [ "$summer" = md5sum ] || summer=crc
       ;;
     base) base=$a ;;
-    sas) echo "$a" >"$T/sas" ;;
+    sas) sas=$a ;;
     unpack)
       unpack &
       unpacker=$!
