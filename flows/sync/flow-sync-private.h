@@ -138,6 +138,31 @@ void az_sync_report(AzSyncPair *pair);
  * predicted, scores. */
 gboolean az_sync_choose(AzSyncPair *pair, GError **error);
 
+/* ---- flow-sync-round.c ---- */
+
+typedef struct _AzSyncRound AzSyncRound;
+/* Takes `sync`; `targets` (of AzlinVm) are copied. `quiet`: says only what changed, and asks nobody: what would need an
+ * answer fails with POLICY. The round hears the progress of the job until it is freed. */
+AzSyncRound *az_sync_round_new(AzJob *job, AzlinOp *root, AzSync *sync, GPtrArray *targets, gboolean quiet);
+void az_sync_round_free(AzSyncRound *round);
+/* `done` gets an error, its own, when nothing was copied at all; it does not run once the job is cancelled. */
+void
+az_sync_round_run(AzSyncRound *round, void (*done)(AzSyncRound *round, GError *error, gpointer data), gpointer data);
+GPtrArray *az_sync_round_pairs(AzSyncRound *round); /* of AzSyncPair, borrowed */
+AzSync *az_sync_round_sync(AzSyncRound *round);
+gint64 az_sync_round_began(AzSyncRound *round); /* wall time */
+int az_sync_round_code(AzSyncRound *round);
+GVariant *az_sync_round_result(AzSyncRound *round); /* aa{sv}; floating */
+void az_sync_round_audit(AzSyncRound *round, int code);
+gboolean az_sync_pair_is_verified(const AzSyncPair *pair);
+
+/* ---- flow-sync.c, flow-sync-watch.c ---- */
+
+AzSync *az_sync_of(AzJob *job, const AzlinVm *source); /* as the arguments of the job have it */
+/* Copies for ever, until az_sync_watch_stop(). */
+void az_sync_watch(AzJob *job, AzlinOp *root, const AzlinVm *source, GPtrArray *targets);
+void az_sync_watch_stop(AzJob *job);
+
 /* ---- flow-sync-together.c ---- */
 
 /* TRUE: the strategy takes several targets at once, and `pair` waits for those that are on their way. */

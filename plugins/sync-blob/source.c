@@ -54,13 +54,13 @@ take_end(BlobStaging *staging, char **words)
     return;
   guint before = source->runs.length;
   blob_run_rest(run, blob_ledger_is_stored, staging->ledger, &source->runs);
-  gboolean hopeless = source->runs.length > before
-                      && ((BlobRun *) source->runs.tail->data)->tries >= MAX_TRIES;
+  gboolean hopeless = source->runs.length > before && ((BlobRun *) source->runs.tail->data)->tries >= MAX_TRIES;
   g_hash_table_remove(source->sending, GUINT_TO_POINTER(id));
   source->open--;
   if (hopeless) {
-    g_autofree char *text = g_strdup_printf("the source could not store a part of a file %u times: %s", MAX_TRIES,
-                                            source->session.words != NULL ? source->session.words : "it keeps changing");
+    g_autofree char *text
+        = g_strdup_printf("the source could not store a part of a file %u times: %s", MAX_TRIES,
+                          source->session.words != NULL ? source->session.words : "it keeps changing");
     fail(staging, AZLIN_ERROR_SYNC, text);
   } else {
     blob_source_pump(staging);
@@ -140,8 +140,8 @@ static const struct {
   guint n; /* words in all */
   void (*take)(BlobStaging *staging, char **words);
 } lines[] = {
-  { "big", 3, take_big },   { "sorted", 2, take_sorted }, { "sum", 4, take_sum },   { "put", 5, take_put },
-  { "end", 3, take_end },   { "pack", 4, take_pack },     { "meta", 2, take_meta }, { "packed", 3, take_packed },
+  { "big", 3, take_big }, { "sorted", 2, take_sorted }, { "sum", 4, take_sum },   { "put", 5, take_put },
+  { "end", 3, take_end }, { "pack", 4, take_pack },     { "meta", 2, take_meta }, { "packed", 3, take_packed },
 };
 
 static void
@@ -227,6 +227,17 @@ blob_source_again(BlobStaging *staging, guint32 big, guint32 number)
 }
 
 void
+blob_source_pack_again(BlobStaging *staging, guint32 number)
+{
+  BlobPiece *piece = blob_ledger_piece(staging->ledger, number);
+  if (piece == NULL || !piece->stored || staging->source.session.exec == NULL)
+    return;
+  piece->stored = FALSE;
+  staging->source.again = TRUE;
+  staging->api->op_cancel(staging->source.session.exec, "a piece is to be sent again");
+}
+
+void
 blob_source_greet(BlobStaging *staging)
 {
   BlobSource *source = &staging->source;
@@ -281,7 +292,8 @@ blob_source_start(BlobStaging *staging)
   source->open = 0;
   g_queue_clear_full(&source->runs, g_free);
   g_hash_table_remove_all(source->sending);
-  source->session.exec = staging->api->op_new(staging->op, "fill the container", 0, on_ended, blob_staging_ref(staging));
+  source->session.exec
+      = staging->api->op_new(staging->op, "fill the container", 0, on_ended, blob_staging_ref(staging));
   staging->api->exec(staging->blob->host, &request, source->session.exec);
   say_stored(staging);
   blob_source_greet(staging);
@@ -307,7 +319,9 @@ on_ended(AzlinOp *exec, gpointer data)
   session->exec = NULL;
   if (!staging->over) {
     g_autoptr(GError) error = blob_session_error(session, exec);
-    int delay = api->retry_delay_ms(error, session->attempt);
+    gboolean wanted = staging->source.again && session->attempt < MAX_TRIES;
+    int delay = wanted ? 0 : api->retry_delay_ms(error, session->attempt);
+    staging->source.again = FALSE;
     if (delay < 0) {
       blob_staging_failed(staging, error);
     } else {

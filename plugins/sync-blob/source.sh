@@ -15,6 +15,8 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
+# Whatever ends this shell, what it has started must not stay.
+{ while kill -0 "$$"; do sleep 1; done; kill 0; } </dev/null >/dev/null 2>&1 &
 mkdir "$T/spool" "$T/meta" "$T/meta/stub" "$T/big"
 
 # Sorts the names into those that are sent in ranges and those that go through tar. Of files in ranges the attributes

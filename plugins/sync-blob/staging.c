@@ -145,9 +145,9 @@ blob_staging_check(BlobStaging *staging)
       api->op_finish(staging->op);
     return;
   }
-  blob_container_remove(staging->blob, staging->container,
-                        api->op_new(beside, "remove the staging container", REMOVE_MS, on_removed,
-                                    blob_staging_ref(staging)));
+  blob_container_remove(
+      staging->blob, staging->container,
+      api->op_new(beside, "remove the staging container", REMOVE_MS, on_removed, blob_staging_ref(staging)));
 }
 
 void
@@ -269,9 +269,9 @@ begin(BlobStaging *staging)
     blob_staging_failed(staging, error);
     return;
   }
-  blob_container_make(staging->blob, staging->container,
-                      staging->api->op_new(staging->op, "make the staging container", 0, on_made,
-                                           blob_staging_ref(staging)));
+  blob_container_make(
+      staging->blob, staging->container,
+      staging->api->op_new(staging->op, "make the staging container", 0, on_made, blob_staging_ref(staging)));
   sign(staging);
   blob_source_start(staging);
   for (guint i = 0; i < staging->targets->len && !staging->over; i++)

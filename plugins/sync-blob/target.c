@@ -1,4 +1,5 @@
-/* A target's side of a staged copy: its session, what it is told to fetch, what it says has arrived, and its landing. */
+/* A target's side of a staged copy: its session, what it is told to fetch, what it says has arrived, and its landing.
+ */
 #include "landing.h"
 #include "staging.h"
 #include <stdlib.h>
@@ -79,8 +80,7 @@ result(BlobTarget *target)
   g_variant_dict_insert(&dict, "bytes_sent", "t", target->bytes);
   g_variant_dict_insert(&dict, "incomplete", "b", incomplete || target->errors->len > 0);
   g_variant_dict_insert_value(
-      &dict, "errors",
-      g_variant_new_strv((const char *const *) target->errors->pdata, (gssize) target->errors->len));
+      &dict, "errors", g_variant_new_strv((const char *const *) target->errors->pdata, (gssize) target->errors->len));
   return g_variant_dict_end(&dict);
 }
 
@@ -158,6 +158,7 @@ take_got(BlobTarget *target, char **words)
     return;
   if (!chunk->stored || !blob_sum_from_hex(words[3], sum) || memcmp(sum, chunk->sum, sizeof sum) != 0) {
     blob_session_words(&target->session, "what arrived is not what was stored");
+    blob_source_again(target->session.staging, big, number);
     return; /* fetched again when its run has ended */
   }
   *state_of(target, big, number) = CHUNK_GOT;
@@ -184,8 +185,7 @@ take_end(BlobTarget *target, char **words)
     return;
   guint before = target->waiting.length;
   blob_run_rest(&fetch->run, is_got, target, &target->waiting);
-  gboolean hopeless = target->waiting.length > before
-                      && ((BlobRun *) target->waiting.tail->data)->tries >= MAX_TRIES;
+  gboolean hopeless = target->waiting.length > before && ((BlobRun *) target->waiting.tail->data)->tries >= MAX_TRIES;
   g_hash_table_remove(target->fetching, GUINT_TO_POINTER(id));
   if (hopeless)
     fail(target, "a part could not be fetched");
@@ -208,6 +208,14 @@ take_unpack(BlobTarget *target, char **words)
 }
 
 static void
+take_torn(BlobTarget *target, char **words)
+{
+  blob_session_words(&target->session, "what arrived is not what was stored");
+  if (g_str_has_prefix(words[1], "t/"))
+    blob_source_pack_again(target->session.staging, (guint32) strtoul(words[1] + 2, NULL, 10));
+}
+
+static void
 take_meta(BlobTarget *target, char **words)
 {
   target->meta_got = TRUE;
@@ -225,8 +233,8 @@ static const struct {
   guint n;
   void (*take)(BlobTarget *target, char **words);
 } lines[] = {
-  { "got", 4, take_got },       { "bad", 4, take_bad },   { "end", 3, take_end },
-  { "unpack", 2, take_unpack }, { "meta", 1, take_meta }, { "landed", 2, take_landed },
+  { "got", 4, take_got },   { "bad", 4, take_bad },       { "end", 3, take_end },   { "unpack", 2, take_unpack },
+  { "meta", 1, take_meta }, { "landed", 2, take_landed }, { "torn", 2, take_torn },
 };
 
 static void
@@ -467,8 +475,8 @@ blob_target_start(BlobTarget *target)
   BlobStaging *staging = target->session.staging;
   const BlobTuning *tuning = &staging->tuning;
   g_autofree char *script = landing_script(blob_target_script);
-  const char *const argv[] = { "sh",        "-c", script, "azlin", target->folder, target->run,
-                               target->job.single_file ? "kept" : "", NULL };
+  const char *const argv[]
+      = { "sh", "-c", script, "azlin", target->folder, target->run, target->job.single_file ? "kept" : "", NULL };
   g_autofree char *text = g_strdup_printf("set %" G_GUINT64_FORMAT " %d %u %" G_GUINT64_FORMAT "\n",
                                           tuning->chunk_bytes, tuning->keep ? 1 : 0, tuning->level, tuning->rate);
   g_autoptr(GBytes) input = g_bytes_new(text, strlen(text));

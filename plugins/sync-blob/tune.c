@@ -3,7 +3,7 @@
 
 #define MIB (G_GUINT64_CONSTANT(1) << 20)
 #define NEAR_MS 5.0
-#define LINE_MIB 48.0    /* per second and MiB of a chunk */
+#define LINE_MIB 48.0   /* per second and MiB of a chunk */
 #define MAX_CHUNKS 4096 /* per connection, where that is possible */
 
 static double

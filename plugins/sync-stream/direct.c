@@ -36,7 +36,7 @@ send_command(StreamCopy *copy, GVariant *grant)
   g_ptr_array_add(argv, g_strdup_printf("%u", copy->connections));
   g_ptr_array_add(argv, g_strdup_printf("%u", MAX(copy->most, copy->connections)));
   g_ptr_array_add(argv, g_strdup_printf("%u", copy->job.bwlimit_kib));
-  add(argv, "0");
+  g_ptr_array_add(argv, g_strdup_printf("%u", copy->level));
   g_ptr_array_add(argv, NULL);
   return argv;
 }

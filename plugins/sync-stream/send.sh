@@ -57,17 +57,27 @@ ranges() { # "" or "again": those that others have not finished; "$@" after it: 
     done
   done < "$dir/sizes"
 }
-work() {
-  exec 3>&1 9>&-
-  [ -e "$dir/ready" ] || read -r _ <&8
-  exec 8>&-
-  read -r chunk < "$dir/ready"
-  eval "set -- $(words "$dir/large")"
+send_all() { # the large files
+  exec 3>&1
   send_file large; send_file large.tar; send_file folders.tar
   for list in "$dir/linked" "$dir"/shard.*; do [ ! -s "$list" ] || send_list "$list"; done
   ranges '' "$@"
+  [ "$level" = 0 ] || return 0 # the compressor still holds the end of it
   sleep 1.5
   ranges again "$@"
+}
+work() {
+  exec 9>&-
+  [ -e "$dir/ready" ] || read -r _ <&8
+  exec 8>&-
+  read -r chunk level < "$dir/ready"
+  eval "set -- $(words "$dir/large")"
+  if [ "$level" = 0 ]; then send_all "$@"; else echo 'Z -'; send_all "$@" | zstd -q -"$level" -T1; fi
+}
+worth_it() { # whether a sample of what there is shrinks by a tenth
+  if [ $((small * 2)) -gt $((total / 1048576)) ]; then xargs -0 -a "$dir/small" cat -- 2> /dev/null
+  else xargs -0 -a "$dir/large" tail -q -c +2097152 -- 2> /dev/null; fi | head -c 1048576 > "$dir/sample"
+  [ $(($(zstd -q -c "$dir/sample" | wc -c) * 10)) -lt $(($(wc -c < "$dir/sample") * 9)) ]
 }
 pace() { # bytes a second
   exec 3>&1
@@ -170,15 +180,17 @@ if [ -s "$dir/large" ]; then
   (cd "$dir/twins" && pack -cf "$dir/large.tar" -T "$dir/large" 2>> "$dir/trouble")
 fi
 set -- $(awk '{ n++; s += $1 } END { printf "%d %.0f", n, s / 1048576 }' "$dir/bytes")
+small=$2
 shards=$(($2 / 16 + $1 / 4000 + 1)); [ "$shards" -le 64 ] || shards=64
 [ ! -s "$dir/small" ] || split -t '\0' -d -a 3 -n "r/$shards" "$dir/small" "$dir/shard."
-total=$(awk -v small="$2" '{ s += $1 } END { printf "%.0f", s + small * 1048576 }' "$dir/sizes")
+total=$(awk -v small="$small" '{ s += $1 } END { printf "%.0f", s + small * 1048576 }' "$dir/sizes")
 chunk=$((total / 128 / 65536 * 65536))
 [ $chunk -ge 524288 ] || chunk=524288
 [ $chunk -le 8388608 ] || chunk=8388608
 units=$(awk -v c=$chunk '{ n += int(($1 + c - 1) / c) } END { printf "%d", n }' "$dir/sizes")
 for it in large large.tar folders.tar linked "$dir"/shard.*; do [ ! -s "$dir/${it##*/}" ] || units=$((units + 1)); done
-echo $chunk > "$dir/ready"
+[ "$level" = 0 ] || worth_it || level=0
+echo $chunk "$level" > "$dir/ready"
 more_bytes=
 it=0; while [ $it -lt "$last" ]; do it=$((it + 1)); echo; done >&8
 

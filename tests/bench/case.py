@@ -76,13 +76,23 @@ class Case:
         if differ:
             raise Wrong("%s: kinds, modes or times differ: %s" % (who, "; ".join(sorted(differ)[:6])))
 
+    def argv(self, strategy, *options):
+        return [*self.lab.within("op"), e2e.BIN, "sync", "--source", wan.SOURCE, "--dest", wan.TARGET, "--paths", self.path,
+                "--strategy", strategy, *options]
+
     def sync(self, strategy, *options):
-        argv = [*self.lab.within("op"), e2e.BIN, "sync", "-o", "json", "--source", wan.SOURCE, "--dest", wan.TARGET, "--paths",
-                self.path, "--strategy", strategy, *options]
-        return measure.run(argv, self.lab.env(), TIMEOUT_S)
+        return measure.run(self.argv(strategy, "-o", "json", *options), self.lab.env(), TIMEOUT_S)
+
+    def before_azlin(self, strategy):
+        self.before(strategy in ("blob", "auto") and "blob" in place.strategies())
+
+    def timeline(self, strategy):
+        """(seconds, event) of one copy."""
+        self.before_azlin(strategy)
+        yield from measure.lines(self.argv(strategy, "-o", "jsonl", *self.row.options), self.lab.env())
 
     def azlin(self, strategy):
-        self.before(strategy in ("blob", "auto") and "blob" in place.strategies())
+        self.before_azlin(strategy)
         sample = self.sync(strategy, *self.row.options)
         self.check(sample, "azlin, " + strategy)
         self.check_attributes("azlin, " + strategy)

@@ -26,6 +26,13 @@ def busy_seconds():
     return (user + nice + system + irq + softirq) / TICKS
 
 
+def busy_cores(seconds=1.0):
+    """How many cores are busy while this program waits: other work on the host falsifies what is measured."""
+    busy = busy_seconds()
+    time.sleep(seconds)
+    return (busy_seconds() - busy) / seconds
+
+
 class Peak:
     """The most memory that one process has used; its own figure, which exec() begins anew."""
 
@@ -66,3 +73,13 @@ def run(argv, env=None, timeout=600):
         out.seek(0)
         err.seek(0)
         return Sample(wall, used.ru_utime + used.ru_stime, memory, busy, out.read(), err.read(), child.returncode)
+
+
+def lines(argv, env=None):
+    """(seconds, line) of its output as it comes."""
+    start = time.perf_counter()
+    with subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace") as child:
+        for line in child.stdout:
+            yield time.perf_counter() - start, line.rstrip()
+    yield time.perf_counter() - start, "exit %d" % child.returncode

@@ -1,7 +1,9 @@
 """What the benchmarks of copies have in common: their options, their namespaces, and that one case's failure ends no other."""
-import argparse, sys
-import datasets, wan
+import argparse, os, sys
+import datasets, measure, wan
 from case import Wrong
+
+QUIET = 0.2  # cores that other work may keep busy
 
 
 def options(doc, things, keys):
@@ -12,6 +14,7 @@ def options(doc, things, keys):
     parser.add_argument("--quick", action="store_true", help="once, and nothing is written")
     parser.add_argument("--strategy", metavar="NAME", help="instead of the one that the case names")
     parser.add_argument("--peers-only", action="store_true", help="without azlin")
+    parser.add_argument("--timeline", action="store_true", help="azlin's events of one copy and their seconds; no measurement")
     parser.add_argument("--list", action="store_true", help="the cases, and no measurement")
     parser.add_argument("--no-write", action="store_true", help="leave docs/benchmarks.md alone")
     found = parser.parse_args()
@@ -24,8 +27,8 @@ def options(doc, things, keys):
     return found
 
 
-def run(cases, chosen, measure):
-    """measure(case) for each; the exit status says whether all went well."""
+def run(cases, chosen, each):
+    """each(case) for all of them; the exit status says whether all went well."""
     if chosen.list:
         for case in cases:
             print("%-14s %s, %s" % (case.key, case.title, wan.LINKS[case.link][0]))
@@ -35,11 +38,13 @@ def run(cases, chosen, measure):
     if reason:
         print("skipped: " + reason)
         sys.exit(77)
-    failed = False
+    failed, others = False, measure.busy_cores()
+    if others > QUIET:
+        print("other work keeps %.1f of this host's %d cores busy: what follows is preliminary" % (others, os.cpu_count()))
     for case in cases:
         print("%s: %s, %s" % (case.key, case.title, wan.LINKS[case.link][0]), flush=True)
         try:
-            measure(case)
+            each(case)
         except (Wrong, AssertionError) as wrong:
             failed = True
             print("  FAILED: %s" % wrong, flush=True)

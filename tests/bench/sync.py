@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """azlin sync against rsync, azcopy and rclone: the same data, the same emulated link, in turns, in one run.
 
-sync.py [--rows KEY,...] [--runs N] [--quick] [--strategy NAME] [--peers-only] [--list] [--no-write]
+sync.py [--rows KEY,...] [--runs N] [--quick] [--strategy NAME] [--peers-only] [--timeline] [--list]
+        [--no-write]
 
 Prints medians and ratios, and writes them into docs/benchmarks.md. --quick measures once and writes nothing."""
 import os, statistics, subprocess
@@ -33,6 +34,13 @@ def measured(row, strategy, options):
     return ours, theirs, login
 
 
+def show_timeline(row, strategy):
+    with Case(row) as case:
+        for seconds, event in case.timeline(strategy):
+            if '"event":"progress"' not in event and '"event":"target"' not in event:
+                print("  %7.3f %s" % (seconds, event))
+
+
 def measure_row(row, options):
     """Measures, says and writes one row."""
     reason = left_out(row, options)
@@ -40,13 +48,19 @@ def measure_row(row, options):
         print("  left out: " + reason)
         return
     strategy = options.strategy or row.strategy
+    if options.timeline:
+        show_timeline(row, strategy)
+        return
     ours, theirs, login = measured(row, strategy, options)
     medians = {name: say(name, samples) for name, samples in theirs.items()}
     if not ours:
         return
     wall, memory = say("azlin, " + strategy, ours), max(s.memory for s in ours)
-    used = ", ".join(sorted({s.document()["results"][0]["strategy_used"] for s in ours}))
-    print("  azlin itself: %.1f MiB, %.1f %% of a core, by %s" % (memory / 2**20, 100 * max(s.cpu / s.wall for s in ours), used))
+    results = [s.document()["results"][0] for s in ours]
+    used = ", ".join(sorted({r["strategy_used"] for r in results}))
+    print("  azlin itself: %.1f MiB, %.1f %% of a core, by %s; moving the bytes took %.2f s of it, predicted were %.2f s" % (
+        memory / 2**20, 100 * max(s.cpu / s.wall for s in ours), used,
+        *(statistics.median(r.get(key) or 0 for r in results) for key in ("transfer_seconds", "predicted_seconds"))))
     best = min(medians, key=medians.get, default=None)
     if best:
         print("  ratio %.3f, without the operator's login of %.2f s %.3f (goal: at most %.2f)" % (

@@ -8,9 +8,10 @@ BLOB_PORT, BLOB_ACCOUNT = 10000, "devstoreaccount1"
 # Azurite's published key of its one account: it protects nothing.
 BLOB_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 BLOB_URL = "http://127.0.0.1:%d/%s" % (BLOB_PORT, BLOB_ACCOUNT)
-PEERS = os.environ.get("AZLIN_BENCH_PEERS", os.path.expanduser("~/.cache/azlin/bench-peers"))
-AZURITE = os.path.join(PEERS, "node_modules/azurite/dist/src/blob/main.js")
-AZCOPY = os.path.join(PEERS, "node_modules/@azure-tools/azcopy-linux/dist/bin")
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "azlin")
+AZURITE = next((path for path in (os.path.join(CACHE, folder, "node_modules/azurite/dist/src/blob/main.js")
+                                  for folder in ("azurite", "bench-peers")) if os.path.exists(path)), "Azurite")
+AZCOPY = os.path.join(CACHE, "bench-peers/node_modules/@azure-tools/azcopy-linux/dist/bin")
 CONGESTION = "cubic"  # what Debian's and Ubuntu's images use
 ALLOWED = "/proc/sys/net/ipv4/tcp_allowed_congestion_control"
 LINKS = {  # what the emulator is told; None: the kernel's own bridge, with neither delay nor rate
