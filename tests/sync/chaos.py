@@ -257,6 +257,8 @@ class Round:
             if one.kind == "f" and (known or settled) and name not in in_place and one.sum not in self.versions(name):
                 raise Trouble("torn" if known else "left_over", "%r of %d bytes" % (name, one.size))
         for name, one in self.old.items():
+            if self.delete and self.writer and name in self.writer.touched:
+                continue  # it was gone from the source for a while
             gone = name not in self.now and one.kind == "f" and (self.before.get(name) or one)[0] == "f"
             if gone and not self.has_way_made(name) and (not self.delete or name in self.before):
                 raise Trouble("torn", "%r is gone from the target" % name)
