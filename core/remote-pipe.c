@@ -6,8 +6,8 @@
 
 #include <signal.h>
 
-/* What may be under way and wait in the queues, of all pipes together and of one. libssh has 1.28 MB for each beside it,
- * in buffers that it rounds up: 24 pipes that stand still hold 50 MB. 4 MiB are 50 MB/s at 80 ms. */
+/* What may be under way and wait in the queues, of all pipes together and of one. libssh has 1.28 MB for each beside
+ * it, in buffers that it rounds up: 24 pipes that stand still hold 50 MB. 4 MiB are 50 MB/s at 80 ms. */
 #define ALL_WINDOWS (12 * 1024 * 1024)
 #define MAX_WINDOW (4 * 1024 * 1024)
 #define MAX_ERR (64 * 1024)
