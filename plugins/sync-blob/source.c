@@ -162,6 +162,7 @@ on_line(const char *line, gpointer data)
   BlobStaging *staging = data;
   if (line[0] != '@' || staging->over)
     return;
+  staging->heard = staging->api->monotonic(staging->blob->host);
   take_words(&staging->source, line + 1);
   g_auto(GStrv) words = g_strsplit(line + 1, " ", 6);
   for (guint i = 0; i < G_N_ELEMENTS(lines); i++)

@@ -17,7 +17,7 @@ finish() {
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
 # Whatever ends this shell, what it has started must not stay.
-{ while kill -0 "$$"; do sleep 1; done; rm -rf "$T"; kill 0; } </dev/null >/dev/null 2>&1 &
+{ trap '' TERM; while kill -0 "$$"; do sleep 1; done; kill 0; sleep 0.1; rm -rf "$T"; } </dev/null >/dev/null 2>&1 &
 mkdir "$T/spool" "$T/meta" "$T/meta/stub" "$T/big"
 
 # Sorts the names into those that are sent in ranges and those that go through tar. Of files in ranges the attributes
@@ -117,7 +117,7 @@ pack() {
     n=0
     while read -r token <&4; do
       piece=$T/spool/$n
-      dd bs=64k count=$((chunk / 65536)) iflag=fullblock of="$piece" 2>/dev/null
+      dd bs=64k count=$((chunk / 65536)) iflag=fullblock of="$piece" 2>/dev/null || die "a piece cannot be written to /tmp"
       [ -s "$piece" ] || break
       {
         if put_file "$piece" "t/$n" "$T/skip.$n"; then
@@ -177,7 +177,7 @@ length_of() { # of chunk $1 of a file of $size bytes
 # Chunk $2 of file $1, of a lane whose notes begin with $3: exactly as long as it was when all began, whatever becomes of
 # the file meanwhile. That it changed is found out when both sides are compared.
 part() {
-  dd if="$T/big/$1" bs=64k skip=$(($2 * (chunk / 65536))) count="$length" iflag=count_bytes 2>"$3"
+  dd if="$T/big/$1" bs=64k skip=$(($2 * (chunk / 65536))) count="$length" iflag=count_bytes 2>"$3" || return
   { read -r rest; read -r rest; read -r copied rest; } <"$3"
   [ "${copied:-0}" = "$length" ] || head -c $((length - ${copied:-0})) /dev/zero
 }
@@ -199,7 +199,12 @@ feed() {
       echo "@sum $2 $i ${sum%% *}"
       rm -f "$T/$1.read$i"
     } 7>&- &
-    part "$2" "$i" "$T/$1.sent" >&7
+    part "$2" "$i" "$T/$1.sent" >&7 || {
+      echo "@say a file cannot be read any more"
+      read -r pid <"$T/$1.pid"
+      kill "$pid"
+      break
+    }
     exec 7>&-
     i=$((i + 1))
     if [ "$pipe" = a ]; then pipe=b; else pipe=a; fi

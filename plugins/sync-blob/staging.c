@@ -9,7 +9,11 @@
 #define RENEW_BEFORE_MS (30u * 60 * 1000)
 #define MAX_WORDS 300
 
+#define LOOK_MS 60000u
+#define SILENCE_S 1800
+
 static void sign(BlobStaging *staging);
+static void watch(BlobStaging *staging);
 
 /* ---- memory ---- */
 
@@ -236,6 +240,42 @@ sign(BlobStaging *staging)
   blob_signer_get(blob, staging->op, staging->expiry, on_signed, blob_staging_ref(staging));
 }
 
+/* ---- silence ---- */
+
+/* What a slow line takes for what is under way does not count; nor does placing a large tree, which says nothing. */
+static gint64
+may_be_silent_s(const BlobStaging *staging)
+{
+  guint64 rate = staging->tuning.rate;
+  for (guint i = 0; i < staging->targets->len; i++)
+    if (((BlobTarget *) g_ptr_array_index(staging->targets, i))->landing)
+      return G_MAXINT32;
+  return SILENCE_S + (gint64) (rate > 0 ? 2 * staging->tuning.chunk_bytes / rate : 0);
+}
+
+static void
+on_look(AzlinOp *op, gpointer data)
+{
+  BlobStaging *staging = data;
+  const AzlinHostApi *api = staging->api;
+  gint64 silent = (api->monotonic(staging->blob->host) - staging->heard) / G_USEC_PER_SEC;
+  if (api->op_error(op) == NULL && !staging->over && silent > may_be_silent_s(staging)) {
+    g_autoptr(GError) error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_SYNC, "nothing was heard of the copy for %d minutes",
+                                          (int) (silent / 60));
+    blob_staging_failed(staging, error);
+  } else if (api->op_error(op) == NULL && !staging->over) {
+    watch(staging);
+  }
+  blob_staging_unref(staging);
+}
+
+static void
+watch(BlobStaging *staging)
+{
+  staging->api->sleep(staging->blob->host, LOOK_MS,
+                      staging->api->op_new(staging->op, "watch the copy", 0, on_look, blob_staging_ref(staging)));
+}
+
 /* ---- the beginning ---- */
 
 static void
@@ -287,6 +327,8 @@ begin(BlobStaging *staging)
       staging->blob, staging->container,
       staging->api->op_new(staging->op, "make the staging container", 0, on_made, blob_staging_ref(staging)));
   sign(staging);
+  staging->heard = staging->api->monotonic(staging->blob->host);
+  watch(staging);
   blob_source_start(staging);
   for (guint i = 0; i < staging->targets->len && !staging->over; i++)
     blob_target_start(g_ptr_array_index(staging->targets, i));

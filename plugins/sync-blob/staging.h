@@ -89,6 +89,7 @@ struct _BlobStaging {
   gint64 expiry;                 /* of the signatures */
   char *source_sas, *target_sas; /* secrets */
   guint next_run;
+  gint64 heard; /* when a machine last said something, monotonic */
   gboolean over;
 };
 

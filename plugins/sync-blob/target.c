@@ -265,6 +265,7 @@ on_line(const char *line, gpointer data)
   BlobTarget *target = data;
   if (line[0] != '@' || target->op == NULL || target->again)
     return;
+  target->session.staging->heard = api_of(target)->monotonic(target->session.staging->blob->host);
   take_words(target, line + 1);
   g_auto(GStrv) words = g_strsplit(line + 1, " ", 6);
   for (guint i = 0; i < G_N_ELEMENTS(lines); i++)

@@ -18,7 +18,7 @@ finish() {
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
 # Whatever ends this shell, what it has started must not stay.
-{ while kill -0 "$$"; do sleep 1; done; rm -rf "$T"; kill 0; } </dev/null >/dev/null 2>&1 &
+{ trap '' TERM; while kill -0 "$$"; do sleep 1; done; kill 0; sleep 0.1; rm -rf "$T"; } </dev/null >/dev/null 2>&1 &
 
 # CRC and length as as many digits: next to nothing where the processor computes it.
 crc() {
