@@ -165,9 +165,17 @@ GVariant *az_sync_round_result(AzSyncRound *round); /* aa{sv}; floating */
 void az_sync_round_audit(AzSyncRound *round, int code);
 gboolean az_sync_pair_is_verified(const AzSyncPair *pair);
 
+/* ---- flow-sync-resume.c ---- */
+
+void az_sync_unfinished_note(AzEngine *engine, GVariant *args);
+void az_sync_unfinished_clear(AzEngine *engine, GVariant *args); /* when it is this one that is on record */
+/* Arguments of the last sync that did not end well; NOT_FOUND when there is none. Owned. */
+GVariant *az_sync_unfinished(AzEngine *engine, GError **error);
+
 /* ---- flow-sync.c, flow-sync-watch.c ---- */
 
-AzSync *az_sync_of(AzJob *job, const AzlinVm *source); /* as the arguments of the job have it */
+/* As `args` have it: the job's own, or those of the sync that it goes on with. */
+AzSync *az_sync_of(AzJob *job, GVariant *args, const AzlinVm *source);
 /* Copies for ever, until az_sync_watch_stop(). */
 void az_sync_watch(AzJob *job, AzlinOp *root, const AzlinVm *source, GPtrArray *targets);
 void az_sync_watch_stop(AzJob *job);

@@ -200,8 +200,8 @@ begin_round(gpointer data)
   g_clear_pointer(&watch->round, az_sync_round_free);
   watch->busy = TRUE;
   watch->changed = FALSE;
-  watch->round
-      = az_sync_round_new(watch->job, watch->root, az_sync_of(watch->job, watch->source), watch->targets, TRUE);
+  watch->round = az_sync_round_new(
+      watch->job, watch->root, az_sync_of(watch->job, az_job_args(watch->job), watch->source), watch->targets, TRUE);
   az_sync_round_run(watch->round, on_round_over, watch);
 }
 
@@ -238,7 +238,7 @@ static void
 listen(gpointer data)
 {
   Watch *watch = data;
-  g_autoptr(AzSync) sync = az_sync_of(watch->job, watch->source);
+  g_autoptr(AzSync) sync = az_sync_of(watch->job, az_job_args(watch->job), watch->source);
   g_autoptr(GPtrArray) argv = g_ptr_array_new();
   const char *fixed[] = { "sh", "-c", listen_script, "sh" };
   for (guint i = 0; i < G_N_ELEMENTS(fixed); i++)

@@ -8,6 +8,7 @@
 
 typedef struct {
   AzJob *job;
+  GVariant *args; /* of this job, or of the one that it goes on with */
   AzSyncRound *round;
 } Run;
 
@@ -122,9 +123,29 @@ check_watch(GVariant *args, GError **error)
   return (interval >= 1 && interval <= 3600) || usage(error, "--interval is 1 to 3600 seconds");
 }
 
+/* All else comes from the sync that was interrupted. */
+static gboolean
+check_resume(GVariant *args, GError **error)
+{
+  GVariantIter iter;
+  const char *name = NULL;
+  g_variant_iter_init(&iter, args);
+  while (g_variant_iter_next(&iter, "{&sv}", &name, NULL))
+    if (!g_str_equal(name, "resume") && !g_str_equal(name, "yes")) {
+      g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE,
+                  "--resume goes on with what was asked for then: it takes no --%s", name);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 static gboolean
 check(AzEngine *engine, GVariant *args, GError **error)
 {
+  gboolean resume = FALSE;
+  g_variant_lookup(args, "resume", "b", &resume);
+  if (resume)
+    return check_resume(args, error);
   return check_regions(az_engine_config(engine), args, error) && check_paths(args, error) && check_strategy(args, error)
          && check_limits(args, error) && check_watch(args, error);
 }
@@ -136,6 +157,7 @@ run_free(gpointer data)
 {
   Run *run = data;
   az_sync_round_free(run->round);
+  g_variant_unref(run->args);
   g_free(run);
 }
 
@@ -153,6 +175,7 @@ on_round_over(AzSyncRound *round, GError *error, gpointer data)
   if (!dry)
     az_sync_round_audit(round, code);
   if (code == 0 && !dry) {
+    az_sync_unfinished_clear(az_job_engine(run->job), run->args);
     AzSyncPair *first = g_ptr_array_index(az_sync_round_pairs(round), 0);
     az_job_message(run->job, "hint", NULL, "To verify: azlin ssh --region %s", first->target->region);
   }
@@ -162,25 +185,27 @@ on_round_over(AzSyncRound *round, GError *error, gpointer data)
 }
 
 AzSync *
-az_sync_of(AzJob *job, const AzlinVm *source)
+az_sync_of(AzJob *job, GVariant *args, const AzlinVm *source)
 {
-  g_auto(GStrv) paths = az_job_arg_strv(job, "paths");
+  g_auto(GStrv) paths = NULL;
+  g_variant_lookup(args, "paths", "^as", &paths);
   AzSync *sync = az_sync_new(job, az_job_engine(job), source, (const char *const *) paths);
-  sync->exclude = az_job_arg_strv(job, "exclude");
-  sync->strategy = g_strdup(az_job_arg_string(job, "strategy"));
-  sync->delete_extra = az_job_arg_bool(job, "delete");
-  sync->dry_run = az_job_arg_bool(job, "dry-run");
-  sync->fresh = az_job_arg_bool(job, "verify");
-  sync->bwlimit_kib = az_job_arg_uint(job, "bwlimit", 0);
-  sync->max_delete = az_job_arg_uint(job, "max-delete", G_MAXUINT32);
+  g_variant_lookup(args, "exclude", "^as", &sync->exclude);
+  g_variant_lookup(args, "strategy", "s", &sync->strategy);
+  g_variant_lookup(args, "delete", "b", &sync->delete_extra);
+  g_variant_lookup(args, "dry-run", "b", &sync->dry_run);
+  g_variant_lookup(args, "verify", "b", &sync->fresh);
+  g_variant_lookup(args, "bwlimit", "u", &sync->bwlimit_kib);
+  g_variant_lookup(args, "max-delete", "u", &sync->max_delete);
   return sync;
 }
 
 /* Of AzlinVm, borrowed from `stored`; NULL and USAGE when there is none. */
 static GPtrArray *
-targets_of(AzJob *job, const AzStored *stored, const AzlinVm *source, GError **error)
+targets_of(AzJob *job, GVariant *args, const AzStored *stored, const AzlinVm *source, GError **error)
 {
-  const char *dest = az_job_arg_string(job, "dest");
+  const char *dest = NULL;
+  g_variant_lookup(args, "dest", "&s", &dest);
   const AzlinVm *one = dest != NULL ? az_stored_require(stored, az_job_engine(job), dest, error) : NULL;
   if (dest != NULL && one == NULL)
     return NULL;
@@ -200,13 +225,32 @@ targets_of(AzJob *job, const AzStored *stored, const AzlinVm *source, GError **e
   return NULL;
 }
 
+/* Those of the job without what belongs to this one run, or of the sync that it goes on with. */
+static GVariant *
+args_of(AzJob *job, GError **error)
+{
+  GVariantDict dict;
+  if (az_job_arg_bool(job, "resume"))
+    return az_sync_unfinished(az_job_engine(job), error);
+  g_variant_dict_init(&dict, az_job_args(job));
+  g_variant_dict_remove(&dict, "yes");
+  return g_variant_ref_sink(g_variant_dict_end(&dict));
+}
+
 static void
 on_stored(AzJob *job, AzlinOp *root, AzStored *owned, gpointer data)
 {
   g_autoptr(AzStored) stored = owned;
   GError *error = NULL;
-  const AzlinVm *source = az_stored_require(stored, az_job_engine(job), az_job_arg_string(job, "source"), &error);
-  g_autoptr(GPtrArray) targets = source != NULL ? targets_of(job, stored, source, &error) : NULL;
+  const char *from = NULL;
+  g_autoptr(GVariant) args = args_of(job, &error);
+  if (args == NULL) {
+    az_job_fail(job, error);
+    return;
+  }
+  g_variant_lookup(args, "source", "&s", &from);
+  const AzlinVm *source = az_stored_require(stored, az_job_engine(job), from, &error);
+  g_autoptr(GPtrArray) targets = source != NULL ? targets_of(job, args, stored, source, &error) : NULL;
   if (targets == NULL) {
     az_job_fail(job, error);
     return;
@@ -216,7 +260,10 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *owned, gpointer data)
     return;
   }
   Run *run = g_new0(Run, 1);
-  *run = (Run){ .job = job, .round = az_sync_round_new(job, root, az_sync_of(job, source), targets, FALSE) };
+  *run = (Run){ .job = job, .args = g_steal_pointer(&args) };
+  run->round = az_sync_round_new(job, root, az_sync_of(job, run->args, source), targets, FALSE);
+  if (!az_sync_round_sync(run->round)->dry_run)
+    az_sync_unfinished_note(az_job_engine(job), run->args);
   az_job_set_data(job, run, run_free);
   az_sync_round_run(run->round, on_round_over, run);
 }
@@ -241,6 +288,7 @@ static const AzFlag flags[] = {
   { "dry-run", 0, "b", NULL, "show what would be copied and deleted, change nothing" },
   { "watch", 'w', "b", NULL, "go on for ever: copy what changes, and say how far the targets are behind" },
   { "interval", 0, "u", "SECONDS", "with --watch: look at the source at least this often (default: 5)" },
+  { "resume", 0, "b", NULL, "go on with the last sync that was interrupted or not complete, as it was asked for" },
   { "yes", 'y', "b", NULL, "do not ask" },
   { 0 },
 };

@@ -402,6 +402,26 @@ def test_watch_keeps_targets_in_step_and_says_how_far_behind():
     no_keys(home)
 
 
+def test_resume_goes_on_with_what_was_interrupted():
+    home = need()
+    put(home.at("eastus", "resumed", "f"), os.urandom(4 << 20))
+    args = ("sync", "--source", "eastus", "--dest", "westus2", "--paths", "/home/azureuser/resumed")
+    home.ok(*args)
+    put(home.at("eastus", "resumed", "g"), os.urandom(4 << 20))
+    process = home.popen(*args, "--bwlimit", "300")
+    time.sleep(2)
+    process.kill()
+    process.wait()
+    home.run("recover")
+    assert home.run("sync", "--resume", "--all").code == 64
+    one, = result(home.sync("--resume"))
+    assert one["verified"] is True and one["paths"] == ["/home/azureuser/resumed"] and one["target_region"] == "westus2", one
+    same(home.at("eastus", "resumed"), home.at("westus2", "resumed"))
+    none = home.sync("--resume")
+    assert none.code != 0 and "no sync was interrupted" in none.json()["error"]["error_message"], none
+    no_keys(home)
+
+
 def test_zz_clean_up():
     clean_up()
 
