@@ -37,6 +37,7 @@ send_command(StreamCopy *copy, GVariant *grant)
   g_ptr_array_add(argv, g_strdup_printf("%u", MAX(copy->most, copy->connections)));
   g_ptr_array_add(argv, g_strdup_printf("%u", copy->job.bwlimit_kib));
   g_ptr_array_add(argv, g_strdup_printf("%u", copy->level));
+  g_ptr_array_add(argv, g_strdup_printf("%u", copy->rtt_ms));
   g_ptr_array_add(argv, NULL);
   return argv;
 }

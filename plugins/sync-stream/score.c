@@ -64,6 +64,9 @@ stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted)
   if (facts->rtt_between_ms > SHUT_MS) {
     double useful = between > 0.002 ? ceil(bytes / (4 * MIB)) : 2;
     double begin = between > 0.02 ? 6 : 4;
+    if (facts->mib_per_second > 0) /* known: enough to fill it */
+      begin = CLAMP(ceil(1.2 * rate * between / WINDOW), 1, 8);
+    forecast.rtt_ms = (guint) (between * 1000);
     forecast.connections = (guint) CLAMP(MIN(useful, begin), 1, MAX(most, 1));
     double n = CLAMP(useful, 1, MAX(most, 1));
     forecast.direct = 4 * source + 4 * target + LOGIN_ROUNDS * between

@@ -1,11 +1,12 @@
 # What the source runs on the direct road: splits what is to be copied into units and sends them over several
 # connections. Standard input: the names, each ended by NUL, folders before what they hold. $1 the key, $2 known_hosts,
-# $3 login, $4 port, $5 folder, $6 connections to begin with, $7 at most, $8 KiB/s or 0, $9 level for zstd or 0.
+# $3 login, $4 port, $5 folder, $6 connections to begin with, $7 at most, $8 KiB/s or 0, $9 level for zstd or 0, $10 ms
+# of a round trip, or 0.
 # Units are claimed with noclobber, which needs no process; each is done once the target has said so, and one whose
 # connection broke is claimed anew. A unit says first how many bytes it has, so a file that shrinks meanwhile is filled
 # up with zeros: the comparison afterwards finds it. Prints "sent BYTES". Status 255: the target cannot be reached.
 set -u; LC_ALL=C; export LC_ALL; umask 077; unset CDPATH
-key=$1; known=$2; login=$3; port=$4; folder=$5; first=$6; most=$7; limit=$8; level=$9
+key=$1; known=$2; login=$3; port=$4; folder=$5; first=$6; most=$7; limit=$8; level=$9; rtt=${10}
 job=${key%/*}; dir=$job/stream; parent=$PPID
 echo $$ > "$job/pid"
 mkdir -p -- "$dir" && cd -P -- "$folder" || exit 66
@@ -24,21 +25,22 @@ words() { sed -z "s/'/'\\\\''/g; s/^/'/; s/\$/'/" "$1" | tr '\0' ' '; }
 # ---- units: each is claimed by one worker, and done when the target has said so
 set -C
 claim() { [ ! -e "$dir/done.$1" ] && echo "$worker" > "$dir/claim.$1"; } 2>/dev/null
-wanted() { [ -e "$job/pid" ] && kill -0 $$ 2>/dev/null || exit 75; }
+wanted() { # FALSE: there are lines enough
+  [ ! -e "$dir/off.$worker" ] || return
+  [ -e "$job/pid" ] && kill -0 $$ 2>/dev/null || exit 75
+}
 send_file() { # name
   [ -s "$dir/$1" ] && claim "f.$1" || return 0
   echo "F f.$1 $1 $(wc -c < "$dir/$1")"; cat "$dir/$1"
 }
 send_list() { # list of names
-  claim "a.${1##*/}" || return 0
-  wanted
+  wanted && claim "a.${1##*/}" || return 0
   size=$(pack -cf /dev/null --totals -T "$1" 2>&1 | sed -n 's/^Total bytes written: \([0-9]*\).*/\1/p')
   echo "A a.${1##*/} $size"
   { pack -cf - -T "$1" 2>> "$dir/trouble"; cat /dev/zero; } 2>/dev/null | head -c "$size"
 }
 moved() { said=${1#*out}; said=${said#?}; said=${said%% *}; case $said in ''|*[!0-9]*) said=0;; esac; } # dd's words
 send_range() { # unit number offset length file
-  wanted
   echo "R $1 $2 $3 $4"
   moved "$(dd if="$5" bs=1M skip="$3" count="$4" iflag=skip_bytes,count_bytes,fullblock 2>&1 >&3)"
   [ "$said" = "$4" ] || head -c $(($4 - said)) /dev/zero
@@ -48,6 +50,7 @@ ranges() { # "" or "again": those that others have not finished; "$@" after it: 
   while read -r size; do
     number=$((number + 1)); at=0; file=$1; shift
     while [ $at -lt "$size" ]; do
+      wanted || return 0
       length=$((size - at)); [ $length -le "$chunk" ] || length=$chunk
       if [ -z "$again" ]; then claim "r.$number.$at" && send_range "r.$number.$at" $number $at $length "$file"
       elif [ ! -e "$dir/done.r.$number.$at" ]; then
@@ -62,14 +65,14 @@ send_all() { # the large files
   send_file large; send_file large.tar; send_file folders.tar
   for list in "$dir/linked" "$dir"/shard.*; do [ ! -s "$list" ] || send_list "$list"; done
   ranges '' "$@"
-  [ "$level" = 0 ] || return 0 # the compressor still holds the end of it
+  wanted && [ "$level" = 0 ] || return 0 # the compressor still holds the end of it
   sleep 1.5
   ranges again "$@"
 }
 work() {
   exec 9>&-
-  [ -e "$dir/ready" ] || read -r _ <&8
-  exec 8>&-
+  [ -e "$dir/ready" ] || read -r _ <&7 || exit 75
+  exec 7<&-
   read -r chunk level < "$dir/ready"
   eval "set -- $(words "$dir/large")"
   if [ "$level" = 0 ]; then send_all "$@"; else echo 'Z -'; send_all "$@" | zstd -q -"$level" -T1; fi
@@ -89,7 +92,7 @@ pace() { # bytes a second
   done
 }
 heard() { # worker
-  exec 8>&-
+  exec 7<&-
   while read -r word unit; do
     case $word in
     'done') true > "$dir/done.$unit" && echo 'done' >&9 ;;
@@ -101,8 +104,9 @@ heard() { # worker
 line() { if [ "$limit" -gt 0 ]; then work | pace $((limit * 1024 / first)); else work; fi; }
 connect() { # worker
   worker=$1
-  { line | {
-    sh -c 'echo $$ > "$0"; exec "$@" 8>&- 9>&-' "$dir/ssh.$1" ssh -F none -T -p "$port" -i "$key" $dial \
+  { exec 7< "$dir/gate" 8>&-; line | {
+    exec 7<&-
+    sh -c 'echo $$ > "$0"; exec "$@" 9>&-' "$dir/ssh.$1" ssh -F none -T -p "$port" -i "$key" $dial \
       -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes -o StrictHostKeyChecking=yes \
       -o UserKnownHostsFile="$known" -o GlobalKnownHostsFile=none -o ConnectTimeout=15 -o ServerAliveInterval=15 \
       -o ServerAliveCountMax=4 -o ClearAllForwardings=yes -o ControlPath=none -o LogLevel=ERROR -o Compression=no \
@@ -164,7 +168,7 @@ socket.socket(fileno=1).sendmsg([b"0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, 
 esac
 ticker=
 trap 'end 143' TERM HUP INT
-{ exec 8>&-; while sleep 0.2; do echo tick >&9; done; } > /dev/null & ticker=$!
+{ exec 8>&-; while kill -0 $$ && sleep 0.2; do echo tick >&9; done; } > /dev/null & ticker=$!
 more "$first"
 xargs -0 -r -a "$dir/names" sh -c 'exec find "$@" -maxdepth 0 \( -type d -fprint0 "$0/folders.$$" \
   -o -type f -links +1 -fprint0 "$0/linked.$$" -o -type f -size +8388607c -fprintf "$0/long.$$" "%b %s %p\0" \
@@ -196,18 +200,34 @@ echo $chunk "$level" > "$dir/ready"
 more_bytes=
 it=0; while [ $it -lt "$last" ]; do it=$((it + 1)); echo; done >&8
 
-# ---- more connections for as long as they bring more
-ticks=0; calm=0; before=0; best=0; failed=0
+# ---- as many lines as bring more
+ticks=0; calm=0; before=0; best=0; added=; settled=; failed=0
+shed() { # lines: they end after the unit that they have
+  for it in "$@"; do true >| "$dir/off.$it"; done
+}
 adapt() {
   sent; echo "sent $bytes"
-  rate=$((bytes - before)); before=$bytes; calm=$((calm + 1))
+  rate=$((bytes - before)); before=$bytes
+  [ "$limit" = 0 ] && [ $rate -gt 1000000 ] && [ $((calm = calm + 1)) -ge 3 ] || return 0
   set -- $running
-  [ "$limit" = 0 ] && [ $# -lt "$most" ] && [ $calm -ge 3 ] && [ $rate -gt 0 ] && [ $# -lt $((units / 2)) ] || return 0
-  [ $(((total - bytes) / rate)) -ge 3 ] && [ $rate -gt $((best * 115 / 100)) ] || return 0
-  best=$rate; calm=0; add=$#
+  if [ -n "$added" ] && [ $rate -lt $((best * 115 / 100)) ]; then shed $added; settled=1; fi
+  added=; calm=0
+  if [ -n "$settled" ]; then # what was shed was needed after all
+    [ $rate -ge $((best * 75 / 100)) ] || [ $# -ge "$first" ] || { best=0; settled=; more $((first - $#)); }
+    return 0
+  fi
+  # a line carries 2 MiB in a round trip; of more than are needed each only fills the queue before the narrow place
+  need=$((rate / 2097152 * rtt * 5 / 4000 + 1)); best=$rate
+  if [ "$rtt" -gt 0 ] && [ $rate -gt 6000000 ] && [ $need -lt $# ]; then
+    shift $need; shed "$@"; settled=1
+    return 0
+  fi
+  [ $# -lt "$most" ] && [ $# -lt $((units / 2)) ] && [ $(((total - bytes) / rate)) -ge 3 ] || return 0
+  add=$#
   [ $add -le 8 ] || add=8
   [ $((add + $#)) -le "$most" ] || add=$((most - $#))
-  more $add
+  it=$last; more $add
+  while [ $it -lt $last ]; do it=$((it + 1)); added="$added $it"; done
 }
 reached() { for it in "$dir"/reached.*; do [ ! -e "$it" ] || return 0; done; return 1; }
 ended() { # worker
@@ -224,8 +244,7 @@ ended() { # worker
     [ "$status" != 255 ] || ! reached || status=74
     end "$status"
   fi
-  set -- $running
-  [ $# -gt 1 ] || more 1
+  more 1
 }
 arrived=0
 for it in "$dir"/done.*; do [ ! -e "$it" ] || arrived=$((arrived + 1)); done

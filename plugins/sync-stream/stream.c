@@ -137,6 +137,7 @@ transfer(gpointer data, const AzlinSyncJob *job, AzlinOp *op)
   copy->connections = forecast.connections;
   copy->most = most_connections(self);
   copy->level = forecast.level;
+  copy->rtt_ms = forecast.rtt_ms;
   if (g_bytes_get_size(copy->names) == 0) {
     stream_done(copy, FALSE);
     return;

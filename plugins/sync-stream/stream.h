@@ -13,6 +13,7 @@ typedef struct { /* one copy; what `job` points to is its own, facts, grant and 
   GBytes *names;           /* job.only and the folders above */
   guint connections, most; /* of the direct road, to begin with and at most */
   guint level;             /* for zstd; 0 = as it is */
+  guint rtt_ms;            /* between the machines; 0 = unknown, or next to nothing */
   GPtrArray *command;      /* of the source, on the direct road */
   guint attempt;
   const char *note;   /* static: what people should know of the way it went, or NULL */
@@ -51,6 +52,7 @@ typedef struct {
   double direct, relay; /* seconds; < 0 = cannot be gone */
   guint connections;    /* to begin with on the direct road */
   guint level;          /* for zstd */
+  guint rtt_ms;         /* between the machines, 0 = next to nothing */
   StreamRoad road;      /* the quicker one */
 } StreamForecast;
 
