@@ -56,7 +56,7 @@ const Command command_table[] = {
   { .name = "ssh", .kind = "ssh-target", .rest = "COMMAND...", .run = cmd_ssh_run,
     .summary = "Log in to a machine (without --region: the primary), or run a command there" },
   { .name = "ssh-config", .kind = "ssh-config", .run = cmd_job_run },
-  { .name = "sync", .kind = "sync", .run = cmd_job_run },
+  { .name = "sync", .kind = "sync", .live = "watch", .run = cmd_job_run },
   { .name = "sync verify", .kind = "sync-verify", .run = cmd_job_run },
   { .name = "failover", .kind = "failover", .run = cmd_job_run },
   { .name = "failover replay", .kind = "failover-replay", .operand = "id", .run = cmd_job_run },

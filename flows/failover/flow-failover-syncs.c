@@ -1,19 +1,25 @@
-/* How old the data of each region is: the last verified sync onto it, as far as the audit log knows. */
+/* How old the data of each region is: the last verified sync onto it, from the audit log and from who keeps it in step.
+ */
 #include "flow-failover.h"
+#include "flow-sync.h"
 
 #define RECORDS 1000 /* of the audit log: older syncs than these are no news */
+
+static void
+note_one(const char *region, gint64 at, gpointer syncs)
+{
+  const gint64 *known = g_hash_table_lookup(syncs, region);
+  if (known == NULL || *known < at)
+    g_hash_table_replace(syncs, g_strdup(region), g_memdup2(&at, sizeof at));
+}
 
 static void
 note(GHashTable *syncs, GVariant *targets, gint64 at)
 {
   for (gsize i = 0; targets != NULL && i < g_variant_n_children(targets); i++) {
     g_autoptr(GVariant) name = az_variant_element(targets, i);
-    if (!g_variant_is_of_type(name, G_VARIANT_TYPE_STRING))
-      continue;
-    const char *region = g_variant_get_string(name, NULL);
-    const gint64 *known = g_hash_table_lookup(syncs, region);
-    if (known == NULL || *known < at)
-      g_hash_table_replace(syncs, g_strdup(region), g_memdup2(&at, sizeof at));
+    if (g_variant_is_of_type(name, G_VARIANT_TYPE_STRING))
+      note_one(g_variant_get_string(name, NULL), at, syncs);
   }
 }
 
@@ -44,5 +50,6 @@ az_failover_syncs(AzEngine *engine, const char *source)
     g_autoptr(GVariant) record = az_variant_element(shown, i);
     read_record(syncs, record, source);
   }
+  az_sync_fresh_each(engine, source, note_one, syncs);
   return syncs;
 }

@@ -17,13 +17,14 @@ az_comparison_free(AzComparison *comparison)
   g_free(comparison);
 }
 
-/* A file system without fractions of seconds cannot hold what the other one has. */
+/* A file system without fractions of seconds cannot hold what the source has: there, what it says of itself (ctime) has
+ * none, either. */
 static gboolean
-same_time(gint64 a, gint64 b)
+same_time(const AzEntry *source, const AzEntry *target)
 {
-  if (a % SECOND == 0 || b % SECOND == 0)
-    return a / SECOND == b / SECOND;
-  return a == b;
+  if (target->mtime % SECOND == 0 && target->ctime % SECOND == 0)
+    return source->mtime / SECOND == target->mtime / SECOND;
+  return source->mtime == target->mtime;
 }
 
 typedef enum { SAME, UNHASHED, ATTRIBUTES, DIFFERENT } Verdict;
@@ -35,7 +36,7 @@ judge(const AzEntry *source, const AzEntry *target)
     return DIFFERENT;
   if (source->type == 'l')
     return strcmp(source->link, target->link) == 0 ? SAME : DIFFERENT; /* rsync does not always keep a link's time */
-  gboolean same_attributes = source->mode == target->mode && same_time(source->mtime, target->mtime);
+  gboolean same_attributes = source->mode == target->mode && same_time(source, target);
   if (source->type == 'd')
     return same_attributes ? SAME : ATTRIBUTES;
   if (source->size != target->size || !same_attributes)
@@ -64,7 +65,7 @@ az_compare_words(const AzEntry *source, const AzEntry *target)
     return g_strdup_printf("cannot be read on the %s", source->hash == NULL ? "source" : "target");
   if (strcmp(source->hash, target->hash) != 0)
     return g_strdup("other content on the target");
-  return same_time(source->mtime, target->mtime) ? NULL : g_strdup("other time on the target");
+  return same_time(source, target) ? NULL : g_strdup("other time on the target");
 }
 
 /* ---- one pass over both ---- */
@@ -238,7 +239,8 @@ az_compare(const AzListing *source, const AzListing *target, const char *const *
   result->folders = g_ptr_array_new();
   result->unknown = g_ptr_array_new();
   g_byte_array_set_size(marks, az_listing_size(source));
-  memset(marks->data, 0, marks->len);
+  if (marks->len > 0)
+    memset(marks->data, 0, marks->len);
   walk(&compare);
   if (links)
     join_links(&compare);

@@ -31,18 +31,20 @@ typedef enum { SWEEP_AFTER_END, SWEEP_AFTER_STOP, SWEEP_ALL } Sweep;
 
 /* On the target, $1 the folder, $2 a Sweep. An interrupted transfer leaves what it had in .azlin-partial, and forced
  * rrsync makes that folder even when nothing is interrupted. Only an empty one goes, for the next run to resume from
- * it; SWEEP_ALL takes all of it. The folder around it keeps its time. A receiver whose sender has just ended is still
- * about to put its file there; one that has a second's worth of bytes before it, at a limited rate, is told to end. */
+ * it; SWEEP_ALL takes all of it, and those of older rsyncs in the folders below. The folder around it keeps its time. A
+ * receiver whose sender has just ended is still about to put its file there; one that has a second's worth of bytes
+ * before it, at a limited rate, is told to end. */
 static const char sweep_script[] = "cd -- \"$1\" 2>/dev/null || exit 0; here=$(pwd -P)\n"
                                    "if [ \"$2\" != 0 ]; then n=0; while [ $n -lt 50 ]; do busy=\n"
                                    "for p in $(grep -l -e rsync /proc/[0-9]*/comm 2>/dev/null); do p=${p%/comm}\n"
-                                   "[ \"$(readlink \"$p/cwd\" 2>/dev/null)\" = \"$here\" ] || continue; busy=1\n"
+                                   "[ \"$(readlink \"$p/cwd\" 2>/dev/null)\" = \"$here\" ] || "
+                                   "grep -q -F -e \"$here\" \"$p/cmdline\" || continue; busy=1\n"
                                    "[ $n -ne 10 ] || ! grep -q -e --server \"$p/cmdline\" || kill \"${p##*/}\"; done\n"
                                    "[ -n \"$busy\" ] || break; sleep 0.1; n=$((n + 1)); done 2>/dev/null; fi\n"
-                                   "[ -d .azlin-partial ] || exit 0; mark=$(stat -c %.9Y .)\n"
-                                   "if [ \"$2\" = 2 ]; then rm -rf -- .azlin-partial; "
-                                   "else rmdir -- .azlin-partial 2>/dev/null; fi\n"
-                                   "[ -d .azlin-partial ] || touch -d \"@$mark\" .; exit 0\n";
+                                   "mark=$(stat -c %.9Y .); [ \"$2\" != 2 ] || "
+                                   "find . -xdev -name .azlin-partial -type d -prune -execdir rm -rf -- {} +\n"
+                                   "[ ! -d .azlin-partial ] || rmdir -- .azlin-partial 2>/dev/null\n"
+                                   "[ \"$mark\" = \"$(stat -c %.9Y .)\" ] || touch -d \"@$mark\" .; exit 0\n";
 
 static void
 stop(AzEngine *engine, const AzlinVm *vm, const char *key, AzlinOp *op)

@@ -71,14 +71,19 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   AzlinOp *ahead;       /* while it runs */
   AzlinDone ahead_done; /* who waits for it */
   /* the path in work */
-  AzScan scan;     /* of the target */
-  AzScan again;    /* of the source, after a transfer; its listing is NULL before */
-  char **left_out; /* names that are none of this copy's business on either side */
+  AzScan scan;  /* of the target */
+  AzScan again; /* of the source, after a transfer; its listing is NULL before */
+  AzScan sums;  /* of the source, beside a transfer: its hashes are known by the time they are wanted */
+  GBytes *sum_names;
+  AzlinOp *summing;
+  void (*summed)(struct _AzSyncPair *pair); /* who waits for it */
+  char **left_out;                          /* names that are none of this copy's business on either side */
   AzComparison *comparison;
   const AzlinSync *brick;
   gpointer brick_self;
   char *run; /* names what stands while this path is copied */
   char *target_folder;
+  gpointer check;    /* a verification that waits for the hashes */
   GPtrArray *grants; /* of AzSyncGrant: keys to take back */
   GVariant *grant_facts;
   GBytes *only;          /* names in work */
@@ -86,6 +91,8 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   guint round;           /* transfers so far */
   gboolean incomplete;   /* some entry cannot be copied as things are: said already */
   double rtt_between_ms; /* -1 = not measured, or AZ_SYNC_SHUT */
+  AzlinOp *measuring;
+  void (*measured)(struct _AzSyncPair *pair);
   gint64 transfer_started;
   gboolean running, transferring; /* copying at all; its strategy is chosen, and at work or about to be */
   AzlinOp *turn;                  /* of a transfer that waits for the other targets, or NULL */
@@ -126,6 +133,8 @@ void az_sync_copy(AzSyncPair *pair, AzlinOp *op);
 /* The op of one transfer of `pair`, for its strategy to finish. */
 AzlinOp *az_sync_transfer_op(AzSyncPair *pair);
 typedef enum { AZ_SYNC_EQUAL, AZ_SYNC_DIFFERS, AZ_SYNC_UNSURE } AzSyncVerdict;
+/* Begins to hash on the source what is about to be copied. */
+void az_sync_sum(AzSyncPair *pair);
 /* Scans both sides again and hashes what was copied or never compared; then pair->comparison says what still differs.
  * `done` gets UNSURE with an error when a side could not be asked or read. */
 void az_sync_check(AzSyncPair *pair, void (*done)(AzSyncPair *pair, AzSyncVerdict verdict, const GError *error));
@@ -138,6 +147,31 @@ void az_sync_report(AzSyncPair *pair);
  * predicted, scores. */
 gboolean az_sync_choose(AzSyncPair *pair, GError **error);
 
+/* ---- flow-sync-round.c ---- */
+
+typedef struct _AzSyncRound AzSyncRound;
+/* Takes `sync`; `targets` (of AzlinVm) are copied. `quiet`: says only what changed, and asks nobody: what would need an
+ * answer fails with POLICY. The round hears the progress of the job until it is freed. */
+AzSyncRound *az_sync_round_new(AzJob *job, AzlinOp *root, AzSync *sync, GPtrArray *targets, gboolean quiet);
+void az_sync_round_free(AzSyncRound *round);
+/* `done` gets an error, its own, when nothing was copied at all; it does not run once the job is cancelled. */
+void
+az_sync_round_run(AzSyncRound *round, void (*done)(AzSyncRound *round, GError *error, gpointer data), gpointer data);
+GPtrArray *az_sync_round_pairs(AzSyncRound *round); /* of AzSyncPair, borrowed */
+AzSync *az_sync_round_sync(AzSyncRound *round);
+gint64 az_sync_round_began(AzSyncRound *round); /* wall time */
+int az_sync_round_code(AzSyncRound *round);
+GVariant *az_sync_round_result(AzSyncRound *round); /* aa{sv}; floating */
+void az_sync_round_audit(AzSyncRound *round, int code);
+gboolean az_sync_pair_is_verified(const AzSyncPair *pair);
+
+/* ---- flow-sync.c, flow-sync-watch.c ---- */
+
+AzSync *az_sync_of(AzJob *job, const AzlinVm *source); /* as the arguments of the job have it */
+/* Copies for ever, until az_sync_watch_stop(). */
+void az_sync_watch(AzJob *job, AzlinOp *root, const AzlinVm *source, GPtrArray *targets);
+void az_sync_watch_stop(AzJob *job);
+
 /* ---- flow-sync-together.c ---- */
 
 /* TRUE: the strategy takes several targets at once, and `pair` waits for those that are on their way. */
@@ -148,8 +182,11 @@ void az_sync_together_look(AzSync *sync);
 /* ---- flow-sync-link.c ---- */
 
 #define AZ_SYNC_SHUT (-2) /* rtt_between_ms of a target that the source cannot reach */
-/* How long a packet takes from source to target: pair->rtt_between_ms. Never fails. */
-void az_sync_link_measure(AzSyncPair *pair, AzlinDone done, gpointer data);
+/* How long a packet takes from source to target: pair->rtt_between_ms, from an earlier run, or measured beside what
+ * else is done. Never fails. */
+void az_sync_link_measure(AzSyncPair *pair, AzlinOp *parent);
+/* `done` runs once that measurement is over: at once when none is under way. */
+void az_sync_link_await(AzSyncPair *pair, void (*done)(AzSyncPair *pair));
 /* MiB per second between the two as the last large transfer had it; 0 = there was none. */
 double az_sync_link_rate(AzSyncPair *pair);
 /* Keeps what a transfer predicted and took. */

@@ -11,7 +11,9 @@
  * goes for good. */
 static const char trash_script[]
     = "LC_ALL=C; export LC_ALL; umask 077; cd -- \"$1\" || exit 3; root=$(pwd -P && echo .); root=${root%??}\n"
-      "mark=$(stat -c %.9Y .); mkdir -p \".azlin-trash/$2\" && cd -P \".azlin-trash/$2\" || exit 4\n"
+      "mark=$(stat -c %.9Y .); mkdir -p .azlin-trash && cd -P .azlin-trash || exit 4\n"
+      "here=$(pwd -P && echo .); [ \"${here%??}\" = \"${root%/}/.azlin-trash\" ] || exit 4\n"
+      "mkdir -p -- \"./$2\" && cd -P -- \"./$2\" || exit 4\n"
       "here=$(pwd -P && echo .); [ \"${here%??}\" = \"${root%/}/.azlin-trash/$2\" ] || exit 4; exec 9<.\n"
       "cd -- \"$root\" || exit 3\n"
       "xargs -0 -r -n 500 sh -c 'root=$0; for name do\n"
@@ -84,13 +86,9 @@ az_sync_fix_folders(AzSyncPair *pair, GPtrArray *entries, AzlinOp *op)
   GByteArray *input = g_byte_array_new();
   for (guint i = 0; i < entries->len; i++) {
     const AzEntry *entry = g_ptr_array_index(entries, i);
-    gint64 seconds = entry->mtime / 1000000000, rest = entry->mtime % 1000000000;
-    if (rest < 0) { /* before 1970 */
-      seconds--;
-      rest += 1000000000;
-    }
-    g_autofree char *what
-        = g_strdup_printf("%04o %" G_GINT64_FORMAT ".%09" G_GINT64_FORMAT, entry->mode, seconds, rest);
+    guint64 distance = entry->mtime < 0 ? -(guint64) entry->mtime : (guint64) entry->mtime;
+    g_autofree char *what = g_strdup_printf("%04o %s%" G_GUINT64_FORMAT ".%09" G_GUINT64_FORMAT, entry->mode,
+                                            entry->mtime < 0 ? "-" : "", distance / 1000000000, distance % 1000000000);
     append(input, what);
     append(input, entry->name);
   }

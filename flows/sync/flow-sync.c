@@ -6,20 +6,10 @@
 #include "regions.h"
 #include <string.h>
 
-#define MAX_PARALLEL 8u
-
 typedef struct {
   AzJob *job;
-  AzlinOp *root;
-  AzSync *sync;
-  GPtrArray *pairs; /* of AzSyncPair */
-  guint next, running;
-  gboolean copying; /* FALSE: planning */
-  guint preparing;
-  GError *fenced; /* why nothing may be copied at all */
+  AzSyncRound *round;
 } Run;
-
-static void start_pairs(Run *run);
 
 /* ---- arguments ---- */
 
@@ -117,253 +107,62 @@ check_limits(GVariant *args, GError **error)
 }
 
 static gboolean
+check_watch(GVariant *args, GError **error)
+{
+  guint32 interval = 0;
+  gboolean watch = FALSE, dry_run = FALSE;
+  g_variant_lookup(args, "watch", "b", &watch);
+  g_variant_lookup(args, "dry-run", "b", &dry_run);
+  if (watch && dry_run)
+    return usage(error, "--watch and --dry-run exclude each other");
+  if (!g_variant_lookup(args, "interval", "u", &interval))
+    return TRUE;
+  if (!watch)
+    return usage(error, "--interval means nothing without --watch");
+  return (interval >= 1 && interval <= 3600) || usage(error, "--interval is 1 to 3600 seconds");
+}
+
+static gboolean
 check(AzEngine *engine, GVariant *args, GError **error)
 {
   return check_regions(az_engine_config(engine), args, error) && check_paths(args, error) && check_strategy(args, error)
-         && check_limits(args, error);
+         && check_limits(args, error) && check_watch(args, error);
 }
 
-/* ---- the end ---- */
-
-static void
-audit(Run *run, int code)
-{
-  GVariantDict facts;
-  guint64 files = 0, deleted = 0;
-  g_auto(GVariantBuilder) verified = G_VARIANT_BUILDER_INIT(G_VARIANT_TYPE_STRING_ARRAY);
-  for (guint i = 0; i < run->pairs->len; i++) {
-    AzSyncPair *pair = g_ptr_array_index(run->pairs, i);
-    files += pair->files;
-    deleted += pair->deleted;
-    if (pair->errors->len == 0 && pair->done_paths == run->sync->paths->len)
-      g_variant_builder_add(&verified, "s", pair->target->region);
-  }
-  g_variant_dict_init(&facts, NULL);
-  g_variant_dict_insert(&facts, "source", "s", run->sync->source->region);
-  g_variant_dict_insert(&facts, "targets", "u", run->pairs->len);
-  g_variant_dict_insert_value(&facts, "verified_targets", g_variant_builder_end(&verified));
-  g_variant_dict_insert(&facts, "files_synced", "t", files);
-  g_variant_dict_insert(&facts, "files_deleted", "t", deleted);
-  g_variant_dict_insert(&facts, "outcome", "s", code == 0 ? "done" : code == 1 ? "partial" : "failed");
-  az_flow_audit(run->job, "sync", g_variant_dict_end(&facts));
-}
-
-static void
-finish(Run *run)
-{
-  guint done = 0, partial = 0, paths = run->sync->paths->len * run->pairs->len;
-  GVariantBuilder results, document;
-  g_variant_builder_init(&results, G_VARIANT_TYPE("aa{sv}"));
-  for (guint i = 0; i < run->pairs->len; i++) {
-    AzSyncPair *pair = g_ptr_array_index(run->pairs, i);
-    done += pair->done_paths;
-    partial += pair->partial_paths;
-    g_variant_builder_add_value(&results, az_sync_pair_result(pair));
-  }
-  int code = az_sync_exit_code(done, partial, paths - done - partial);
-  if (!run->sync->dry_run)
-    audit(run, code);
-  if (code == 0 && !run->sync->dry_run) {
-    AzSyncPair *first = g_ptr_array_index(run->pairs, 0);
-    az_job_message(run->job, "hint", NULL, "To verify: azlin ssh --region %s", first->target->region);
-  }
-  g_variant_builder_init(&document, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add(&document, "{sv}", "results", g_variant_builder_end(&results));
-  az_job_finish(run->job, code, g_variant_builder_end(&document));
-}
-
-/* ---- targets, a few at a time ---- */
-
-static void
-region_status(Run *run, AzSyncPair *pair, const char *status)
-{
-  GVariantDict facts;
-  g_variant_dict_init(&facts, NULL);
-  g_variant_dict_insert(&facts, "status", "s", status);
-  az_job_region(run->job, pair->target->region, g_variant_dict_end(&facts));
-}
-
-/* A dry run has no copy: what was planned counts as done. */
-static void
-count_plan(AzSyncPair *pair)
-{
-  pair->seconds = az_flow_seconds_since(pair->sync->engine, pair->started);
-  pair->done_paths = pair->errors->len == 0 ? pair->sync->paths->len : 0;
-  pair->partial_paths = pair->errors->len > 0 && pair->errors->len < pair->sync->paths->len ? 1 : 0;
-}
-
-static void
-pair_over(Run *run, AzSyncPair *pair)
-{
-  gboolean dry = run->sync->dry_run;
-  if (dry)
-    count_plan(pair);
-  if (!dry && !run->copying)
-    return;
-  az_sync_pair_summary(pair);
-  region_status(run, pair, pair->errors->len == 0 ? "success" : "failed");
-}
-
-static void
-on_answered(AzJob *job, gboolean yes, gpointer data)
-{
-  Run *run = data;
-  if (!yes) {
-    az_job_fail(job, g_error_new(AZLIN_ERROR, AZLIN_ERROR_DECLINED, "nothing was copied and nothing was deleted"));
-    return;
-  }
-  run->copying = TRUE;
-  run->next = 0;
-  start_pairs(run);
-}
-
-static char *
-question(Run *run)
-{
-  g_autoptr(GString) text = g_string_new(NULL);
-  for (guint i = 0; i < run->pairs->len; i++) {
-    AzSyncPair *pair = g_ptr_array_index(run->pairs, i);
-    for (guint j = 0; pair->deletions != NULL && j < run->sync->paths->len; j++) {
-      const AzSyncDeletion *deletion = &pair->deletions[j];
-      if (!az_sync_needs_answer(deletion->files, deletion->target_files, run->sync->max_delete))
-        continue;
-      g_string_append_printf(text, "%s%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " files below %s on %s",
-                             text->len > 0 ? ", " : "--delete would remove ", deletion->files, deletion->target_files,
-                             ((AzSyncPath *) g_ptr_array_index(run->sync->paths, j))->path, pair->target->region);
-    }
-  }
-  if (text->len == 0)
-    return NULL;
-  g_string_append(text, ". Go on?");
-  return g_strdup(text->str);
-}
-
-static void
-all_over(Run *run)
-{
-  if (run->copying || run->sync->dry_run) {
-    finish(run);
-    return;
-  }
-  g_autofree char *text = question(run);
-  if (text != NULL)
-    az_job_ask(run->job, text, on_answered, run);
-  else
-    on_answered(run->job, TRUE, run);
-}
-
-typedef struct {
-  Run *run;
-  AzSyncPair *pair;
-} Turn;
-
-static void
-on_turn_over(AzlinOp *op, gpointer data)
-{
-  g_autofree Turn *turn = data;
-  Run *run = turn->run;
-  if (az_op_cancelled(run->root))
-    return;
-  if (az_op_error(op) != NULL)
-    az_sync_pair_error(turn->pair, az_op_error(op));
-  pair_over(run, turn->pair);
-  run->running--;
-  start_pairs(run);
-}
-
-static void
-start_pairs(Run *run)
-{
-  while (run->running < MAX_PARALLEL && run->next < run->pairs->len) {
-    Turn *turn = g_new(Turn, 1);
-    *turn = (Turn){ .run = run, .pair = g_ptr_array_index(run->pairs, run->next++) };
-    run->running++;
-    AzlinOp *op = az_op_new(run->root, turn->pair->target->region, 0, on_turn_over, turn);
-    if (run->copying) {
-      region_status(run, turn->pair, "in_progress");
-      az_sync_copy_guarded(turn->pair, op);
-    } else if (turn->pair->refused != NULL) {
-      az_op_fail(op, g_error_copy(turn->pair->refused));
-    } else {
-      az_sync_plan(turn->pair, op);
-    }
-  }
-  if (run->running == 0 && run->next >= run->pairs->len)
-    all_over(run);
-}
-
-static void
-on_progress(AzlinOp *op, guint64 done, guint64 total, const char *text, gpointer data)
-{
-  Run *run = data;
-  for (guint i = 0; i < run->pairs->len; i++) {
-    AzSyncPair *pair = g_ptr_array_index(run->pairs, i);
-    if (g_str_equal(az_op_label(op), pair->target->region))
-      az_sync_progress(pair, done);
-  }
-  az_sync_progress_all(run->job, run->pairs, text);
-}
-
-/* ---- the beginning ---- */
-
-/* Both the survey and the guard are through. */
-static void
-prepared(Run *run)
-{
-  AzSync *sync = run->sync;
-  if (--run->preparing > 0 || az_op_cancelled(run->root))
-    return;
-  if (run->fenced != NULL) {
-    az_job_fail(run->job, g_steal_pointer(&run->fenced));
-    return;
-  }
-  g_autofree char *size = az_sync_size(sync->bytes);
-  az_job_message(run->job, "ok", NULL, "Total: %" G_GUINT64_FORMAT " files, %s", sync->files, size);
-  if (sync->dry_run)
-    az_job_message(run->job, "step", NULL, "Comparing, nothing will be changed...");
-  run->copying = !sync->dry_run && !sync->delete_extra;
-  start_pairs(run);
-}
-
-static void
-on_surveyed(AzlinOp *op, gpointer data)
-{
-  prepared(data);
-}
-
-static void
-on_guarded(AzlinOp *op, gpointer data)
-{
-  Run *run = data;
-  if (az_op_error(op) != NULL)
-    run->fenced = g_error_copy(az_op_error(op));
-  prepared(run);
-}
-
-/* A look changes nothing: epochs are read, and both ends looked at, in the same round trip. */
-static void
-prepare(Run *run)
-{
-  az_job_message(run->job, "step", NULL, "Estimating transfer size...");
-  run->preparing = 2;
-  az_sync_guard(run->sync, run->pairs, az_op_new(run->root, "epochs", 0, on_guarded, run));
-  az_sync_survey(run->sync, az_op_new(run->root, "estimate", 0, on_surveyed, run));
-  for (guint i = 0; i < run->pairs->len && i < MAX_PARALLEL; i++)
-    az_sync_pair_scan_ahead(g_ptr_array_index(run->pairs, i), run->root);
-}
+/* ---- one round ---- */
 
 static void
 run_free(gpointer data)
 {
   Run *run = data;
-  g_ptr_array_unref(run->pairs);
-  g_clear_error(&run->fenced);
-  az_sync_unref(run->sync);
+  az_sync_round_free(run->round);
   g_free(run);
 }
 
-static AzSync *
-sync_of(AzJob *job, const AzlinVm *source)
+static void
+on_round_over(AzSyncRound *round, GError *error, gpointer data)
+{
+  Run *run = data;
+  gboolean dry = az_sync_round_sync(round)->dry_run;
+  GVariantBuilder document;
+  if (error != NULL) {
+    az_job_fail(run->job, error);
+    return;
+  }
+  int code = az_sync_round_code(round);
+  if (!dry)
+    az_sync_round_audit(round, code);
+  if (code == 0 && !dry) {
+    AzSyncPair *first = g_ptr_array_index(az_sync_round_pairs(round), 0);
+    az_job_message(run->job, "hint", NULL, "To verify: azlin ssh --region %s", first->target->region);
+  }
+  g_variant_builder_init(&document, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add(&document, "{sv}", "results", az_sync_round_result(round));
+  az_job_finish(run->job, code, g_variant_builder_end(&document));
+}
+
+AzSync *
+az_sync_of(AzJob *job, const AzlinVm *source)
 {
   g_auto(GStrv) paths = az_job_arg_strv(job, "paths");
   AzSync *sync = az_sync_new(job, az_job_engine(job), source, (const char *const *) paths);
@@ -377,24 +176,28 @@ sync_of(AzJob *job, const AzlinVm *source)
   return sync;
 }
 
-static gboolean
-add_targets(Run *run, const AzStored *stored, GError **error)
+/* Of AzlinVm, borrowed from `stored`; NULL and USAGE when there is none. */
+static GPtrArray *
+targets_of(AzJob *job, const AzStored *stored, const AzlinVm *source, GError **error)
 {
-  const char *dest = az_job_arg_string(run->job, "dest");
-  const AzlinVm *source = run->sync->source;
-  const AzlinVm *one = dest != NULL ? az_stored_require(stored, az_job_engine(run->job), dest, error) : NULL;
+  const char *dest = az_job_arg_string(job, "dest");
+  const AzlinVm *one = dest != NULL ? az_stored_require(stored, az_job_engine(job), dest, error) : NULL;
   if (dest != NULL && one == NULL)
-    return FALSE;
-  if (one != NULL && g_str_equal(one->region, source->region))
-    return usage(error, "source and target regions cannot be the same");
-  for (guint i = 0; i < stored->vms->len; i++) {
-    const AzlinVm *vm = g_ptr_array_index(stored->vms, i);
-    if (g_str_equal(vm->region, source->region) || (one != NULL && vm != one))
-      continue;
-    g_ptr_array_add(run->pairs, az_sync_pair_new(run->sync, vm, one != NULL ? NULL : vm->region));
+    return NULL;
+  if (one != NULL && g_str_equal(one->region, source->region)) {
+    usage(error, "source and target regions cannot be the same");
+    return NULL;
   }
-  return run->pairs->len > 0
-         || usage(error, "there is no other region to sync to; create one: azlin new --region REGION");
+  g_autoptr(GPtrArray) targets = g_ptr_array_new();
+  for (guint i = 0; i < stored->vms->len; i++) {
+    AzlinVm *vm = g_ptr_array_index(stored->vms, i);
+    if (!g_str_equal(vm->region, source->region) && (one == NULL || vm == one))
+      g_ptr_array_add(targets, vm);
+  }
+  if (targets->len > 0)
+    return g_steal_pointer(&targets);
+  usage(error, "there is no other region to sync to; create one: azlin new --region REGION");
+  return NULL;
 }
 
 static void
@@ -402,26 +205,20 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *owned, gpointer data)
 {
   g_autoptr(AzStored) stored = owned;
   GError *error = NULL;
-  const AzOpSink sink = { .progress = on_progress };
   const AzlinVm *source = az_stored_require(stored, az_job_engine(job), az_job_arg_string(job, "source"), &error);
-  if (source == NULL) {
+  g_autoptr(GPtrArray) targets = source != NULL ? targets_of(job, stored, source, &error) : NULL;
+  if (targets == NULL) {
     az_job_fail(job, error);
+    return;
+  }
+  if (az_job_arg_bool(job, "watch")) {
+    az_sync_watch(job, root, source, targets);
     return;
   }
   Run *run = g_new0(Run, 1);
-  *run = (Run){ .job = job, .root = root, .sync = sync_of(job, source) };
-  run->pairs = g_ptr_array_new_with_free_func((GDestroyNotify) az_sync_pair_unref);
+  *run = (Run){ .job = job, .round = az_sync_round_new(job, root, az_sync_of(job, source), targets, FALSE) };
   az_job_set_data(job, run, run_free);
-  if (!add_targets(run, stored, &error)) {
-    az_job_fail(job, error);
-    return;
-  }
-  AzOpSink with_data = sink;
-  with_data.data = run;
-  az_job_set_sink(job, &with_data);
-  run->sync->n_targets = run->pairs->len;
-  run->sync->pairs = run->pairs;
-  prepare(run);
+  az_sync_round_run(run->round, on_round_over, run);
 }
 
 static void
@@ -442,6 +239,8 @@ static const AzFlag flags[] = {
   { "bwlimit", 0, "u", "KIB", "at most this many KiB per second" },
   { "verify", 0, "b", NULL, "read and hash every file on both sides, whatever is known of it" },
   { "dry-run", 0, "b", NULL, "show what would be copied and deleted, change nothing" },
+  { "watch", 'w', "b", NULL, "go on for ever: copy what changes, and say how far the targets are behind" },
+  { "interval", 0, "u", "SECONDS", "with --watch: look at the source at least this often (default: 5)" },
   { "yes", 'y', "b", NULL, "do not ask" },
   { 0 },
 };
@@ -450,4 +249,5 @@ const AzFlow az_flow_sync = {
   .kind = { .kind = "sync", .help = "Copy data from one region to others, and verify it", .flags = flags },
   .check = check,
   .run = run,
+  .stop = az_sync_watch_stop,
 };

@@ -10,6 +10,11 @@
 void az_sync_run(AzJob *job, AzEngine *engine, const AzlinVm *source, const AzlinVm *target, const char *const *paths,
                  AzlinOp *op);
 
+/* When the last round that ended verified began, by target; `azlin sync --watch` keeps it at each round. */
+void az_sync_fresh_note(AzEngine *engine, const char *source, const char *target, gint64 at);
+void az_sync_fresh_each(AzEngine *engine, const char *source,
+                        void (*func)(const char *target, gint64 at, gpointer data), gpointer data);
+
 /* After a crash: takes back the key of the journal entry (owner "flow-sync") on both machines; the caller closes the
  * entry. */
 void az_sync_recover(AzEngine *engine, const AzJournalEntry *entry, AzlinOp *op);

@@ -50,7 +50,7 @@ take_number(char **text, guint base, guint64 *ret_value)
   return TRUE;
 }
 
-/* find's "1700000000.1234567890", also negative, into nanoseconds. */
+/* find's "1700000000.1234567890" into nanoseconds. It prints whole seconds, rounded down, and the rest as positive. */
 static gboolean
 take_time(char **text, gint64 *ret_time)
 {
@@ -70,8 +70,8 @@ take_time(char **text, gint64 *ret_time)
     fraction *= 10;
   if (*end != ' ' || seconds > G_MAXINT64 / 2000000000)
     return FALSE;
-  gint64 whole = (gint64) seconds * 1000000000 + fraction;
-  *ret_time = negative ? -whole : whole;
+  gint64 whole = (gint64) seconds * 1000000000;
+  *ret_time = (negative ? -whole : whole) + fraction;
   *text = end + 1;
   return TRUE;
 }

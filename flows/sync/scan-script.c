@@ -4,7 +4,8 @@
 /* PATH BASE MAKE ID KNOWN SQUEEZE HASH BATCH FILTER... All it prints ends with NUL. First: kind, folder, base, home,
  * free bytes, tools, processors, clock, packing. Then, packed: "F" and every record, or "D" and the changes against the
  * list that the machine keeps under ID, when that has the digest KNOWN; "Z" with find's status and the new list's
- * digest; hashes; "E". A record that find prints for a link holds its target behind "//", which no path has. */
+ * digest; hashes; "E". A file system that does not count (of size 0) is never full. A record that find prints for a
+ * link holds its target behind "//", which no path has. */
 const char az_scan_script[]
     = "LC_ALL=C; export LC_ALL; umask 077; now=$(date +%s%N)\n"
       "path=$1 base=$2 make=$3 id=$4 known=$5 squeeze=$6 hash=$7 batch=$8; shift 8\n"
@@ -16,7 +17,8 @@ const char az_scan_script[]
       "else kind=- folder=$path; while [ ! -d \"${folder:-/}\" ]; do folder=${folder%/*}; done; fi\n"
       "real=$(cd -- \"${folder:-/}\" && pwd -P && echo .) || exit 5\n"
       "home=$(cd -- \"$HOME\" && pwd -P && echo .) || home='/\n.'\n"
-      "free=$(df --output=avail -B1 -- \"${real%??}\" | tail -n 1)\n"
+      "free=$(df --output=size,avail -B1 -- \"${real%??}\" | tail -n 1 | { read -r size free\n"
+      "[ \"$size\" != 0 ] || free=9223372036854775807; echo \"$free\"; })\n"
       "tools=' '; for tool in rsync rrsync tar curl zstd openssl perl ssh; do\n"
       "command -v \"$tool\" >/dev/null && tools=\"$tools$tool \"; done\n"
       "cpus=$(nproc) || cpus=1\n"
@@ -47,7 +49,7 @@ const char az_scan_script[]
       "done'\\'' "
       "sh {} + \\) > \"$0/$$\" 2>/dev/null' \"$tmp/h\"; cat -- \"$tmp/h/\"* 2>/dev/null; }\n"
       "answer() {\n"
-      "status=$({ { list \"$@\"; echo $? >&3; } | sort -z > \"$tmp/new\"; } 3>&1)\n"
+      "status=$({ { list \"$@\"; echo $? >&3; } | sort -z > \"$tmp/new\" || echo 200 >&3; } 3>&1)\n"
       "if [ -n \"$known\" ] && [ -f \"$dir/$id\" ] && [ \"$(sha256sum < \"$dir/$id\")\" = \"$known  -\" ]; then\n"
       "printf 'D\\0'; comm -z -3 \"$dir/$id\" \"$tmp/new\"; else printf 'F\\0'; cat \"$tmp/new\"; fi\n"
       "sum=$(sha256sum < \"$tmp/new\"); printf 'Z%s %.64s\\0' \"$status\" \"$sum\"\n"

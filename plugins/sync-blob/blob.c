@@ -89,7 +89,8 @@ init(AzlinHost *host, gpointer *ret_self, GError **error)
 }
 
 static const AzlinOption options[] = {
-  { "endpoint", "s", "", NULL, NULL, "blob service: https://ACCOUNT.blob.core.windows.net; http for a loopback address" },
+  { "endpoint", "s", "", NULL, NULL,
+    "blob service: https://ACCOUNT.blob.core.windows.net; http for a loopback address" },
   { "account", "s", "", NULL, NULL, "storage account; empty: the one that endpoint names" },
   { "key-file", "s", "", NULL, NULL, "account key, mode 0600, where no token can be had; empty: a token of the login" },
   { "connections", "u", "0", "0", "64", "side by side from one machine to the blob service; 0: by distance" },
@@ -99,8 +100,9 @@ static const AzlinOption options[] = {
   { 0 },
 };
 
-static const AzlinSync iface
-    = { .size = sizeof iface, .score = score, .transfer = transfer, .asks_for_key = TRUE, .transfer_all = blob_transfer_all };
+static const AzlinSync iface = {
+  .size = sizeof iface, .score = score, .transfer = transfer, .asks_for_key = TRUE, .transfer_all = blob_transfer_all
+};
 static const AzlinBrick brick = {
   .size = sizeof brick,
   .kind = AZLIN_KIND_SYNC,

@@ -89,7 +89,8 @@ static const struct {
   const char *step;
 } refusals[] = {
   { "AuthorizationPermissionMismatch", AZLIN_ERROR_PERMISSION,
-    "Give whom azlin logs in as the role Storage Blob Data Contributor on the storage account: Owner and Contributor do "
+    "Give whom azlin logs in as the role Storage Blob Data Contributor on the storage account: Owner and Contributor "
+    "do "
     "not suffice" },
   { "AuthorizationFailure", AZLIN_ERROR_PERMISSION, "Let this host through the storage account's firewall" },
   { "KeyBasedAuthenticationNotPermitted", AZLIN_ERROR_PERMISSION,
@@ -166,7 +167,7 @@ blob_container_remove(Blob *blob, const char *name, AzlinOp *op)
 
 typedef struct {
   GVariantBuilder found;
-  char *name, *created, *modified;
+  char *name, *created;
 } Listing;
 
 static void
@@ -174,10 +175,10 @@ on_list_text(GMarkupParseContext *context, const char *text, gsize length, gpoin
 {
   Listing *listing = data;
   const char *element = g_markup_parse_context_get_element(context);
-  char **place = g_str_equal(element, "Name")              ? &listing->name
-                 : g_str_equal(element, "azlin_created")   ? &listing->created
-                 : g_str_equal(element, "Last-Modified")   ? &listing->modified
-                                                           : NULL;
+  /* names of metadata come back as they were written, or as a proxy wrote them */
+  char **place = g_str_equal(element, "Name")                        ? &listing->name
+                 : g_ascii_strcasecmp(element, "azlin_created") == 0 ? &listing->created
+                                                                     : NULL;
   if (place == NULL)
     return;
   g_free(*place);
@@ -202,7 +203,6 @@ on_list_end(GMarkupParseContext *context, const char *element, gpointer data, GE
     g_variant_builder_add(&listing->found, "(sx)", listing->name, created);
   g_clear_pointer(&listing->name, g_free);
   g_clear_pointer(&listing->created, g_free);
-  g_clear_pointer(&listing->modified, g_free);
 }
 
 GVariant *
@@ -220,7 +220,6 @@ blob_container_parse(GBytes *xml, GError **error)
   g_autoptr(GVariant) found = g_variant_ref_sink(g_variant_builder_end(&listing.found));
   g_free(listing.name);
   g_free(listing.created);
-  g_free(listing.modified);
   if (good)
     return g_steal_pointer(&found);
   g_set_error_literal(error, AZLIN_ERROR, AZLIN_ERROR_FAILED, "the blob service's list of containers is no XML");
@@ -250,7 +249,7 @@ blob_container_list(Blob *blob, AzlinOp *op)
 {
   Request asked = { blob, op, 200, 200, "list its containers" };
   Request *request = g_memdup2(&asked, sizeof asked);
-  g_autofree char *path = g_strdup_printf("/?comp=list&include=metadata&prefix=" BLOB_PREFIX "&maxresults=%d",
-                                          MAX_LISTED);
+  g_autofree char *path
+      = g_strdup_printf("/?comp=list&include=metadata&prefix=" BLOB_PREFIX "&maxresults=%d", MAX_LISTED);
   blob_request(blob, "GET", path, NULL, NULL, blob->api->op_new(op, asked.what, 0, on_listed, request));
 }

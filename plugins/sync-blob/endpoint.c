@@ -69,8 +69,8 @@ blob_endpoint_parse(const char *url, const char *account, GError **error)
   while (length > 0 && path[length - 1] == '/')
     length--;
   g_autofree char *kept = g_strndup(path, length);
-  endpoint->origin = g_uri_join(G_URI_FLAGS_NONE, g_uri_get_scheme(uri), NULL, g_uri_get_host(uri),
-                                g_uri_get_port(uri), "", NULL, NULL);
+  endpoint->origin = g_uri_join(G_URI_FLAGS_NONE, g_uri_get_scheme(uri), NULL, g_uri_get_host(uri), g_uri_get_port(uri),
+                                "", NULL, NULL);
   endpoint->url = g_strconcat(endpoint->origin, kept, NULL);
   endpoint->account = g_steal_pointer(&name);
   endpoint->https = g_str_equal(g_uri_get_scheme(uri), "https");

@@ -30,8 +30,9 @@ typedef struct {
 
 typedef struct {
   guint64 chunk_bytes;
-  GPtrArray *bigs; /* of BlobBig */
-  GArray *pieces;  /* of BlobPiece */
+  GPtrArray *bigs;  /* of BlobBig */
+  GArray *pieces;   /* of BlobPiece */
+  gboolean no_echo; /* the service computes another sum than source and target: theirs alone counts */
 } BlobLedger;
 
 BlobLedger *blob_ledger_new(guint64 chunk_bytes);
@@ -41,7 +42,8 @@ void blob_ledger_free(BlobLedger *ledger);
 gboolean blob_ledger_add(BlobLedger *ledger, guint32 big, guint64 size);
 BlobChunk *blob_ledger_chunk(BlobLedger *ledger, guint32 big, guint32 chunk); /* NULL = there is none */
 guint64 blob_ledger_length(BlobLedger *ledger, guint32 big, guint32 chunk);
-BlobPiece *blob_ledger_piece(BlobLedger *ledger, guint32 piece); /* made when it is the next one; NULL = out of order by far */
+BlobPiece *
+blob_ledger_piece(BlobLedger *ledger, guint32 piece); /* made when it is the next one; NULL = out of order by far */
 
 typedef enum { BLOB_CHUNK_WAITS, BLOB_CHUNK_STORED, BLOB_CHUNK_TORN, BLOB_CHUNK_KNOWN } BlobChunkNews;
 /* What the source read, in hex, and what the service answered, in base64: once both are there the chunk is STORED or

@@ -63,9 +63,9 @@ blob_recover(gpointer self, const char *what, GVariant *undo, AzlinOp *op)
   g_variant_lookup(undo, "container", "&s", &container);
   g_variant_lookup(undo, "endpoint", "&s", &endpoint);
   if (!is_here(blob, container, endpoint)) {
-    GError *error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_CONFIG,
-                                "the staging container %s stands at %s, which [sync.blob] does not name", container,
-                                endpoint);
+    GError *error
+        = g_error_new(AZLIN_ERROR, AZLIN_ERROR_CONFIG,
+                      "the staging container %s stands at %s, which [sync.blob] does not name", container, endpoint);
     api->error_add_step(error, "Set endpoint in [sync.blob] to %s and run azlin recover again", endpoint);
     api->op_fail(op, error);
     return;

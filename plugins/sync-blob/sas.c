@@ -73,7 +73,8 @@ add_common(GString *query, const BlobTerms *terms, const char *start, const char
 char *
 blob_sas_by_account_key(const BlobTerms *terms, const char *key)
 {
-  g_autofree char *start = terms->start > 0 ? blob_time(terms->start) : g_strdup(""), *expiry = blob_time(terms->expiry);
+  g_autofree char *start = terms->start > 0 ? blob_time(terms->start) : g_strdup(""),
+                  *expiry = blob_time(terms->expiry);
   if (terms->container == NULL)
     return account_sas(terms, start, expiry, key);
   GString *query = g_string_new(NULL);
@@ -90,13 +91,14 @@ blob_sas_by_account_key(const BlobTerms *terms, const char *key)
 char *
 blob_sas_by_delegation(const BlobTerms *terms, const BlobDelegation *by)
 {
-  g_autofree char *start = terms->start > 0 ? blob_time(terms->start) : g_strdup(""), *expiry = blob_time(terms->expiry);
+  g_autofree char *start = terms->start > 0 ? blob_time(terms->start) : g_strdup(""),
+                  *expiry = blob_time(terms->expiry);
   GString *query = g_string_new(NULL);
   /* the key's own six fields, three about who else may use it, then as above without a stored policy */
-  g_autofree char *text = g_strdup_printf(
-      "%s\n%s\n%s\n/blob/%s/%s\n%s\n%s\n%s\n%s\n%s\n%s\n\n\n\n\n%s\n%s\nc\n\n\n\n\n\n\n", terms->permissions, start,
-      expiry, terms->account, terms->container, by->oid, by->tid, by->start, by->expiry, by->service, by->version,
-      protocol(terms), BLOB_VERSION);
+  g_autofree char *text
+      = g_strdup_printf("%s\n%s\n%s\n/blob/%s/%s\n%s\n%s\n%s\n%s\n%s\n%s\n\n\n\n\n%s\n%s\nc\n\n\n\n\n\n\n",
+                        terms->permissions, start, expiry, terms->account, terms->container, by->oid, by->tid,
+                        by->start, by->expiry, by->service, by->version, protocol(terms), BLOB_VERSION);
   g_autofree char *signature = sign(text, by->value);
   add_common(query, terms, start, expiry);
   add(query, "skoid", by->oid);
@@ -129,8 +131,8 @@ on_text(GMarkupParseContext *context, const char *text, gsize length, gpointer d
     const char *name;
     char **value;
   } fields[] = {
-    { "SignedOid", &key->oid },         { "SignedTid", &key->tid },         { "SignedStart", &key->start },
-    { "SignedExpiry", &key->expiry },   { "SignedService", &key->service }, { "SignedVersion", &key->version },
+    { "SignedOid", &key->oid },       { "SignedTid", &key->tid },         { "SignedStart", &key->start },
+    { "SignedExpiry", &key->expiry }, { "SignedService", &key->service }, { "SignedVersion", &key->version },
     { "Value", &key->value },
   };
   for (gsize i = 0; i < G_N_ELEMENTS(fields); i++)
@@ -151,9 +153,8 @@ blob_delegation_parse(GBytes *xml, GError **error)
     length -= 3;
   }
   if (length > 0 && g_markup_parse_context_parse(context, bytes, (gssize) length, NULL)
-      && g_markup_parse_context_end_parse(context, NULL) && key->oid != NULL
-      && key->tid != NULL && key->start != NULL && key->expiry != NULL && key->service != NULL && key->version != NULL
-      && key->value != NULL)
+      && g_markup_parse_context_end_parse(context, NULL) && key->oid != NULL && key->tid != NULL && key->start != NULL
+      && key->expiry != NULL && key->service != NULL && key->version != NULL && key->value != NULL)
     return g_steal_pointer(&key);
   g_set_error_literal(error, AZLIN_ERROR, AZLIN_ERROR_FAILED, "the blob service's answer holds no key to sign with");
   return NULL;

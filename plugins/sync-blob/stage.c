@@ -31,10 +31,9 @@ drop_argv(const char *folder, const char *run)
   GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
   const char *const words[] = { "sh", "-c", NULL, "azlin", folder, run };
   for (gsize i = 0; i < G_N_ELEMENTS(words); i++)
-    g_ptr_array_add(argv, words[i] != NULL
-                              ? g_strdup(words[i])
-                              : landing_script("[ -d \"$1/.azlin-partial/$2\" ] || exit 0\nsleep 1\n"
-                                               "azlin_open \"$1\" \"$2\" && azlin_drop\n"));
+    g_ptr_array_add(argv, words[i] != NULL ? g_strdup(words[i])
+                                           : landing_script("[ -d \"$1/.azlin-partial/$2\" ] || exit 0\nsleep 1\n"
+                                                            "azlin_open \"$1\" \"$2\" && azlin_drop\n"));
   g_ptr_array_add(argv, NULL);
   return argv;
 }
@@ -58,9 +57,15 @@ blob_stage_facts(const AzlinVm *vm, const char *folder, const char *run)
   const struct {
     const char *name, *value;
   } fields[] = {
-    { "region", vm->region },     { "vm_name", vm->vm_name },   { "public_ip", vm->public_ip },
-    { "provider", vm->provider }, { "id", vm->id },             { "resource_group", vm->resource_group },
-    { "ssh_user", vm->ssh_user }, { "host_key", vm->host_key }, { "folder", folder },
+    { "region", vm->region },
+    { "vm_name", vm->vm_name },
+    { "public_ip", vm->public_ip },
+    { "provider", vm->provider },
+    { "id", vm->id },
+    { "resource_group", vm->resource_group },
+    { "ssh_user", vm->ssh_user },
+    { "host_key", vm->host_key },
+    { "folder", folder },
     { "run", run },
   };
   g_variant_dict_init(&facts, NULL);

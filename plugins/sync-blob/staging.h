@@ -5,13 +5,14 @@
 
 typedef struct {
   guint64 chunk_bytes;
-  guint lanes;     /* connections of the source for big files */
-  guint packers;   /* pieces of the packed stream that are stored side by side */
-  guint fetchers;  /* of a target: lanes at a time, and pieces at a time */
-  guint level;     /* zstd's; 0 = none */
-  guint64 rate;    /* bytes per second and connection; 0 = any */
+  guint lanes;       /* connections of the source for big files */
+  guint packers;     /* pieces of the packed stream that are stored side by side */
+  guint fetchers;    /* of a target: lanes at a time, and pieces at a time */
+  guint level;       /* zstd's; 0 = none */
+  guint64 rate;      /* bytes per second and connection; 0 = any */
   guint64 big_bytes; /* longer files are sent in ranges */
-  gboolean keep;   /* targets keep pieces that are unpacked, for a second attempt */
+  gboolean near;     /* chunks are checked from end to end by CRC: MD5 would cost more than sending them */
+  gboolean keep;     /* targets keep pieces that are unpacked, for a second attempt */
 } BlobTuning;
 typedef struct { /* what azlin.conf asks for; 0 = nothing */
   guint connections;
@@ -27,15 +28,17 @@ typedef struct { /* a session: the script on one machine */
   const AzlinVm *vm;
   AzlinOp *exec; /* NULL = none runs */
   guint attempt;
-  char *words; /* the last that the machine said about trouble, or NULL */
+  gboolean failed; /* its script said so; it was ended for that */
+  char *words;     /* the last that the machine said about trouble, or NULL */
 } BlobSession;
 
 typedef struct {
   BlobSession session;
-  GQueue runs;     /* of BlobRun: not begun */
+  GQueue runs;         /* of BlobRun: not begun */
   GHashTable *sending; /* id -> BlobRun */
-  guint open;      /* lanes */
+  guint open;          /* lanes */
   gboolean sorted, greeted;
+  gboolean again;  /* its session was ended to begin anew */
   guint64 n_small; /* names that go through tar */
   gint64 n_pieces; /* < 0 = not known yet */
   int tar_status;
@@ -52,17 +55,17 @@ typedef struct {
 
 typedef struct {
   BlobSession session;
-  AzlinOp *op; /* the caller's; NULL = it has ended */
+  AzlinOp *op;      /* the caller's; NULL = it has ended */
   AzlinSyncJob job; /* a copy, with storage of its own below */
   AzlinVm *vm;
   char *folder, *run, *path;
-  GQueue waiting;        /* of BlobRun */
-  GHashTable *fetching;  /* id -> BlobFetch */
-  GPtrArray *got;        /* one GByteArray per big file, a byte per chunk */
-  GByteArray *pieces;    /* a byte per piece: 0, asked for, got */
+  GQueue waiting;       /* of BlobRun */
+  GHashTable *fetching; /* id -> BlobFetch */
+  GPtrArray *got;       /* one GByteArray per big file, a byte per chunk */
+  GByteArray *pieces;   /* a byte per piece: 0, asked for, got */
   guint pieces_open, next_piece;
   gboolean greeted, unpacking, packed, meta_asked, meta_got, landing;
-  int landed; /* status; < 0 = not yet */
+  int landed;     /* status; < 0 = not yet */
   gboolean again; /* its stream is another one now: the session was ended to begin anew */
   guint64 bytes;
   GByteArray *left;  /* what could not be placed, as landing_read_report() reads it */
@@ -82,10 +85,11 @@ struct _BlobStaging {
   GPtrArray *targets; /* of BlobTarget */
   char *container;    /* NULL until it is announced in the journal */
   guint64 intent;
-  gboolean stands;    /* the container: requests may begin */
-  gint64 expiry;      /* of the signatures */
+  gboolean stands;               /* the container: requests may begin */
+  gint64 expiry;                 /* of the signatures */
   char *source_sas, *target_sas; /* secrets */
   guint next_run;
+  gint64 heard; /* when a machine last said something, monotonic */
   gboolean over;
 };
 
@@ -93,18 +97,22 @@ BlobStaging *blob_staging_ref(BlobStaging *staging);
 void blob_staging_unref(BlobStaging *staging);
 /* staging.c */
 void blob_staging_failed(BlobStaging *staging, const GError *error); /* every target that is left ends with it */
-void blob_staging_check(BlobStaging *staging);                        /* ends it once nobody is left */
-void blob_staging_pump(BlobStaging *staging);                         /* tells all targets what is new */
+void blob_staging_check(BlobStaging *staging);                       /* ends it once nobody is left */
+void blob_staging_pump(BlobStaging *staging);                        /* tells all targets what is new */
 void blob_session_say(BlobSession *session, const char *format, ...) G_GNUC_PRINTF(2, 3); /* one line to the script */
 /* Keeps what a machine said about trouble, without anything that looks like a signature. */
 void blob_session_words(BlobSession *session, const char *words);
-GError *blob_session_error(BlobSession *session, AzlinOp *exec); /* why it ended; owned */
+void blob_session_failed(BlobSession *session, const char *words); /* ends it, so that it is begun again or given up */
+GError *blob_session_error(BlobSession *session, AzlinOp *exec);   /* why it ended; owned */
 
 /* source.c */
 void blob_source_start(BlobStaging *staging);
 void blob_source_greet(BlobStaging *staging); /* the container stands, or signatures were renewed */
 void blob_source_pump(BlobStaging *staging);
 void blob_source_again(BlobStaging *staging, guint32 big, guint32 chunk); /* a chunk is not there any more */
+/* The blob "t/PIECE" or "m" is not what was stored, or gone: the stream is made once more, and what is stored of it is
+ * not sent again. */
+void blob_source_pack_again(BlobStaging *staging, const char *blob);
 
 /* target.c */
 BlobTarget *blob_target_new(BlobStaging *staging, const AzlinSyncJob *job, AzlinOp *op);
@@ -112,7 +120,7 @@ void blob_target_free(gpointer target);
 void blob_target_start(BlobTarget *target);
 void blob_target_expect(BlobTarget *target, const BlobRun *run); /* the source begins it */
 void blob_target_pump(BlobTarget *target);
-void blob_target_restart(BlobTarget *target); /* the packed stream is another one now */
+void blob_target_restart(BlobTarget *target);                  /* the packed stream is another one now */
 void blob_target_end(BlobTarget *target, const GError *error); /* finishes the caller's op; NULL = done */
 
 /* scripts, from *.sh */

@@ -21,8 +21,9 @@ is_ours(const char *name)
     return FALSE;
   for (gsize i = 0; shape[i] != '\0'; i++) {
     gboolean placeholder = i >= strlen(BLOB_PREFIX) && (shape[i] == '#' || shape[i] == 'x');
-    gboolean fits = !placeholder ? name[i] == shape[i] : shape[i] == '#' ? g_ascii_isdigit(name[i])
-                                                                         : g_ascii_isxdigit(name[i]);
+    gboolean fits = !placeholder      ? name[i] == shape[i]
+                    : shape[i] == '#' ? g_ascii_isdigit(name[i])
+                                      : g_ascii_isxdigit(name[i]);
     if (!fits)
       return FALSE;
   }

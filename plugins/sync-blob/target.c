@@ -1,4 +1,5 @@
-/* A target's side of a staged copy: its session, what it is told to fetch, what it says has arrived, and its landing. */
+/* A target's side of a staged copy: its session, what it is told to fetch, what it says has arrived, and its landing.
+ */
 #include "landing.h"
 #include "staging.h"
 #include <stdlib.h>
@@ -79,8 +80,7 @@ result(BlobTarget *target)
   g_variant_dict_insert(&dict, "bytes_sent", "t", target->bytes);
   g_variant_dict_insert(&dict, "incomplete", "b", incomplete || target->errors->len > 0);
   g_variant_dict_insert_value(
-      &dict, "errors",
-      g_variant_new_strv((const char *const *) target->errors->pdata, (gssize) target->errors->len));
+      &dict, "errors", g_variant_new_strv((const char *const *) target->errors->pdata, (gssize) target->errors->len));
   return g_variant_dict_end(&dict);
 }
 
@@ -158,6 +158,7 @@ take_got(BlobTarget *target, char **words)
     return;
   if (!chunk->stored || !blob_sum_from_hex(words[3], sum) || memcmp(sum, chunk->sum, sizeof sum) != 0) {
     blob_session_words(&target->session, "what arrived is not what was stored");
+    blob_source_again(target->session.staging, big, number);
     return; /* fetched again when its run has ended */
   }
   *state_of(target, big, number) = CHUNK_GOT;
@@ -184,8 +185,7 @@ take_end(BlobTarget *target, char **words)
     return;
   guint before = target->waiting.length;
   blob_run_rest(&fetch->run, is_got, target, &target->waiting);
-  gboolean hopeless = target->waiting.length > before
-                      && ((BlobRun *) target->waiting.tail->data)->tries >= MAX_TRIES;
+  gboolean hopeless = target->waiting.length > before && ((BlobRun *) target->waiting.tail->data)->tries >= MAX_TRIES;
   g_hash_table_remove(target->fetching, GUINT_TO_POINTER(id));
   if (hopeless)
     fail(target, "a part could not be fetched");
@@ -208,6 +208,22 @@ take_unpack(BlobTarget *target, char **words)
 }
 
 static void
+take_torn(BlobTarget *target, char **words)
+{
+  blob_session_words(&target->session, "what arrived is not what was stored");
+  blob_source_pack_again(target->session.staging, words[1]);
+}
+
+static void
+take_full(BlobTarget *target, char **words)
+{
+  g_autoptr(GError) error
+      = g_error_new(AZLIN_ERROR, AZLIN_ERROR_STORAGE, "%s could not be copied to %s: its disk is full", target->path,
+                    target->vm->region);
+  blob_target_end(target, error);
+}
+
+static void
 take_meta(BlobTarget *target, char **words)
 {
   target->meta_got = TRUE;
@@ -225,8 +241,8 @@ static const struct {
   guint n;
   void (*take)(BlobTarget *target, char **words);
 } lines[] = {
-  { "got", 4, take_got },       { "bad", 4, take_bad },   { "end", 3, take_end },
-  { "unpack", 2, take_unpack }, { "meta", 1, take_meta }, { "landed", 2, take_landed },
+  { "got", 4, take_got },   { "bad", 4, take_bad },       { "end", 3, take_end },   { "unpack", 2, take_unpack },
+  { "meta", 1, take_meta }, { "landed", 2, take_landed }, { "torn", 2, take_torn }, { "full", 1, take_full },
 };
 
 static void
@@ -237,8 +253,10 @@ take_words(BlobTarget *target, const char *line)
                         (guint) (strlen(line + strlen("left ")) + 1));
   else if (g_str_has_prefix(line, "warn "))
     g_ptr_array_add(target->errors, g_utf8_make_valid(line + strlen("warn "), -1));
-  else if (g_str_has_prefix(line, "say ") || g_str_has_prefix(line, "fail "))
-    blob_session_words(&target->session, strchr(line, ' ') + 1);
+  else if (g_str_has_prefix(line, "say "))
+    blob_session_words(&target->session, line + strlen("say "));
+  else if (g_str_has_prefix(line, "fail "))
+    blob_session_failed(&target->session, line + strlen("fail "));
 }
 
 static void
@@ -247,6 +265,7 @@ on_line(const char *line, gpointer data)
   BlobTarget *target = data;
   if (line[0] != '@' || target->op == NULL || target->again)
     return;
+  target->session.staging->heard = api_of(target)->monotonic(target->session.staging->blob->host);
   take_words(target, line + 1);
   g_auto(GStrv) words = g_strsplit(line + 1, " ", 6);
   for (guint i = 0; i < G_N_ELEMENTS(lines); i++)
@@ -467,10 +486,11 @@ blob_target_start(BlobTarget *target)
   BlobStaging *staging = target->session.staging;
   const BlobTuning *tuning = &staging->tuning;
   g_autofree char *script = landing_script(blob_target_script);
-  const char *const argv[] = { "sh",        "-c", script, "azlin", target->folder, target->run,
-                               target->job.single_file ? "kept" : "", NULL };
-  g_autofree char *text = g_strdup_printf("set %" G_GUINT64_FORMAT " %d %u %" G_GUINT64_FORMAT "\n",
-                                          tuning->chunk_bytes, tuning->keep ? 1 : 0, tuning->level, tuning->rate);
+  const char *const argv[]
+      = { "sh", "-c", script, "azlin", target->folder, target->run, target->job.single_file ? "kept" : "", NULL };
+  g_autofree char *text
+      = g_strdup_printf("set %" G_GUINT64_FORMAT " %d %u %" G_GUINT64_FORMAT " %s\n", tuning->chunk_bytes,
+                        tuning->keep ? 1 : 0, tuning->level, tuning->rate, tuning->near ? "crc" : "md5sum");
   g_autoptr(GBytes) input = g_bytes_new(text, strlen(text));
   AzlinExec request = { .size = sizeof request,
                         .vm = target->vm,

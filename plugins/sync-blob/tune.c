@@ -3,7 +3,7 @@
 
 #define MIB (G_GUINT64_CONSTANT(1) << 20)
 #define NEAR_MS 5.0
-#define LINE_MIB 48.0    /* per second and MiB of a chunk */
+#define LINE_MIB 48.0   /* per second and MiB of a chunk */
 #define MAX_CHUNKS 4096 /* per connection, where that is possible */
 
 static double
@@ -39,7 +39,7 @@ blob_tune(const AzlinSyncJob *job, const BlobWishes *wishes)
   const AzlinSyncFacts *facts = job->facts;
   double rtt = far_ms(facts);
   gboolean near = rtt >= 0 && rtt < NEAR_MS;
-  BlobTuning tuning = { .lanes = wishes->connections > 0 ? wishes->connections : near ? 2 : 16 };
+  BlobTuning tuning = { .lanes = wishes->connections > 0 ? wishes->connections : near ? 2 : 16, .near = near };
   tuning.chunk_bytes = wishes->chunk_bytes > 0 ? wishes->chunk_bytes : chunk_for(job, rtt, tuning.lanes);
   tuning.big_bytes = 4 * tuning.chunk_bytes;
   tuning.keep = job->bytes <= 1024 * MIB;

@@ -2,6 +2,7 @@
 #include "rsync.h"
 #include <string.h>
 
+#define SHUT (-2)            /* of AzlinSyncFacts.rtt_between_ms */
 #define COMPRESSOR_MIB 100.0 /* per second: what zstd takes in on one processor that also encrypts */
 
 /* $1: the key, $2: ssh with its options; the rest is the command. Where the processor has instructions for AES, GCM
@@ -104,6 +105,8 @@ rsync_refusal(const AzlinSyncJob *job)
   if (job->dry_run || job->delete_extra || (job->exclude != NULL && job->exclude[0] != NULL))
     return "it copies; comparing, leaving out and deleting is for whoever asks it to";
   const AzlinSyncFacts *facts = job->facts;
+  if (facts != NULL && facts->rtt_between_ms == SHUT)
+    return "the source cannot reach the target's port for SSH";
   if (facts != NULL && facts->tools_source != NULL && strstr(facts->tools_source, " rsync ") == NULL)
     return "rsync is not installed on the source; install it there: sudo apt-get install rsync";
   if (facts != NULL && facts->tools_target != NULL && strstr(facts->tools_target, " rrsync ") == NULL)

@@ -9,21 +9,25 @@ take() {
   case $azlin_got in *"
 $1 byte"*) ;; *) exit 74;; esac
 }
-while read -r azlin_what azlin_unit azlin_a azlin_b azlin_c; do
-  case $azlin_unit$azlin_a$azlin_b$azlin_c in ''|*[!a-z0-9.]*) echo 'this is no copy of azlin' >&2; exit 65;; esac
-  case $azlin_what in
-  F)
-    case $azlin_a in large|large.tar|folders.tar) ;; *) exit 65;; esac
-    rm -f "$azlin_a"
-    take "$azlin_b" of="$azlin_a" oflag=seek_bytes seek=0 ;;
-  A)
-    dd bs=1M count="$azlin_a" iflag=fullblock,count_bytes status=none |
-      tar -C /proc/self/fd/3/ --xattrs --xattrs-include='user.*' --delay-directory-restore -xpf - || exit 70 ;;
-  R)
-    case $azlin_a in ''|*[!0-9]*) exit 65;; esac
-    take "$azlin_c" of="large.$azlin_a" oflag=seek_bytes seek="$azlin_b" ;;
-  *)
-    exit 65 ;;
-  esac
-  echo "done $azlin_unit"
-done
+receive() {
+  while read -r azlin_what azlin_unit azlin_a azlin_b azlin_c; do
+    [ "$azlin_what" != Z ] || { zstd -q -d -c | receive; return; }
+    case $azlin_unit$azlin_a$azlin_b$azlin_c in ''|*[!a-z0-9.]*) echo 'this is no copy of azlin' >&2; exit 65;; esac
+    case $azlin_what in
+    F)
+      case $azlin_a in large|large.tar|folders.tar) ;; *) exit 65;; esac
+      rm -f "$azlin_a"
+      take "$azlin_b" of="$azlin_a" oflag=seek_bytes seek=0 ;;
+    A)
+      dd bs=1M count="$azlin_a" iflag=fullblock,count_bytes status=none |
+        tar -C /proc/self/fd/3/ --xattrs --xattrs-include='user.*' --delay-directory-restore -xpf - || exit 70 ;;
+    R)
+      case $azlin_a in ''|*[!0-9]*) exit 65;; esac
+      take "$azlin_c" of="large.$azlin_a" oflag=seek_bytes seek="$azlin_b" ;;
+    *)
+      exit 65 ;;
+    esac
+    echo "done $azlin_unit"
+  done
+}
+receive

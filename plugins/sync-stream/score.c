@@ -8,6 +8,7 @@
 
 #define MIB 1048576.0
 #define WINDOW (2 * MIB) /* what OpenSSH and azlin have on the way of one channel at most */
+#define SHUT_MS (-1.5)   /* rtt_between_ms is -1 when nobody has asked, and -2 when the port is shut */
 #define UNKNOWN_RTT_MS 100.0
 #define UNKNOWN_MIB 25.0          /* a second, of a line that nobody has measured */
 #define PROCESSOR_MIB 300.0       /* a second, through a cipher, on a small machine */
@@ -47,18 +48,20 @@ stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted)
       = { .rtt_source_ms = -1, .rtt_target_ms = -1, .rtt_between_ms = UNKNOWN_RTT_MS, .mib_per_second = -1 };
   const AzlinSyncFacts *facts = job->facts != NULL ? job->facts : &nothing;
   double source = or_unknown(facts->rtt_source_ms), target = or_unknown(facts->rtt_target_ms);
-  double between = facts->rtt_between_ms / 1000, bytes = (double) job->bytes;
+  double bytes = (double) job->bytes;
+  /* they are rarely further apart than the one that is further away from here */
+  double between = facts->rtt_between_ms >= 0 ? facts->rtt_between_ms / 1000 : MAX(source, target);
   double rate = MIN(facts->mib_per_second > 0 ? facts->mib_per_second : UNKNOWN_MIB, PROCESSOR_MIB) * MIB;
   double handling = (double) job->files * FILE_SECONDS;
   gboolean near = MAX(source, target) < 0.002;
   StreamForecast forecast = { .direct = -1, .relay = -1 };
   if (job->bwlimit_kib > 0)
     rate = MIN(rate, job->bwlimit_kib * 1024.0);
-  forecast.level = near || !both_have(facts, " zstd ") ? 0 : rate > 60 * MIB ? 1 : 3;
+  forecast.level = near || !both_have(facts, " zstd ") ? 0 : rate > 100 * MIB ? 1 : 3;
   double wire = forecast.level > 0 ? bytes * SHRINK : bytes;
   forecast.relay
       = 2 * MAX(source, target) + handling + moving(wire, MAX(source, target), 1, near ? PROCESSOR_MIB * MIB : rate);
-  if (between >= 0) {
+  if (facts->rtt_between_ms > SHUT_MS) {
     double useful = between > 0.002 ? ceil(bytes / (4 * MIB)) : 2;
     double begin = between > 0.02 ? 6 : 4;
     forecast.connections = (guint) CLAMP(MIN(useful, begin), 1, MAX(most, 1));

@@ -57,17 +57,27 @@ ranges() { # "" or "again": those that others have not finished; "$@" after it: 
     done
   done < "$dir/sizes"
 }
-work() {
-  exec 3>&1 9>&-
-  [ -e "$dir/ready" ] || read -r _ <&8
-  exec 8>&-
-  read -r chunk < "$dir/ready"
-  eval "set -- $(words "$dir/large")"
+send_all() { # the large files
+  exec 3>&1
   send_file large; send_file large.tar; send_file folders.tar
   for list in "$dir/linked" "$dir"/shard.*; do [ ! -s "$list" ] || send_list "$list"; done
   ranges '' "$@"
+  [ "$level" = 0 ] || return 0 # the compressor still holds the end of it
   sleep 1.5
   ranges again "$@"
+}
+work() {
+  exec 9>&-
+  [ -e "$dir/ready" ] || read -r _ <&8
+  exec 8>&-
+  read -r chunk level < "$dir/ready"
+  eval "set -- $(words "$dir/large")"
+  if [ "$level" = 0 ]; then send_all "$@"; else echo 'Z -'; send_all "$@" | zstd -q -"$level" -T1; fi
+}
+worth_it() { # whether a sample of what there is shrinks by a tenth
+  if [ $((small * 2)) -gt $((total / 1048576)) ]; then xargs -0 -a "$dir/small" cat -- 2> /dev/null
+  else xargs -0 -a "$dir/large" tail -q -c +2097152 -- 2> /dev/null; fi | head -c 1048576 > "$dir/sample"
+  [ $(($(zstd -q -c "$dir/sample" | wc -c) * 10)) -lt $(($(wc -c < "$dir/sample") * 9)) ]
 }
 pace() { # bytes a second
   exec 3>&1
@@ -96,7 +106,7 @@ connect() { # worker
       -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes -o StrictHostKeyChecking=yes \
       -o UserKnownHostsFile="$known" -o GlobalKnownHostsFile=none -o ConnectTimeout=15 -o ServerAliveInterval=15 \
       -o ServerAliveCountMax=4 -o ClearAllForwardings=yes -o ControlPath=none -o LogLevel=ERROR -o Compression=no \
-      -c aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr -e none \
+      -c "$ciphers" -e none \
       -o KexAlgorithms=curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,diffie-hellman-group14-sha256 \
       -- "$login" receive 2> "$dir/err.$1"
     echo "end $?"
@@ -129,10 +139,12 @@ more() { # how many
 }
 
 # ---- the lines are opened while it is still looked at what there is to send
+ciphers=aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr
+grep -q -w -m 1 aes /proc/cpuinfo || ciphers=chacha20-poly1305@openssh.com,$ciphers # without instructions for AES
 dial=
 read -r allowed < /proc/sys/net/ipv4/tcp_allowed_congestion_control
 case " $allowed " in *' bbr '*)
-  if command -v python3 > /dev/null; then
+  if [ -x /usr/bin/python3 ]; then
     AZLIN_DIAL='import array, socket, sys
 try:
     s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 15)
@@ -145,7 +157,7 @@ except OSError:
     pass
 socket.socket(fileno=1).sendmsg([b"0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))])'
     export AZLIN_DIAL
-    echo 'exec python3 -c "$AZLIN_DIAL" "$1" "$2"' > "$dir/dial"
+    echo 'exec /usr/bin/python3 -I -S -c "$AZLIN_DIAL" "$1" "$2"' > "$dir/dial"
     dial='-o ProxyUseFdpass=yes -o ProxyCommand=sh${IFS}"$AZLIN_JOB/stream/dial"${IFS}%h${IFS}%p'
     AZLIN_JOB=$job; export AZLIN_JOB
   fi ;;
@@ -170,15 +182,17 @@ if [ -s "$dir/large" ]; then
   (cd "$dir/twins" && pack -cf "$dir/large.tar" -T "$dir/large" 2>> "$dir/trouble")
 fi
 set -- $(awk '{ n++; s += $1 } END { printf "%d %.0f", n, s / 1048576 }' "$dir/bytes")
+small=$2
 shards=$(($2 / 16 + $1 / 4000 + 1)); [ "$shards" -le 64 ] || shards=64
 [ ! -s "$dir/small" ] || split -t '\0' -d -a 3 -n "r/$shards" "$dir/small" "$dir/shard."
-total=$(awk -v small="$2" '{ s += $1 } END { printf "%.0f", s + small * 1048576 }' "$dir/sizes")
+total=$(awk -v small="$small" '{ s += $1 } END { printf "%.0f", s + small * 1048576 }' "$dir/sizes")
 chunk=$((total / 128 / 65536 * 65536))
 [ $chunk -ge 524288 ] || chunk=524288
 [ $chunk -le 8388608 ] || chunk=8388608
 units=$(awk -v c=$chunk '{ n += int(($1 + c - 1) / c) } END { printf "%d", n }' "$dir/sizes")
 for it in large large.tar folders.tar linked "$dir"/shard.*; do [ ! -s "$dir/${it##*/}" ] || units=$((units + 1)); done
-echo $chunk > "$dir/ready"
+[ "$level" = 0 ] || worth_it || level=0
+echo $chunk "$level" > "$dir/ready"
 more_bytes=
 it=0; while [ $it -lt "$last" ]; do it=$((it + 1)); echo; done >&8
 

@@ -281,10 +281,15 @@ test_unreachable(Setup *setup, gconstpointer unused)
   wait_clear(&wait);
 }
 
-static gboolean
-has_moved(gpointer data)
+/* Not fixture_until(): there is always something to do while a pipe runs. */
+static void
+until_moved(Setup *setup)
 {
-  return ((Setup *) data)->moved > 1000000;
+  gint64 end = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
+  while (setup->moved < 1000000) {
+    g_assert_cmpint(g_get_monotonic_time(), <, end);
+    g_main_context_iteration(NULL, TRUE);
+  }
 }
 
 static void
@@ -292,7 +297,7 @@ test_cancel(Setup *setup, gconstpointer unused)
 {
   Wait wait;
   AzlinOp *op = begin(setup, "cat /dev/zero", "cat > /dev/null; echo \"$?\" > \"$HOME/over\"", NULL, 0, &wait);
-  fixture_until(has_moved, setup);
+  until_moved(setup);
   az_op_cancel(op, "enough");
   guint64 moved = setup->moved;
   wait_for(&wait);
@@ -359,6 +364,63 @@ test_connections(Setup *setup, gconstpointer unused)
   g_assert_cmpuint(fixture_logins(setup->west), ==, 24);
 }
 
+static gboolean
+cut(gpointer data)
+{
+  fixture_relay_cut(data);
+  return G_SOURCE_REMOVE;
+}
+
+/* TRUE: everything has arrived. */
+static gboolean
+run_with_cut(Setup *setup, Relay *relay, guint after_ms, const char *sum)
+{
+  Wait wait;
+  setup->moved = 0;
+  g_ptr_array_set_size(setup->said, 0);
+  guint timer = relay != NULL ? g_timeout_add(after_ms, cut, relay) : 0;
+  run(setup, "cat \"$HOME/data\"", "b2sum", &wait);
+  if (timer != 0 && g_main_context_find_source_by_id(NULL, timer) != NULL)
+    g_source_remove(timer);
+  gboolean complete = wait.error == NULL;
+  if (complete) {
+    g_assert_cmpint(status_of(&wait, "from_status"), ==, 0);
+    g_assert_cmpint(status_of(&wait, "to_status"), ==, 0);
+    g_assert_cmpstr(setup->said->pdata[0], ==, sum);
+  } else {
+    g_assert_true(g_error_matches(wait.error, AZLIN_ERROR, AZLIN_ERROR_SSH)
+                  || g_error_matches(wait.error, AZLIN_ERROR, AZLIN_ERROR_NETWORK));
+  }
+  wait_clear(&wait);
+  return complete;
+}
+
+/* Cut at any instant, a pipe has failed or moved everything. */
+static void
+test_cuts(Setup *setup, gconstpointer unused)
+{
+  enum { N = 40 };
+  Wait wait;
+  guint complete = 0;
+  Relay *relays[] = { fixture_relay(setup->east->port, 5), fixture_relay(setup->west->port, 5) };
+  run(setup, "head -c 3000000 /dev/urandom | tee \"$HOME/data\"", "b2sum", &wait);
+  wait_clear(&wait);
+  g_autofree char *sum = g_strdup(setup->said->pdata[0]);
+  setup->from->ssh_port = relays[0]->port;
+  setup->to->ssh_port = relays[1]->port;
+  g_assert_true(run_with_cut(setup, NULL, 0, sum)); /* logs in */
+  gint64 began = g_get_monotonic_time();
+  g_assert_true(run_with_cut(setup, NULL, 0, sum));
+  guint ms = (guint) ((g_get_monotonic_time() - began) / 1000);
+  for (guint i = 0; i < N; i++)
+    complete += run_with_cut(setup, relays[i % 2], i * ms / N, sum);
+  g_test_message("%u of %d pipes got through in %u ms", complete, N, ms);
+  g_assert_cmpuint(complete, <, N);
+  g_assert_true(run_with_cut(setup, NULL, 0, sum));
+  fixture_relay_stop(relays[0]);
+  fixture_relay_stop(relays[1]);
+}
+
 /* azlin ends while they run. */
 static void
 test_shut_down(Setup *setup, gconstpointer unused)
@@ -368,7 +430,7 @@ test_shut_down(Setup *setup, gconstpointer unused)
   setup->many = TRUE;
   for (guint i = 0; i < G_N_ELEMENTS(ops); i++)
     ops[i] = begin(setup, "cat /dev/zero", "cat > /dev/null", NULL, 0, &waits[i]);
-  fixture_until(has_moved, setup);
+  until_moved(setup);
 }
 
 /* A server that wants new keys every few MiB, in the middle of everything. */
@@ -409,6 +471,7 @@ main(int argc, char **argv)
   ADD("cancel", test_cancel);
   ADD("cancel-from-a-callback", test_cancel_from_a_callback);
   ADD("limit", test_limit);
+  ADD("cuts", test_cuts);
   ADD("shut-down", test_shut_down);
   ADD("new-keys", test_new_keys);
   ADD("connections", test_connections);

@@ -182,8 +182,7 @@ leave(Drive *drive)
     g_main_loop_quit(drive->loop);
 }
 
-static AzlinOp *
-on_detached(const char *label, guint32 timeout_ms, AzlinDone done, gpointer done_data, gpointer data);
+static AzlinOp *on_detached(const char *label, guint32 timeout_ms, AzlinDone done, gpointer done_data, gpointer data);
 
 typedef struct {
   Drive *drive;
@@ -241,7 +240,7 @@ names_below(const char *folder, guint64 *ret_files, guint64 *ret_bytes)
   const char *const argv[] = { "find", ".", "-print0", NULL };
   const char *const sizes[] = { "find", ".", "-type", "f", "-printf", "%s\\n", NULL };
   g_autofree char *out = NULL;
-  gchar *names = NULL;
+  char *names = NULL;
   g_autoptr(GError) error = NULL;
   g_spawn_sync(folder, (char **) (guintptr) sizes, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, NULL, NULL, NULL);
   g_auto(GStrv) lines = g_strsplit(out, "\n", -1);
@@ -296,16 +295,28 @@ copy(Drive *drive, Blob *blob, const AzlinSync *brick, char **words)
   guint64 files = 0, bytes = 0;
   g_autoptr(GBytes) only = names_below(words[0], &files, &bytes);
   double rtt = number_of("DRIVE_RTT", 0);
-  AzlinSyncFacts facts = { .size = sizeof facts, .rtt_source_ms = rtt, .rtt_target_ms = rtt, .rtt_between_ms = rtt,
-                           .tools_source = " curl zstd ", .tools_target = " curl zstd " };
+  AzlinSyncFacts facts = { .size = sizeof facts,
+                           .rtt_source_ms = rtt,
+                           .rtt_target_ms = rtt,
+                           .rtt_between_ms = rtt,
+                           .tools_source = " curl zstd ",
+                           .tools_target = " curl zstd " };
   AzOpSink sink = sink_of(drive);
   AzlinOp *root = az_op_new_root(az_engine_clock(drive->engine), "copy", 0, &sink, on_root, NULL);
   guint n = 0;
   for (; words[1 + n] != NULL && n < 3; n++) {
     targets[n] = (AzlinVm){ .size = sizeof source, .region = names[n], .vm_name = names[n] };
-    jobs[n] = (AzlinSyncJob){ .size = sizeof source, .source = &source, .target = &targets[n], .path = words[0],
-                              .bytes = bytes, .files = files, .only = only, .run = "run-1",
-                              .source_folder = words[0], .target_folder = words[1 + n], .facts = &facts,
+    jobs[n] = (AzlinSyncJob){ .size = sizeof source,
+                              .source = &source,
+                              .target = &targets[n],
+                              .path = words[0],
+                              .bytes = bytes,
+                              .files = files,
+                              .only = only,
+                              .run = "run-1",
+                              .source_folder = words[0],
+                              .target_folder = words[1 + n],
+                              .facts = &facts,
                               .bwlimit_kib = (guint32) number_of("DRIVE_LIMIT", 0) };
     drive->open++;
     ops[n] = az_op_new(root, names[n], 0, on_done, drive);

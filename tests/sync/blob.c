@@ -1,4 +1,4 @@
-/* The blob strategy's pure parts: addresses, signatures, what is stored and what is not, how it is cut, what is swept. */
+/* The blob strategy's pure parts: addresses, signatures, what is stored, how it is cut, what is swept. */
 #include "blob.h"
 #include "ledger.h"
 #include "staging.h"
@@ -63,7 +63,9 @@ test_signatures(void)
                       .https_only = TRUE };
   g_autofree char *service = blob_sas_by_account_key(&terms, KEY);
   g_assert_cmpstr(service, ==,
-                  "sv=2021-12-02&sr=c&sp=w&st=2026-11-27T22%3A25%3A00Z&se=2026-11-28T02%3A30%3A00Z&spr=https&sig=v3RQv33lzBRDwa0zyP4KAFpr8Wb0P%2Bgf202pQ5WMy9c%3D");
+                  "sv=2021-12-02&sr=c&sp=w&st=2026-11-27T22%3A25%3A00Z&se=2026-11-28T02%3A30%3A00Z&spr=https"
+                  "&sig="
+                  "v3RQv33lzBRDwa0zyP4KAFpr8Wb0P%2Bgf202pQ5WMy9c%3D");
   terms.container = NULL;
   terms.permissions = "dlc";
   terms.https_only = FALSE;
@@ -253,8 +255,12 @@ test_runs_are_split(void)
 static void
 test_tuning(void)
 {
-  AzlinSyncFacts facts = { .size = sizeof facts, .rtt_source_ms = 80, .rtt_target_ms = 80, .rtt_between_ms = 80,
-                           .tools_source = " curl zstd ", .tools_target = " curl zstd " };
+  AzlinSyncFacts facts = { .size = sizeof facts,
+                           .rtt_source_ms = 80,
+                           .rtt_target_ms = 80,
+                           .rtt_between_ms = 80,
+                           .tools_source = " curl zstd ",
+                           .tools_target = " curl zstd " };
   AzlinSyncJob job = { .size = sizeof job, .bytes = 500 << 20, .facts = &facts };
   BlobWishes none = { 0 }, wishes = { .connections = 5, .chunk_bytes = 3 << 20 };
   BlobTuning far = blob_tune(&job, &none), wished = blob_tune(&job, &wishes);

@@ -40,10 +40,12 @@ def test_recover_ends_a_transfer_at_once():
     p = start_slow(home, "orphan2")
     p.kill()
     p.communicate(timeout=60)
+    put(home.at("westus2", "orphan2", "sub", ".azlin-partial", "f"))  # older rsyncs have one in each folder
     home.ok("recover", "--yes")
     until(lambda: not transfers(home), "rsync ends with its key", 2)
     no_keys(home)
     assert not os.path.exists(home.at("westus2", "orphan2", ".azlin-partial"))
+    assert not os.path.exists(home.at("westus2", "orphan2", "sub", ".azlin-partial"))
 
 
 def test_an_interrupted_transfer_resumes_and_shows_no_torn_file():

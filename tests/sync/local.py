@@ -1,5 +1,5 @@
 """azlin sync between real machines of provider-local: real sshd, rsync and rrsync, trees compared byte by byte."""
-import json, os, stat, subprocess, threading
+import json, os, signal, stat, subprocess, threading, time
 import e2e
 from machines import HOSTILE, clean_up, fill, make_hostile, need, no_keys, put, result, same, tree
 
@@ -355,6 +355,51 @@ def test_a_full_verification_believes_no_hash_of_an_earlier_run():
     put(os.path.join(there, "g"), b"here alone")
     one, = result(home.sync(*path, "--verify"))
     assert one["verified"] is True and one["files_synced"] == 0, one
+
+
+def events_of(process, seen):
+    for line in process.stdout:
+        seen.append(json.loads(line))
+
+
+def wait_for(what, seconds=20):
+    end = time.time() + seconds
+    while not what():
+        assert time.time() < end, "it did not come"
+        time.sleep(0.02)
+
+
+def test_watch_keeps_targets_in_step_and_says_how_far_behind():
+    home = need()
+    here = home.at("eastus", "live")
+    put(os.path.join(here, "a"), b"1")
+    process = home.popen("sync", "--watch", "--all", "--paths", "/home/azureuser/live", "--interval", "1", "-o", "jsonl")
+    seen = []
+    reader = threading.Thread(target=events_of, args=(process, seen))
+    reader.start()
+    try:
+        wait_for(lambda: any(e["event"] == "lag" for e in seen))
+        for region in ("westus2", "westeurope"):
+            same(here, home.at(region, "live"))
+        put(os.path.join(here, "b"), b"2")
+        os.unlink(os.path.join(here, "a"))
+        wait_for(lambda: os.path.exists(home.at("westus2", "live", "b")) and os.path.exists(home.at("westeurope", "live", "b")))
+        assert os.path.exists(home.at("westus2", "live", "a")), "nothing goes without --delete"
+        rounds = len([e for e in seen if e["event"] == "lag"])
+        wait_for(lambda: len([e for e in seen if e["event"] == "lag"]) > rounds)
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = process.wait(20)
+        reader.join(20)
+    lags = [e for e in seen if e["event"] == "lag"]
+    assert code in (0, 130), code
+    assert all(0 <= r["lag_seconds"] < 15 for r in lags[-1]["regions"]) and len(lags[-1]["regions"]) == 2, lags[-1]
+    with open(os.path.join(home.path, "sync", "fresh.ini")) as f:
+        text = f.read()
+    assert "[eastus]" in text and "westus2=" in text and "westeurope=" in text, text
+    assert home.sync("--watch", "--dry-run", "--all").code == 64
+    assert home.sync("--interval", "3", "--all").code == 64
+    no_keys(home)
 
 
 def test_zz_clean_up():

@@ -1,5 +1,5 @@
 """What the end-to-end tests of sync share: three machines of provider-local, trees, keys and transfers looked for."""
-import os, shutil, stat, time
+import ctypes, os, shutil, stat, subprocess, time
 import e2e
 
 REGIONS = ("eastus", "westus2", "westeurope")
@@ -23,6 +23,22 @@ class Cloud(e2e.Home):
 
     def sync(self, *args, **kw):
         return self.run("sync", "-o", "json", *args, **kw)
+
+
+def own_mounts():
+    """A mount table of this process's own, so that nothing stays mounted after it. FALSE: there are no rights to."""
+    if os.geteuid() != 0 or ctypes.CDLL(None).unshare(0x20000) != 0:  # CLONE_NEWNS
+        return False
+    return subprocess.run(["mount", "--make-rprivate", "/"], stderr=subprocess.DEVNULL).returncode == 0
+
+
+def mount(home, region, name, kind, options="defaults"):
+    """Puts a file system into a machine's home; it is off meanwhile, since what is mounted later it does not see."""
+    home.ok("vm", "stop", "--region", region, "--yes")
+    os.makedirs(home.at(region, name), exist_ok=True)
+    done = subprocess.run(["mount", "-t", kind, "-o", options, "none", home.at(region, name)], stderr=subprocess.DEVNULL)
+    home.ok("vm", "start", "--region", region)
+    return done.returncode == 0
 
 
 def need():

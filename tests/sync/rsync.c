@@ -124,6 +124,9 @@ test_refuses_what_is_not_its_own(void)
   g_assert_nonnull(strstr(rsync_refusal(&job), "target"));
   facts.tools_source = " rrsync ";
   g_assert_nonnull(strstr(rsync_refusal(&job), "source"));
+  facts.tools_source = facts.tools_target = NULL;
+  facts.rtt_between_ms = -2;
+  g_assert_nonnull(strstr(rsync_refusal(&job), "port"));
   job.facts = NULL;
   job.exclude = exclude;
   g_assert_nonnull(rsync_refusal(&job));
