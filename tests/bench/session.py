@@ -33,11 +33,11 @@ def run(cases, chosen, each):
         for case in cases:
             print("%-14s %s, %s" % (case.key, case.title, wan.LINKS[case.link][0]))
         return
-    datasets.make()
     reason = wan.enter()
     if reason:
         print("skipped: " + reason)
         sys.exit(77)
+    datasets.make()
     failed, others = False, measure.busy_cores()
     if others > QUIET:
         print("other work keeps %.1f of this host's %d cores busy: what follows is preliminary" % (others, os.cpu_count()))
