@@ -1,4 +1,4 @@
-"""A wide-area network to measure copies on: an operator and machines behind emulated lines, a blob store, and what peers need."""
+"""A wide-area network to measure copies on: an operator and machines behind emulated lines, a blob store, what peers need."""
 import os, shutil, signal, subprocess
 import accounts, datasets, e2e, netns
 
