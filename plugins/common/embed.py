@@ -7,7 +7,7 @@ for pair in sys.argv[2:]:
     with open(path) as f:
         lines = [line.rstrip("\n") for line in f]
     kept = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    quoted = ['  "%s\\n"' % line.replace("\\", "\\\\").replace('"', '\\"') for line in kept]
+    quoted = ['  "%s\\n"' % line.replace("\\", "\\\\").replace('"', '\\"').replace("??", "?\\?") for line in kept]
     parts.append("extern const char %s[];\nconst char %s[] =\n%s;\n" % (name, name, "\n".join(quoted)))
 with open(sys.argv[1], "w") as f:
     f.write("\n".join(parts))

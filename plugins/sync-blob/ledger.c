@@ -89,11 +89,11 @@ blob_sum_from_hex(const char *hex, guint8 *ret_sum)
 
 /* Both are there: equal, or neither counts. */
 static BlobChunkNews
-compare(BlobChunk *chunk)
+compare(const BlobLedger *ledger, BlobChunk *chunk)
 {
   if (!chunk->has_sum || !chunk->has_echo)
     return BLOB_CHUNK_WAITS;
-  chunk->stored = memcmp(chunk->sum, chunk->echoed, BLOB_SUM_BYTES) == 0;
+  chunk->stored = ledger->no_echo || memcmp(chunk->sum, chunk->echoed, BLOB_SUM_BYTES) == 0;
   if (!chunk->stored)
     chunk->has_sum = chunk->has_echo = FALSE;
   return chunk->stored ? BLOB_CHUNK_STORED : BLOB_CHUNK_TORN;
@@ -106,7 +106,7 @@ blob_ledger_sum(BlobLedger *ledger, guint32 big, guint32 number, const char *hex
   if (chunk == NULL || chunk->stored)
     return BLOB_CHUNK_KNOWN;
   chunk->has_sum = blob_sum_from_hex(hex, chunk->sum);
-  return compare(chunk);
+  return compare(ledger, chunk);
 }
 
 BlobChunkNews
@@ -117,11 +117,11 @@ blob_ledger_echo(BlobLedger *ledger, guint32 big, guint32 number, const char *ba
     return BLOB_CHUNK_KNOWN;
   gsize length = 0;
   g_autofree guchar *raw = g_base64_decode(base64, &length);
-  chunk->has_echo = length == BLOB_SUM_BYTES;
+  chunk->has_echo = length == BLOB_SUM_BYTES || ledger->no_echo;
   if (!chunk->has_echo)
     return BLOB_CHUNK_TORN;
-  memcpy(chunk->echoed, raw, BLOB_SUM_BYTES);
-  return compare(chunk);
+  memcpy(chunk->echoed, raw, MIN(length, BLOB_SUM_BYTES));
+  return compare(ledger, chunk);
 }
 
 /* ---- runs ---- */

@@ -30,8 +30,9 @@ typedef struct {
 
 typedef struct {
   guint64 chunk_bytes;
-  GPtrArray *bigs; /* of BlobBig */
-  GArray *pieces;  /* of BlobPiece */
+  GPtrArray *bigs;  /* of BlobBig */
+  GArray *pieces;   /* of BlobPiece */
+  gboolean no_echo; /* the service computes another sum than source and target: theirs alone counts */
 } BlobLedger;
 
 BlobLedger *blob_ledger_new(guint64 chunk_bytes);

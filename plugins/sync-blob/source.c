@@ -5,6 +5,7 @@
 
 #define MAX_TRIES 8u
 #define MAX_WARNINGS 20u
+#define GATHER_MS 1000
 #define UNDER_WAY 2u /* chunks of a lane that it sends, or may have begun before it hears of a cut */
 
 static void on_ended(AzlinOp *exec, gpointer data);
@@ -149,8 +150,10 @@ take_words(BlobSource *source, const char *line)
 {
   if (g_str_has_prefix(line, "warn ") && source->warnings->len < MAX_WARNINGS)
     g_ptr_array_add(source->warnings, g_utf8_make_valid(line + strlen("warn "), -1));
-  else if (g_str_has_prefix(line, "say ") || g_str_has_prefix(line, "fail "))
-    blob_session_words(&source->session, strchr(line, ' ') + 1);
+  else if (g_str_has_prefix(line, "say "))
+    blob_session_words(&source->session, line + strlen("say "));
+  else if (g_str_has_prefix(line, "fail "))
+    blob_session_failed(&source->session, line + strlen("fail "));
 }
 
 static void
@@ -159,6 +162,7 @@ on_line(const char *line, gpointer data)
   BlobStaging *staging = data;
   if (line[0] != '@' || staging->over)
     return;
+  staging->heard = staging->api->monotonic(staging->blob->host);
   take_words(&staging->source, line + 1);
   g_auto(GStrv) words = g_strsplit(line + 1, " ", 6);
   for (guint i = 0; i < G_N_ELEMENTS(lines); i++)
@@ -226,15 +230,30 @@ blob_source_again(BlobStaging *staging, guint32 big, guint32 number)
   blob_source_pump(staging);
 }
 
-void
-blob_source_pack_again(BlobStaging *staging, guint32 number)
+static void
+on_gathered(AzlinOp *op, gpointer data)
 {
-  BlobPiece *piece = blob_ledger_piece(staging->ledger, number);
-  if (piece == NULL || !piece->stored || staging->source.session.exec == NULL)
+  BlobStaging *staging = data;
+  if (!staging->over && staging->source.session.exec != NULL)
+    staging->api->op_cancel(staging->source.session.exec, "something is to be sent again");
+  blob_staging_unref(staging);
+}
+
+void
+blob_source_pack_again(BlobStaging *staging, const char *blob)
+{
+  BlobSource *source = &staging->source;
+  if (g_str_has_prefix(blob, "t/")) {
+    BlobPiece *piece = blob_ledger_piece(staging->ledger, (guint32) strtoul(blob + 2, NULL, 10));
+    if (piece == NULL || !piece->stored)
+      return;
+    piece->stored = FALSE;
+  }
+  if (source->again || source->session.exec == NULL)
     return;
-  piece->stored = FALSE;
-  staging->source.again = TRUE;
-  staging->api->op_cancel(staging->source.session.exec, "a piece is to be sent again");
+  source->again = TRUE; /* several may be gone */
+  staging->api->sleep(staging->blob->host, GATHER_MS,
+                      staging->api->op_new(staging->op, "gather", 0, on_gathered, blob_staging_ref(staging)));
 }
 
 void
@@ -275,8 +294,9 @@ blob_source_start(BlobStaging *staging)
   GString *input = g_string_new(NULL);
   gsize length = 0;
   const char *names = g_bytes_get_data(staging->names, &length);
-  g_string_append_printf(input, "set %" G_GUINT64_FORMAT " %u %u %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT "\n",
-                         tuning->chunk_bytes, tuning->packers, tuning->level, tuning->rate, tuning->big_bytes);
+  g_string_append_printf(input, "set %" G_GUINT64_FORMAT " %u %u %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %s\n",
+                         tuning->chunk_bytes, tuning->packers, tuning->level, tuning->rate, tuning->big_bytes,
+                         tuning->near ? "crc" : "md5sum");
   g_string_append_printf(input, "names %" G_GSIZE_FORMAT "\n", length);
   g_string_append_len(input, names, (gssize) length);
   g_autoptr(GBytes) bytes = g_string_free_to_bytes(input);

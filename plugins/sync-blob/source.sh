@@ -7,6 +7,7 @@ unset CURL_HOME TAR_OPTIONS
 trap '' PIPE
 die() { echo "@fail $*"; exit 1; }
 cd -P -- "$1" || die "the folder cannot be entered"
+find /tmp -maxdepth 1 -name 'azlin.????????' -type d -user "$(id -u)" -mmin +1440 -exec rm -rf {} + 2>/dev/null
 T=$(mktemp -d /tmp/azlin.XXXXXXXX) || die "no temporary folder can be made"
 finish() {
   trap '' TERM
@@ -16,7 +17,7 @@ finish() {
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
 # Whatever ends this shell, what it has started must not stay.
-{ while kill -0 "$$"; do sleep 1; done; kill 0; } </dev/null >/dev/null 2>&1 &
+{ trap '' TERM; while kill -0 "$$"; do sleep 1; done; kill 0; sleep 0.1; rm -rf "$T"; } </dev/null >/dev/null 2>&1 &
 mkdir "$T/spool" "$T/meta" "$T/meta/stub" "$T/big"
 
 # Sorts the names into those that are sent in ranges and those that go through tar. Of files in ranges the attributes
@@ -37,6 +38,7 @@ sort_out() {
           cp --attributes-only --preserve=mode,timestamps -- "$f" "$T/meta/stub/$k" || continue
         ln -s -- "$PWD/$f" "$T/big/$k"
         printf "%s\0" "$f" >>"$T/meta/names"
+        echo "$size" >"$T/big/$k.size"
         echo "@big $k $size"
         k=$((k + 1))
       done
@@ -56,6 +58,12 @@ sum_up() {
     rest=$tail
   done
   sum_64=$(printf "$octal" | base64)
+}
+
+# CRC and length as as many digits: next to nothing where the processor computes it.
+crc() {
+  crc=$(cksum)
+  printf '%016x%016x\n' ${crc}
 }
 
 common() { # of each transfer in a configuration of curl
@@ -85,7 +93,6 @@ put_file() {
   try=0
   while [ "$try" -lt 5 ]; do
     [ "$try" = 0 ] || sleep "$try"
-    read -r sas <"$T/sas"
     said=$({
       common
       printf 'upload-file = "%s"\nurl = "%s/%s?%s"\nheader = "Content-MD5: %s"\n' "$1" "$base" "$2" "$sas" "$sum_64"
@@ -110,7 +117,7 @@ pack() {
     n=0
     while read -r token <&4; do
       piece=$T/spool/$n
-      dd bs=64k count=$((chunk / 65536)) iflag=fullblock of="$piece" 2>/dev/null
+      dd bs=64k count=$((chunk / 65536)) iflag=fullblock of="$piece" 2>/dev/null || die "a piece cannot be written to /tmp"
       [ -s "$piece" ] || break
       {
         if put_file "$piece" "t/$n" "$T/skip.$n"; then
@@ -127,11 +134,18 @@ pack() {
   }
 }
 
+# The same bytes each time, so that a second attempt changes nothing.
+send_meta() {
+  touch -d @0 "$T/meta/names" "$T/meta/stub" "$T/meta"
+  tar --create --file="$T/meta.tar" -C "$T/meta" --sort=name --format=posix --pax-option=delete=atime,delete=ctime \
+    --xattrs --no-acls . && put_file "$T/meta.tar" m "" && echo "@meta $sum"
+}
+
 # $1 the run, $2 the file, $3 its first chunk, $4 how many, $5 how often that was tried in vain. One connection; two pipes
 # in turn, so that curl never takes what belongs to its next request.
 lane() {
   mkfifo "$T/$1.a" "$T/$1.b"
-  size=$(stat -L -c %s "$T/big/$2")
+  read -r size <"$T/big/$2.size"
   feed "$@" &
   feeder=$!
   {
@@ -160,35 +174,46 @@ length_of() { # of chunk $1 of a file of $size bytes
   [ "$length" -le "$chunk" ] || length=$chunk
 }
 
+# Chunk $2 of file $1, of a lane whose notes begin with $3: exactly as long as it was when all began, whatever becomes of
+# the file meanwhile. That it changed is found out when both sides are compared.
+part() {
+  dd if="$T/big/$1" bs=64k skip=$(($2 * (chunk / 65536))) count="$length" iflag=count_bytes 2>"$3" || return
+  { read -r rest; read -r rest; read -r copied rest; } <"$3"
+  [ "${copied:-0}" = "$length" ] || head -c $((length - ${copied:-0})) /dev/zero
+}
+
 # Opening a pipe to write waits until curl is ready for that chunk. By then the rest of the run may be another lane's.
 feed() {
   i=$3 pipe=a
-  {
-    dd bs="$chunk" skip="$3" count=0 2>/dev/null
-    while [ "$i" -lt $(($3 + $4)) ]; do
-      exec 7>"$T/$1.$pipe"
-      if [ -e "$T/$1.cut" ] && read -r n <"$T/$1.cut" && [ "$i" -ge $(($3 + n)) ]; then
-        : >"$T/$1.over"
-        read -r pid <"$T/$1.pid"
-        kill "$pid"
-        break
-      fi
-      { # the same bytes, from the cache
-        sum=$(dd if="$T/big/$2" bs="$chunk" skip="$i" count=1 iflag=fullblock 2>/dev/null | md5sum)
-        echo "@sum $2 $i ${sum%% *}"
-      } 7>&- &
-      dd bs=64k count=$((chunk / 65536)) iflag=fullblock >&7 2>/dev/null
-      exec 7>&-
-      i=$((i + 1))
-      if [ "$pipe" = a ]; then pipe=b; else pipe=a; fi
-    done
-  } <"$T/big/$2"
+  while [ "$i" -lt $(($3 + $4)) ]; do
+    exec 7>"$T/$1.$pipe"
+    if [ -e "$T/$1.cut" ] && read -r n <"$T/$1.cut" && [ "$i" -ge $(($3 + n)) ]; then
+      : >"$T/$1.over"
+      read -r pid <"$T/$1.pid"
+      kill "$pid"
+      break
+    fi
+    length_of "$i"
+    { # the same bytes, from the cache
+      sum=$(part "$2" "$i" "$T/$1.read$i" | $summer)
+      echo "@sum $2 $i ${sum%% *}"
+      rm -f "$T/$1.read$i"
+    } 7>&- &
+    part "$2" "$i" "$T/$1.sent" >&7 || {
+      echo "@say a file cannot be read any more"
+      read -r pid <"$T/$1.pid"
+      kill "$pid"
+      break
+    }
+    exec 7>&-
+    i=$((i + 1))
+    if [ "$pipe" = a ]; then pipe=b; else pipe=a; fi
+  done
   wait
 }
 
 configure() {
   i=$3 pipe=a
-  read -r sas <"$T/sas"
   while [ "$i" -lt $(($3 + $4)) ]; do
     [ "$i" = "$3" ] || echo next
     common
@@ -204,19 +229,22 @@ configure() {
 cr=$(printf '\r')
 while read -r word a b c d e f; do
   case $word in
-    set) chunk=$a packers=$b level=$c rate=$d big=$e ;;
+    set)
+      chunk=$a packers=$b level=$c rate=$d big=$e summer=$f
+      [ "$summer" = md5sum ] || summer=crc
+      ;;
     names)
       head -c "$a" >"$T/names"
       sort_out
       echo "@sorted $(tr -dc '\0' <"$T/small" | wc -c)"
       ;;
     base) base=$a ;;
-    sas) echo "$a" >"$T/sas" ;;
+    sas) sas=$a ;;
     skip) echo "$b" >"$T/skip.$a" ;;
     go)
       if [ -s "$T/small" ]; then pack & fi
       if [ -s "$T/meta/names" ]; then
-        { tar -c -f "$T/meta.tar" -C "$T/meta" --format=posix --xattrs --no-acls . && put_file "$T/meta.tar" m "" && echo "@meta $sum"; } &
+        send_meta &
       fi
       ;;
     cut) echo "$b" >"$T/$a.cut" ;;

@@ -9,7 +9,11 @@
 #define RENEW_BEFORE_MS (30u * 60 * 1000)
 #define MAX_WORDS 300
 
+#define LOOK_MS 60000u
+#define SILENCE_S 1800
+
 static void sign(BlobStaging *staging);
+static void watch(BlobStaging *staging);
 
 /* ---- memory ---- */
 
@@ -81,10 +85,24 @@ blob_session_words(BlobSession *session, const char *words)
   session->words = g_utf8_make_valid(cut, -1);
 }
 
+void
+blob_session_failed(BlobSession *session, const char *words)
+{
+  blob_session_words(session, words);
+  session->failed = TRUE;
+  if (session->exec != NULL)
+    session->staging->api->op_cancel(session->exec, "its script failed");
+}
+
 GError *
 blob_session_error(BlobSession *session, AzlinOp *exec)
 {
   const AzlinHostApi *api = session->staging->api;
+  if (session->failed) {
+    session->failed = FALSE;
+    return g_error_new(AZLIN_ERROR, AZLIN_ERROR_SYNC, "the copy's part on %s failed: %s", session->vm->region,
+                       session->words != NULL ? session->words : "it did not say why");
+  }
   if (api->op_error(exec) != NULL)
     return g_error_copy(api->op_error(exec));
   const AzlinReply *reply = api->op_reply(exec);
@@ -222,6 +240,42 @@ sign(BlobStaging *staging)
   blob_signer_get(blob, staging->op, staging->expiry, on_signed, blob_staging_ref(staging));
 }
 
+/* ---- silence ---- */
+
+/* What a slow line takes for what is under way does not count; nor does placing a large tree, which says nothing. */
+static gint64
+may_be_silent_s(const BlobStaging *staging)
+{
+  guint64 rate = staging->tuning.rate;
+  for (guint i = 0; i < staging->targets->len; i++)
+    if (((BlobTarget *) g_ptr_array_index(staging->targets, i))->landing)
+      return G_MAXINT32;
+  return SILENCE_S + (gint64) (rate > 0 ? 2 * staging->tuning.chunk_bytes / rate : 0);
+}
+
+static void
+on_look(AzlinOp *op, gpointer data)
+{
+  BlobStaging *staging = data;
+  const AzlinHostApi *api = staging->api;
+  gint64 silent = (api->monotonic(staging->blob->host) - staging->heard) / G_USEC_PER_SEC;
+  if (api->op_error(op) == NULL && !staging->over && silent > may_be_silent_s(staging)) {
+    g_autoptr(GError) error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_SYNC, "nothing was heard of the copy for %d minutes",
+                                          (int) (silent / 60));
+    blob_staging_failed(staging, error);
+  } else if (api->op_error(op) == NULL && !staging->over) {
+    watch(staging);
+  }
+  blob_staging_unref(staging);
+}
+
+static void
+watch(BlobStaging *staging)
+{
+  staging->api->sleep(staging->blob->host, LOOK_MS,
+                      staging->api->op_new(staging->op, "watch the copy", 0, on_look, blob_staging_ref(staging)));
+}
+
 /* ---- the beginning ---- */
 
 static void
@@ -273,6 +327,8 @@ begin(BlobStaging *staging)
       staging->blob, staging->container,
       staging->api->op_new(staging->op, "make the staging container", 0, on_made, blob_staging_ref(staging)));
   sign(staging);
+  staging->heard = staging->api->monotonic(staging->blob->host);
+  watch(staging);
   blob_source_start(staging);
   for (guint i = 0; i < staging->targets->len && !staging->over; i++)
     blob_target_start(g_ptr_array_index(staging->targets, i));
@@ -294,6 +350,7 @@ staging_new(Blob *blob, const AzlinSyncJob *job)
   BlobWishes wishes = { g_variant_get_uint32(connections), (guint64) g_variant_get_uint32(chunk) << 20 };
   staging->tuning = blob_tune(job, &wishes);
   staging->ledger = blob_ledger_new(staging->tuning.chunk_bytes);
+  staging->ledger->no_echo = staging->tuning.near;
   staging->targets = g_ptr_array_new_with_free_func(blob_target_free);
   staging->source.session = (BlobSession){ .staging = staging, .vm = staging->source_vm };
   staging->source.sending = g_hash_table_new_full(NULL, NULL, NULL, g_free);

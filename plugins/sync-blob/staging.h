@@ -11,6 +11,7 @@ typedef struct {
   guint level;       /* zstd's; 0 = none */
   guint64 rate;      /* bytes per second and connection; 0 = any */
   guint64 big_bytes; /* longer files are sent in ranges */
+  gboolean near;     /* chunks are checked from end to end by CRC: MD5 would cost more than sending them */
   gboolean keep;     /* targets keep pieces that are unpacked, for a second attempt */
 } BlobTuning;
 typedef struct { /* what azlin.conf asks for; 0 = nothing */
@@ -27,7 +28,8 @@ typedef struct { /* a session: the script on one machine */
   const AzlinVm *vm;
   AzlinOp *exec; /* NULL = none runs */
   guint attempt;
-  char *words; /* the last that the machine said about trouble, or NULL */
+  gboolean failed; /* its script said so; it was ended for that */
+  char *words;     /* the last that the machine said about trouble, or NULL */
 } BlobSession;
 
 typedef struct {
@@ -87,6 +89,7 @@ struct _BlobStaging {
   gint64 expiry;                 /* of the signatures */
   char *source_sas, *target_sas; /* secrets */
   guint next_run;
+  gint64 heard; /* when a machine last said something, monotonic */
   gboolean over;
 };
 
@@ -99,15 +102,17 @@ void blob_staging_pump(BlobStaging *staging);                        /* tells al
 void blob_session_say(BlobSession *session, const char *format, ...) G_GNUC_PRINTF(2, 3); /* one line to the script */
 /* Keeps what a machine said about trouble, without anything that looks like a signature. */
 void blob_session_words(BlobSession *session, const char *words);
-GError *blob_session_error(BlobSession *session, AzlinOp *exec); /* why it ended; owned */
+void blob_session_failed(BlobSession *session, const char *words); /* ends it, so that it is begun again or given up */
+GError *blob_session_error(BlobSession *session, AzlinOp *exec);   /* why it ended; owned */
 
 /* source.c */
 void blob_source_start(BlobStaging *staging);
 void blob_source_greet(BlobStaging *staging); /* the container stands, or signatures were renewed */
 void blob_source_pump(BlobStaging *staging);
 void blob_source_again(BlobStaging *staging, guint32 big, guint32 chunk); /* a chunk is not there any more */
-/* A piece is not what was stored: the stream is made once more, and what is stored of it is not sent again. */
-void blob_source_pack_again(BlobStaging *staging, guint32 piece);
+/* The blob "t/PIECE" or "m" is not what was stored, or gone: the stream is made once more, and what is stored of it is
+ * not sent again. */
+void blob_source_pack_again(BlobStaging *staging, const char *blob);
 
 /* target.c */
 BlobTarget *blob_target_new(BlobStaging *staging, const AzlinSyncJob *job, AzlinOp *op);

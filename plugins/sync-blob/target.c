@@ -211,8 +211,16 @@ static void
 take_torn(BlobTarget *target, char **words)
 {
   blob_session_words(&target->session, "what arrived is not what was stored");
-  if (g_str_has_prefix(words[1], "t/"))
-    blob_source_pack_again(target->session.staging, (guint32) strtoul(words[1] + 2, NULL, 10));
+  blob_source_pack_again(target->session.staging, words[1]);
+}
+
+static void
+take_full(BlobTarget *target, char **words)
+{
+  g_autoptr(GError) error
+      = g_error_new(AZLIN_ERROR, AZLIN_ERROR_STORAGE, "%s could not be copied to %s: its disk is full", target->path,
+                    target->vm->region);
+  blob_target_end(target, error);
 }
 
 static void
@@ -234,7 +242,7 @@ static const struct {
   void (*take)(BlobTarget *target, char **words);
 } lines[] = {
   { "got", 4, take_got },   { "bad", 4, take_bad },       { "end", 3, take_end },   { "unpack", 2, take_unpack },
-  { "meta", 1, take_meta }, { "landed", 2, take_landed }, { "torn", 2, take_torn },
+  { "meta", 1, take_meta }, { "landed", 2, take_landed }, { "torn", 2, take_torn }, { "full", 1, take_full },
 };
 
 static void
@@ -245,8 +253,10 @@ take_words(BlobTarget *target, const char *line)
                         (guint) (strlen(line + strlen("left ")) + 1));
   else if (g_str_has_prefix(line, "warn "))
     g_ptr_array_add(target->errors, g_utf8_make_valid(line + strlen("warn "), -1));
-  else if (g_str_has_prefix(line, "say ") || g_str_has_prefix(line, "fail "))
-    blob_session_words(&target->session, strchr(line, ' ') + 1);
+  else if (g_str_has_prefix(line, "say "))
+    blob_session_words(&target->session, line + strlen("say "));
+  else if (g_str_has_prefix(line, "fail "))
+    blob_session_failed(&target->session, line + strlen("fail "));
 }
 
 static void
@@ -255,6 +265,7 @@ on_line(const char *line, gpointer data)
   BlobTarget *target = data;
   if (line[0] != '@' || target->op == NULL || target->again)
     return;
+  target->session.staging->heard = api_of(target)->monotonic(target->session.staging->blob->host);
   take_words(target, line + 1);
   g_auto(GStrv) words = g_strsplit(line + 1, " ", 6);
   for (guint i = 0; i < G_N_ELEMENTS(lines); i++)
@@ -477,8 +488,9 @@ blob_target_start(BlobTarget *target)
   g_autofree char *script = landing_script(blob_target_script);
   const char *const argv[]
       = { "sh", "-c", script, "azlin", target->folder, target->run, target->job.single_file ? "kept" : "", NULL };
-  g_autofree char *text = g_strdup_printf("set %" G_GUINT64_FORMAT " %d %u %" G_GUINT64_FORMAT "\n",
-                                          tuning->chunk_bytes, tuning->keep ? 1 : 0, tuning->level, tuning->rate);
+  g_autofree char *text
+      = g_strdup_printf("set %" G_GUINT64_FORMAT " %d %u %" G_GUINT64_FORMAT " %s\n", tuning->chunk_bytes,
+                        tuning->keep ? 1 : 0, tuning->level, tuning->rate, tuning->near ? "crc" : "md5sum");
   g_autoptr(GBytes) input = g_bytes_new(text, strlen(text));
   AzlinExec request = { .size = sizeof request,
                         .vm = target->vm,

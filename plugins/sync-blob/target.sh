@@ -8,6 +8,7 @@ azlin_open "$1" "$2" 2>&1 || die "the folder to copy into cannot be used"
 stage=/proc/self/fd/5
 kept=$3
 mkdir -p "$stage/big" "$stage/pieces" || die "the stage cannot be written"
+find /tmp -maxdepth 1 -name 'azlin.????????' -type d -user "$(id -u)" -mmin +1440 -exec rm -rf {} + 2>/dev/null
 T=$(mktemp -d /tmp/azlin.XXXXXXXX) || die "no temporary folder can be made"
 finish() {
   trap '' TERM
@@ -17,7 +18,18 @@ finish() {
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
 # Whatever ends this shell, what it has started must not stay.
-{ while kill -0 "$$"; do sleep 1; done; kill 0; } </dev/null >/dev/null 2>&1 &
+{ trap '' TERM; while kill -0 "$$"; do sleep 1; done; kill 0; sleep 0.1; rm -rf "$T"; } </dev/null >/dev/null 2>&1 &
+
+# CRC and length as as many digits: next to nothing where the processor computes it.
+crc() {
+  crc=$(cksum)
+  printf '%016x%016x\n' ${crc}
+}
+
+full() {
+  echo "@full"
+  exit 1
+}
 
 common() { # of each request in a configuration of curl
   cat <<EOF
@@ -39,7 +51,6 @@ get_file() {
   try=0
   while [ "$try" -lt 5 ]; do
     [ "$try" = 0 ] || sleep "$try"
-    read -r sas <"$T/sas"
     said=$({
       common
       printf 'output = "%s"\nurl = "%s/%s?%s"\n' "$2" "$base" "$1" "$sas"
@@ -49,6 +60,10 @@ get_file() {
       said="it is not what was stored"
       echo "@torn $1"
     }
+    case $said in
+      *"(23)"*) full ;;
+      *" 404"*) echo "@torn $1" ;;
+    esac
     try=$((try + 1))
   done
   echo "@fail $1 cannot be fetched: $said"
@@ -103,11 +118,14 @@ lane() {
     while read -r word rest; do
       case $word in
         200)
-          sum=$(dd if="$stage/big/$2" bs="$chunk" skip="$i" count=1 iflag=fullblock 2>/dev/null | md5sum)
+          sum=$(dd if="$stage/big/$2" bs=64k skip=$((i * (chunk / 65536))) count=$((chunk / 65536)) 2>/dev/null | $summer)
           echo "@got $2 $i ${sum%% *}"
           i=$((i + 1))
           ;;
-        curl:) echo "@say $rest" ;;
+        curl:)
+          case $rest in "(23)"*) full ;; esac
+          echo "@say $rest"
+          ;;
         end)
           [ "$rest" = 0 ] || [ -e "$T/$1.over" ] || sleep $((1 + $5))
           echo "@end $1 $rest"
@@ -139,7 +157,6 @@ keep_gates() {
 
 configure() {
   i=$3 pipe=a
-  read -r sas <"$T/sas"
   printf 'silent\noutput = "/dev/null"\nhttp1.1\nheader = "x-ms-version: 2021-12-02"\nurl = "%s/b?%s"\n' "$base" "$sas"
   while [ "$i" -lt $(($3 + $4)) ]; do
     printf 'next\nsilent\noutput = "/dev/null"\nurl = "file://%s"\nnext\n' "$T/$1.$pipe"
@@ -172,6 +189,7 @@ land() {
   name_big || die "what came in ranges cannot be named"
   if [ -n "$unpacker" ]; then
     wait "$unpacker"
+    ! grep -q -e 'No space left' -e 'quota exceeded' -e 'Cannot write' "$T/tar.err" || full
     sed -n '1,20s/^/@warn /p' "$T/tar.err"
     [ "$(cat "$T/tar.status")" = 0 ] || echo "@warn tar ended with $(cat "$T/tar.status")"
   fi
@@ -185,9 +203,12 @@ land() {
 unpacker=
 while read -r word a b c d e f; do
   case $word in
-    set) chunk=$a keep=$b level=$c rate=$d ;;
+    set)
+      chunk=$a keep=$b level=$c rate=$d summer=$e
+      [ "$summer" = md5sum ] || summer=crc
+      ;;
     base) base=$a ;;
-    sas) echo "$a" >"$T/sas" ;;
+    sas) sas=$a ;;
     unpack)
       unpack &
       unpacker=$!

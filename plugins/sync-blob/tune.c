@@ -39,7 +39,7 @@ blob_tune(const AzlinSyncJob *job, const BlobWishes *wishes)
   const AzlinSyncFacts *facts = job->facts;
   double rtt = far_ms(facts);
   gboolean near = rtt >= 0 && rtt < NEAR_MS;
-  BlobTuning tuning = { .lanes = wishes->connections > 0 ? wishes->connections : near ? 2 : 16 };
+  BlobTuning tuning = { .lanes = wishes->connections > 0 ? wishes->connections : near ? 2 : 16, .near = near };
   tuning.chunk_bytes = wishes->chunk_bytes > 0 ? wishes->chunk_bytes : chunk_for(job, rtt, tuning.lanes);
   tuning.big_bytes = 4 * tuning.chunk_bytes;
   tuning.keep = job->bytes <= 1024 * MIB;

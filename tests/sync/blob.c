@@ -8,8 +8,8 @@
 
 #define KEY "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
-    static gint64
-    at(const char *iso)
+static gint64
+at(const char *iso)
 {
   g_autoptr(GDateTime) time = g_date_time_new_from_iso8601(iso, NULL);
   return g_date_time_to_unix(time) * G_USEC_PER_SEC;

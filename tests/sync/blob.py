@@ -316,20 +316,26 @@ def test_a_torn_chunk_is_sent_again():
         nothing_left()
 
 
-def test_a_torn_piece_is_sent_again():
+def test_torn_and_lost_pieces_are_sent_again():
     with Alone(chunk=1, connections=1) as home:
         for i in range(12):
             put(os.path.join(home.source, "f%d" % i), random.Random(i).randbytes(700000))
-        p = home.popen_copy(DRIVE_LIMIT="2000", DRIVE_RTT="80")
-        seen = []
+        p = home.popen_copy(DRIVE_LIMIT="4000", DRIVE_RTT="80")
+        seen, target = [], []
         for line in p.stderr:
             seen.append(line)
-            if "< east @pack 2 " in line:
-                container, source, _ = signatures("".join(seen))
-                assert store.put(container, "t/2", b"X" * (1 << 20), source) == 201
+            if "< west @unpack 1" in line:
+                target = script(p, home, "west")
+                os.killpg(target[0], signal.SIGSTOP)
+            if target and "< east @pack 6 " in line:
                 break
-        rest = p.communicate(timeout=60)
-        assert p.returncode == 0, rest
+        container, source, _ = signatures("".join(seen))
+        assert store.put(container, "t/5", b"X" * (1 << 20), source) == 201
+        assert store.request("DELETE", "/%s/t/6" % container)[0] == 202
+        os.killpg(target[0], signal.SIGCONT)
+        out, err = p.communicate(timeout=60)
+        assert p.returncode == 0, (out, err)
+        assert "@torn t/5" in err and "@torn t/6" in err, err
         same(home.source, home.targets[0])
         nothing_left()
 
@@ -371,6 +377,38 @@ def test_a_script_that_is_killed_goes_on_where_it_was():
             nothing_left()
 
 
+def test_a_full_disk_is_said_and_leaves_what_was_there():
+    if os.geteuid() != 0:
+        raise e2e.Skip("only root can make a small file system")
+    for what in ("big", "small"):
+        with Alone(chunk=1, connections=2) as home:
+            put(os.path.join(home.targets[0], "old"), b"stays")
+            if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", home.targets[0]]).returncode != 0:
+                raise e2e.Skip("no file system can be mounted here")
+            try:
+                put(os.path.join(home.targets[0], "old"), b"stays")
+                for i in range(1 if what == "big" else 12):
+                    put(os.path.join(home.source, "f%d" % i), random.Random(i).randbytes((10 << 20) if what == "big" else 900000))
+                out, _ = home.copy(code=1)
+                assert "its disk is full" in out, out
+                assert os.listdir(home.targets[0]) == ["old"], os.listdir(home.targets[0])
+            finally:
+                subprocess.run(["umount", home.targets[0]], check=True)
+            nothing_left()
+
+
+def test_a_source_that_shrinks_does_not_hang():
+    with Alone(chunk=1, connections=1) as home:
+        big(os.path.join(home.source, "f"), 8)
+        p = home.popen_copy(DRIVE_LIMIT="4000")
+        home.follow(p, "< west @got 0 0 ")
+        os.truncate(os.path.join(home.source, "f"), 5 << 20)
+        out, err = p.communicate(timeout=60)
+        assert p.returncode == 0, (out, err[-3000:])
+        assert os.path.getsize(os.path.join(home.targets[0], "f")) == 8 << 20
+        nothing_left()
+
+
 def test_old_containers_are_swept():
     need_store()
     old, young, foreign = ("azlin-sync-20260101t000000-0123abcd-4567", "azlin-sync-20260102t000000-0123abcd-4567",
@@ -394,4 +432,5 @@ def test_zz_clean_up():
         os.unlink(key_file())
 
 
-e2e.main(globals())
+if __name__ == "__main__":
+    e2e.main(globals())
