@@ -6,8 +6,8 @@
 
 #include <signal.h>
 
-/* How much may be under way from the first commands of all pipes together, and of one: at most so much again waits in
- * the SSH module, and one and a half times in the queues, whose memory libssh rounds up. 4 MiB are 50 MB/s at 80 ms. */
+/* What may be under way and wait in the queues, of all pipes together and of one. libssh has 1.28 MB for each beside
+ * it, in buffers that it rounds up: 24 pipes that stand still hold 50 MB. 4 MiB are 50 MB/s at 80 ms. */
 #define ALL_WINDOWS (12 * 1024 * 1024)
 #define MAX_WINDOW (4 * 1024 * 1024)
 #define MAX_ERR (64 * 1024)
@@ -22,7 +22,8 @@ typedef struct {
   int from_status, to_status;
   GString *from_err, *to_err;
   AzByteQueue queue;
-  gsize window; /* reading stops when half of it waits in the queue */
+  gsize window;    /* what may be under way and in the queue together */
+  gsize max_queue; /* reading stops when more waits there */
   gboolean paused;
   guint64 sent, delivered;
   AzLineSplitter lines;
@@ -35,15 +36,24 @@ typedef struct {
   gpointer data;
 } Pipe;
 
+/* The source may send what the target has taken: it keeps the pace of the slower one, without a stop. */
+static void
+set_pace(Pipe *pipe)
+{
+  if (pipe->from != NULL)
+    az_run_set_window(pipe->from, pipe->window - MIN(pipe->window, pipe->queue.length));
+}
+
 /* They share one bound of memory. */
 static void
 share_windows(AzRemote *remote)
 {
-  for (guint i = 0; i < remote->pipes->len; i++) {
+  guint n = remote->pipes->len;
+  for (guint i = 0; i < n; i++) {
     Pipe *pipe = g_ptr_array_index(remote->pipes, i);
-    pipe->window = MIN(ALL_WINDOWS / remote->pipes->len, MAX_WINDOW);
-    if (pipe->from != NULL)
-      az_run_set_window(pipe->from, pipe->window);
+    pipe->window = MIN(ALL_WINDOWS / n, MAX_WINDOW);
+    pipe->max_queue = n <= 8 ? pipe->window : pipe->window / 2;
+    set_pace(pipe);
   }
 }
 
@@ -132,7 +142,8 @@ on_from_output(gboolean is_stderr, const char *bytes, gsize length, gpointer dat
     return;
   }
   az_byte_queue_push(&pipe->queue, bytes, length);
-  if (!pipe->paused && pipe->queue.length > pipe->window / 2) {
+  set_pace(pipe);
+  if (!pipe->paused && pipe->queue.length > pipe->max_queue) {
     pipe->paused = TRUE;
     az_run_pause(pipe->from, TRUE);
   }
@@ -241,9 +252,10 @@ took(gsize length, gpointer data)
 {
   Pipe *pipe = data;
   az_byte_queue_pop(&pipe->queue, length);
+  set_pace(pipe);
   pipe->sent += length;
   pipe->allowed -= pipe->bwlimit_kib > 0 ? (double) length : 0;
-  if (!pipe->paused || pipe->queue.length > pipe->window / 4)
+  if (!pipe->paused || pipe->queue.length > pipe->max_queue / 2)
     return;
   pipe->paused = FALSE;
   if (pipe->from != NULL)

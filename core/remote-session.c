@@ -34,7 +34,7 @@ struct _AzRun {
 struct _Session {
   AzPool *pool;
   char *place;
-  char *key; /* place and pin: what must agree for a session to be shared */
+  char *key; /* place and stored pin: what must agree for a session to be shared */
   AzlinVm *vm;
   AzSshConn *conn; /* NULL: it waits until others have logged in */
   gboolean ready, used, lost;
@@ -293,12 +293,12 @@ on_event(AzSshStep step, AzSshOutcome outcome, const char *detail, gpointer data
   rest_if_idle(session);
 }
 
+/* What was trusted on first use does not count: it is the key of the session that is there. */
 static char *
 session_key(AzRemote *remote, const AzlinVm *vm)
 {
-  const char *pin = az_remote_pin(remote, vm);
   g_autofree char *place = place_of(remote, vm);
-  return g_strdup_printf("%s %s", place, pin != NULL ? pin : "");
+  return g_strdup_printf("%s %s", place, vm->host_key != NULL ? vm->host_key : "");
 }
 
 static void

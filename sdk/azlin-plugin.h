@@ -204,12 +204,13 @@ typedef struct {
   const AzlinVm *source, *target;
   const char *path;     /* absolute directory, checked by the engine */
   guint64 bytes, files; /* of all that `only` names, or of the whole path without it */
-  gboolean delete_extra, dry_run, checksum;
-  guint32 bwlimit_kib;        /* KiB/s, 0 = none */
-  guint32 max_delete;         /* 0 = no bound */
-  const char *const *exclude; /* NULL-terminated patterns or NULL */
-  GVariant *grant;            /* a{sv} of ssh_grant(); NULL in score(), and in a dry run onto nothing */
-  gboolean single_file;       /* `path` is one regular file; the grant is for its folder */
+  /* delete_extra, dry_run, max_delete, exclude: the engine does that itself since 1.3 and leaves them empty */
+  gboolean delete_extra, dry_run, checksum; /* checksum: without `only`, sizes and times do not show what differs */
+  guint32 bwlimit_kib;                      /* KiB/s, 0 = none */
+  guint32 max_delete;
+  const char *const *exclude;
+  GVariant *grant;      /* a{sv} of ssh_grant(); NULL in score() */
+  gboolean single_file; /* `path` is one regular file; the grant is for its folder */
   GBytes *only; /* what to copy: NUL-terminated names ("./a/b", "." too) below the folder, each by itself (of a folder
                  * mode and times), parents before what they hold; NULL = all that differs */
   /* since 1.3 */
@@ -352,7 +353,8 @@ typedef struct {
   gboolean (*exec_write)(AzlinOp *op, const char *bytes, gsize length);
   void (*exec_close)(AzlinOp *op); /* end of its standard input */
   /* variant a{sv}: from_status i, to_status i, bytes t, from_err s, to_err s (valid UTF-8, capped); commands that ran
-   * are success whatever their status. The first is ended when the second ends early. */
+   * are success whatever their status. The first is ended when the second ends early; from_status is 141 then, as of
+   * SIGPIPE. The end of its input is no sign of success for the second: it comes too when the first fails or is lost. */
   void (*pipe)(AzlinHost *, const AzlinPipe *, AzlinOp *);
   /* A key from job->source to job->target that admits one thing alone: rrsync -wo target_folder, or with `receiver`
    * that script, run by sh with $1 = target_folder and $2 = job->run and the connection as its standard input and
@@ -424,8 +426,7 @@ typedef struct {
   /* predicted seconds, or < 0 = cannot do this job; strategy=auto takes the smallest; ret_reason is g_strdup'ed */
   double (*score)(gpointer self, const AzlinSyncJob *, char **ret_reason);
   /* variant a{sv}: files_synced t, bytes_transferred t, errors as, incomplete b (something was left out, the rest is
-   * done); of a dry run also items as (one line per change, capped), n_items t, n_deletes t, n_deleted_files t. The op
-   * fails when nothing of the path can be relied on. */
+   * done), note s (optional: a remark for people). The op fails when nothing of the path can be relied on. */
   void (*transfer)(gpointer self, const AzlinSyncJob *, AzlinOp *);
   /* since 1.3 */
   gboolean asks_for_key; /* by sync_grant(), when it needs one; FALSE: every job comes with one for rsync */

@@ -25,7 +25,7 @@ struct _AzSshCommand {
   gboolean eof_sent; /* or not to be sent */
   gboolean paused;
   gsize window;
-  gsize since_widened;                 /* bytes of stdout */
+  gsize allowed;                       /* what the server may still send of stdout */
   guint64 sent, granted, acknowledged; /* of standard input; granted: what the server let us send at first */
   gboolean has_status;
   int status;
@@ -137,7 +137,7 @@ static void
 push(AzSshCommand *command, gboolean is_stderr, const char *bytes, int length)
 {
   if (!is_stderr)
-    command->since_widened += (gsize) length;
+    command->allowed = window_after(command->allowed, (gsize) length);
   command->output(is_stderr, bytes, (gsize) length, command->data);
 }
 
@@ -158,13 +158,14 @@ drain(AzSshCommand *command, gboolean is_stderr)
   return !command->over;
 }
 
-/* libssh by itself lets the server have 1.28 MB under way, which is 16 MB/s at 80 ms. */
+/* libssh by itself lets the server have 1.28 MB under way, which is 16 MB/s at 80 ms. In steps, since each is a packet.
+ */
 static void
 widen(AzSshCommand *command)
 {
-  if (command->over || command->paused || command->since_widened < command->window / 8)
+  if (command->over || command->paused || command->allowed + MAX_WINDOW / 8 > command->window)
     return;
-  command->since_widened = 0;
+  command->allowed = command->window;
   int n = window_open(command->channel, command->window);
   if (n > 0)
     push(command, FALSE, window_buffer(), n);
@@ -338,6 +339,7 @@ channel_exec(AzSshConn *conn, const AzSshExec *request)
     .output = request->output,
     .eof_sent = request->no_eof,
     .window = MAX_WINDOW,
+    .allowed = FIRST_WINDOW,
     .finished = request->finished,
     .data = request->data,
   };
@@ -381,5 +383,7 @@ channel_pause(AzSshCommand *command, gboolean pause)
 void
 channel_set_window(AzSshCommand *command, gsize bytes)
 {
-  command->window = CLAMP(bytes, 8 * PACKET, MAX_WINDOW);
+  command->window = MIN(bytes, MAX_WINDOW);
+  if (!command->paused && command->allowed + MAX_WINDOW / 8 <= command->window)
+    conn_kick(command->conn);
 }

@@ -55,6 +55,8 @@ double conn_rtt_ms(AzSshConn *conn);
 char *window_buffer(void); /* MAX_WINDOW bytes for whoever reads at the moment */
 /* Lets the server send so much; what has come meanwhile is in window_buffer(), that many bytes; <= 0 = nothing. */
 int window_open(ssh_channel channel, gsize bytes);
+/* What of `allowed` bytes is left when `length` have been read, with what libssh grants by itself. */
+gsize window_after(gsize allowed, gsize length);
 
 void spare_keep(AzSshConn *conn, gboolean keep);
 void spare_step(AzSshConn *conn);

@@ -18,3 +18,11 @@ window_open(ssh_channel channel, gsize bytes)
     return 0;
   return ssh_channel_read_timeout(channel, window_buffer(), (guint32) bytes, 0, 0);
 }
+
+gsize
+window_after(gsize allowed, gsize length)
+{
+  const gsize base = 1280000; /* of libssh 0.10, which fills it up when less than the half is left */
+  gsize left = allowed - MIN(allowed, length);
+  return left < base / 2 ? base : left;
+}

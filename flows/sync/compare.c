@@ -239,7 +239,8 @@ az_compare(const AzListing *source, const AzListing *target, const char *const *
   result->folders = g_ptr_array_new();
   result->unknown = g_ptr_array_new();
   g_byte_array_set_size(marks, az_listing_size(source));
-  memset(marks->data, 0, marks->len);
+  if (marks->len > 0)
+    memset(marks->data, 0, marks->len);
   walk(&compare);
   if (links)
     join_links(&compare);

@@ -38,6 +38,8 @@ path_over(AzSyncPair *pair, Outcome outcome)
     outcome = PATH_PARTIAL;
   if (outcome == PATH_DONE)
     az_sync_manifest_keep(pair);
+  if (pair->summing != NULL)
+    az_op_cancel(pair->summing, "its copy has ended");
   pair->done_paths += outcome == PATH_DONE ? 1 : 0;
   pair->partial_paths += outcome == PATH_PARTIAL ? 1 : 0;
   on_key_gone(pair);
@@ -229,6 +231,7 @@ start(AzSyncPair *pair)
   az_engine_set_sync_granter(pair->sync->engine, az_sync_grant_asked);
   az_sync_grant_serve(pair, TRUE);
   pair->transferring = TRUE;
+  az_sync_sum(pair);
   if (!az_sync_together_join(pair))
     pair->brick->transfer(pair->brick_self, &job, az_sync_transfer_op(pair));
   az_sync_together_look(pair->sync);
@@ -281,16 +284,10 @@ transfer(AzSyncPair *pair)
 }
 
 static void
-on_measured(AzlinOp *op, gpointer data)
-{
-  transfer(data);
-}
-
-static void
 measure(AzSyncPair *pair)
 {
-  if (pair->rtt_between_ms == -1 && pair->comparison->bytes > MEASURE_BYTES)
-    az_sync_link_measure(pair, on_measured, pair);
+  if (pair->comparison->bytes > MEASURE_BYTES)
+    az_sync_link_await(pair, transfer);
   else
     transfer(pair);
 }

@@ -48,6 +48,8 @@ forget_path(AzSyncPair *pair)
   g_clear_pointer(&pair->comparison, az_comparison_free);
   az_scan_clear(&pair->scan);
   az_scan_clear(&pair->again);
+  az_scan_clear(&pair->sums);
+  g_clear_pointer(&pair->sum_names, g_bytes_unref);
   g_clear_pointer(&pair->left_out, g_strfreev);
   g_clear_pointer(&pair->run, g_free);
   g_clear_pointer(&pair->target_folder, g_free);
@@ -208,14 +210,25 @@ az_sync_pair_source(AzSyncPair *pair)
   return pair->again.listing != NULL ? pair->again.listing : az_sync_pair_path(pair)->scan.listing;
 }
 
+static AzComparison *
+compare(AzSyncPair *pair, gboolean links)
+{
+  return az_compare(az_sync_pair_source(pair), pair->scan.listing, (const char *const *) pair->left_out, links);
+}
+
+/* Not every target can hold hard links: once copied, files that are not one there are no reason to copy again. But what
+ * is copied again goes with all its names, since a transfer that broke off may have placed some of them. */
 void
 az_sync_pair_compare(AzSyncPair *pair)
 {
   if (pair->scan.listing == NULL) /* nothing is there */
     pair->scan.listing = az_listing_new(g_byte_array_new(), NULL);
   g_clear_pointer(&pair->comparison, az_comparison_free);
-  pair->comparison = az_compare(az_sync_pair_source(pair), pair->scan.listing, (const char *const *) pair->left_out,
-                                pair->round == 0);
+  pair->comparison = compare(pair, pair->round == 0);
+  if (pair->round > 0 && pair->comparison->copy->len > 0) {
+    az_comparison_free(pair->comparison);
+    pair->comparison = compare(pair, TRUE);
+  }
 }
 
 /* ---- jobs ---- */

@@ -71,14 +71,19 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   AzlinOp *ahead;       /* while it runs */
   AzlinDone ahead_done; /* who waits for it */
   /* the path in work */
-  AzScan scan;     /* of the target */
-  AzScan again;    /* of the source, after a transfer; its listing is NULL before */
-  char **left_out; /* names that are none of this copy's business on either side */
+  AzScan scan;  /* of the target */
+  AzScan again; /* of the source, after a transfer; its listing is NULL before */
+  AzScan sums;  /* of the source, beside a transfer: its hashes are known by the time they are wanted */
+  GBytes *sum_names;
+  AzlinOp *summing;
+  void (*summed)(struct _AzSyncPair *pair); /* who waits for it */
+  char **left_out;                          /* names that are none of this copy's business on either side */
   AzComparison *comparison;
   const AzlinSync *brick;
   gpointer brick_self;
   char *run; /* names what stands while this path is copied */
   char *target_folder;
+  gpointer check;    /* a verification that waits for the hashes */
   GPtrArray *grants; /* of AzSyncGrant: keys to take back */
   GVariant *grant_facts;
   GBytes *only;          /* names in work */
@@ -86,6 +91,8 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   guint round;           /* transfers so far */
   gboolean incomplete;   /* some entry cannot be copied as things are: said already */
   double rtt_between_ms; /* -1 = not measured, or AZ_SYNC_SHUT */
+  AzlinOp *measuring;
+  void (*measured)(struct _AzSyncPair *pair);
   gint64 transfer_started;
   gboolean running, transferring; /* copying at all; its strategy is chosen, and at work or about to be */
   AzlinOp *turn;                  /* of a transfer that waits for the other targets, or NULL */
@@ -126,6 +133,8 @@ void az_sync_copy(AzSyncPair *pair, AzlinOp *op);
 /* The op of one transfer of `pair`, for its strategy to finish. */
 AzlinOp *az_sync_transfer_op(AzSyncPair *pair);
 typedef enum { AZ_SYNC_EQUAL, AZ_SYNC_DIFFERS, AZ_SYNC_UNSURE } AzSyncVerdict;
+/* Begins to hash on the source what is about to be copied. */
+void az_sync_sum(AzSyncPair *pair);
 /* Scans both sides again and hashes what was copied or never compared; then pair->comparison says what still differs.
  * `done` gets UNSURE with an error when a side could not be asked or read. */
 void az_sync_check(AzSyncPair *pair, void (*done)(AzSyncPair *pair, AzSyncVerdict verdict, const GError *error));
@@ -173,8 +182,11 @@ void az_sync_together_look(AzSync *sync);
 /* ---- flow-sync-link.c ---- */
 
 #define AZ_SYNC_SHUT (-2) /* rtt_between_ms of a target that the source cannot reach */
-/* How long a packet takes from source to target: pair->rtt_between_ms. Never fails. */
-void az_sync_link_measure(AzSyncPair *pair, AzlinDone done, gpointer data);
+/* How long a packet takes from source to target: pair->rtt_between_ms, from an earlier run, or measured beside what
+ * else is done. Never fails. */
+void az_sync_link_measure(AzSyncPair *pair, AzlinOp *parent);
+/* `done` runs once that measurement is over: at once when none is under way. */
+void az_sync_link_await(AzSyncPair *pair, void (*done)(AzSyncPair *pair));
 /* MiB per second between the two as the last large transfer had it; 0 = there was none. */
 double az_sync_link_rate(AzSyncPair *pair);
 /* Keeps what a transfer predicted and took. */

@@ -54,6 +54,7 @@ on_guarded(AzlinOp *op, gpointer data)
 {
   Step *step = data;
   if (az_op_error(op) == NULL) {
+    az_sync_link_measure(step->pair, step->op);
     az_sync_survey(step->sync, az_op_new(step->op, "estimate", 0, on_surveyed, step));
     return;
   }

@@ -11,7 +11,9 @@
  * goes for good. */
 static const char trash_script[]
     = "LC_ALL=C; export LC_ALL; umask 077; cd -- \"$1\" || exit 3; root=$(pwd -P && echo .); root=${root%??}\n"
-      "mark=$(stat -c %.9Y .); mkdir -p \".azlin-trash/$2\" && cd -P \".azlin-trash/$2\" || exit 4\n"
+      "mark=$(stat -c %.9Y .); mkdir -p .azlin-trash && cd -P .azlin-trash || exit 4\n"
+      "here=$(pwd -P && echo .); [ \"${here%??}\" = \"${root%/}/.azlin-trash\" ] || exit 4\n"
+      "mkdir -p -- \"./$2\" && cd -P -- \"./$2\" || exit 4\n"
       "here=$(pwd -P && echo .); [ \"${here%??}\" = \"${root%/}/.azlin-trash/$2\" ] || exit 4; exec 9<.\n"
       "cd -- \"$root\" || exit 3\n"
       "xargs -0 -r -n 500 sh -c 'root=$0; for name do\n"

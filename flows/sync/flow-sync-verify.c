@@ -11,10 +11,11 @@ typedef struct {
   GBytes *names;
   guint pending;
   gboolean again; /* for what nobody had asked to be hashed */
+  AzScanHash hash;
   GError *error;
 } Check;
 
-static void start(Check *check, AzScanHash hash);
+static void start(Check *check);
 
 static void
 append_files(GByteArray *bytes, AzListing *source, GPtrArray *names)
@@ -65,7 +66,8 @@ hash_the_rest(Check *check)
   check->again = TRUE;
   g_clear_pointer(&check->names, g_bytes_unref);
   check->names = names_of_files(az_sync_pair_source(pair), comparison->unknown, NULL);
-  start(check, AZ_SCAN_HASH);
+  check->hash = AZ_SCAN_HASH;
+  start(check);
   return TRUE;
 }
 
@@ -135,23 +137,65 @@ choose_hashing(AzSyncPair *pair, Check *check)
 }
 
 static void
-start(Check *check, AzScanHash hash)
+set_source_scan(AzSyncPair *pair, AzScan *scan, AzScanHash hash, GBytes *names)
+{
+  az_scan_clear(scan);
+  *scan = az_sync_pair_path(pair)->scan;
+  scan->place = NULL;
+  scan->listing = NULL;
+  scan->words = NULL;
+  scan->hash = hash;
+  scan->names = names;
+  scan->fresh = FALSE; /* the first scan was, where it was asked for */
+}
+
+/* Both sides; the source's hashes are known already where they were made beside the transfer. */
+static void
+start(Check *check)
 {
   AzSyncPair *pair = check->pair;
-  AzSyncPath *path = az_sync_pair_path(pair);
+  gboolean summed = pair->sums.listing != NULL && !check->again;
   g_clear_pointer(&pair->comparison, az_comparison_free); /* points into what is scanned anew */
-  az_scan_clear(&pair->again);
-  pair->again = path->scan;
-  pair->again.place = NULL;
-  pair->again.listing = NULL;
-  pair->again.words = NULL;
-  pair->again.hash = pair->scan.hash = hash;
-  pair->again.names = pair->scan.names = check->names;
-  pair->again.fresh = pair->scan.fresh = FALSE; /* the first scan was, where it was asked for */
+  set_source_scan(pair, &pair->again, summed ? AZ_SCAN_LIST : check->hash, check->names);
+  az_scan_clear(&pair->sums);
+  pair->scan.hash = check->hash;
+  pair->scan.names = check->names;
+  pair->scan.fresh = FALSE;
   pair->scan.make = FALSE;
   check->pending = 2;
   az_scan(&pair->again, az_op_new(pair->op, "compare", 0, on_source, check));
   az_scan(&pair->scan, az_op_new(pair->op, "compare", 0, on_target, check));
+}
+
+static void
+on_summed(AzlinOp *op, gpointer data)
+{
+  AzSyncPair *pair = data;
+  void (*summed)(AzSyncPair * pair) = g_steal_pointer(&pair->summed);
+  pair->summing = NULL;
+  if (summed != NULL)
+    summed(pair);
+  az_sync_pair_unref(pair);
+}
+
+void
+az_sync_sum(AzSyncPair *pair)
+{
+  Check check = { .pair = pair };
+  if (pair->summing != NULL || pair->round > 0)
+    return;
+  AzScanHash hash = choose_hashing(pair, &check);
+  pair->sum_names = check.names;
+  set_source_scan(pair, &pair->sums, hash, check.names);
+  g_rc_box_acquire(pair);
+  pair->summing = az_op_new(pair->op, "hash", 0, on_summed, pair);
+  az_scan(&pair->sums, pair->summing);
+}
+
+static void
+begin(AzSyncPair *pair)
+{
+  start(g_steal_pointer(&pair->check));
 }
 
 void
@@ -165,7 +209,12 @@ az_sync_check(AzSyncPair *pair, void (*done)(AzSyncPair *pair, AzSyncVerdict ver
     return;
   }
   check->again = pair->round == 0 && pair->comparison->copy->len == 0;
-  start(check, choose_hashing(pair, check));
+  check->hash = choose_hashing(pair, check);
+  pair->check = check;
+  if (pair->summing != NULL)
+    pair->summed = begin;
+  else
+    begin(pair);
 }
 
 /* ---- what differs ---- */

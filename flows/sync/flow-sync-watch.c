@@ -4,7 +4,7 @@
 #include "flow-sync-private.h"
 
 #define INTERVAL_S 5u
-#define SETTLE_MS 200u    /* changes come in bursts */
+#define SETTLE_MS 30u     /* changes come in bursts; what comes later makes the next round */
 #define RESTART_MS 60000u /* until a listener on the source that ended is begun again */
 #define CALM_S 60u        /* with a listener, a look without its word */
 

@@ -94,12 +94,13 @@ next(const char *at, const char *end)
   return nul != NULL ? nul + 1 : NULL;
 }
 
+/* find ends with 1 when it could not read all, and says so; whatever else it ended with, its list is not all it saw. */
 static gboolean
 parse_trailer(const char *record, AzScanAnswer *answer)
 {
   char *end = NULL;
   guint64 status = g_ascii_strtoull(record + 1, &end, 10);
-  if (end == record + 1 || *end != ' ' || status > 255 || strlen(end + 1) != 64)
+  if (end == record + 1 || *end != ' ' || status > 1 || strlen(end + 1) != 64)
     return FALSE;
   answer->status = (int) status;
   g_strlcpy(answer->digest, end + 1, sizeof answer->digest);

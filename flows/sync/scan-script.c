@@ -49,7 +49,7 @@ const char az_scan_script[]
       "done'\\'' "
       "sh {} + \\) > \"$0/$$\" 2>/dev/null' \"$tmp/h\"; cat -- \"$tmp/h/\"* 2>/dev/null; }\n"
       "answer() {\n"
-      "status=$({ { list \"$@\"; echo $? >&3; } | sort -z > \"$tmp/new\"; } 3>&1)\n"
+      "status=$({ { list \"$@\"; echo $? >&3; } | sort -z > \"$tmp/new\" || echo 200 >&3; } 3>&1)\n"
       "if [ -n \"$known\" ] && [ -f \"$dir/$id\" ] && [ \"$(sha256sum < \"$dir/$id\")\" = \"$known  -\" ]; then\n"
       "printf 'D\\0'; comm -z -3 \"$dir/$id\" \"$tmp/new\"; else printf 'F\\0'; cat \"$tmp/new\"; fi\n"
       "sum=$(sha256sum < \"$tmp/new\"); printf 'Z%s %.64s\\0' \"$status\" \"$sum\"\n"

@@ -1,7 +1,9 @@
 # Landing at the target, see landing.h. `cd -P` leaves in PWD where the kernel says that we are, so comparing it needs no
 # process. AZLIN_BATCH gets the folders that exist on both sides, deepest first, so that what is left in one when its
 # turn comes is new, and goes over in one rename. It may not hold what find would replace, which is why it comes by the
-# environment. What stat says of the target's folders (`here`) saves processes and decides nothing else.
+# environment. What stat says of the target's folders (`here`) saves processes and decides nothing else. AZLIN_PYTHON
+# does the same in one process where there is Python; what it has not done when it fails is done without it. The mode
+# 1700 of `tree` says that nothing has been said of the folder itself.
 azlin_astray() { echo "$1 is not azlin's own folder" >&2; return 66; }
 azlin_open() {
   umask 077; LC_ALL=C; export LC_ALL; unset CDPATH; azlin_run=$2
@@ -10,9 +12,9 @@ azlin_open() {
   exec 4<.
   mkdir .azlin-partial 2>/dev/null; azlin_made=$?
   cd -P ./.azlin-partial && [ "$PWD" = "$AZLIN_ROOT/.azlin-partial" ] && [ -O . ] || azlin_astray "$PWD" || return
-  if [ $azlin_made = 0 ]; then mkdir -p -- "$2/tree"; else chmod 700 . && mkdir -p -- "$2"; fi || return 66
+  if [ $azlin_made = 0 ]; then mkdir -p -m 1700 -- "$2/tree"; else chmod 700 . && mkdir -p -- "$2"; fi || return 66
   cd -P -- "./$2" && [ "$PWD" = "$AZLIN_ROOT/.azlin-partial/$2" ] && [ -O . ] || azlin_astray "$PWD" || return
-  [ -d tree ] || mkdir -p tree || return 66
+  [ -d tree ] || mkdir -p -m 1700 tree || return 66
   exec 5<.
   cd -P tree && [ "$PWD" = "$AZLIN_ROOT/.azlin-partial/$2/tree" ] || azlin_astray "$PWD" || return
   exec 3<.
@@ -58,7 +60,7 @@ place() {
   set -- "$twin"/.[!.]* "$@"; [ -e "$1" ] || [ -L "$1" ] || shift
   set -- "$twin"/..?* "$@"; [ -e "$1" ] || [ -L "$1" ] || shift
   [ $# = 0 ] || mv -f -t . -- "$@" 2>/dev/null || again "$@"
-  [ "$dir$0" != .kept ] || return 0
+  [ "$dir$0" != .kept ] && [ "$dir$mode" != .1700 ] || return 0
   [ "$owner" = "$owner_here" ] || chown "$owner" . 2>/dev/null
   { [ "$mode" = "$mode_here" ] || chmod "00$mode" .; } 2>/dev/null && touch -d "$time" . 2>/dev/null ||
     printf "a%s\0" "$dir"
@@ -78,12 +80,81 @@ for it; do
   fi
   printf "$why%s\0" "$it"
 done'
-azlin_place() {
-  cd -P /proc/self/fd/3/ || return 66
+AZLIN_PYTHON='
+import errno, os, stat, sys
+sure = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+kept, left, root = sys.argv[1] == "kept", [], os.geteuid() == 0
+def say(why, path):
+    left.append(why.encode() + os.fsencode(path) + b"\0")
+def look(name, folder):
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+def move(name, twin, place, path, new, old):
+    locked = stat.S_ISDIR(new.st_mode) and not root and not new.st_mode & stat.S_IWUSR
+    try:
+        if locked:
+            os.chmod(name, new.st_mode | stat.S_IRWXU, dir_fd=twin)
+        if old is not None and stat.S_ISDIR(old.st_mode):
+            os.rmdir(name, dir_fd=place)
+        os.rename(name, name, src_dir_fd=twin, dst_dir_fd=place)
+        if locked:
+            moved = os.open(name, sure, dir_fd=place)
+            os.fchmod(moved, stat.S_IMODE(new.st_mode))
+            os.close(moved)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            os._exit(1)
+        say("d" if old is not None and stat.S_ISDIR(old.st_mode) else "e", path)
+def fill(twin, place, path):
+    like, now = os.fstat(twin), os.fstat(place)
+    for fd, it in ((twin, like), (place, now)):
+        if not root and it.st_mode & stat.S_IRWXU != stat.S_IRWXU:
+            try:
+                os.fchmod(fd, stat.S_IMODE(it.st_mode) | stat.S_IRWXU)
+            except OSError:
+                pass
+    for name in os.listdir(twin):
+        below, new, old = path + "/" + name, look(name, twin), look(name, place)
+        if old is None or not stat.S_ISDIR(new.st_mode):
+            move(name, twin, place, below, new, old)
+        elif not stat.S_ISDIR(old.st_mode):
+            say("f", below)
+        else:
+            enter(name, twin, place, below)
+    if path == "." and (kept or stat.S_IMODE(like.st_mode) == 0o1700):
+        return
+    try:
+        if root and (like.st_uid, like.st_gid) != (now.st_uid, now.st_gid):
+            os.fchown(place, like.st_uid, like.st_gid)
+        os.fchmod(place, stat.S_IMODE(like.st_mode))
+        os.utime(place, ns=(like.st_atime_ns, like.st_mtime_ns))
+    except OSError:
+        say("a", path)
+def enter(name, twin, place, path):
+    fds = []
+    try:
+        for folder in twin, place:
+            fds.append(os.open(name, sure, dir_fd=folder))
+        fill(fds[0], fds[1], path)
+    except OSError:
+        say("s", path)
+    for fd in fds:
+        os.close(fd)
+fill(3, 4, ".")
+sys.stdout.buffer.write(b"".join(left))'
+azlin_by_names() {
   export AZLIN_THERE AZLIN_BATCH AZLIN_LEFT
   find . -depth -type d -exec sh -c 'eval "$AZLIN_THERE"' sh {} + |
-    xargs -0 sh -c 'eval "$AZLIN_BATCH"' "${1:-all}" > /proc/self/fd/5/report
+    xargs -0 sh -c 'eval "$AZLIN_BATCH"' "$1" > /proc/self/fd/5/report
   find . -mindepth 1 \( ! -type d -o -empty \) -exec sh -c 'eval "$AZLIN_LEFT"' sh {} + >> /proc/self/fd/5/report
+}
+azlin_place() {
+  cd -P /proc/self/fd/3/ || return 66
+  { [ -x /usr/bin/python3 ] && [ -z "${AZLIN_NO_PYTHON:-}" ] &&
+    /usr/bin/python3 -I -S -c "$AZLIN_PYTHON" "${1:-all}" > /proc/self/fd/5/report 2> /dev/null; } ||
+    azlin_by_names "${1:-all}"
   [ -s /proc/self/fd/5/report ] || return 0
   cat /proc/self/fd/5/report
   return 23

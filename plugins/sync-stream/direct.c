@@ -76,15 +76,47 @@ finish(StreamCopy *copy)
   api->exec(copy->self->host, &request, api->op_new(copy->op, "placing", 0, on_finished, copy));
 }
 
+/* ---- sending ---- */
+
+static void send(StreamCopy *copy);
+
 static GError *
-sending_failed(StreamCopy *copy, int status, GBytes *err)
+sending_failed(StreamCopy *copy, int status, const char *words)
 {
-  g_autofree char *words = said(err);
-  AzlinError code = status == 255 ? AZLIN_ERROR_SSH : AZLIN_ERROR_SYNC;
+  AzlinError code = status == UNREACHABLE ? AZLIN_ERROR_SSH : AZLIN_ERROR_SYNC;
+  if (strstr(words, "Host key verification failed") != NULL)
+    code = AZLIN_ERROR_HOST_KEY;
   if (strstr(words, "No space left on device") != NULL)
     code = AZLIN_ERROR_STORAGE;
   return g_error_new(AZLIN_ERROR, (int) code, "%s could not be sent from %s to %s: %s (status %d)", copy->job.path,
-                     copy->job.source->region, copy->job.target->region, words, status);
+                     copy->job.source->region, copy->job.target->region, *words != '\0' ? words : "no reason given",
+                     status);
+}
+
+static void
+on_slept(AzlinOp *op, gpointer data)
+{
+  StreamCopy *copy = data;
+  const GError *error = copy->self->host->api->op_error(op);
+  if (error != NULL)
+    stream_fail(copy, g_error_copy(error));
+  else
+    send(copy);
+}
+
+/* What had arrived whole stands in the stage and is not sent again. */
+static void
+send_again_or_fail(StreamCopy *copy, GError *error)
+{
+  const AzlinHostApi *api = copy->self->host->api;
+  int delay = api->retry_delay_ms(error, ++copy->attempt);
+  if (delay < 0) {
+    stream_fail(copy, error);
+    return;
+  }
+  api->op_progress(copy->op, 0, copy->job.bytes, "connections lost, trying again");
+  g_error_free(error);
+  api->sleep(copy->self->host, (guint32) delay, api->op_new(copy->op, "wait to retry", 0, on_slept, copy));
 }
 
 static void
@@ -97,14 +129,15 @@ on_sent(AzlinOp *op, gpointer data)
     return;
   }
   const AzlinReply *reply = api->op_reply(op);
-  if (reply->status == UNREACHABLE) {
+  g_autofree char *words = said(reply->err);
+  g_autoptr(GError) error = reply->status != 0 ? sending_failed(copy, reply->status, words) : NULL;
+  if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_SSH)) {
     copy->note = stream_unreachable;
     stream_relay(copy);
-  } else if (reply->status != 0) {
-    stream_fail(copy, sending_failed(copy, reply->status, reply->err));
+  } else if (error != NULL) {
+    send_again_or_fail(copy, g_steal_pointer(&error));
   } else {
-    g_autofree char *words = said(reply->err); /* of files that could not be read */
-    if (*words != '\0')
+    if (*words != '\0') /* of files that could not be read */
       g_ptr_array_add(copy->errors, g_steal_pointer(&words));
     finish(copy);
   }
@@ -121,6 +154,19 @@ on_line(const char *line, gpointer data)
 }
 
 static void
+send(StreamCopy *copy)
+{
+  const AzlinHostApi *api = copy->self->host->api;
+  AzlinExec request = { .size = sizeof request,
+                        .vm = copy->job.source,
+                        .argv = (const char *const *) copy->command->pdata,
+                        .input = copy->names,
+                        .on_line = on_line,
+                        .line_data = copy };
+  api->exec(copy->self->host, &request, api->op_new(copy->op, "sending", 0, on_sent, copy));
+}
+
+static void
 on_granted(AzlinOp *op, gpointer data)
 {
   StreamCopy *copy = data;
@@ -132,14 +178,8 @@ on_granted(AzlinOp *op, gpointer data)
                           : g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_FAILED, "no key was granted for the target"));
     return;
   }
-  g_autoptr(GPtrArray) argv = send_command(copy, grant);
-  AzlinExec request = { .size = sizeof request,
-                        .vm = copy->job.source,
-                        .argv = (const char *const *) argv->pdata,
-                        .input = copy->names,
-                        .on_line = on_line,
-                        .line_data = copy };
-  api->exec(copy->self->host, &request, api->op_new(copy->op, "sending", 0, on_sent, copy));
+  copy->command = send_command(copy, grant);
+  send(copy);
 }
 
 void

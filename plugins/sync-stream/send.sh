@@ -106,7 +106,7 @@ connect() { # worker
       -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes -o StrictHostKeyChecking=yes \
       -o UserKnownHostsFile="$known" -o GlobalKnownHostsFile=none -o ConnectTimeout=15 -o ServerAliveInterval=15 \
       -o ServerAliveCountMax=4 -o ClearAllForwardings=yes -o ControlPath=none -o LogLevel=ERROR -o Compression=no \
-      -c aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr -e none \
+      -c "$ciphers" -e none \
       -o KexAlgorithms=curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,diffie-hellman-group14-sha256 \
       -- "$login" receive 2> "$dir/err.$1"
     echo "end $?"
@@ -139,10 +139,12 @@ more() { # how many
 }
 
 # ---- the lines are opened while it is still looked at what there is to send
+ciphers=aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr
+grep -q -w -m 1 aes /proc/cpuinfo || ciphers=chacha20-poly1305@openssh.com,$ciphers # without instructions for AES
 dial=
 read -r allowed < /proc/sys/net/ipv4/tcp_allowed_congestion_control
 case " $allowed " in *' bbr '*)
-  if command -v python3 > /dev/null; then
+  if [ -x /usr/bin/python3 ]; then
     AZLIN_DIAL='import array, socket, sys
 try:
     s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 15)
@@ -155,7 +157,7 @@ except OSError:
     pass
 socket.socket(fileno=1).sendmsg([b"0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))])'
     export AZLIN_DIAL
-    echo 'exec python3 -c "$AZLIN_DIAL" "$1" "$2"' > "$dir/dial"
+    echo 'exec /usr/bin/python3 -I -S -c "$AZLIN_DIAL" "$1" "$2"' > "$dir/dial"
     dial='-o ProxyUseFdpass=yes -o ProxyCommand=sh${IFS}"$AZLIN_JOB/stream/dial"${IFS}%h${IFS}%p'
     AZLIN_JOB=$job; export AZLIN_JOB
   fi ;;

@@ -21,6 +21,7 @@ copy_free(StreamCopy *copy)
   g_free((char *) (guintptr) copy->job.source_folder);
   g_free((char *) (guintptr) copy->job.target_folder);
   g_bytes_unref(copy->names);
+  g_clear_pointer(&copy->command, g_ptr_array_unref);
   g_byte_array_unref(copy->report);
   g_ptr_array_unref(copy->errors);
   g_free(copy);
@@ -136,6 +137,10 @@ transfer(gpointer data, const AzlinSyncJob *job, AzlinOp *op)
   copy->connections = forecast.connections;
   copy->most = most_connections(self);
   copy->level = forecast.level;
+  if (g_bytes_get_size(copy->names) == 0) {
+    stream_done(copy, FALSE);
+    return;
+  }
   if (forecast.direct < 0)
     copy->note = stream_unreachable;
   if (forecast.road == STREAM_RELAY)

@@ -13,10 +13,12 @@ typedef struct { /* one copy; what `job` points to is its own, facts, grant and 
   GBytes *names;           /* job.only and the folders above */
   guint connections, most; /* of the direct road, to begin with and at most */
   guint level;             /* for zstd; 0 = as it is */
-  const char *note;        /* static: what people should know of the way it went, or NULL */
-  GByteArray *report;      /* of azlin_place, by the relayed road */
-  GPtrArray *errors;       /* of char* */
-  guint64 sent;            /* bytes that went over the line */
+  GPtrArray *command;      /* of the source, on the direct road */
+  guint attempt;
+  const char *note;   /* static: what people should know of the way it went, or NULL */
+  GByteArray *report; /* of azlin_place, by the relayed road */
+  GPtrArray *errors;  /* of char* */
+  guint64 sent;       /* bytes that went over the line */
 } StreamCopy;
 
 /* ---- stream.c: the ends of a copy; each frees it ---- */

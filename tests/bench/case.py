@@ -81,7 +81,11 @@ class Case:
                 "--strategy", strategy, *options]
 
     def sync(self, strategy, *options):
-        return measure.run(self.argv(strategy, "-o", "json", *options), self.lab.env(), TIMEOUT_S)
+        return self.timed(self.argv(strategy, "-o", "json", *options))
+
+    def timed(self, argv):
+        """azlin's own command, where the operator is."""
+        return measure.run(argv, self.lab.accounts, "operator", self.lab.env(), TIMEOUT_S)
 
     def before_azlin(self, strategy):
         self.before(strategy in ("blob", "auto") and "blob" in place.strategies())
@@ -102,8 +106,8 @@ class Case:
         self.before(peer.through_store)
         peer.ready(self.lab)
         sample = measure.Sample()
-        for argv in peer.commands(self.lab, self.path):
-            sample += measure.run(argv, timeout=TIMEOUT_S)
+        for part, argv in peer.commands(self.lab, self.path):
+            sample += measure.run(argv, self.lab.accounts, part, timeout=TIMEOUT_S)
         self.check(sample, peer.name)
         return sample
 
@@ -117,8 +121,7 @@ class Case:
         """Seconds of the operator's own way in: connect, key exchange, authentication, one echo."""
         seconds = []
         for _ in range(3):
-            answer = measure.run([*self.lab.within("op"), e2e.BIN, "--quiet", "regions", "health", "-o", "json"],
-                                 self.lab.env()).document()
+            answer = self.timed([*self.lab.within("op"), e2e.BIN, "--quiet", "regions", "health", "-o", "json"]).document()
             found, = [r for r in answer["regions"] if r["region"] == wan.SOURCE]
             seconds.append(sum(e["ms"] for e in found["evidence"] if e["vantage"] == "here") / 1000)
         return statistics.median(seconds)

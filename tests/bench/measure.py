@@ -6,14 +6,15 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Sample:
-    def __init__(self, wall=0.0, cpu=0.0, memory=0, busy=0.0, output="", errors="", code=0):
-        self.wall, self.cpu, self.memory, self.busy, self.code = wall, cpu, memory, busy, code
+    def __init__(self, wall=0.0, cpu=0.0, memory=0, busy=0.0, output="", errors="", code=0, parts=None):
+        self.wall, self.cpu, self.memory, self.busy, self.code, self.parts = wall, cpu, memory, busy, code, parts or {}
         self.output, self.errors = output, errors
 
     def __add__(self, other):
         """One after the other."""
         return Sample(self.wall + other.wall, self.cpu + other.cpu, max(self.memory, other.memory), self.busy + other.busy,
-                      self.output + other.output, self.errors + other.errors, self.code or other.code)
+                      self.output + other.output, self.errors + other.errors, self.code or other.code,
+                      {part: self.parts.get(part, 0) + seconds for part, seconds in other.parts.items()})
 
     def document(self):
         return json.loads(self.output)
@@ -55,11 +56,13 @@ class Peak:
         return self.bytes
 
 
-def run(argv, env=None, timeout=600):
-    """Its output is kept in a file: whoever would read it along the way would take part in the measurement."""
+def run(argv, accounts, part, env=None, timeout=600):
+    """As this part of the network's. Its output is kept in a file: whoever would read it along the way would take part in
+    the measurement."""
     with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
-        busy, start = busy_seconds(), time.perf_counter()
-        child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        before, busy, start = accounts.read(), busy_seconds(), time.perf_counter()
+        child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                 preexec_fn=lambda: accounts.join(part))
         peak = Peak(child.pid)
         timer = threading.Timer(timeout, child.kill)
         timer.start()
@@ -72,7 +75,8 @@ def run(argv, env=None, timeout=600):
             memory = peak.end()
         out.seek(0)
         err.seek(0)
-        return Sample(wall, used.ru_utime + used.ru_stime, memory, busy, out.read(), err.read(), child.returncode)
+        return Sample(wall, used.ru_utime + used.ru_stime, memory, busy, out.read(), err.read(), child.returncode,
+                      accounts.since(before))
 
 
 def lines(argv, env=None):

@@ -24,7 +24,7 @@ def account_sas():
 
 
 class Peer:
-    """One way to copy `path` of the source to the same path of the target: commands that run one after another."""
+    """One way to copy `path` of the source to the same path of the target: (where, command) one after another."""
 
     name, through_store = "", False
 
@@ -40,8 +40,8 @@ class Rsync(Peer):
         self.options, self.name = options, " ".join(("rsync", *options))
 
     def commands(self, lab, path):
-        return [lab.on(wan.SOURCE, "rsync", *self.options, "-e", "ssh", path + "/",
-                       "%s:%s/" % (netns.ADDRESSES[wan.TARGET], path))]
+        return [("source", lab.on(wan.SOURCE, "rsync", *self.options, "-e", "ssh", path + "/",
+                                  "%s:%s/" % (netns.ADDRESSES[wan.TARGET], path)))]
 
 
 class ThroughStore(Peer):
@@ -60,8 +60,10 @@ class Azcopy(ThroughStore):
     def commands(self, lab, path):
         options = ("env", "AZCOPY_CONCURRENCY_VALUE=" + AT_ONCE, "azcopy", "copy")
         url = "%s/%s" % (wan.BLOB_URL, self.container)
-        return [lab.on(wan.SOURCE, *options, path + "/*", "%s?%s" % (url, self.sas), "--from-to", "LocalBlob", *AZCOPY_OPTIONS),
-                lab.on(wan.TARGET, *options, "%s/*?%s" % (url, self.sas), path, "--from-to", "BlobLocal", *AZCOPY_OPTIONS)]
+        up = (path + "/*", "%s?%s" % (url, self.sas), "--from-to", "LocalBlob")
+        down = ("%s/*?%s" % (url, self.sas), path, "--from-to", "BlobLocal")
+        return [("source", lab.on(wan.SOURCE, *options, *up, *AZCOPY_OPTIONS)),
+                ("target", lab.on(wan.TARGET, *options, *down, *AZCOPY_OPTIONS))]
 
 
 class Rclone(ThroughStore):
@@ -77,8 +79,8 @@ class Rclone(ThroughStore):
 
     def commands(self, lab, path):
         program = ("rclone", "--config", "rclone.conf", *RCLONE_OPTIONS, "copy")
-        return [lab.on(wan.SOURCE, *program, path, "store:" + self.container),
-                lab.on(wan.TARGET, *program, "store:" + self.container, path)]
+        return [("source", lab.on(wan.SOURCE, *program, path, "store:" + self.container)),
+                ("target", lab.on(wan.TARGET, *program, "store:" + self.container, path))]
 
 
 RSYNC, CHECKSUM, AZCOPY, RCLONE_PEER = Rsync("-avz"), Rsync("-ac"), Azcopy(), Rclone()

@@ -22,7 +22,7 @@ ROWS = (
     row("d5-warm", "100 of 10,000 files changed, on kept sessions", "200", "D5", "auto", 0.10, RSYNC, state="edited",
         warm=True),
     row("d3-ssh-200", "a tree of 3,946 files by SSH", "200", "D3", "stream", 0.65, RSYNC),
-    row("d3-blob-200", "a tree of 3,946 files through blobs", "200", "D3", "blob", 0.10, AZCOPY, RCLONE_PEER),
+    row("d3-blob-200", "a tree of 3,946 files through blobs", "200", "D3", "blob", 0.10, AZCOPY),
     row("d1-ssh-lan", "10,000 small files by SSH", "lan", "D1", "stream", 0.55, RSYNC),
     row("conduct-200", "what azlin itself takes while one machine sends 500 MiB to another", "200", "D2", "rsync", None),
     row("same-d1-200", "nothing changed in 10,000 files", "200", "D1", "auto", 1.05, RSYNC, state="same"),

@@ -5,32 +5,48 @@ sync.py [--rows KEY,...] [--runs N] [--quick] [--strategy NAME] [--peers-only] [
         [--no-write]
 
 Prints medians and ratios, and writes them into docs/benchmarks.md. --quick measures once and writes nothing."""
-import os, statistics, subprocess
+import statistics, subprocess
 import place
 
 place.find()
-import e2e, page, session, wan
+import e2e, kept, page, session, wan
 from case import Case
 from rows import ROWS
 
 
 def say(who, samples):
-    wall, cpu, busy = (statistics.median(getattr(s, what) for s in samples) for what in ("wall", "cpu", "busy"))
-    print("  %-16s %7.2f s (%.2f..%.2f)  CPU %5.2f s  host %.1f of %d cores busy" % (
-        who, wall, min(s.wall for s in samples), max(s.wall for s in samples), cpu, busy / wall, os.cpu_count()), flush=True)
+    wall, busy = (statistics.median(getattr(s, what) for s in samples) for what in ("wall", "busy"))
+    parts = {part: statistics.median(s.parts[part] for s in samples) for part in samples[0].parts}
+    others = "; others %.1f" % (busy - sum(parts.values())) if parts else ""
+    print("  %-16s %7.2f s (%.2f..%.2f)  CPU s: %s%s" % (
+        who, wall, min(s.wall for s in samples), max(s.wall for s in samples),
+        ", ".join("%s %.1f" % pair for pair in parts.items()), others), flush=True)
     return wall
 
 
+def say_results(results):
+    """Which strategies it was, and how well they were foreseen."""
+    used = ", ".join(sorted({r["strategy_used"] for r in results}))
+    print("  by %s: moving the bytes took %.2f s of it, predicted were %.2f s" % (used, *(
+        statistics.median(r.get(key) or 0 for r in results) for key in ("transfer_seconds", "predicted_seconds"))))
+    return used
+
+
 def measured(row, strategy, options):
-    """(samples of azlin, samples of each peer by its name, seconds of the operator's login), in turns."""
+    """(samples of azlin, samples of each peer by its name, seconds of the operator's login), in turns; but an azlin that
+    watches would copy before a peer could, and comes after them."""
     ours, theirs = [], {peer.name: [] for peer in row.peers}
     with Case(row) as case:
         login = case.login()
         for _ in range(options.runs):
-            if not options.peers_only:
+            if not options.peers_only and not row.warm:
                 ours.append(case.azlin(strategy))
             for peer in row.peers:
                 theirs[peer.name].append(case.peer(peer))
+        if row.warm and not options.peers_only:
+            with kept.Kept(case) as azlin:
+                ours = [azlin.round() for _ in range(options.runs)]
+            login = 0
     return ours, theirs, login
 
 
@@ -56,11 +72,8 @@ def measure_row(row, options):
     if not ours:
         return
     wall, memory = say("azlin, " + strategy, ours), max(s.memory for s in ours)
-    results = [s.document()["results"][0] for s in ours]
-    used = ", ".join(sorted({r["strategy_used"] for r in results}))
-    print("  azlin itself: %.1f MiB, %.1f %% of a core, by %s; moving the bytes took %.2f s of it, predicted were %.2f s" % (
-        memory / 2**20, 100 * max(s.cpu / s.wall for s in ours), used,
-        *(statistics.median(r.get(key) or 0 for r in results) for key in ("transfer_seconds", "predicted_seconds"))))
+    print("  azlin itself: %.1f MiB, %.1f %% of a core" % (memory / 2**20, 100 * max(s.cpu / s.wall for s in ours)))
+    used = "watching" if row.warm else say_results([s.document()["results"][0] for s in ours])
     best = min(medians, key=medians.get, default=None)
     if best:
         print("  ratio %.3f, without the operator's login of %.2f s %.3f (goal: at most %.2f)" % (

@@ -1,6 +1,6 @@
 """A wide-area network to measure copies on: an operator and machines behind emulated lines, a blob store, and what peers need."""
 import os, shutil, signal, subprocess
-import datasets, e2e, netns
+import accounts, datasets, e2e, netns
 
 SOURCE, TARGET = "eastus", "westus2"
 OPERATOR = netns.ADDRESSES["op"]
@@ -20,6 +20,7 @@ LINKS = {  # what the emulator is told; None: the kernel's own bridge, with neit
     "lossy": ("200 Mbit/s, 80 ms, 0.5 % loss", ("--rate=200", "--delay=40", "--queue=50", "--loss=0.5")),
     "lan": ("loopback", None),
 }
+PARTS = {"source": SOURCE, "target": TARGET}
 SSHD = "MaxStartups 200:30:400\nMaxSessions 100\n"
 SSH_CONFIG = """Host *
   Port %d
@@ -69,11 +70,13 @@ class Wan(netns.Lab):
 
     def __init__(self, link, config=""):
         self.link, self.emulator, self.store, self.disks = link, None, None, None
+        self.accounts = accounts.Accounts("", ())
         super().__init__(config, sshd=SSHD, prepare=Wan.prepare)
 
     # -- the network --
 
     def make_network(self):
+        self.accounts = accounts.Accounts(os.path.basename(self.root), (*PARTS, "store", "lines", "operator"))
         self.disks = os.path.join(self.root, "machines")
         os.mkdir(self.disks)
         netns.run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", self.disks)
@@ -92,7 +95,8 @@ class Wan(netns.Lab):
         for name in ("net", *netns.ADDRESSES):
             netns.run("ip", "netns", "add", self.space(name))
         ends = ["%s=%s" % (self.space(name), address) for name, address in netns.ADDRESSES.items()]
-        self.emulator = subprocess.Popen([os.environ["WAN_BIN"], *arguments, *ends], stdout=subprocess.PIPE, text=True)
+        self.emulator = subprocess.Popen([os.environ["WAN_BIN"], *arguments, *ends], stdout=subprocess.PIPE, text=True,
+                                         preexec_fn=lambda: self.accounts.join("lines"))
         assert self.emulator.stdout.readline() == "ready\n", "the emulator did not start"
         for name, address in netns.ADDRESSES.items():
             self.ip(name, "link set dev lo up", "addr add %s/24 dev wan0" % address,
@@ -113,8 +117,18 @@ class Wan(netns.Lab):
             os.chown(os.path.join(machine.root, "data"), netns.UID, netns.UID)
             os.chown(os.path.join(machine.root, "work"), netns.UID, netns.UID)
             machine.binds += ["--ro-bind-try", AZCOPY, "/opt/azcopy"]
+        for part, region in PARTS.items():
+            self.put_on_account(self.machines[region], part)
         self.machines[SOURCE].binds += ["--ro-bind", datasets.ROOT, "/data"]
         self.let_peers_log_in()
+
+    def put_on_account(self, machine, part):
+        before = machine.join_cgroup
+
+        def join():
+            before()
+            self.accounts.join(part)
+        machine.join_cgroup = join
 
     def let_peers_log_in(self):
         """The peers run on the source as its user, with a key that the target admits."""
@@ -148,7 +162,8 @@ class Wan(netns.Lab):
         argv = ["node", AZURITE, "--blobHost", "0.0.0.0", "--blobPort", str(BLOB_PORT), "--silent", "--loose",
                 "--skipApiVersionCheck", "--disableTelemetry", "--inMemoryPersistence", "--extentMemoryLimit", "8192"]
         self.store = subprocess.Popen([*self.within("op"), *argv], cwd=self.root, stdin=subprocess.DEVNULL,
-                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                      preexec_fn=lambda: self.accounts.join("store"))
         e2e.until(self.store_answers, "Azurite")
 
     def store_answers(self):
@@ -172,6 +187,7 @@ class Wan(netns.Lab):
         if self.disks:
             subprocess.run(["umount", self.disks], stderr=subprocess.DEVNULL)
             shutil.rmtree(self.root, ignore_errors=True)
+        self.accounts.close()
 
 
 def missing():

@@ -306,14 +306,14 @@ is_over(gpointer data)
 static gboolean
 on_guard(gpointer data)
 {
-  g_error("an op did not end within 30 s");
+  g_error("an op did not end within 60 s");
   return G_SOURCE_REMOVE;
 }
 
 void
 wait_for(Wait *wait)
 {
-  guint guard = g_timeout_add_seconds(30, on_guard, NULL);
+  guint guard = g_timeout_add_seconds(60, on_guard, NULL);
   while (!is_over(wait))
     g_main_context_iteration(NULL, TRUE);
   g_source_remove(guard);

@@ -46,6 +46,7 @@ Sshd *fixture_sshd_with(const char *public_key, const char *extra); /* lines tha
 void fixture_sshd_stop(Sshd *sshd);
 guint fixture_logins(const Sshd *sshd); /* how often somebody has logged in */
 Relay *fixture_relay(guint far_port, guint delay_ms);
+void fixture_relay_cut(Relay *relay); /* every connection that goes through it now */
 void fixture_relay_stop(Relay *relay);
 AzlinVm *fixture_vm(const Sshd *sshd);
 AzlinVm *fixture_vm_at(guint port, const char *host_key);

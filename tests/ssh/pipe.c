@@ -364,6 +364,63 @@ test_connections(Setup *setup, gconstpointer unused)
   g_assert_cmpuint(fixture_logins(setup->west), ==, 24);
 }
 
+static gboolean
+cut(gpointer data)
+{
+  fixture_relay_cut(data);
+  return G_SOURCE_REMOVE;
+}
+
+/* TRUE: everything has arrived. */
+static gboolean
+run_with_cut(Setup *setup, Relay *relay, guint after_ms, const char *sum)
+{
+  Wait wait;
+  setup->moved = 0;
+  g_ptr_array_set_size(setup->said, 0);
+  guint timer = relay != NULL ? g_timeout_add(after_ms, cut, relay) : 0;
+  run(setup, "cat \"$HOME/data\"", "b2sum", &wait);
+  if (timer != 0 && g_main_context_find_source_by_id(NULL, timer) != NULL)
+    g_source_remove(timer);
+  gboolean complete = wait.error == NULL;
+  if (complete) {
+    g_assert_cmpint(status_of(&wait, "from_status"), ==, 0);
+    g_assert_cmpint(status_of(&wait, "to_status"), ==, 0);
+    g_assert_cmpstr(setup->said->pdata[0], ==, sum);
+  } else {
+    g_assert_true(g_error_matches(wait.error, AZLIN_ERROR, AZLIN_ERROR_SSH)
+                  || g_error_matches(wait.error, AZLIN_ERROR, AZLIN_ERROR_NETWORK));
+  }
+  wait_clear(&wait);
+  return complete;
+}
+
+/* Cut at any instant, a pipe has failed or moved everything. */
+static void
+test_cuts(Setup *setup, gconstpointer unused)
+{
+  enum { N = 40 };
+  Wait wait;
+  guint complete = 0;
+  Relay *relays[] = { fixture_relay(setup->east->port, 5), fixture_relay(setup->west->port, 5) };
+  run(setup, "head -c 3000000 /dev/urandom | tee \"$HOME/data\"", "b2sum", &wait);
+  wait_clear(&wait);
+  g_autofree char *sum = g_strdup(setup->said->pdata[0]);
+  setup->from->ssh_port = relays[0]->port;
+  setup->to->ssh_port = relays[1]->port;
+  g_assert_true(run_with_cut(setup, NULL, 0, sum)); /* logs in */
+  gint64 began = g_get_monotonic_time();
+  g_assert_true(run_with_cut(setup, NULL, 0, sum));
+  guint ms = (guint) ((g_get_monotonic_time() - began) / 1000);
+  for (guint i = 0; i < N; i++)
+    complete += run_with_cut(setup, relays[i % 2], i * ms / N, sum);
+  g_test_message("%u of %d pipes got through in %u ms", complete, N, ms);
+  g_assert_cmpuint(complete, <, N);
+  g_assert_true(run_with_cut(setup, NULL, 0, sum));
+  fixture_relay_stop(relays[0]);
+  fixture_relay_stop(relays[1]);
+}
+
 /* azlin ends while they run. */
 static void
 test_shut_down(Setup *setup, gconstpointer unused)
@@ -414,6 +471,7 @@ main(int argc, char **argv)
   ADD("cancel", test_cancel);
   ADD("cancel-from-a-callback", test_cancel_from_a_callback);
   ADD("limit", test_limit);
+  ADD("cuts", test_cuts);
   ADD("shut-down", test_shut_down);
   ADD("new-keys", test_new_keys);
   ADD("connections", test_connections);

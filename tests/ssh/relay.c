@@ -166,6 +166,14 @@ fixture_relay(guint far_port, guint delay_ms)
 }
 
 void
+fixture_relay_cut(Relay *relay)
+{
+  for (guint i = 0; i < relay->directions->len; i++)
+    g_socket_close(((Direction *) g_ptr_array_index(relay->directions, i))->from, NULL);
+  g_ptr_array_set_size(relay->directions, 0);
+}
+
+void
 fixture_relay_stop(Relay *relay)
 {
   g_socket_service_stop(relay->service);

@@ -264,6 +264,10 @@ test_accept_new(Setup *setup, gconstpointer unused)
   g_assert_true(g_file_get_contents(file, &audit, NULL, NULL));
   g_assert_nonnull(strstr(audit, "hostkey.trusted"));
   wait_clear(&wait);
+  exec_script(setup, "echo hello", NULL, 0, 0, &wait);
+  g_assert_no_error(wait.error);
+  g_assert_cmpuint(fixture_logins(setup->sshd), ==, 1); /* it is the same machine as before */
+  wait_clear(&wait);
 }
 
 static void

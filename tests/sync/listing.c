@@ -231,6 +231,20 @@ test_answers_are_whole_or_refused(void)
 }
 
 static void
+test_what_was_stopped_is_refused(void)
+{
+  static const char *const ends[] = { "Z137 " DIGEST "\nE\n", "Z0\n200 " DIGEST "\nE\n", "Z " DIGEST "\nE\n" };
+  for (guint i = 0; i < G_N_ELEMENTS(ends); i++) {
+    g_autofree char *text = g_strconcat("F\n" TREE, ends[i], NULL);
+    g_autoptr(GByteArray) raw = records(text);
+    g_autoptr(GError) error = NULL;
+    AzScanAnswer answer;
+    g_assert_false(az_scan_answer((const char *) raw->data, raw->len, &answer, &error));
+    g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_SYNC);
+  }
+}
+
+static void
 test_bombs_are_cut(void)
 {
   g_autoptr(GByteArray) packed = g_byte_array_new();
@@ -316,6 +330,7 @@ main(int argc, char **argv)
   g_test_add_func("/listing/sums-of-a-comparison", test_sums_of_a_comparison);
   g_test_add_func("/listing/known-content-decides", test_known_content_decides);
   g_test_add_func("/listing/answers-are-whole-or-refused", test_answers_are_whole_or_refused);
+  g_test_add_func("/listing/what-was-stopped-is-refused", test_what_was_stopped_is_refused);
   g_test_add_func("/listing/bombs-are-cut", test_bombs_are_cut);
   g_test_add_func("/listing/places-are-read", test_places_are_read);
   g_test_add_func("/listing/patterns", test_patterns);

@@ -142,7 +142,7 @@ class Maker:
         return sorted(os.path.join(root, n) for n, e in look(root).items() if e.kind == "f")
 
     def folders(self, root):
-        return sorted(os.path.join(root, n) for n, e in look(root).items() if e.kind == "d")
+        return sorted(os.path.normpath(os.path.join(root, n)) for n, e in look(root).items() if e.kind == "d")
 
     def change(self, root):
         """What a project goes through between two copies, and what a copy finds hard to see."""

@@ -1,0 +1,101 @@
+/* The prediction of sync-stream: which road a copy takes, on the links and data sets that are measured. */
+#include "../../plugins/sync-stream/stream.h"
+
+static const AzlinVm source = { .size = sizeof source, .region = "eastus" };
+static const AzlinVm target = { .size = sizeof target, .region = "westus2" };
+
+static StreamForecast
+predict(double mib, guint64 files, double rtt_ms, double between_ms, double mib_per_second, guint32 bwlimit_kib)
+{
+  AzlinSyncFacts facts = { .size = sizeof facts,
+                           .rtt_source_ms = rtt_ms,
+                           .rtt_target_ms = rtt_ms,
+                           .rtt_between_ms = between_ms,
+                           .mib_per_second = mib_per_second,
+                           .tools_source = " rsync zstd ",
+                           .tools_target = " zstd " };
+  AzlinSyncJob job = { .size = sizeof job,
+                       .source = &source,
+                       .target = &target,
+                       .path = "/x",
+                       .bytes = (guint64) (mib * 1048576),
+                       .files = files,
+                       .bwlimit_kib = bwlimit_kib,
+                       .facts = &facts };
+  return stream_predict(&job, 32, STREAM_AUTO);
+}
+
+static void
+test_small_goes_through_azlin(void)
+{
+  StreamForecast edited = predict(1, 100, 80, 80, 20, 0), tree = predict(109, 3943, 80, 80, 20, 0);
+  g_assert_cmpint(edited.road, ==, STREAM_RELAY);
+  g_assert_cmpfloat(edited.relay, <, 1.2);
+  g_assert_cmpint(tree.road, ==, STREAM_RELAY);
+  g_assert_cmpuint(tree.level, ==, 3);
+}
+
+static void
+test_large_goes_straight(void)
+{
+  StreamForecast fast = predict(500, 1, 80, 80, 110, 0), slow = predict(500, 1, 80, 80, 22, 0);
+  g_assert_cmpint(fast.road, ==, STREAM_DIRECT);
+  g_assert_cmpfloat(fast.direct, >, 4.5);
+  g_assert_cmpfloat(fast.direct, <, 9);
+  g_assert_cmpuint(fast.connections, ==, 6);
+  g_assert_cmpint(slow.road, ==, STREAM_DIRECT); /* so much does not go through azlin's own line */
+  g_assert_cmpfloat(slow.direct, >, 20);
+}
+
+static void
+test_near(void)
+{
+  StreamForecast near = predict(100, 10000, 0.1, 0.1, 0, 0);
+  g_assert_cmpint(near.road, ==, STREAM_RELAY);
+  g_assert_cmpuint(near.level, ==, 0);
+  g_assert_cmpfloat(near.relay, <, 1.5);
+}
+
+static void
+test_shut_and_unknown(void)
+{
+  StreamForecast shut = predict(500, 1, 80, -2, 110, 0), unknown = predict(500, 1, -1, -1, 0, 0);
+  g_assert_cmpfloat(shut.direct, <, 0);
+  g_assert_cmpint(shut.road, ==, STREAM_RELAY);
+  g_assert_cmpfloat(unknown.direct, >, 0);
+  AzlinSyncJob bare = { .size = sizeof bare, .source = &source, .target = &target, .path = "/x", .bytes = 1 << 20 };
+  g_assert_cmpfloat(stream_predict(&bare, 32, STREAM_AUTO).direct, >, 0);
+  g_assert_cmpint(stream_predict(&bare, 32, STREAM_DIRECT).road, ==, STREAM_DIRECT);
+  g_assert_cmpint(stream_predict(&bare, 32, STREAM_RELAY).road, ==, STREAM_RELAY);
+}
+
+/* More to copy, or less of a line, never takes less time; a limit is never beaten. */
+static void
+test_bounds(void)
+{
+  double before_direct = 0, before_relay = 0;
+  for (double mib = 0; mib < 100000; mib = mib * 2 + 1) {
+    StreamForecast forecast = predict(mib, 10, 80, 80, 50, 0), limited = predict(mib, 10, 80, 80, 50, 1024);
+    g_assert_cmpfloat(forecast.direct, >=, before_direct);
+    g_assert_cmpfloat(forecast.relay, >=, before_relay);
+    g_assert_cmpfloat(limited.direct, >=, mib);
+    g_assert_cmpuint(forecast.connections, >=, 1);
+    g_assert_cmpuint(forecast.connections, <=, 32);
+    before_direct = forecast.direct;
+    before_relay = forecast.relay;
+  }
+  g_assert_cmpfloat(predict(G_MAXUINT32, 1, 80, 80, 50, 0).direct, >, 1e6);
+  g_assert_cmpfloat(predict(1, 1000000, 1, 1, 50, 0).relay, >, predict(1, 1, 1, 1, 50, 0).relay);
+}
+
+int
+main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/stream-score/small", test_small_goes_through_azlin);
+  g_test_add_func("/stream-score/large", test_large_goes_straight);
+  g_test_add_func("/stream-score/near", test_near);
+  g_test_add_func("/stream-score/shut-and-unknown", test_shut_and_unknown);
+  g_test_add_func("/stream-score/bounds", test_bounds);
+  return g_test_run();
+}
