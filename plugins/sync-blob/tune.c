@@ -26,7 +26,7 @@ chunk_for(const AzlinSyncJob *job, double rtt, guint connections)
   double measured = job->facts != NULL ? job->facts->mib_per_second : 0;
   if (rtt >= 0 && rtt < NEAR_MS)
     return 16 * MIB;
-  guint64 chunk = measured > LINE_MIB ? (guint64) (measured / LINE_MIB) * MIB : MIB;
+  guint64 chunk = measured > LINE_MIB ? (guint64) (measured / LINE_MIB) * MIB : measured > 0 ? MIB : 2 * MIB;
   guint64 fewest = job->bytes / connections / MAX_CHUNKS; /* a file may be huge */
   while (chunk < 64 * MIB && chunk < fewest)
     chunk *= 2;
