@@ -7,9 +7,10 @@ ROUNDS = int(os.environ.get("AZLIN_SYNC_KILLS", "20"))
 
 
 def start_slow(home, name):
-    """A sync that takes eight seconds, stopped in its middle by the caller."""
+    """A sync by rsync that takes eight seconds, stopped in its middle by the caller."""
     put(home.at("eastus", name, "f"), os.urandom(4 << 20))
-    p = home.popen("sync", "--dest", "westus2", "--paths", "/home/azureuser/" + name, "--bwlimit", "500")
+    p = home.popen("sync", "--dest", "westus2", "--paths", "/home/azureuser/" + name, "--bwlimit", "500",
+                   "--strategy", "rsync")
     until(lambda: transfers(home), "the transfer runs")
     time.sleep(random.random())
     return p
