@@ -17,7 +17,11 @@
 #define LOGIN_ROUNDS 13.0         /* of OpenSSH, until a command has its input */
 #define LOGIN_SECONDS 0.1         /* of both processors */
 #define MOST_TO_RELAY (256 * MIB) /* a copy as large as that should not go through azlin's own line */
-#define SHRINK 0.6                /* what zstd leaves of what people have, when nothing is known of it */
+/* a large file can go in pieces over connections of its own, which loss cannot hold back together; nobody knows of loss
+ * before */
+#define LARGE_FILE (8 * MIB)
+#define MOST_OF_LARGE_FILES (12 * MIB)
+#define SHRINK 0.6 /* what zstd leaves of what people have, when nothing is known of it */
 
 static double
 or_unknown(double rtt_ms)
@@ -73,7 +77,8 @@ stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted)
                       + LOGIN_SECONDS * (1 + forecast.connections / 4.0) + handling
                       + moving(bytes, between, n, facts->mib_per_second > 0 || job->bwlimit_kib > 0 ? rate : 4 * rate);
   }
-  gboolean relay = forecast.direct < 0 || (bytes <= MOST_TO_RELAY && forecast.relay < forecast.direct);
+  double most_to_relay = !near && (double) facts->largest > LARGE_FILE ? MOST_OF_LARGE_FILES : MOST_TO_RELAY;
+  gboolean relay = forecast.direct < 0 || (bytes <= most_to_relay && forecast.relay < forecast.direct);
   forecast.road = wanted != STREAM_AUTO ? wanted : relay ? STREAM_RELAY : STREAM_DIRECT;
   if (forecast.road == STREAM_DIRECT && forecast.direct < 0)
     forecast.road = STREAM_RELAY; /* the port is shut */
