@@ -80,7 +80,7 @@ class Round:
         rng = self.rng
         self.faults = [rng.choice(FAULTS)]
         if rng.random() < 0.3:
-            self.faults.append(rng.choice(FAULTS))
+            self.faults = list(dict.fromkeys([*self.faults, rng.choice(FAULTS)]))
         self.small = "full" in self.faults and ground.has_small
         base = os.path.join(SMALL, "r%d" % seed) if self.small else "r%d" % seed
         self.path = os.path.join(HOME, base)
