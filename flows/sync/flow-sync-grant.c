@@ -14,7 +14,7 @@ struct _AzSyncGrant {
   AzlinVm *target;
   char *id, *folder;
   guint64 intent;
-  gboolean running;
+  gboolean running, swept_twice;
   void (*done)(gpointer data);
   gpointer data;
 };
@@ -172,20 +172,35 @@ cleanup_op(AzSyncGrant *grant, const char *label, guint32 timeout_ms, AzlinDone 
   return az_op_new_root(az_engine_clock(sync->engine), label, timeout_ms, NULL, done, grant);
 }
 
+static void sweep_target(AzSyncGrant *grant);
+
+/* A machine where somebody ends processes gets a second try. */
 static void
 on_swept(AzlinOp *op, gpointer data)
 {
   AzSyncGrant *grant = data;
+  const AzlinReply *reply = az_op_error(op) == NULL ? az_op_reply(op) : NULL;
+  if (reply != NULL && reply->status != 0 && !grant->swept_twice) {
+    grant->swept_twice = TRUE;
+    sweep_target(grant);
+    return;
+  }
   AzlinOp *revoke = cleanup_op(grant, "revoke", REVOKE_MS, on_revoked);
   az_remote_revoke(az_engine_remote(grant->sync->engine), grant->sync->source, grant->target, grant->id, revoke);
+}
+
+static void
+sweep_target(AzSyncGrant *grant)
+{
+  sweep(grant->sync->engine, grant->target, grant->folder, grant->running ? SWEEP_AFTER_STOP : SWEEP_AFTER_END,
+        cleanup_op(grant, "sweep", SWEEP_MS, on_swept));
 }
 
 static void
 on_stopped(AzlinOp *op, gpointer data)
 {
   AzSyncGrant *grant = data;
-  sweep(grant->sync->engine, grant->target, grant->folder, grant->running ? SWEEP_AFTER_STOP : SWEEP_AFTER_END,
-        cleanup_op(grant, "sweep", SWEEP_MS, on_swept));
+  sweep_target(grant);
 }
 
 void

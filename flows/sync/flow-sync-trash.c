@@ -24,7 +24,7 @@ static const char trash_script[]
       "mark=$(stat -c %.9Y .) && mkdir -p -- \"/proc/self/fd/9/$folder\" &&\n"
       "mv -fT -- \"./$base\" \"/proc/self/fd/9/$folder/$base\" && touch -d \"@$mark\" .) || failed=1\n"
       "done; exit ${failed:-0}' \"$root\"; status=$?\n"
-      "find .azlin-trash -mindepth 1 -maxdepth 1 -ctime +7 -exec rm -rf -- {} + 2>/dev/null\n"
+      "find .azlin-trash -mindepth 1 -maxdepth 1 -ctime +7 -execdir rm -rf -- {} + 2>/dev/null\n"
       "touch -d \"@$mark\" .; exit $status\n";
 
 /* FOLDER; pairs of "MODE TIME" and a name on standard input. */

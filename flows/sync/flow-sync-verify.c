@@ -55,7 +55,8 @@ on_folders_fixed(AzlinOp *op, gpointer data)
   check_over(check, check->error != NULL ? AZ_SYNC_UNSURE : AZ_SYNC_EQUAL);
 }
 
-/* What was hashed just before, but too soon after its last change to count, is known no more: once again then. */
+/* What was hashed just before, but too soon after its last change to count, is known no more: once again
+ * then, with all that was hashed now and may be as young. */
 static gboolean
 hash_the_rest(Check *check)
 {
@@ -64,9 +65,15 @@ hash_the_rest(Check *check)
   if (check->again || comparison->unknown->len == 0 || comparison->copy->len > 0)
     return FALSE;
   check->again = TRUE;
-  g_clear_pointer(&check->names, g_bytes_unref);
-  check->names = names_of_files(az_sync_pair_source(pair), comparison->unknown, NULL);
-  check->hash = AZ_SCAN_HASH;
+  if (check->hash != AZ_SCAN_HASH_ALL) {
+    GByteArray *names = g_byte_array_new();
+    if (check->names != NULL)
+      g_byte_array_append(names, g_bytes_get_data(check->names, NULL), (guint) g_bytes_get_size(check->names));
+    append_files(names, az_sync_pair_source(pair), comparison->unknown);
+    g_clear_pointer(&check->names, g_bytes_unref);
+    check->names = g_byte_array_free_to_bytes(names);
+    check->hash = AZ_SCAN_HASH;
+  }
   start(check);
   return TRUE;
 }

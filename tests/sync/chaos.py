@@ -80,7 +80,7 @@ class Round:
         rng = self.rng
         self.faults = [rng.choice(FAULTS)]
         if rng.random() < 0.3:
-            self.faults.append(rng.choice(FAULTS))
+            self.faults = list(dict.fromkeys([*self.faults, rng.choice(FAULTS)]))
         self.small = "full" in self.faults and ground.has_small
         base = os.path.join(SMALL, "r%d" % seed) if self.small else "r%d" % seed
         self.path = os.path.join(HOME, base)
@@ -97,11 +97,15 @@ class Round:
         if rng.random() < 0.25:
             self.options += ["--bwlimit", str(rng.choice([500, 2000, 20000]))]
         self.strategy = rng.choice(STRATEGIES)
+        if "attacker" in self.faults and "stream" in STRATEGIES:  # rsync 3.5.0 makes folders and links by their paths
+            self.strategy = "stream"
+        if "attacker-rsync" in self.faults:  # by name alone: see plugins/sync-rsync/README.md
+            self.strategy = "rsync"
         if self.strategy:
             self.options += ["--strategy", self.strategy]
         self.running, self.said, self.killed = [], [], []
         self.described = "seed %d: %s %s" % (seed, "+".join(self.faults), " ".join(self.options))
-        self.writer, self.attacked = None, "attacker" in self.faults
+        self.writer, self.attacked = None, any(f.startswith("attacker") for f in self.faults)
 
     # ---- before ----
 
@@ -197,7 +201,7 @@ class Round:
                 names = sorted(n for n, one in self.before.items() if one.kind == "f")
                 self.writer = Writer(rng, self.here, rng.sample(names, min(len(names), rng.randint(1, 8))), span)
                 self.running.append(self.writer)
-            elif fault == "attacker":
+            elif fault.startswith("attacker"):
                 outside = os.path.join(os.fsencode(HOME), b"canary")
                 self.running.append(Attacker(rng, self.there, self.corner, outside))
             elif fault.startswith("cut-"):
@@ -330,10 +334,9 @@ class Round:
 
     def check_around(self):
         now = self.look_around()
-        for key in sorted(set(now) | set(self.around)):
-            one, other = self.around.get(key), now.get(key)
-            if one != other:
-                raise Trouble("outside", "%r: %r, %r" % (key, one, other))
+        wrong = [key for key in sorted(set(now) | set(self.around)) if self.around.get(key) != now.get(key)]
+        if wrong:
+            raise Trouble("outside", repr([(key, self.around.get(key), now.get(key)) for key in wrong[:5]]))
         if self.writer is None and look(self.here) != self.before:
             raise Trouble("outside", "the source was changed")
 

@@ -1,6 +1,6 @@
 """What goes wrong while a sync runs: connections cut, processes killed, a full disk, a writer, an attacker, signals."""
 import ctypes, hashlib, os, random, signal, socket, struct, threading, time
-from trees import digest
+from trees import STAGE, TRASH, digest
 
 EXCHANGE = 2  # of renameat2
 libc = ctypes.CDLL(None, use_errno=True)
@@ -249,6 +249,7 @@ class Attacker(Fault):
         folders = []
         for folder, below, _ in os.walk(self.root):
             folders += [os.path.join(folder, name) for name in below if not os.path.islink(os.path.join(folder, name))]
+            below[:] = [name for name in below if name not in (STAGE, TRASH)]  # into these nobody else can look
             if len(folders) > 30:
                 break
         return self.rng.choice(folders) if folders else None
