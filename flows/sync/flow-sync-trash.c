@@ -5,10 +5,11 @@
 
 #define TRASH_MS 1800000u
 
-/* FOLDER RUN, names on standard input. Each entry is renamed into FOLDER/.azlin-trash/RUN, which stands open as 9 from
- * the beginning; its own folder is entered and asked where it really is, so that no link leads out of the tree. What
- * has gone with a folder above it is no failure. Folders keep their times. What was thrown away more than a week ago
- * goes for good. */
+/* FOLDER RUN, names on standard input. Each entry is renamed into a new folder of its own below
+ * FOLDER/.azlin-trash/RUN, which stands open as 9 from the beginning; beside it stands a file with its name. No folder
+ * of the target is made again there: one that was thrown away may be a link by now. The entry's folder is entered and
+ * asked where it really is, so that no link leads out of the tree. What has gone with a folder above it is no failure.
+ * Folders keep their times. What was thrown away more than a week ago goes for good. */
 static const char trash_script[]
     = "LC_ALL=C; export LC_ALL; umask 077; cd -- \"$1\" || exit 3; root=$(pwd -P && echo .); root=${root%??}\n"
       "mark=$(stat -c %.9Y .); mkdir -p .azlin-trash && cd -P .azlin-trash || exit 4\n"
@@ -16,13 +17,14 @@ static const char trash_script[]
       "mkdir -p -- \"./$2\" && cd -P -- \"./$2\" || exit 4\n"
       "here=$(pwd -P && echo .); [ \"${here%??}\" = \"${root%/}/.azlin-trash/$2\" ] || exit 4; exec 9<.\n"
       "cd -- \"$root\" || exit 3\n"
-      "xargs -0 -r -n 500 sh -c 'root=$0; for name do\n"
+      "xargs -0 -r -n 500 sh -c 'root=$0 n=0; for name do n=$((n + 1))\n"
       "folder=${name%/*} base=${name##*/}; want=${folder#.}; want=${root%/}$want; [ -n \"$want\" ] || want=/\n"
       "([ -e \"$root/$name\" ] || [ -L \"$root/$name\" ] || exit 0\n"
       "cd -P -- \"$root/$folder\" && here=$(pwd -P && echo .) && [ \"${here%??}\" = \"$want\" ] || exit 5\n"
       "[ -e \"./$base\" ] || [ -L \"./$base\" ] || exit 0\n"
-      "mark=$(stat -c %.9Y .) && mkdir -p -- \"/proc/self/fd/9/$folder\" &&\n"
-      "mv -fT -- \"./$base\" \"/proc/self/fd/9/$folder/$base\" && touch -d \"@$mark\" .) || failed=1\n"
+      "to=/proc/self/fd/9/$$-$n; mark=$(stat -c %.9Y .) && mkdir -- \"$to\" && printf \"%s\\n\" \"$name\" > "
+      "\"$to.name\" &&\n"
+      "mv -fT -- \"./$base\" \"$to/$base\" && touch -d \"@$mark\" .) || failed=1\n"
       "done; exit ${failed:-0}' \"$root\"; status=$?\n"
       "find .azlin-trash -mindepth 1 -maxdepth 1 -ctime +7 -execdir rm -rf -- {} + 2>/dev/null\n"
       "touch -d \"@$mark\" .; exit $status\n";

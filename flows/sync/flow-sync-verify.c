@@ -3,6 +3,7 @@
 #include "flow-sync-private.h"
 #include <string.h>
 
+#define MAX_AGAIN 2u
 #define MAX_CHANGED 50u /* differing entries that are named */
 
 typedef struct {
@@ -10,7 +11,7 @@ typedef struct {
   void (*done)(AzSyncPair *pair, AzSyncVerdict verdict, const GError *error);
   GBytes *names;
   guint pending;
-  gboolean again; /* for what nobody had asked to be hashed */
+  guint again; /* how often, for what nobody had asked to be hashed */
   AzScanHash hash;
   GError *error;
 } Check;
@@ -62,9 +63,9 @@ hash_the_rest(Check *check)
 {
   AzSyncPair *pair = check->pair;
   AzComparison *comparison = pair->comparison;
-  if (check->again || comparison->unknown->len == 0 || comparison->copy->len > 0)
+  if (check->again >= MAX_AGAIN || comparison->unknown->len == 0 || comparison->copy->len > 0)
     return FALSE;
-  check->again = TRUE;
+  check->again++;
   if (check->hash != AZ_SCAN_HASH_ALL) {
     GByteArray *names = g_byte_array_new();
     if (check->names != NULL)
@@ -161,7 +162,7 @@ static void
 start(Check *check)
 {
   AzSyncPair *pair = check->pair;
-  gboolean summed = pair->sums.listing != NULL && !check->again;
+  gboolean summed = pair->sums.listing != NULL && check->again == 0;
   g_clear_pointer(&pair->comparison, az_comparison_free); /* points into what is scanned anew */
   set_source_scan(pair, &pair->again, summed ? AZ_SCAN_LIST : check->hash, check->names);
   az_scan_clear(&pair->sums);
@@ -215,7 +216,6 @@ az_sync_check(AzSyncPair *pair, void (*done)(AzSyncPair *pair, AzSyncVerdict ver
     judge(check); /* listed a moment ago, and every hash is known */
     return;
   }
-  check->again = pair->round == 0 && pair->comparison->copy->len == 0;
   check->hash = choose_hashing(pair, check);
   pair->check = check;
   if (pair->summing != NULL)
