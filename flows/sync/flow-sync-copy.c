@@ -231,10 +231,10 @@ start(AzSyncPair *pair)
   az_engine_set_sync_granter(pair->sync->engine, az_sync_grant_asked);
   az_sync_grant_serve(pair, TRUE);
   pair->transferring = TRUE;
-  az_sync_sum(pair);
   if (!az_sync_together_join(pair))
     pair->brick->transfer(pair->brick_self, &job, az_sync_transfer_op(pair));
   az_sync_together_look(pair->sync);
+  az_sync_sum(pair); /* after the transfer has taken its connections: one that is idle serves it best */
 }
 
 static void
