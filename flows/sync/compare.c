@@ -114,15 +114,42 @@ take_source(Compare *compare, guint index, const AzEntry *there)
     compare->marks->data[index] = COPY;
 }
 
-/* Only the topmost is named: whoever takes it away takes what it holds with it. */
+gboolean
+az_compare_is_around(const char *name, const char *const *left_out)
+{
+  for (guint i = 0; left_out != NULL && left_out[i] != NULL; i++)
+    if (az_listing_is_below(left_out[i], name))
+      return TRUE;
+  return FALSE;
+}
+
 static void
 take_extra(Compare *compare, const AzEntry *there)
 {
-  GPtrArray *extra = compare->result->extra;
-  const AzEntry *last = extra->len > 0 ? g_ptr_array_index(extra, extra->len - 1) : NULL;
   compare->result->extra_files += there->type != 'd' ? 1 : 0;
-  if (last == NULL || last->type != 'd' || !az_listing_is_below(there->name, last->name))
-    g_ptr_array_add(extra, (gpointer) (guintptr) there);
+  if (there->type != 'd' || !az_compare_is_around(there->name, compare->left_out))
+    g_ptr_array_add(compare->result->extra, (gpointer) (guintptr) there);
+}
+
+GPtrArray *
+az_compare_to_go(const AzComparison *comparison, gboolean whole)
+{
+  GPtrArray *extra = comparison->extra, *to_go = g_ptr_array_new();
+  const AzEntry *top = NULL;
+  for (guint i = 0; i < extra->len; i++) {
+    const AzEntry *entry = g_ptr_array_index(extra, i);
+    gboolean covered = top != NULL && az_listing_is_below(entry->name, top->name);
+    if (whole ? covered : entry->type == 'd')
+      continue;
+    g_ptr_array_add(to_go, (gpointer) (guintptr) entry);
+    top = entry->type == 'd' ? entry : top;
+  }
+  for (guint i = extra->len; !whole && i > 0; i--) {
+    const AzEntry *entry = g_ptr_array_index(extra, i - 1);
+    if (entry->type == 'd')
+      g_ptr_array_add(to_go, (gpointer) (guintptr) entry);
+  }
+  return to_go;
 }
 
 static void

@@ -4,7 +4,7 @@
 
 typedef struct {
   GPtrArray *copy;  /* const char*: names to copy, folders before what they hold; borrowed from the source's listing */
-  GPtrArray *extra; /* const AzEntry*: on the target alone, the topmost of each tree */
+  GPtrArray *extra; /* const AzEntry*: on the target alone, and may go: see az_compare_to_go() */
   GPtrArray *blocked;            /* const AzEntry* of the target: a folder where the source has none, or the reverse */
   GPtrArray *folders;            /* const AzEntry* of the source: folders whose mode or time alone differ */
   GPtrArray *unknown;            /* const char*: equal files whose content nobody has compared yet */
@@ -19,6 +19,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzComparison, az_comparison_free)
 /* `left_out`: names ("./a") that are none of this copy's business, with all below them; or NULL. `links`: files that
  * are one file on the source must be one on the target, too. */
 AzComparison *az_compare(const AzListing *source, const AzListing *target, const char *const *left_out, gboolean links);
+/* `name` is a folder around one of `left_out` (or NULL): to take it away would take that, too. */
+gboolean az_compare_is_around(const char *name, const char *const *left_out);
+/* The extra entries in the order in which they can be taken away. `whole`: the topmost folder stands for all below it,
+ * since nothing below it can be hidden; else each by itself, folders last and the deepest first. Of const AzEntry*. */
+GPtrArray *az_compare_to_go(const AzComparison *comparison, gboolean whole);
 
 /* `name` is one of `left_out` (or NULL), or stands below one. */
 gboolean az_compare_is_left_out(const char *name, const char *const *left_out);

@@ -23,7 +23,7 @@ on_key_gone(gpointer data)
   AzSyncPair *pair = data;
   g_autoptr(AzSync) sync = g_rc_box_acquire(pair->sync);
   if (pair->grants->len > 0) {
-    az_sync_grant_close(g_ptr_array_steal_index(pair->grants, 0), az_op_cancelled(pair->op), on_key_gone, pair);
+    az_sync_grant_close(g_ptr_array_steal_index(pair->grants, 0), pair->cut, on_key_gone, pair);
     return;
   }
   az_sync_pair_next(pair);
@@ -48,7 +48,7 @@ path_over(AzSyncPair *pair, Outcome outcome)
 static void
 path_failed(AzSyncPair *pair, const GError *error)
 {
-  if (error != NULL && !az_op_cancelled(pair->op))
+  if (error != NULL && !pair->cut)
     az_sync_pair_error(pair, error);
   path_over(pair, pair->round > 0 ? PATH_PARTIAL : PATH_FAILED);
 }
@@ -80,7 +80,7 @@ say_words(AzSyncPair *pair)
 static void
 on_checked(AzSyncPair *pair, AzSyncVerdict verdict, const GError *error)
 {
-  if (az_op_cancelled(pair->op)) {
+  if (pair->cut) {
     path_over(pair, PATH_PARTIAL);
   } else if (verdict == AZ_SYNC_UNSURE) {
     g_autofree char *why = az_error_message(error);
@@ -117,12 +117,19 @@ on_extra_gone(AzlinOp *op, gpointer data)
   check(pair);
 }
 
+/* With patterns a folder may hold what no listing shows. */
+static gboolean
+hides_nothing(const AzSyncPair *pair)
+{
+  return pair->sync->exclude == NULL || pair->sync->exclude[0] == NULL;
+}
+
 /* Never more than the plan found and the user agreed to. */
 static void
 delete_extra(AzSyncPair *pair)
 {
   AzComparison *comparison = pair->comparison;
-  const AzSyncDeletion *agreed = pair->deletions != NULL ? &pair->deletions[pair->next] : NULL;
+  AzSyncDeletion *agreed = pair->deletions != NULL ? &pair->deletions[pair->next] : NULL;
   if (agreed == NULL || comparison->extra->len == 0 || pair->round > 1) {
     check(pair);
     return;
@@ -134,8 +141,11 @@ delete_extra(AzSyncPair *pair)
     check(pair);
     return;
   }
+  gboolean whole = hides_nothing(pair);
+  g_autoptr(GPtrArray) to_go = az_compare_to_go(comparison, whole);
+  agreed->files -= comparison->extra_files;
   pair->deleted += comparison->extra_files;
-  az_sync_trash(pair, comparison->extra, az_op_new(pair->op, "delete", 0, on_extra_gone, pair));
+  az_sync_trash(pair, to_go, whole, az_op_new(pair->op, "delete", 0, on_extra_gone, pair));
 }
 
 /* ---- transferring ---- */
@@ -171,7 +181,7 @@ say_how_to_connect(AzSyncPair *pair)
 static gboolean
 go_another_way(AzSyncPair *pair, const GError *error)
 {
-  if (!g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_SSH) || pair->failed != NULL || az_op_cancelled(pair->op))
+  if (!g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_SSH) || pair->failed != NULL || pair->cut)
     return FALSE;
   g_autofree char *failed = g_strdup(pair->strategy), *why = az_error_message(error);
   g_autoptr(GError) none = NULL;
@@ -304,6 +314,16 @@ on_way_made(AzlinOp *op, gpointer data)
     measure(pair);
 }
 
+static gboolean
+may_give_way(const AzSyncPair *pair, const AzEntry *entry)
+{
+  const AzSyncDeletion *agreed = pair->deletions != NULL ? &pair->deletions[pair->next] : NULL;
+  if (entry->type != 'd')
+    return TRUE;
+  return agreed != NULL && pair->comparison->extra_files <= agreed->files && hides_nothing(pair)
+         && !az_compare_is_around(entry->name, (const char *const *) pair->left_out);
+}
+
 /* A folder of the target gives way only where deletions were asked for; anything else goes to the trash as it would be
  * overwritten. What stays in the way is not copied, and said. */
 static void
@@ -314,7 +334,7 @@ make_way(AzSyncPair *pair)
   for (guint i = 0; i < comparison->blocked->len; i++) {
     const AzEntry *entry = g_ptr_array_index(comparison->blocked, i);
     guint index = 0;
-    if (entry->type != 'd' || pair->deletions != NULL) {
+    if (may_give_way(pair, entry)) {
       g_ptr_array_add(away, (gpointer) (guintptr) entry);
       continue;
     }
@@ -329,7 +349,7 @@ make_way(AzSyncPair *pair)
       g_ptr_array_remove_index(comparison->copy, index);
   }
   if (away->len > 0)
-    az_sync_trash(pair, away, az_op_new(pair->op, "make way", 0, on_way_made, pair));
+    az_sync_trash(pair, away, TRUE, az_op_new(pair->op, "make way", 0, on_way_made, pair));
   else
     measure(pair);
 }
@@ -393,11 +413,12 @@ static void
 copy_next(AzSyncPair *pair)
 {
   AzSync *sync = pair->sync;
-  if (az_op_cancelled(pair->op) || pair->next >= sync->paths->len) {
+  if (pair->cut || pair->next >= sync->paths->len) {
     pair->seconds = az_flow_seconds_since(sync->engine, pair->started);
     pair->running = FALSE;
     az_sync_together_look(sync);
-    az_op_finish(pair->op);
+    if (!pair->cut)
+      az_op_finish(pair->op);
     az_sync_pair_unref(pair);
     return;
   }
@@ -410,10 +431,18 @@ copy_next(AzSyncPair *pair)
     az_sync_pair_scan(pair, FALSE, on_scanned);
 }
 
+static void
+on_cut(gpointer data)
+{
+  ((AzSyncPair *) data)->cut = TRUE;
+}
+
 void
 az_sync_copy(AzSyncPair *pair, AzlinOp *op)
 {
   g_rc_box_acquire(pair);
+  pair->cut = az_op_cancelled(op);
+  az_op_on_cancel(op, on_cut, pair);
   pair->op = op;
   pair->next = 0;
   pair->running = TRUE;

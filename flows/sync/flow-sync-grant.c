@@ -38,7 +38,7 @@ static const char sweep_script[] = "cd -- \"$1\" 2>/dev/null || exit 0; here=$(p
                                    "if [ \"$2\" != 0 ]; then n=0; while [ $n -lt 50 ]; do busy=\n"
                                    "for p in $(grep -l -e rsync /proc/[0-9]*/comm 2>/dev/null); do p=${p%/comm}\n"
                                    "[ \"$(readlink \"$p/cwd\" 2>/dev/null)\" = \"$here\" ] || "
-                                   "grep -q -F -e \"$here\" \"$p/cmdline\" || continue; busy=1\n"
+                                   "grep -q -z -x -F -e \"$here\" -e \"$here/\" \"$p/cmdline\" || continue; busy=1\n"
                                    "[ $n -ne 10 ] || ! grep -q -e --server \"$p/cmdline\" || kill \"${p##*/}\"; done\n"
                                    "[ -n \"$busy\" ] || break; sleep 0.1; n=$((n + 1)); done 2>/dev/null; fi\n"
                                    "mark=$(stat -c %.9Y .); [ \"$2\" != 2 ] || "

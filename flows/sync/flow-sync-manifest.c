@@ -44,6 +44,10 @@ static void
 append_record(GByteArray *bytes, const AzEntry *entry)
 {
   gint64 seconds = entry->mtime / 1000000000, rest = entry->mtime % 1000000000;
+  if (rest < 0) { /* find rounds seconds down */
+    seconds--;
+    rest += 1000000000;
+  }
   g_autofree char *text = g_strdup_printf(
       "%c %o %" G_GUINT64_FORMAT " %s%" G_GINT64_FORMAT ".%09" G_GINT64_FORMAT " 0 0 1 %" G_GUINT64_FORMAT " %s%s%s",
       entry->type, entry->mode, entry->size, entry->mtime < 0 ? "-" : "", ABS(seconds), ABS(rest),

@@ -138,6 +138,8 @@ on_ahead(AzlinOp *op, gpointer data)
   AzSyncPair *pair = data;
   AzlinDone done = g_steal_pointer(&pair->ahead_done);
   pair->ahead = NULL;
+  if (az_op_error(op) != NULL) /* half a look is none */
+    az_scan_clear(&pair->ahead_scan);
   if (done != NULL) {
     take_ahead(pair);
     done(op, pair);

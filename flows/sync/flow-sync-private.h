@@ -89,6 +89,7 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   GBytes *only;          /* names in work */
   GPtrArray *words;      /* of char*: what the last transfer could not do */
   guint round;           /* transfers so far */
+  gboolean cut;          /* its op was cancelled, and may be gone */
   gboolean incomplete;   /* some entry cannot be copied as things are: said already */
   double rtt_between_ms; /* -1 = not measured, or AZ_SYNC_SHUT */
   AzlinOp *measuring;
@@ -227,8 +228,9 @@ char *az_sync_eta(guint64 left, double rate);                    /* "ETA: 1m 5s"
 
 /* ---- flow-sync-trash.c ---- */
 
-/* Moves entries of the target (of AzEntry) into its trash folder, never out of its tree. variant t: how many went. */
-void az_sync_trash(AzSyncPair *pair, GPtrArray *entries, AzlinOp *op);
+/* Moves entries of the target (of AzEntry) into its trash folder, never out of its tree. Without `whole` a
+ * folder is removed where it is empty, else left. */
+void az_sync_trash(AzSyncPair *pair, GPtrArray *entries, gboolean whole, AzlinOp *op);
 /* Gives folders (of AzEntry of the source) their mode and time on the target. Fails when one did not take it. */
 void az_sync_fix_folders(AzSyncPair *pair, GPtrArray *entries, AzlinOp *op);
 

@@ -17,11 +17,14 @@ static const char trash_script[]
       "mkdir -p -- \"./$2\" && cd -P -- \"./$2\" || exit 4\n"
       "here=$(pwd -P && echo .); [ \"${here%??}\" = \"${root%/}/.azlin-trash/$2\" ] || exit 4; exec 9<.\n"
       "cd -- \"$root\" || exit 3\n"
-      "xargs -0 -r -n 500 sh -c 'root=$0 n=0; for name do n=$((n + 1))\n"
+      "xargs -0 -r -n 500 sh -c 'root=$0 n=0; for name do n=$((n + 1)) empty=\n"
+      "case $name in */) name=${name%/} empty=1 ;; esac\n"
       "folder=${name%/*} base=${name##*/}; want=${folder#.}; want=${root%/}$want; [ -n \"$want\" ] || want=/\n"
       "([ -e \"$root/$name\" ] || [ -L \"$root/$name\" ] || exit 0\n"
       "cd -P -- \"$root/$folder\" && here=$(pwd -P && echo .) && [ \"${here%??}\" = \"$want\" ] || exit 5\n"
       "[ -e \"./$base\" ] || [ -L \"./$base\" ] || exit 0\n"
+      "[ -z \"$empty\" ] || { mark=$(stat -c %.9Y .); ! rmdir -- \"./$base\" 2>/dev/null || touch -d \"@$mark\" .; "
+      "exit 0; }\n"
       "to=/proc/self/fd/9/$$-$n; mark=$(stat -c %.9Y .) && mkdir -- \"$to\" && printf \"%s\\n\" \"$name\" > "
       "\"$to.name\" &&\n"
       "mv -fT -- \"./$base\" \"$to/$base\" && touch -d \"@$mark\" .) || failed=1\n"
@@ -29,13 +32,13 @@ static const char trash_script[]
       "find .azlin-trash -mindepth 1 -maxdepth 1 -ctime +7 -execdir rm -rf -- {} + 2>/dev/null\n"
       "touch -d \"@$mark\" .; exit $status\n";
 
-/* FOLDER; pairs of "MODE TIME" and a name on standard input. */
+/* FOLDER; "MODE TIME NAME" on standard input. */
 static const char folders_script[]
     = "LC_ALL=C; export LC_ALL; cd -- \"$1\" || exit 3; root=$(pwd -P && echo .); root=${root%??}\n"
-      "xargs -0 -r -n 500 sh -c 'root=$0; while [ $# -gt 1 ]; do\n"
-      "want=${2#.}; want=${root%/}$want; [ -n \"$want\" ] || want=/\n"
-      "(cd -P -- \"$root/$2\" && here=$(pwd -P && echo .) && [ \"${here%??}\" = \"$want\" ] &&\n"
-      "chmod \"${1%% *}\" . && touch -d \"@${1#* }\" .) || failed=1; shift 2; done; exit ${failed:-0}' \"$root\"\n";
+      "xargs -0 -r -n 500 sh -c 'root=$0; for one do mode=${one%% *} one=${one#* }; time=${one%% *} name=${one#* }\n"
+      "want=${name#.}; want=${root%/}$want; [ -n \"$want\" ] || want=/\n"
+      "(cd -P -- \"$root/$name\" && here=$(pwd -P && echo .) && [ \"${here%??}\" = \"$want\" ] &&\n"
+      "chmod \"$mode\" . && touch -d \"@$time\" .) || failed=1; done; exit ${failed:-0}' \"$root\"\n";
 
 static void
 on_ran(AzlinOp *op, gpointer data)
@@ -74,11 +77,14 @@ append(GByteArray *input, const char *text)
 }
 
 void
-az_sync_trash(AzSyncPair *pair, GPtrArray *entries, AzlinOp *op)
+az_sync_trash(AzSyncPair *pair, GPtrArray *entries, gboolean whole, AzlinOp *op)
 {
   GByteArray *input = g_byte_array_new();
-  for (guint i = 0; i < entries->len; i++)
-    append(input, ((const AzEntry *) g_ptr_array_index(entries, i))->name);
+  for (guint i = 0; i < entries->len; i++) {
+    const AzEntry *entry = g_ptr_array_index(entries, i);
+    g_autofree char *name = g_strconcat(entry->name, entry->type == 'd' && !whole ? "/" : "", NULL);
+    append(input, name);
+  }
   run(pair, trash_script, pair->run, input, op);
 }
 
@@ -89,10 +95,10 @@ az_sync_fix_folders(AzSyncPair *pair, GPtrArray *entries, AzlinOp *op)
   for (guint i = 0; i < entries->len; i++) {
     const AzEntry *entry = g_ptr_array_index(entries, i);
     guint64 distance = entry->mtime < 0 ? -(guint64) entry->mtime : (guint64) entry->mtime;
-    g_autofree char *what = g_strdup_printf("%04o %s%" G_GUINT64_FORMAT ".%09" G_GUINT64_FORMAT, entry->mode,
-                                            entry->mtime < 0 ? "-" : "", distance / 1000000000, distance % 1000000000);
+    g_autofree char *what
+        = g_strdup_printf("%04o %s%" G_GUINT64_FORMAT ".%09" G_GUINT64_FORMAT " %s", entry->mode,
+                          entry->mtime < 0 ? "-" : "", distance / 1000000000, distance % 1000000000, entry->name);
     append(input, what);
-    append(input, entry->name);
   }
   run(pair, folders_script, "-", input, op);
 }

@@ -190,9 +190,10 @@ void
 az_sync_sum(AzSyncPair *pair)
 {
   Check check = { .pair = pair };
-  if (pair->summing != NULL || pair->round > 0)
+  if (pair->summing != NULL || pair->sums.listing != NULL || pair->round > 0)
     return;
   AzScanHash hash = choose_hashing(pair, &check);
+  g_clear_pointer(&pair->sum_names, g_bytes_unref);
   pair->sum_names = check.names;
   set_source_scan(pair, &pair->sums, hash, check.names);
   g_rc_box_acquire(pair);

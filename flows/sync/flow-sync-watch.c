@@ -12,7 +12,7 @@
 static const char listen_script[]
     = "command -v inotifywait >/dev/null || exit 127\n"
       "exec 3<&0; inotifywait -q -m -r -e close_write,create,delete,move,attrib --format x "
-      "--exclude '/\\.azlin-(partial|trash)(/|$)' -- \"$@\" 3<&- </dev/null & job=$!\n"
+      "--exclude '/(\\.azlin-(partial|trash)|\\.local/state/azlin)(/|$)' -- \"$@\" 3<&- </dev/null & job=$!\n"
       "{ cat <&3; kill \"$job\"; } >/dev/null 2>&1 & wait \"$job\"\n";
 
 typedef struct {

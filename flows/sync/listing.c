@@ -76,10 +76,18 @@ take_time(char **text, gint64 *ret_time)
   return TRUE;
 }
 
+/* "." or "./a/b": nothing in it leads upwards, nothing is empty. */
 static gboolean
 is_name(const char *name)
 {
-  return name[0] == '.' && (name[1] == 0 || (name[1] == '/' && name[2] != 0)) && strlen(name) <= MAX_NAME;
+  if (name[0] != '.' || strlen(name) > MAX_NAME)
+    return FALSE;
+  for (const char *part = strchr(name, '/'); part != NULL; part = strchr(part + 1, '/')) {
+    gsize length = strcspn(part + 1, "/");
+    if (length == 0 || (length == 1 && part[1] == '.') || (length == 2 && part[1] == '.' && part[2] == '.'))
+      return FALSE;
+  }
+  return name[1] == 0 || name[1] == '/';
 }
 
 static gboolean

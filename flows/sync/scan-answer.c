@@ -41,6 +41,8 @@ az_sync_place_parse(GBytes *answer, gsize *ret_used)
     at = nul + 1;
   }
   g_autoptr(AzSyncPlace) place = g_new0(AzSyncPlace, 1);
+  if (strchr(fields[2], '/') != NULL || strcmp(fields[2], ".") == 0 || strcmp(fields[2], "..") == 0)
+    return NULL;
   if (strlen(fields[0]) != 1 || fields[1][0] != '/' || fields[3][0] != '/'
       || !parse_number(fields[4], G_MAXUINT64, &place->free_bytes) || !parse_number(fields[6], 4096, &cpus)
       || !parse_number(fields[7], G_MAXINT64, &now))

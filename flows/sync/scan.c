@@ -2,6 +2,7 @@
 #include "error.h"
 #include "exclude.h"
 #include "scan-private.h"
+#include <glib/gstdio.h>
 #include <string.h>
 
 #define SCAN_MS (6 * 3600000u)
@@ -65,6 +66,13 @@ keep(State *state, const char *suffix, const char *bytes, gsize length)
     g_file_set_contents_full(path, bytes, (gssize) length, G_FILE_SET_CONTENTS_NONE, 0600, NULL);
 }
 
+static void
+forget(State *state, const char *suffix)
+{
+  g_autofree char *path = file_of(state, suffix);
+  g_unlink(path);
+}
+
 static char *
 identify(const AzScan *scan)
 {
@@ -93,15 +101,16 @@ reply_error(const AzScan *scan, const AzlinReply *reply, const char *what)
   return g_error_new(AZLIN_ERROR, (int) code, "%s on %s: %s: %s", scan->path, scan->vm->region, what, words);
 }
 
-/* What find and the hashing tools had to say. */
+/* What could not be listed; a machine that talks at each login has said nothing about that. */
 static void
-take_words(AzScan *scan, const AzlinReply *reply)
+take_words(AzScan *scan, const AzlinReply *reply, int status)
 {
   gsize length = 0;
   const char *bytes = g_bytes_get_data(reply->err, &length);
   g_autofree char *text = g_strndup(bytes != NULL ? bytes : "", MIN(length, 1000));
   g_autofree char *valid = g_utf8_make_valid(g_strstrip(text), -1);
-  scan->words = *valid != 0 ? g_steal_pointer(&valid) : NULL;
+  if (status != 0)
+    scan->words = g_strdup(*valid != 0 ? valid : "find could not list everything");
 }
 
 static GByteArray *
@@ -129,7 +138,7 @@ remember(State *state, const AzScanAnswer *answer, GError **error)
   AzScan *scan = state->scan;
   GByteArray *raw = records_of(state, answer);
   g_autofree char *digest = raw != NULL ? g_compute_checksum_for_data(G_CHECKSUM_SHA256, raw->data, raw->len) : NULL;
-  if (raw == NULL || !g_str_equal(digest, answer->digest)) {
+  if (raw == NULL || raw->len > MAX_UNPACKED || !g_str_equal(digest, answer->digest)) {
     g_clear_pointer(&raw, g_byte_array_unref);
     g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_SYNC, "the list of files from %s is not what it listed",
                 scan->vm->region);
@@ -138,6 +147,8 @@ remember(State *state, const AzScanAnswer *answer, GError **error)
   if (!answer->patch || answer->length > 0)
     keep(state, ".list", (const char *) raw->data, raw->len);
   scan->listing = az_listing_new(raw, error);
+  if (scan->listing == NULL)
+    forget(state, ".list");
   g_autoptr(GBytes) cache = scan->listing != NULL && !scan->fresh ? read_kept(state, ".hash") : NULL;
   if (scan->listing == NULL || !az_scan_take_hashes(scan->listing, answer, error))
     return FALSE;
@@ -178,7 +189,7 @@ take_listing(State *state, const AzlinReply *reply, gsize used, GError **error)
   }
   if (bytes == NULL || !az_scan_answer(bytes, length, &answer, error) || !remember(state, &answer, error))
     return FALSE;
-  take_words(state->scan, reply);
+  take_words(state->scan, reply, answer.status);
   return TRUE;
 }
 

@@ -2,6 +2,8 @@
  */
 #include "stream.h"
 
+#define MAX_REPORT (1u << 20)
+
 #include "landing.h"
 
 #include <string.h>
@@ -18,6 +20,8 @@ static void
 on_said(const char *line, gpointer data)
 {
   StreamCopy *copy = data;
+  if (copy->report->len > MAX_REPORT) /* a target that talks for ever */
+    return;
   g_byte_array_append(copy->report, (const guint8 *) line, (guint) strlen(line) + 1);
 }
 

@@ -63,6 +63,9 @@ test_foreign_records_are_refused(void)
                                      "f 644 5 1.1 1.1 1 1\n",
                                      "f 644 5 1.1 1.1 1 1 8 ./a",
                                      "l 777 5 1.1 1.1 1 1 8 ./a\n",
+                                     "f 644 5 1.1 1.1 1 1 8 ./../a\n",
+                                     "f 644 5 1.1 1.1 1 1 8 ./a//b\n",
+                                     "f 644 5 1.1 1.1 1 1 8 ./a/..\n",
                                      "f 644 5 1.1 1.1 1 1 8 ./a\nf 644 5 1.1 1.1 1 1 8 ./a\n",
                                      "\n",
                                      "f 644 5 99999999999999999999.1 1.1 1 1 8 ./a\n" };
@@ -165,7 +168,8 @@ test_comparisons(void)
     g_autoptr(AzListing) source = listing(cases[i].source), target = listing(cases[i].target);
     g_autoptr(AzComparison) found = az_compare(source, target, left_out, TRUE);
     g_autofree char *copy = joined(found->copy), *unknown = joined(found->unknown);
-    g_autofree char *extra = entry_names(found->extra), *blocked = entry_names(found->blocked);
+    g_autoptr(GPtrArray) to_go = az_compare_to_go(found, TRUE);
+    g_autofree char *extra = entry_names(to_go), *blocked = entry_names(found->blocked);
     g_autofree char *folders = entry_names(found->folders);
     g_test_message("case %u", i);
     g_assert_cmpstr(copy, ==, cases[i].copy);
@@ -174,6 +178,24 @@ test_comparisons(void)
     g_assert_cmpstr(folders, ==, cases[i].folders);
     g_assert_cmpstr(unknown, ==, cases[i].unknown);
   }
+}
+
+/* What no listing shows stands in folders that one does: they go only when they are empty, and never around a key. */
+static void
+test_hidden_things_stay(void)
+{
+  static const char *const left_out[] = { "./u/.ssh", NULL };
+  g_autoptr(AzListing) source = listing(TOP);
+  g_autoptr(AzListing) target
+      = listing(TOP "d 755 1 1.0 1.0 2 2 8 ./u\nf 644 1 1.0 1.0 3 1 8 ./u/f\n"
+                    "d 755 1 1.0 1.0 4 2 8 ./v\nd 755 1 1.0 1.0 5 2 8 ./v/w\nf 644 1 1.0 1.0 6 1 8 ./v/w/x\n");
+  g_autoptr(AzComparison) found = az_compare(source, target, left_out, TRUE);
+  g_autoptr(GPtrArray) whole = az_compare_to_go(found, TRUE), each = az_compare_to_go(found, FALSE);
+  g_autofree char *tops = entry_names(whole), *all = entry_names(each);
+  g_assert_cmpstr(tops, ==, "./u/f ./v");
+  g_assert_cmpstr(all, ==, "./u/f ./v/w/x ./v/w ./v");
+  g_assert_true(az_compare_is_around("./u", left_out));
+  g_assert_false(az_compare_is_around("./v", left_out));
 }
 
 static void
@@ -327,6 +349,7 @@ main(int argc, char **argv)
   g_test_add_func("/listing/patches-fit-or-are-refused", test_patches_fit_or_are_refused);
   g_test_add_func("/listing/hashes-are-kept-by-identity", test_hashes_are_kept_by_identity);
   g_test_add_func("/listing/comparisons", test_comparisons);
+  g_test_add_func("/listing/hidden-things-stay", test_hidden_things_stay);
   g_test_add_func("/listing/sums-of-a-comparison", test_sums_of_a_comparison);
   g_test_add_func("/listing/known-content-decides", test_known_content_decides);
   g_test_add_func("/listing/answers-are-whole-or-refused", test_answers_are_whole_or_refused);

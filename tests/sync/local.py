@@ -241,6 +241,24 @@ def test_excluded_files_stay_out_and_stay_there():
     assert sorted(tree(there)) == [b"keep", b"old.log", b"src", b"src/cache", b"src/cache/y", b"src/keep"], sorted(tree(there))
 
 
+def test_delete_never_takes_what_is_left_out():
+    home = need()
+    here, there = home.at("eastus", "hidden"), home.at("westus2", "hidden")
+    put(os.path.join(here, "stays"))
+    for name in ("stays", "old/gone", "old/keep.log", "older/deep/gone"):
+        put(os.path.join(there, name))
+    args = ("--dest", "westus2", "--paths", "/home/azureuser/hidden", "--delete", "--yes")
+    result(home.sync(*args, "--exclude", "*.log"))
+    assert sorted(tree(there)) == [b"old", b"old/keep.log", b"stays"], sorted(tree(there))
+    result(home.sync(*args))
+    assert sorted(tree(there)) == [b"stays"], sorted(tree(there))
+    put(home.at("eastus", "lonely"))
+    before = open(home.at("westus2", ".ssh", "authorized_keys")).read()
+    home.sync("--dest", "westus2", "--delete", "--yes")
+    assert open(home.at("westus2", ".ssh", "authorized_keys")).read() == before
+    assert os.path.isdir(home.at("westus2", ".local", "state", "azlin"))
+
+
 def test_bwlimit_limits():
     home = need()
     put(home.at("eastus", "slow", "f"), os.urandom(1 << 20))
