@@ -184,7 +184,7 @@ az_sync_round_new(AzJob *job, AzlinOp *root, AzSync *sync, GPtrArray *targets, g
   round->pairs = g_ptr_array_new_with_free_func((GDestroyNotify) az_sync_pair_unref);
   for (guint i = 0; i < targets->len; i++) {
     const AzlinVm *vm = g_ptr_array_index(targets, i);
-    AzSyncPair *pair = az_sync_pair_new(sync, vm, targets->len > 1 || quiet ? vm->region : NULL);
+    AzSyncPair *pair = az_sync_pair_new(sync, vm, sync->blocks ? vm->region : NULL);
     pair->brief = quiet;
     g_ptr_array_add(round->pairs, pair);
   }

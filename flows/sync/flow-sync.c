@@ -190,6 +190,7 @@ az_sync_of(AzJob *job, GVariant *args, const AzlinVm *source)
   g_auto(GStrv) paths = NULL;
   g_variant_lookup(args, "paths", "^as", &paths);
   AzSync *sync = az_sync_new(job, az_job_engine(job), source, (const char *const *) paths);
+  g_variant_lookup(args, "all", "b", &sync->blocks);
   g_variant_lookup(args, "exclude", "^as", &sync->exclude);
   g_variant_lookup(args, "strategy", "s", &sync->strategy);
   g_variant_lookup(args, "delete", "b", &sync->delete_extra);

@@ -126,6 +126,14 @@ ELSEWHERE = {  # flags that need a machine, a terminal or a crash: tests of this
 }
 SYNC = ("source", "dest", "all", "paths", "strategy", "delete", "max-delete", "exclude", "bwlimit", "dry-run", "yes")
 ELSEWHERE.update({("sync", "--" + name): "test_flags_on_real_machines" for name in SYNC})
+ELSEWHERE.update({
+    ("sync", "--verify"): "sync/local.py test_a_full_verification_believes_no_hash_of_an_earlier_run",
+    ("sync", "--resume"): "sync/local.py test_resume_goes_on_with_what_was_interrupted",
+    ("sync", "--watch"): "sync/local.py test_watch_keeps_targets_in_step_and_says_how_far_behind",
+    ("sync", "--interval"): "sync/local.py test_watch_keeps_targets_in_step_and_says_how_far_behind",
+    ("sync verify", "--dest"): "sync/local.py test_verify_compares_with_what_was_synced",
+    ("sync verify", "--paths"): "sync/local.py test_verify_compares_with_what_was_synced",
+})
 
 
 def prepared(row, cache):
@@ -206,7 +214,7 @@ def test_flags_on_real_machines():
         both = sync(h, "--all", "--dry-run")
         assert "westus2" in both and "westeurope" in both and "nothing was changed" in both, both
         assert h.ok("ssh", "-r", "westus2", "--", "ls").out == "", "a dry run copied"
-        assert "RSYNC (" in sync(h, "--dest", "westus2", "--paths", home + "/a")
+        assert "RSYNC (as asked for)" in sync(h, "--dest", "westus2", "--paths", home + "/a", "--strategy", "rsync")
         assert h.ok("ssh", "-r", "westus2", "--", "ls").out == "a\n", "--paths copied more or less than it names"
         assert "no sync strategy is named 'pigeon'" in sync(h, "--dest", "westus2", "--strategy", "pigeon", code=64)
         sync(h, "--dest", "westus2", "--exclude", "b/big,a")

@@ -70,7 +70,7 @@ def test_sync_shows_a_bar():
         h.ok("ssh", "--", "head -c 8000000 /dev/urandom >big")
         s = at_terminal(h, "sync", "--all", "--bwlimit", "2500")
         assert s.finish() == 0, s.raw
-        assert re.search(r"\[█+░+\] \d+% \(.*MB/8.0MB\) ETA: \d+s", s.raw), s.raw
+        assert re.search(r"\[█+░+\] \d+% \(.*MB/8.0MB\) .*MB/s, ETA: \d+s", s.raw), s.raw
         text = s.glass().text()
         assert "█" not in text and "  ✓ Sync complete in" in region_block(text, "westus2"), text
 
