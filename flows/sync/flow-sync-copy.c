@@ -314,13 +314,26 @@ on_way_made(AzlinOp *op, gpointer data)
     measure(pair);
 }
 
+/* A folder that may hold what no listing shows is emptied of what they show, and goes if that was all. */
+static void
+add_folder(AzSyncPair *pair, GPtrArray *away, const AzEntry *folder)
+{
+  g_autoptr(GPtrArray) to_go = az_compare_to_go(pair->comparison, FALSE);
+  for (guint i = 0; i < to_go->len && !hides_nothing(pair); i++) {
+    const AzEntry *entry = g_ptr_array_index(to_go, i);
+    if (az_listing_is_below(entry->name, folder->name))
+      g_ptr_array_add(away, (gpointer) (guintptr) entry);
+  }
+  g_ptr_array_add(away, (gpointer) (guintptr) folder);
+}
+
 static gboolean
 may_give_way(const AzSyncPair *pair, const AzEntry *entry)
 {
   const AzSyncDeletion *agreed = pair->deletions != NULL ? &pair->deletions[pair->next] : NULL;
   if (entry->type != 'd')
     return TRUE;
-  return agreed != NULL && pair->comparison->extra_files <= agreed->files && hides_nothing(pair)
+  return agreed != NULL && pair->comparison->extra_files <= agreed->files
          && !az_compare_is_around(entry->name, (const char *const *) pair->left_out);
 }
 
@@ -335,12 +348,13 @@ make_way(AzSyncPair *pair)
     const AzEntry *entry = g_ptr_array_index(comparison->blocked, i);
     guint index = 0;
     if (may_give_way(pair, entry)) {
-      g_ptr_array_add(away, (gpointer) (guintptr) entry);
+      add_folder(pair, away, entry);
       continue;
     }
     g_autofree char *name = az_listing_show_name(entry->name);
-    note(pair, g_strdup_printf("%s/%s could not be transferred: it is a folder on %s, and goes with --delete only",
-                               az_sync_pair_path(pair)->path, name, pair->target->region));
+    if (pair->round == 0)
+      note(pair, g_strdup_printf("%s/%s could not be transferred: it is a folder on %s, and goes with --delete only",
+                                 az_sync_pair_path(pair)->path, name, pair->target->region));
     pair->incomplete = TRUE;
     for (index = 0; index < comparison->copy->len; index++)
       if (strcmp(g_ptr_array_index(comparison->copy, index), entry->name) == 0)
@@ -349,7 +363,7 @@ make_way(AzSyncPair *pair)
       g_ptr_array_remove_index(comparison->copy, index);
   }
   if (away->len > 0)
-    az_sync_trash(pair, away, TRUE, az_op_new(pair->op, "make way", 0, on_way_made, pair));
+    az_sync_trash(pair, away, hides_nothing(pair), az_op_new(pair->op, "make way", 0, on_way_made, pair));
   else
     measure(pair);
 }
