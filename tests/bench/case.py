@@ -16,7 +16,7 @@ class Case:
     def __init__(self, row):
         self.row = row
         self.lab = wan.Wan(row.link, place.config())
-        self.path = ("/work/" if row.state in CHANGED else "/data/") + row.data
+        self.path = ("/changing/" if row.state in CHANGED else "/data/") + row.data
         self.source, self.target = (self.lab.at(region, self.path) for region in (wan.SOURCE, wan.TARGET))
         self.rng = random.Random(11)
         try:

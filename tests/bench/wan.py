@@ -66,7 +66,7 @@ def enter():
 
 class Wan(netns.Lab):
     """One operator and the machines, with `link` between any two of them. /data on the source holds the data sets, and on
-    the others nothing; /work is everybody's own."""
+    the others nothing; /changing is everybody's own."""
 
     def __init__(self, link, config=""):
         self.link, self.emulator, self.store, self.disks = link, None, None, None
@@ -112,10 +112,10 @@ class Wan(netns.Lab):
 
     def prepare(self):
         for machine in self.machines.values():
-            for folder in ("data", "work", "opt/azcopy"):
+            for folder in ("data", "changing", "opt/azcopy"):
                 os.makedirs(os.path.join(machine.root, folder))
             os.chown(os.path.join(machine.root, "data"), netns.UID, netns.UID)
-            os.chown(os.path.join(machine.root, "work"), netns.UID, netns.UID)
+            os.chown(os.path.join(machine.root, "changing"), netns.UID, netns.UID)
             machine.binds += ["--ro-bind-try", AZCOPY, "/opt/azcopy"]
         for part, region in PARTS.items():
             self.put_on_account(self.machines[region], part)
