@@ -5,6 +5,8 @@
 #include "health.h"
 #include <string.h>
 
+#define WORDS 200 /* bytes of what a machine or a hook says that are passed on */
+
 char *
 az_flow_duration(double seconds)
 {
@@ -149,3 +151,23 @@ az_flow_entry_interrupted(AzEngine *engine, guint64 id)
   if (!journal || !az_journal_update(journal, id, value, &error))
     g_warning("journal: %s", error->message);
 }
+
+char *
+az_flow_first_words(GBytes *bytes)
+{
+  gsize length = 0;
+  const char *start_of = g_bytes_get_data(bytes, &length);
+  g_autofree char *raw = g_strndup(start_of != NULL ? start_of : "", MIN(length, WORDS));
+  raw[strcspn(raw, "\r\n")] = 0;
+  char *text = g_utf8_make_valid(raw, -1);
+  GString *clean = g_string_new(NULL);
+  for (char *c = text; *c != 0; c = g_utf8_next_char(c)) {
+    gunichar one = g_utf8_get_char(c);
+    if (g_unichar_isprint(one) && !g_unichar_iszerowidth(one))
+      g_string_append_unichar(clean, one);
+  }
+  g_free(text);
+  return g_strstrip(g_string_free(clean, FALSE));
+}
+
+/* ---- before ---- */

@@ -94,6 +94,8 @@ gboolean az_flow_pin_trusted(AzEngine *engine, AzlinVm *vm);
 
 char *az_flow_duration(double seconds);                       /* "0.4s", "52s", "3m 12s" */
 double az_flow_seconds_since(AzEngine *engine, gint64 start); /* from an az_clock_monotonic() */
+/* The first line that a command left on stderr, harmless for a terminal; "" = none. Owned. */
+char *az_flow_first_words(GBytes *err);
 /* "Failed: ..." and the first suggested steps, under `region` or NULL. */
 void az_flow_say_error(AzJob *job, const char *region, const GError *error);
 /* Writes an audit record; a log that cannot be written is said as a warning, it never stops the job. */

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #define DEADLINE_S 30
-#define WORDS 200
 
 typedef struct {
   AzFailover *run;
@@ -46,28 +45,6 @@ deadline_ms(AzFailover *run)
   return az_failover_option_uint(run->engine, "hook-timeout", DEADLINE_S) * 1000;
 }
 
-/* The first line that a hook left on stderr, harmless for a terminal; "" = none. */
-static char *
-first_words(GBytes *bytes)
-{
-  gsize length = 0;
-  const char *start_of = g_bytes_get_data(bytes, &length);
-  g_autofree char *raw = g_strndup(start_of != NULL ? start_of : "", MIN(length, WORDS));
-
-  raw[strcspn(raw, "\r\n")] = 0;
-  char *text = g_utf8_make_valid(raw, -1);
-  GString *clean = g_string_new(NULL);
-  for (char *c = text; *c != 0; c = g_utf8_next_char(c)) {
-    gunichar one = g_utf8_get_char(c);
-    if (g_unichar_isprint(one) && !g_unichar_iszerowidth(one))
-      g_string_append_unichar(clean, one);
-  }
-  g_free(text);
-  return g_strstrip(g_string_free(clean, FALSE));
-}
-
-/* ---- before ---- */
-
 static GError *
 veto_of(AzlinOp *op)
 {
@@ -75,7 +52,7 @@ veto_of(AzlinOp *op)
 
   if (reply != NULL && reply->status == 0)
     return NULL;
-  g_autofree char *words = reply != NULL ? first_words(reply->err) : az_error_message(az_op_error(op));
+  g_autofree char *words = reply != NULL ? az_flow_first_words(reply->err) : az_error_message(az_op_error(op));
   GError *error = *words != 0 ? g_error_new(AZLIN_ERROR, AZLIN_ERROR_POLICY,
                                             "hooks/failover-pre does not allow the switch: %s", words)
                               : g_error_new(AZLIN_ERROR, AZLIN_ERROR_POLICY,
@@ -132,7 +109,7 @@ on_post(AzlinOp *op, gpointer data)
   if (reply == NULL) {
     az_job_message(job, "warn", NULL, "hooks/failover-post: %s", az_op_error(op)->message);
   } else if (reply->status != 0) {
-    g_autofree char *words = first_words(reply->err);
+    g_autofree char *words = az_flow_first_words(reply->err);
     az_job_message(job, "warn", NULL, "hooks/failover-post ended with status %d%s%s", reply->status,
                    *words != 0 ? ": " : "", words);
   }

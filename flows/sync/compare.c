@@ -250,7 +250,6 @@ collect(Compare *compare)
     result->bytes += entry->type == 'f' ? entry->size : 0;
     result->largest = MAX(result->largest, entry->type == 'f' ? entry->size : 0);
     result->old_bytes += entry->type == 'f' && there != NULL && there->type == 'f' ? MIN(entry->size, there->size) : 0;
-    result->sparse |= entry->sparse;
   }
 }
 

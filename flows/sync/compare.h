@@ -11,7 +11,6 @@ typedef struct {
   guint64 bytes, files, largest; /* of `copy`: folders are no files */
   guint64 old_bytes;             /* of older versions of them on the target */
   guint64 extra_files, target_files;
-  gboolean sparse; /* some file to copy has holes */
 } AzComparison;
 void az_comparison_free(AzComparison *comparison);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzComparison, az_comparison_free)

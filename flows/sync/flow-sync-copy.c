@@ -53,18 +53,11 @@ path_failed(AzSyncPair *pair, const GError *error)
   path_over(pair, pair->round > 0 ? PATH_PARTIAL : PATH_FAILED);
 }
 
-static void
-note(AzSyncPair *pair, char *text)
-{
-  az_sync_say(pair->sync, "fail", pair->label, "%s", text);
-  g_ptr_array_add(pair->errors, text);
-}
-
 /* What was copied stands, but it is not what the source holds, or that could not be shown. */
 static void
 path_partial(AzSyncPair *pair, const char *format, const char *argument)
 {
-  note(pair, g_strdup_printf("%s: %s %s", az_sync_pair_path(pair)->path, format, argument));
+  az_sync_pair_note(pair, g_strdup_printf("%s: %s %s", az_sync_pair_path(pair)->path, format, argument));
   path_over(pair, PATH_PARTIAL);
 }
 
@@ -74,7 +67,7 @@ static void
 say_words(AzSyncPair *pair)
 {
   for (guint i = 0; i < pair->words->len; i++)
-    note(pair, g_strdup(g_ptr_array_index(pair->words, i)));
+    az_sync_pair_note(pair, g_strdup(g_ptr_array_index(pair->words, i)));
 }
 
 static void
@@ -135,8 +128,8 @@ delete_extra(AzSyncPair *pair)
     return;
   }
   if (comparison->extra_files > agreed->files) {
-    note(pair, g_strdup_printf("%s: more files would have been deleted than were agreed to; all were kept",
-                               az_sync_pair_path(pair)->path));
+    az_sync_pair_note(pair, g_strdup_printf("%s: more files would have been deleted than were agreed to; all were kept",
+                                            az_sync_pair_path(pair)->path));
     pair->incomplete = TRUE;
     check(pair);
     return;
@@ -264,7 +257,7 @@ names_of(GPtrArray *names)
 {
   GByteArray *bytes = g_byte_array_new();
   for (guint i = 0; i < names->len; i++)
-    g_byte_array_append(bytes, g_ptr_array_index(names, i), (guint) strlen(g_ptr_array_index(names, i)) + 1);
+    az_listing_append(bytes, g_ptr_array_index(names, i));
   return g_byte_array_free_to_bytes(bytes);
 }
 
@@ -353,8 +346,9 @@ make_way(AzSyncPair *pair)
     }
     g_autofree char *name = az_listing_show_name(entry->name);
     if (pair->round == 0)
-      note(pair, g_strdup_printf("%s/%s could not be transferred: it is a folder on %s, and goes with --delete only",
-                                 az_sync_pair_path(pair)->path, name, pair->target->region));
+      az_sync_pair_note(
+          pair, g_strdup_printf("%s/%s could not be transferred: it is a folder on %s, and goes with --delete only",
+                                az_sync_pair_path(pair)->path, name, pair->target->region));
     pair->incomplete = TRUE;
     for (index = 0; index < comparison->copy->len; index++)
       if (strcmp(g_ptr_array_index(comparison->copy, index), entry->name) == 0)

@@ -1,6 +1,5 @@
 /* sync: what a target held when it was verified, kept so that `azlin sync verify` can ask it again later. */
 #include "error.h"
-#include "files.h"
 #include "flow-sync-private.h"
 #include "scan-private.h"
 #include <string.h>
@@ -35,12 +34,6 @@ header_of(AzSyncPair *pair)
 }
 
 static void
-append(GByteArray *bytes, const char *text)
-{
-  g_byte_array_append(bytes, (const guint8 *) text, (guint) strlen(text) + 1);
-}
-
-static void
 append_record(GByteArray *bytes, const AzEntry *entry)
 {
   gint64 seconds = entry->mtime / 1000000000, rest = entry->mtime % 1000000000;
@@ -52,7 +45,7 @@ append_record(GByteArray *bytes, const AzEntry *entry)
       "%c %o %" G_GUINT64_FORMAT " %s%" G_GINT64_FORMAT ".%09" G_GINT64_FORMAT " 0 0 1 %" G_GUINT64_FORMAT " %s%s%s",
       entry->type, entry->mode, entry->size, entry->mtime < 0 ? "-" : "", ABS(seconds), ABS(rest),
       entry->size / 512 + 1, entry->name, entry->link != NULL ? "//" : "", entry->link != NULL ? entry->link : "");
-  append(bytes, text);
+  az_listing_append(bytes, text);
 }
 
 /* Both sides were found equal: the source's listing is what the target holds, without what is there beside it. */
@@ -66,22 +59,22 @@ az_sync_manifest_keep(AzSyncPair *pair)
                   *path = file_of(engine, pair->target->region, az_sync_pair_path(pair)->path);
   g_autofree char *folder = g_path_get_dirname(path);
   g_autoptr(GByteArray) bytes = g_byte_array_new();
-  append(bytes, text);
-  append(bytes, "F");
+  az_listing_append(bytes, text);
+  az_listing_append(bytes, "F");
   for (guint i = 0; i < az_listing_size(listing); i++)
     if (!az_compare_is_left_out(az_listing_at(listing, i)->name, (const char *const *) pair->left_out))
       append_record(bytes, az_listing_at(listing, i));
   g_autofree char *digest = g_compute_checksum_for_data(G_CHECKSUM_SHA256, bytes->data, bytes->len);
   g_autofree char *trailer = g_strdup_printf("Z0 %s", digest);
-  append(bytes, trailer);
+  az_listing_append(bytes, trailer);
   for (guint i = 0; i < az_listing_size(listing); i++) {
     const AzEntry *entry = az_listing_at(listing, i);
     if (entry->hash == NULL || az_compare_is_left_out(entry->name, (const char *const *) pair->left_out))
       continue;
     g_autofree char *line = g_strdup_printf("%s  %s", entry->hash, entry->name);
-    append(bytes, line);
+    az_listing_append(bytes, line);
   }
-  append(bytes, "E");
+  az_listing_append(bytes, "E");
   g_autoptr(GError) error = NULL;
   if (!az_paths_make_dir(folder, &error)
       || !g_file_set_contents_full(path, (const char *) bytes->data, (gssize) bytes->len,
@@ -171,9 +164,10 @@ az_sync_manifest_paths(AzEngine *engine, const char *target)
   g_autofree char *folder = az_paths_file(az_engine_paths(engine), "sync/manifests");
   g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
   for (const char *name; dir != NULL && (name = g_dir_read_name(dir)) != NULL;) {
-    g_autofree char *path = g_build_filename(folder, name, NULL);
-    g_autoptr(AzSyncManifest) manifest = read_file(path, NULL);
-    if (manifest != NULL && g_str_equal(manifest->target, target))
+    g_autofree char *file = g_build_filename(folder, name, NULL), *text = NULL;
+    g_autoptr(AzSyncManifest) manifest = g_new0(AzSyncManifest, 1);
+    if (g_file_get_contents(file, &text, NULL, NULL) && take_header(manifest, text)
+        && g_str_equal(manifest->target, target))
       g_ptr_array_add(paths, g_strdup(manifest->path));
   }
   g_ptr_array_sort(paths, by_text);

@@ -102,11 +102,16 @@ az_sync_pair_next(AzSyncPair *pair)
 }
 
 void
+az_sync_pair_note(AzSyncPair *pair, char *text)
+{
+  az_sync_say(pair->sync, "fail", pair->label, "%s", text);
+  g_ptr_array_add(pair->errors, text);
+}
+
+void
 az_sync_pair_error(AzSyncPair *pair, const GError *error)
 {
-  g_autofree char *text = az_error_message(error);
-  az_sync_say(pair->sync, "fail", pair->label, "%s", text);
-  g_ptr_array_add(pair->errors, g_steal_pointer(&text));
+  az_sync_pair_note(pair, az_error_message(error));
 }
 
 /* ---- scanning the target ---- */

@@ -107,6 +107,8 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
 AzSyncPair *az_sync_pair_new(AzSync *sync, const AzlinVm *target, const char *label);
 void az_sync_pair_unref(AzSyncPair *pair);
 AzSyncPath *az_sync_pair_path(AzSyncPair *pair);
+/* Says what went wrong, and keeps it among the errors of the target; takes `text`. */
+void az_sync_pair_note(AzSyncPair *pair, char *text);
 void az_sync_pair_error(AzSyncPair *pair, const GError *error);
 /* Begins to scan the first path before it is known whether anything may be copied: nothing is changed by it. */
 void az_sync_pair_scan_ahead(AzSyncPair *pair, AzlinOp *parent);

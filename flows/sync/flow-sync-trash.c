@@ -45,7 +45,6 @@ on_ran(AzlinOp *op, gpointer data)
 {
   AzlinOp *outer = data;
   const AzlinReply *reply = az_op_reply(op);
-  gsize length = 0;
   if (az_op_error(op) != NULL) {
     az_op_fail(outer, g_error_copy(az_op_error(op)));
     return;
@@ -54,11 +53,8 @@ on_ran(AzlinOp *op, gpointer data)
     az_op_finish(outer);
     return;
   }
-  const char *bytes = g_bytes_get_data(reply->err, &length);
-  g_autofree char *text = g_strndup(bytes != NULL ? bytes : "", MIN(length, 400));
-  text[strcspn(text, "\r\n")] = 0;
-  g_autofree char *words = g_utf8_make_valid(text[0] != 0 ? text : "no reason given", -1);
-  az_op_fail_new(outer, AZLIN_ERROR_FAILED, "%s", words);
+  g_autofree char *words = az_flow_first_words(reply->err);
+  az_op_fail_new(outer, AZLIN_ERROR_FAILED, "%s", *words != 0 ? words : "no reason given");
 }
 
 static void
@@ -70,12 +66,6 @@ run(AzSyncPair *pair, const char *script, const char *run, GByteArray *input, Az
   az_engine_exec(pair->sync->engine, &request, az_op_new(op, "target", TRASH_MS, on_ran, op));
 }
 
-static void
-append(GByteArray *input, const char *text)
-{
-  g_byte_array_append(input, (const guint8 *) text, (guint) strlen(text) + 1);
-}
-
 void
 az_sync_trash(AzSyncPair *pair, GPtrArray *entries, gboolean whole, AzlinOp *op)
 {
@@ -83,7 +73,7 @@ az_sync_trash(AzSyncPair *pair, GPtrArray *entries, gboolean whole, AzlinOp *op)
   for (guint i = 0; i < entries->len; i++) {
     const AzEntry *entry = g_ptr_array_index(entries, i);
     g_autofree char *name = g_strconcat(entry->name, entry->type == 'd' && !whole ? "/" : "", NULL);
-    append(input, name);
+    az_listing_append(input, name);
   }
   run(pair, trash_script, pair->run, input, op);
 }
@@ -98,7 +88,7 @@ az_sync_fix_folders(AzSyncPair *pair, GPtrArray *entries, AzlinOp *op)
     g_autofree char *what
         = g_strdup_printf("%04o %s%" G_GUINT64_FORMAT ".%09" G_GUINT64_FORMAT " %s", entry->mode,
                           entry->mtime < 0 ? "-" : "", distance / 1000000000, distance % 1000000000, entry->name);
-    append(input, what);
+    az_listing_append(input, what);
   }
   run(pair, folders_script, "-", input, op);
 }

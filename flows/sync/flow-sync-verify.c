@@ -18,6 +18,13 @@ typedef struct {
 
 static void start(Check *check);
 
+/* What one of the two could not list, or NULL. */
+static const char *
+unlisted(const AzSyncPair *pair)
+{
+  return pair->again.words != NULL ? pair->again.words : pair->scan.words;
+}
+
 static void
 append_files(GByteArray *bytes, AzListing *source, GPtrArray *names)
 {
@@ -25,7 +32,7 @@ append_files(GByteArray *bytes, AzListing *source, GPtrArray *names)
     const char *name = g_ptr_array_index(names, i);
     const AzEntry *entry = az_listing_find(source, name);
     if (entry != NULL && entry->type == 'f')
-      g_byte_array_append(bytes, (const guint8 *) name, (guint) strlen(name) + 1);
+      az_listing_append(bytes, name);
   }
 }
 
@@ -84,7 +91,7 @@ judge(Check *check)
 {
   AzSyncPair *pair = check->pair;
   AzComparison *comparison = pair->comparison;
-  const char *words = pair->again.words != NULL ? pair->again.words : pair->scan.words;
+  const char *words = unlisted(pair);
   if (hash_the_rest(check))
     return;
   if (comparison->copy->len > 0 || comparison->unknown->len > 0) {
@@ -227,13 +234,6 @@ az_sync_check(AzSyncPair *pair, void (*done)(AzSyncPair *pair, AzSyncVerdict ver
 
 /* ---- what differs ---- */
 
-static void
-say(AzSyncPair *pair, char *text)
-{
-  az_sync_say(pair->sync, "fail", pair->label, "%s", text);
-  g_ptr_array_add(pair->errors, text);
-}
-
 static char *
 full_name(AzSyncPair *pair, const char *name)
 {
@@ -258,10 +258,10 @@ report_changed(AzSyncPair *pair, AzListing *source)
     if (named++ >= MAX_CHANGED)
       continue;
     g_autofree char *full = full_name(pair, name);
-    say(pair, g_strdup_printf("CHANGED %s: %s", full, what));
+    az_sync_pair_note(pair, g_strdup_printf("CHANGED %s: %s", full, what));
   }
   if (more > 0)
-    say(pair, g_strdup_printf("CHANGED: %u more below %s", more, az_sync_pair_path(pair)->path));
+    az_sync_pair_note(pair, g_strdup_printf("CHANGED: %u more below %s", more, az_sync_pair_path(pair)->path));
 }
 
 static void
@@ -272,12 +272,12 @@ report_unread(AzSyncPair *pair, AzListing *source)
     const char *name = g_ptr_array_index(unknown, i);
     const AzEntry *here = az_listing_find(source, name);
     g_autofree char *full = full_name(pair, name);
-    say(pair, g_strdup_printf("%s could not be compared: it cannot be read on the %s", full,
-                              here->hash == NULL ? "source" : "target"));
+    az_sync_pair_note(pair, g_strdup_printf("%s could not be compared: it cannot be read on the %s", full,
+                                            here->hash == NULL ? "source" : "target"));
   }
-  const char *words = pair->again.words != NULL ? pair->again.words : pair->scan.words;
+  const char *words = unlisted(pair);
   if (words != NULL)
-    say(pair, g_strdup(words));
+    az_sync_pair_note(pair, g_strdup(words));
 }
 
 void

@@ -22,12 +22,6 @@ listing_clear(gpointer data)
   g_string_chunk_free(listing->hashes);
 }
 
-AzListing *
-az_listing_ref(AzListing *listing)
-{
-  return g_rc_box_acquire(listing);
-}
-
 void
 az_listing_unref(AzListing *listing)
 {
@@ -233,10 +227,10 @@ record_at(const char *at, const char *end, gboolean *torn)
   return at;
 }
 
-static void
-append(GByteArray *array, const char *record)
+void
+az_listing_append(GByteArray *records, const char *record)
 {
-  g_byte_array_append(array, (const guint8 *) record, (guint) strlen(record) + 1);
+  g_byte_array_append(records, (const guint8 *) record, (guint) strlen(record) + 1);
 }
 
 /* Both run in one order, so that one pass is enough: what is to go must come by, what is new falls into its place. */
@@ -253,18 +247,18 @@ az_listing_patch(GBytes *old, const char *changes, gsize length)
     const char *record = change + (comes ? 1 : 0);
     const char *kept = NULL;
     for (; (kept = record_at(at, end, &torn)) != NULL && strcmp(kept, record) < 0; at += strlen(at) + 1)
-      append(patched, kept);
+      az_listing_append(patched, kept);
     gboolean stands = kept != NULL && strcmp(kept, record) == 0;
     if (stands == comes)
       return NULL;
     if (comes)
-      append(patched, record);
+      az_listing_append(patched, record);
     else
       at += strlen(at) + 1;
     change += strlen(change) + 1;
   }
   for (const char *kept; (kept = record_at(at, end, &torn)) != NULL; at += strlen(at) + 1)
-    append(patched, kept);
+    az_listing_append(patched, kept);
   return torn ? NULL : g_steal_pointer(&patched);
 }
 

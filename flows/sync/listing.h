@@ -19,7 +19,6 @@ int az_listing_order(const char *a, const char *b);
 /* Takes `raw`, records as the scan script sorts them, each "TYPE MODE SIZE MTIME CTIME INODE LINKS BLOCKS NAME[//LINK]"
  * and NUL. Malformed ones are an error, never a shorter listing. */
 AzListing *az_listing_new(GByteArray *raw, GError **error);
-AzListing *az_listing_ref(AzListing *listing);
 void az_listing_unref(AzListing *listing);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzListing, az_listing_unref)
 
@@ -29,6 +28,8 @@ const AzEntry *az_listing_find(const AzListing *listing, const char *name); /* o
 /* `hash` is copied. FALSE: there is no such file. */
 gboolean az_listing_set_hash(AzListing *listing, const char *name, const char *hash);
 
+/* A record or a name, and the NUL that ends it. */
+void az_listing_append(GByteArray *records, const char *record);
 /* Sorted records of `old` with the changes of `comm -3` applied: what only the new ones hold begins with a TAB, the
  * others go. NULL: they do not fit together. */
 GByteArray *az_listing_patch(GBytes *old, const char *changes, gsize length);
@@ -41,7 +42,7 @@ void az_listing_recall(AzListing *listing, const char *cache);
  * tick of that clock, unseen. Owned. */
 char *az_listing_hashes(const AzListing *listing, gint64 settled);
 
-/* A raw name as people and JSON may see it: without "./", foreign bytes as \#ooo. Owned. */
+/* A raw name as people and JSON may see it: without "./", foreign bytes as \ooo. Owned. */
 char *az_listing_show_name(const char *name);
 /* `name` is `folder`, or stands below it. */
 gboolean az_listing_is_below(const char *name, const char *folder);

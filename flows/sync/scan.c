@@ -48,13 +48,12 @@ file_of(State *state, const char *suffix)
   return az_paths_file(az_engine_paths(state->scan->engine), name);
 }
 
-static GBytes *
-read_kept(State *state, const char *suffix)
+static char *
+read_kept(State *state, const char *suffix, gsize *ret_length)
 {
   g_autofree char *path = file_of(state, suffix);
   char *text = NULL;
-  gsize length = 0;
-  return g_file_get_contents(path, &text, &length, NULL) ? g_bytes_new_take(text, length) : NULL;
+  return g_file_get_contents(path, &text, ret_length, NULL) ? text : NULL;
 }
 
 /* Losing it costs time, never truth. */
@@ -92,13 +91,10 @@ identify(const AzScan *scan)
 static GError *
 reply_error(const AzScan *scan, const AzlinReply *reply, const char *what)
 {
-  gsize length = 0;
-  const char *bytes = g_bytes_get_data(reply->err, &length);
-  g_autofree char *text = g_strndup(bytes != NULL ? bytes : "", MIN(length, 400));
-  text[strcspn(text, "\r\n")] = 0;
-  g_autofree char *words = g_utf8_make_valid(text[0] != 0 ? text : "no reason given", -1);
+  g_autofree char *words = az_flow_first_words(reply->err);
   AzlinError code = reply->status == 126 || reply->status == 127 ? AZLIN_ERROR_NOT_SUPPORTED : AZLIN_ERROR_FAILED;
-  return g_error_new(AZLIN_ERROR, (int) code, "%s on %s: %s: %s", scan->path, scan->vm->region, what, words);
+  return g_error_new(AZLIN_ERROR, (int) code, "%s on %s: %s: %s", scan->path, scan->vm->region, what,
+                     *words != 0 ? words : "no reason given");
 }
 
 /* What could not be listed; a machine that talks at each login has said nothing about that. */
@@ -106,11 +102,12 @@ static void
 take_words(AzScan *scan, const AzlinReply *reply, int status)
 {
   gsize length = 0;
+  if (status == 0)
+    return;
   const char *bytes = g_bytes_get_data(reply->err, &length);
   g_autofree char *text = g_strndup(bytes != NULL ? bytes : "", MIN(length, 1000));
   g_autofree char *valid = g_utf8_make_valid(g_strstrip(text), -1);
-  if (status != 0)
-    scan->words = g_strdup(*valid != 0 ? valid : "find could not list everything");
+  scan->words = g_strdup(*valid != 0 ? valid : "find could not list everything");
 }
 
 static GByteArray *
@@ -147,18 +144,15 @@ remember(State *state, const AzScanAnswer *answer, GError **error)
   if (!answer->patch || answer->length > 0)
     keep(state, ".list", (const char *) raw->data, raw->len);
   scan->listing = az_listing_new(raw, error);
-  if (scan->listing == NULL)
+  if (scan->listing == NULL) {
     forget(state, ".list");
-  g_autoptr(GBytes) cache = scan->listing != NULL && !scan->fresh ? read_kept(state, ".hash") : NULL;
-  if (scan->listing == NULL || !az_scan_take_hashes(scan->listing, answer, error))
     return FALSE;
-  gsize length = 0;
-  g_autofree char *text = NULL;
-  if (cache != NULL) {
-    const char *bytes = g_bytes_get_data(cache, &length);
-    text = g_strndup(bytes != NULL ? bytes : "", length);
-    az_listing_recall(scan->listing, text);
   }
+  if (!az_scan_take_hashes(scan->listing, answer, error))
+    return FALSE;
+  g_autofree char *cache = scan->fresh ? NULL : read_kept(state, ".hash", NULL);
+  if (cache != NULL)
+    az_listing_recall(scan->listing, cache);
   if (answer->hashes_length > 0) {
     g_autofree char *hashes = az_listing_hashes(scan->listing, scan->place->now - TICK);
     keep(state, ".hash", hashes, strlen(hashes));
@@ -219,7 +213,9 @@ on_scanned(AzlinOp *op, gpointer data)
 static char *
 digest_of(State *state)
 {
-  state->known = read_kept(state, ".list");
+  gsize length = 0;
+  char *list = read_kept(state, ".list", &length);
+  state->known = list != NULL ? g_bytes_new_take(list, length) : NULL;
   return state->known != NULL ? g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, state->known) : g_strdup("");
 }
 

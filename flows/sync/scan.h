@@ -19,7 +19,7 @@ typedef struct {
 void az_sync_place_free(AzSyncPlace *place);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzSyncPlace, az_sync_place_free)
 
-/* The five answers at the beginning of what the script prints, foreign bytes; `ret_used` is how many were theirs. */
+/* What the script prints about the place itself, foreign bytes; `ret_used` is how many were its. */
 AzSyncPlace *az_sync_place_parse(GBytes *answer, gsize *ret_used);
 /* Names ("./.ssh") below place->folder that no copy may touch: keys and azlin's own state; appended to `names`. An
  * error when the place is itself inside one of them. Pure. */
