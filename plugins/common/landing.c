@@ -11,8 +11,8 @@ landing_script(const char *body)
   return g_strconcat(landing_functions, body, NULL);
 }
 
-static GPtrArray *
-command(const char *body, const char *folder, const char *run)
+GPtrArray *
+landing_argv(const char *body, const char *folder, const char *run)
 {
   GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
   g_ptr_array_add(argv, g_strdup("sh"));
@@ -26,23 +26,9 @@ command(const char *body, const char *folder, const char *run)
 }
 
 GPtrArray *
-landing_open_argv(const char *folder, const char *run)
-{
-  return command("azlin_open \"$1\" \"$2\"\n", folder, run);
-}
-
-GPtrArray *
-landing_place_argv(const char *folder, const char *run, gboolean keep_folder)
-{
-  return command(keep_folder ? "azlin_open \"$1\" \"$2\" && azlin_place kept\n"
-                             : "azlin_open \"$1\" \"$2\" && azlin_place\n",
-                 folder, run);
-}
-
-GPtrArray *
 landing_drop_argv(const char *folder, const char *run)
 {
-  return command("[ -d \"$1/.azlin-partial\" ] || exit 0\nazlin_open \"$1\" \"$2\" && azlin_drop\n", folder, run);
+  return landing_argv("[ -d \"$1/.azlin-partial\" ] || exit 0\nazlin_open \"$1\" \"$2\" && azlin_drop\n", folder, run);
 }
 
 /* ---- names ---- */

@@ -26,10 +26,10 @@ extern const char landing_functions[];
 /* landing_functions and `body` after them. Owned. */
 char *landing_script(const char *body);
 
-/* Whole commands, each `sh -c ... azlin FOLDER RUN`; elements owned, ends NULL. FOLDER is canonical. Dropping what does
- * not stand is success. */
-GPtrArray *landing_open_argv(const char *folder, const char *run);
-GPtrArray *landing_place_argv(const char *folder, const char *run, gboolean keep_folder);
+/* Whole commands, `sh -c ... azlin FOLDER RUN`: `body` finds these two as $1 and $2. Elements owned, ends NULL. FOLDER
+ * is canonical. */
+GPtrArray *landing_argv(const char *body, const char *folder, const char *run);
+/* azlin_drop of a stage; of one that does not stand, too. */
 GPtrArray *landing_drop_argv(const char *folder, const char *run);
 
 /* The NUL-terminated names of `only` and the folders above each, parents first, none twice; the "." above them all only

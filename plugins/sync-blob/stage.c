@@ -25,23 +25,13 @@ on_dropped(AzlinOp *op, gpointer data)
 }
 
 /* What a copy that was ended a moment ago has running there ends by itself, but not before this begins. */
-static GPtrArray *
-drop_argv(const char *folder, const char *run)
-{
-  GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
-  const char *const words[] = { "sh", "-c", NULL, "azlin", folder, run };
-  for (gsize i = 0; i < G_N_ELEMENTS(words); i++)
-    g_ptr_array_add(argv, words[i] != NULL ? g_strdup(words[i])
-                                           : landing_script("[ -d \"$1/.azlin-partial/$2\" ] || exit 0\nsleep 1\n"
-                                                            "azlin_open \"$1\" \"$2\" && azlin_drop\n"));
-  g_ptr_array_add(argv, NULL);
-  return argv;
-}
+static const char drop_late[] = "[ -d \"$1/.azlin-partial/$2\" ] || exit 0\nsleep 1\n"
+                                "azlin_open \"$1\" \"$2\" && azlin_drop\n";
 
 void
 blob_stage_drop(Blob *blob, const AzlinVm *vm, const char *folder, const char *run, AzlinOp *op)
 {
-  g_autoptr(GPtrArray) argv = drop_argv(folder, run);
+  g_autoptr(GPtrArray) argv = landing_argv(drop_late, folder, run);
   AzlinExec request = { .size = sizeof request, .vm = vm, .argv = (const char *const *) argv->pdata };
   Drop *drop = g_new0(Drop, 1);
   *drop = (Drop){ .blob = blob, .op = op, .vm = blob->api->vm_dup(vm) };

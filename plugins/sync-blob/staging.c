@@ -306,7 +306,8 @@ announce(BlobStaging *staging, GError **error)
   g_variant_builder_init(&stages, G_VARIANT_TYPE("aa{sv}"));
   for (guint i = 0; i < staging->targets->len; i++) {
     const BlobTarget *target = g_ptr_array_index(staging->targets, i);
-    g_variant_builder_add_value(&stages, blob_stage_facts(target->vm, target->folder, target->run));
+    g_variant_builder_add_value(&stages,
+                                blob_stage_facts(target->job.target, target->job.target_folder, target->job.run));
   }
   GVariant *undo = blob_undo_facts(blob, name, g_variant_builder_end(&stages));
   if (!staging->api->journal_intent(blob->host, staging->op, "container", undo, &staging->intent, error))

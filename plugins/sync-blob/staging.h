@@ -55,10 +55,8 @@ typedef struct {
 
 typedef struct {
   BlobSession session;
-  AzlinOp *op;      /* the caller's; NULL = it has ended */
-  AzlinSyncJob job; /* a copy, with storage of its own below */
-  AzlinVm *vm;
-  char *folder, *run, *path;
+  AzlinOp *op; /* the caller's; NULL = it has ended */
+  AzlinSyncJob job;
   GQueue waiting;       /* of BlobRun */
   GHashTable *fetching; /* id -> BlobFetch */
   GPtrArray *got;       /* one GByteArray per big file, a byte per chunk */

@@ -1,6 +1,7 @@
 /* A target's side of a staged copy: its session, what it is told to fetch, what it says has arrived, and its landing.
  */
 #include "landing.h"
+#include "syncjob.h"
 #include "staging.h"
 #include <stdlib.h>
 #include <string.h>
@@ -51,8 +52,9 @@ static void
 fail(BlobTarget *target, const char *what)
 {
   const char *why = target->session.words != NULL ? target->session.words : "";
-  g_autoptr(GError) error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_SYNC, "%s could not be copied to %s: %s%s%s",
-                                        target->path, target->vm->region, what, *why != '\0' ? ": " : "", why);
+  g_autoptr(GError) error
+      = g_error_new(AZLIN_ERROR, AZLIN_ERROR_SYNC, "%s could not be copied to %s: %s%s%s", target->job.path,
+                    target->job.target->region, what, *why != '\0' ? ": " : "", why);
   blob_target_end(target, error);
 }
 
@@ -71,17 +73,14 @@ result(BlobTarget *target)
 {
   const BlobSource *source = &target->session.staging->source;
   g_autoptr(GBytes) report = g_bytes_new(target->left->data, target->left->len);
-  gboolean incomplete = landing_read_report(report, target->path, target->errors) > 0 || source->tar_status > 1;
-  GVariantDict dict;
+  gboolean incomplete = landing_read_report(report, target->job.path, target->errors) > 0 || source->tar_status > 1;
   add_warnings(target);
-  g_variant_dict_init(&dict, NULL);
-  g_variant_dict_insert(&dict, "files_synced", "t", target->job.files);
-  g_variant_dict_insert(&dict, "bytes_transferred", "t", target->job.bytes);
-  g_variant_dict_insert(&dict, "bytes_sent", "t", target->bytes);
-  g_variant_dict_insert(&dict, "incomplete", "b", incomplete || target->errors->len > 0);
-  g_variant_dict_insert_value(
-      &dict, "errors", g_variant_new_strv((const char *const *) target->errors->pdata, (gssize) target->errors->len));
-  return g_variant_dict_end(&dict);
+  SyncResult found = { .files = target->job.files,
+                       .bytes = target->job.bytes,
+                       .sent = target->bytes,
+                       .incomplete = incomplete || target->errors->len > 0,
+                       .errors = target->errors };
+  return sync_job_result(&found);
 }
 
 static void
@@ -95,7 +94,7 @@ drop_stage(BlobTarget *target, AzlinOp *op)
   BlobStaging *staging = target->session.staging;
   if (target->session.attempt == 0)
     return;
-  blob_stage_drop(staging->blob, target->vm, target->folder, target->run,
+  blob_stage_drop(staging->blob, target->job.target, target->job.target_folder, target->job.run,
                   staging->api->op_new_detached(op, "drop the stage", DROP_MS, on_dropped, NULL));
 }
 
@@ -218,8 +217,8 @@ static void
 take_full(BlobTarget *target, char **words)
 {
   g_autoptr(GError) error
-      = g_error_new(AZLIN_ERROR, AZLIN_ERROR_STORAGE, "%s could not be copied to %s: its disk is full", target->path,
-                    target->vm->region);
+      = g_error_new(AZLIN_ERROR, AZLIN_ERROR_STORAGE, "%s could not be copied to %s: its disk is full",
+                    target->job.path, target->job.target->region);
   blob_target_end(target, error);
 }
 
@@ -486,14 +485,15 @@ blob_target_start(BlobTarget *target)
   BlobStaging *staging = target->session.staging;
   const BlobTuning *tuning = &staging->tuning;
   g_autofree char *script = landing_script(blob_target_script);
-  const char *const argv[]
-      = { "sh", "-c", script, "azlin", target->folder, target->run, target->job.single_file ? "kept" : "", NULL };
+  const char *const argv[] = {
+    "sh", "-c", script, "azlin", target->job.target_folder, target->job.run, target->job.single_file ? "kept" : "", NULL
+  };
   g_autofree char *text
       = g_strdup_printf("set %" G_GUINT64_FORMAT " %d %u %" G_GUINT64_FORMAT " %s\n", tuning->chunk_bytes,
                         tuning->keep ? 1 : 0, tuning->level, tuning->rate, tuning->near ? "crc" : "md5sum");
   g_autoptr(GBytes) input = g_bytes_new(text, strlen(text));
   AzlinExec request = { .size = sizeof request,
-                        .vm = target->vm,
+                        .vm = target->job.target,
                         .argv = argv,
                         .input = input,
                         .on_line = on_line,
@@ -536,8 +536,8 @@ try_again(BlobTarget *target, AzlinOp *exec)
     blob_target_end(target, error);
     return;
   }
-  staging->api->log(staging->blob->host, G_LOG_LEVEL_INFO, "%s, attempt %u: %s; again in %d ms", target->vm->region,
-                    target->session.attempt, error->message, delay);
+  staging->api->log(staging->blob->host, G_LOG_LEVEL_INFO, "%s, attempt %u: %s; again in %d ms",
+                    target->job.target->region, target->session.attempt, error->message, delay);
   staging->api->sleep(staging->blob->host, (guint32) delay,
                       staging->api->op_new(target->op, "wait to retry", 0, on_slept, target));
   blob_staging_ref(staging);
@@ -562,12 +562,8 @@ BlobTarget *
 blob_target_new(BlobStaging *staging, const AzlinSyncJob *job, AzlinOp *op)
 {
   BlobTarget *target = g_new0(BlobTarget, 1);
-  *target = (BlobTarget){ .op = op, .job = *job, .landed = -1 };
-  target->vm = staging->api->vm_dup(job->target);
-  target->session = (BlobSession){ .staging = staging, .vm = target->vm };
-  target->folder = g_strdup(job->target_folder);
-  target->run = g_strdup(job->run);
-  target->path = g_strdup(job->path);
+  *target = (BlobTarget){ .op = op, .job = sync_job_copy(staging->api, job), .landed = -1 };
+  target->session = (BlobSession){ .staging = staging, .vm = target->job.target };
   target->fetching = g_hash_table_new_full(NULL, NULL, NULL, g_free);
   target->got = g_ptr_array_new_with_free_func((GDestroyNotify) g_byte_array_unref);
   target->pieces = g_byte_array_new();
@@ -582,11 +578,8 @@ void
 blob_target_free(gpointer data)
 {
   BlobTarget *target = data;
-  api_of(target)->vm_free(target->vm);
+  sync_job_clear(api_of(target), &target->job);
   g_free(target->session.words);
-  g_free(target->folder);
-  g_free(target->run);
-  g_free(target->path);
   g_hash_table_unref(target->fetching);
   g_ptr_array_unref(target->got);
   g_byte_array_unref(target->pieces);

@@ -1,5 +1,6 @@
 /* sync-rsync: copies one path by rsync that runs on the source machine against the target, with a key made for it. */
 #include "rsync.h"
+#include "syncjob.h"
 #include <string.h>
 
 typedef struct {
@@ -9,9 +10,7 @@ typedef struct {
 typedef struct {
   Rsync *self;
   AzlinOp *op;
-  AzlinSyncJob job; /* a copy, with storage of its own below */
-  AzlinVm *source, *target;
-  char *path, *source_folder;
+  AzlinSyncJob job;
   RsyncOptions options;
   GPtrArray *argv;
   guint32 attempt;
@@ -40,13 +39,7 @@ option_uint(Rsync *self, const char *name)
 static void
 transfer_free(Transfer *transfer)
 {
-  const AzlinHostApi *api = transfer->self->host->api;
-  api->vm_free(transfer->source);
-  api->vm_free(transfer->target);
-  g_free(transfer->path);
-  g_free(transfer->source_folder);
-  g_clear_pointer(&transfer->job.grant, g_variant_unref);
-  g_clear_pointer(&transfer->job.only, g_bytes_unref);
+  sync_job_clear(transfer->self->host->api, &transfer->job);
   g_clear_pointer(&transfer->argv, g_ptr_array_unref);
   g_ptr_array_unref(transfer->errors);
   g_free(transfer);
@@ -55,17 +48,10 @@ transfer_free(Transfer *transfer)
 static Transfer *
 transfer_new(Rsync *self, const AzlinSyncJob *job, AzlinOp *op)
 {
-  const AzlinHostApi *api = self->host->api;
   Transfer *transfer = g_new0(Transfer, 1);
-  *transfer = (Transfer){ .self = self, .op = op, .job = *job };
-  transfer->job.source = transfer->source = api->vm_dup(job->source);
-  transfer->job.target = transfer->target = api->vm_dup(job->target);
-  transfer->job.path = transfer->path = g_strdup(job->path);
-  transfer->job.source_folder = transfer->source_folder = g_strdup(job->source_folder);
-  transfer->job.exclude = NULL;
-  transfer->job.facts = NULL;
-  transfer->job.grant = job->grant != NULL ? g_variant_ref(job->grant) : NULL;
-  transfer->job.only = job->only != NULL ? rsync_names(job->only) : NULL;
+  AzlinSyncJob named = *job;
+  g_autoptr(GBytes) names = named.only = job->only != NULL ? rsync_names(job->only) : NULL;
+  *transfer = (Transfer){ .self = self, .op = op, .job = sync_job_copy(self->host->api, &named) };
   transfer->errors = g_ptr_array_new_with_free_func(g_free);
   return transfer;
 }
@@ -91,19 +77,13 @@ on_line(const char *line, gpointer data)
 static void
 finish(Transfer *transfer, gboolean incomplete)
 {
-  const AzlinHostApi *api = transfer->self->host->api;
-  GVariantDict result;
-  g_variant_dict_init(&result, NULL);
-  g_variant_dict_insert(&result, "files_synced", "t", transfer->stats.files);
-  g_variant_dict_insert(&result, "bytes_transferred", "t", transfer->stats.bytes);
-  g_variant_dict_insert(&result, "bytes_sent", "t", transfer->stats.bytes_sent);
-  g_variant_dict_insert(&result, "incomplete", "b", incomplete);
-  g_variant_dict_insert_value(
-      &result, "errors",
-      g_variant_new_strv((const char *const *) transfer->errors->pdata, (gssize) transfer->errors->len));
-  if (transfer->note != NULL)
-    g_variant_dict_insert(&result, "note", "s", transfer->note);
-  api->op_finish_variant(transfer->op, g_variant_dict_end(&result));
+  SyncResult result = { .files = transfer->stats.files,
+                        .bytes = transfer->stats.bytes,
+                        .sent = transfer->stats.bytes_sent,
+                        .incomplete = incomplete,
+                        .errors = transfer->errors,
+                        .note = transfer->note };
+  transfer->self->host->api->op_finish_variant(transfer->op, sync_job_result(&result));
   transfer_free(transfer);
 }
 
@@ -154,7 +134,7 @@ go_without_xattrs(Transfer *transfer)
 {
   if (!transfer->options.xattrs) {
     fail(transfer, g_error_new(AZLIN_ERROR, AZLIN_ERROR_NOT_SUPPORTED,
-                               "%s: rsync refused extended attributes that nobody asked for", transfer->path));
+                               "%s: rsync refused extended attributes that nobody asked for", transfer->job.path));
     return;
   }
   transfer->options.xattrs = FALSE;
@@ -181,7 +161,7 @@ on_ran(AzlinOp *op, gpointer data)
     try_again_or_fail(transfer, error);
   else if (verdict == RSYNC_DONE && !transfer->stats.seen)
     fail(transfer,
-         g_error_new(AZLIN_ERROR, AZLIN_ERROR_SYNC, "%s: rsync ended without its statistics", transfer->path));
+         g_error_new(AZLIN_ERROR, AZLIN_ERROR_SYNC, "%s: rsync ended without its statistics", transfer->job.path));
   else
     finish_noted(transfer, verdict == RSYNC_INCOMPLETE);
 }
@@ -193,7 +173,7 @@ attempt(Transfer *transfer)
   transfer->attempt++;
   transfer->stats = (RsyncStats){ 0 };
   AzlinExec request = { .size = sizeof request,
-                        .vm = transfer->source,
+                        .vm = transfer->job.source,
                         .argv = (const char *const *) transfer->argv->pdata,
                         .input = transfer->job.only,
                         .on_line = on_line,

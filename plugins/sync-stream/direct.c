@@ -161,7 +161,7 @@ send(StreamCopy *copy)
   AzlinExec request = { .size = sizeof request,
                         .vm = copy->job.source,
                         .argv = (const char *const *) copy->command->pdata,
-                        .input = copy->names,
+                        .input = copy->job.only,
                         .on_line = on_line,
                         .line_data = copy };
   api->exec(copy->self->host, &request, api->op_new(copy->op, "sending", 0, on_sent, copy));

@@ -2,11 +2,11 @@
  */
 #include "stream.h"
 
-#define MAX_REPORT (1u << 20)
-
 #include "landing.h"
 
 #include <string.h>
+
+#define MAX_REPORT (1u << 20)
 
 static void
 on_moved(guint64 bytes, gpointer data)
@@ -79,7 +79,7 @@ stream_relay(StreamCopy *copy)
                         .to = copy->job.target,
                         .from_argv = from,
                         .to_argv = to,
-                        .from_input = copy->names,
+                        .from_input = copy->job.only,
                         .bwlimit_kib = copy->job.bwlimit_kib,
                         .moved = on_moved,
                         .said = on_said,

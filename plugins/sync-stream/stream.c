@@ -2,6 +2,7 @@
 #include "stream.h"
 
 #include "landing.h"
+#include "syncjob.h"
 
 #include <string.h>
 
@@ -13,14 +14,7 @@ const char stream_unreachable[] = "the source cannot reach the target: copied th
 static void
 copy_free(StreamCopy *copy)
 {
-  const AzlinHostApi *api = copy->self->host->api;
-  api->vm_free((AzlinVm *) (guintptr) copy->job.source);
-  api->vm_free((AzlinVm *) (guintptr) copy->job.target);
-  g_free((char *) (guintptr) copy->job.path);
-  g_free((char *) (guintptr) copy->job.run);
-  g_free((char *) (guintptr) copy->job.source_folder);
-  g_free((char *) (guintptr) copy->job.target_folder);
-  g_bytes_unref(copy->names);
+  sync_job_clear(copy->self->host->api, &copy->job);
   g_clear_pointer(&copy->command, g_ptr_array_unref);
   g_byte_array_unref(copy->report);
   g_ptr_array_unref(copy->errors);
@@ -30,20 +24,10 @@ copy_free(StreamCopy *copy)
 static StreamCopy *
 copy_new(Stream *self, const AzlinSyncJob *job, AzlinOp *op)
 {
-  const AzlinHostApi *api = self->host->api;
   StreamCopy *copy = g_new0(StreamCopy, 1);
-  *copy = (StreamCopy){ .self = self, .op = op, .job = *job };
-  copy->job.source = api->vm_dup(job->source);
-  copy->job.target = api->vm_dup(job->target);
-  copy->job.path = g_strdup(job->path);
-  copy->job.run = g_strdup(job->run);
-  copy->job.source_folder = g_strdup(job->source_folder);
-  copy->job.target_folder = g_strdup(job->target_folder);
-  copy->names = landing_with_parents(job->only, !job->single_file);
-  copy->job.only = copy->names;
-  copy->job.exclude = NULL;
-  copy->job.grant = NULL;
-  copy->job.facts = NULL;
+  AzlinSyncJob named = *job;
+  g_autoptr(GBytes) names = named.only = landing_with_parents(job->only, !job->single_file);
+  *copy = (StreamCopy){ .self = self, .op = op, .job = sync_job_copy(self->host->api, &named) };
   copy->report = g_byte_array_new();
   copy->errors = g_ptr_array_new_with_free_func(g_free);
   return copy;
@@ -52,18 +36,13 @@ copy_new(Stream *self, const AzlinSyncJob *job, AzlinOp *op)
 void
 stream_done(StreamCopy *copy, gboolean incomplete)
 {
-  const AzlinHostApi *api = copy->self->host->api;
-  GVariantDict result;
-  g_variant_dict_init(&result, NULL);
-  g_variant_dict_insert(&result, "files_synced", "t", copy->job.files);
-  g_variant_dict_insert(&result, "bytes_transferred", "t", copy->job.bytes);
-  g_variant_dict_insert(&result, "bytes_sent", "t", copy->sent);
-  g_variant_dict_insert(&result, "incomplete", "b", incomplete);
-  g_variant_dict_insert_value(
-      &result, "errors", g_variant_new_strv((const char *const *) copy->errors->pdata, (gssize) copy->errors->len));
-  if (copy->note != NULL)
-    g_variant_dict_insert(&result, "note", "s", copy->note);
-  api->op_finish_variant(copy->op, g_variant_dict_end(&result));
+  SyncResult result = { .files = copy->job.files,
+                        .bytes = copy->job.bytes,
+                        .sent = copy->sent,
+                        .incomplete = incomplete,
+                        .errors = copy->errors,
+                        .note = copy->note };
+  copy->self->host->api->op_finish_variant(copy->op, sync_job_result(&result));
   copy_free(copy);
 }
 
@@ -108,14 +87,6 @@ stream_placed(StreamCopy *copy, int status, GBytes *report, const char *words, g
                                 copy->job.target->region, *words != '\0' ? words : "no reason given", status));
 }
 
-static StreamRoad
-wanted_road(Stream *self)
-{
-  g_autoptr(GVariant) value = self->host->api->option(self->host, "road");
-  const char *road = g_variant_get_string(value, NULL);
-  return g_str_equal(road, "direct") ? STREAM_DIRECT : g_str_equal(road, "relay") ? STREAM_RELAY : STREAM_AUTO;
-}
-
 static guint
 most_connections(Stream *self)
 {
@@ -132,13 +103,13 @@ transfer(gpointer data, const AzlinSyncJob *job, AzlinOp *op)
                                                      "the strategy stream copies only what it is told by name"));
     return;
   }
-  StreamForecast forecast = stream_predict(job, most_connections(self), wanted_road(self));
+  StreamForecast forecast = stream_predict(job, most_connections(self), self->road);
   StreamCopy *copy = copy_new(self, job, op);
   copy->connections = forecast.connections;
   copy->most = most_connections(self);
   copy->level = forecast.level;
   copy->rtt_ms = forecast.rtt_ms;
-  if (g_bytes_get_size(copy->names) == 0) {
+  if (g_bytes_get_size(copy->job.only) == 0) {
     stream_done(copy, FALSE);
     return;
   }
@@ -156,7 +127,7 @@ score(gpointer data, const AzlinSyncJob *job, char **ret_reason)
   Stream *self = data;
   if (job->only == NULL)
     return -1;
-  StreamForecast forecast = stream_predict(job, most_connections(self), wanted_road(self));
+  StreamForecast forecast = stream_predict(job, most_connections(self), self->road);
   if (ret_reason != NULL)
     *ret_reason = g_strdup(forecast.road == STREAM_RELAY ? "one archive through azlin" : "several connections at once");
   return forecast.road == STREAM_RELAY ? forecast.relay : forecast.direct;
@@ -165,18 +136,19 @@ score(gpointer data, const AzlinSyncJob *job, char **ret_reason)
 static gboolean
 init(AzlinHost *host, gpointer *ret_self, GError **error)
 {
-  Stream *self = g_new0(Stream, 1);
-  self->host = host;
+  static const char *const roads[] = { [STREAM_AUTO] = "auto", [STREAM_DIRECT] = "direct", [STREAM_RELAY] = "relay" };
   g_autoptr(GVariant) value = host->api->option(host, "road");
   const char *road = g_variant_get_string(value, NULL);
-  if (!g_str_equal(road, "auto") && !g_str_equal(road, "direct") && !g_str_equal(road, "relay")) {
-    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "[sync.stream] road is auto, direct or relay, not \"%s\"",
-                road);
-    g_free(self);
-    return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS(roads); i++) {
+    if (!g_str_equal(road, roads[i]))
+      continue;
+    Stream *self = g_new0(Stream, 1);
+    *self = (Stream){ .host = host, .road = (StreamRoad) i };
+    *ret_self = self;
+    return TRUE;
   }
-  *ret_self = self;
-  return TRUE;
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "[sync.stream] road is auto, direct or relay, not \"%s\"", road);
+  return FALSE;
 }
 
 static const AzlinOption options[] = {

@@ -2,15 +2,17 @@
 #pragma once
 #include "azlin-plugin.h"
 
+typedef enum { STREAM_AUTO, STREAM_DIRECT, STREAM_RELAY } StreamRoad;
+
 typedef struct {
   AzlinHost *host;
+  StreamRoad road; /* as configured */
 } Stream;
 
-typedef struct { /* one copy; what `job` points to is its own, facts, grant and exclude are gone */
+typedef struct { /* one copy; `only` of its job names the folders above, too */
   Stream *self;
   AzlinOp *op;
   AzlinSyncJob job;
-  GBytes *names;           /* job.only and the folders above */
   guint connections, most; /* of the direct road, to begin with and at most */
   guint level;             /* for zstd; 0 = as it is */
   guint rtt_ms;            /* between the machines; 0 = unknown, or next to nothing */
@@ -45,8 +47,6 @@ extern const char stream_send_script[], stream_receive_script[], stream_finish_s
 extern const char stream_pack_script[], stream_unpack_script[];
 
 /* ---- score.c: pure ---- */
-
-typedef enum { STREAM_AUTO, STREAM_DIRECT, STREAM_RELAY } StreamRoad;
 
 typedef struct {
   double direct, relay; /* seconds; < 0 = cannot be gone */

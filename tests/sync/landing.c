@@ -67,6 +67,9 @@ tear_down(Place *place, gconstpointer shell)
   g_free(place->outside);
 }
 
+static const char open_stage[] = "azlin_open \"$1\" \"$2\"\n";
+static const char place_stage[] = "azlin_open \"$1\" \"$2\" && azlin_place\n";
+
 /* Runs a landing command by `shell`; its status, or 1000 when a signal ended it. */
 static int
 land(const char *shell, GPtrArray *argv, GBytes **ret_out)
@@ -90,7 +93,7 @@ land(const char *shell, GPtrArray *argv, GBytes **ret_out)
 static void
 stage(Place *place, const char *shell)
 {
-  g_assert_cmpint(land(shell, landing_open_argv(place->target, "run-1"), NULL), ==, 0);
+  g_assert_cmpint(land(shell, landing_argv(open_stage, place->target, "run-1"), NULL), ==, 0);
   sh(place, "tar -C \"$1\" --format=pax -cf - . | tar -C \"$2/.azlin-partial/run-1/tree\" --delay-directory-restore "
             "-xpf -");
 }
@@ -99,7 +102,7 @@ static int
 put_in_place(Place *place, const char *shell, GPtrArray *errors)
 {
   g_autoptr(GBytes) out = NULL;
-  int status = land(shell, landing_place_argv(place->target, "run-1", FALSE), &out);
+  int status = land(shell, landing_argv(place_stage, place->target, "run-1"), &out);
   if (errors != NULL)
     landing_read_report(out, "/it", errors);
   g_assert_cmpint(land(shell, landing_drop_argv(place->target, "run-1"), NULL), ==, 0);
@@ -166,7 +169,7 @@ static void
 test_unsaid(Place *place, gconstpointer shell)
 {
   sh(place, "chmod 0711 \"$2\"; echo x > \"$1/x\"");
-  g_assert_cmpint(land(shell, landing_open_argv(place->target, "run-1"), NULL), ==, 0);
+  g_assert_cmpint(land(shell, landing_argv(open_stage, place->target, "run-1"), NULL), ==, 0);
   sh(place, "cp \"$1/x\" \"$2/.azlin-partial/run-1/tree/x\"");
   g_assert_cmpint(put_in_place(place, shell, NULL), ==, 0);
   sh(place, "[ \"$(stat -c %a \"$2\")\" = 711 ] && cmp \"$1/x\" \"$2/x\"");
@@ -177,12 +180,12 @@ static void
 test_planted_stage(Place *place, gconstpointer shell)
 {
   sh(place, "ln -s \"$3\" \"$2/.azlin-partial\"");
-  g_assert_cmpint(land(shell, landing_open_argv(place->target, "run-1"), NULL), ==, 66);
+  g_assert_cmpint(land(shell, landing_argv(open_stage, place->target, "run-1"), NULL), ==, 66);
   sh(place, "[ -z \"$(ls -A \"$3\")\" ] && rm \"$2/.azlin-partial\" && mkdir -p \"$2/.azlin-partial\"\n"
             "ln -s \"$3\" \"$2/.azlin-partial/run-1\"");
-  g_assert_cmpint(land(shell, landing_open_argv(place->target, "run-1"), NULL), !=, 0);
+  g_assert_cmpint(land(shell, landing_argv(open_stage, place->target, "run-1"), NULL), !=, 0);
   sh(place, "rm \"$2/.azlin-partial/run-1\"; mv \"$2\" \"$2.moved\"; ln -s \"$3\" \"$2\"");
-  g_assert_cmpint(land(shell, landing_open_argv(place->target, "run-1"), NULL), ==, 66);
+  g_assert_cmpint(land(shell, landing_argv(open_stage, place->target, "run-1"), NULL), ==, 66);
   sh(place, "[ -z \"$(ls -A \"$3\")\" ] && rm \"$2\" && mv \"$2.moved\" \"$2\"");
 }
 
@@ -234,7 +237,7 @@ test_count_processes(Place *place, gconstpointer shell)
   }
   sh(place, "cd \"$1\"; mkdir d{1..400}; for d in d*; do echo x | tee $d/f{1..10} > /dev/null; done");
   stage(place, shell);
-  g_autoptr(GPtrArray) argv = landing_place_argv(place->target, "run-1", FALSE);
+  g_autoptr(GPtrArray) argv = landing_argv(place_stage, place->target, "run-1");
   static const char *const before[]
       = { "strace", "-f", "-qq", "-e", "trace=execve", "-e", "signal=none", "-o", "trace" };
   for (guint i = G_N_ELEMENTS(before); i > 0; i--)
