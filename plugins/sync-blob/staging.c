@@ -337,15 +337,30 @@ begin(BlobStaging *staging)
     blob_sweep(staging->blob, staging->op);
 }
 
-static BlobStaging *
-staging_new(Blob *blob, const AzlinSyncJob *job)
+/* What any of the targets lacks: the source is read once for all. */
+static GBytes *
+names_of_all(const AzlinSyncJob *const *jobs, gsize n)
 {
+  GByteArray *all = g_byte_array_new();
+  for (gsize i = 0; i < n; i++) {
+    gsize length = 0;
+    const guint8 *names = jobs[i]->only != NULL ? g_bytes_get_data(jobs[i]->only, &length) : NULL;
+    g_byte_array_append(all, names, (guint) length);
+  }
+  g_autoptr(GBytes) only = g_byte_array_free_to_bytes(all);
+  return landing_with_parents(only, !jobs[0]->single_file);
+}
+
+static BlobStaging *
+staging_new(Blob *blob, const AzlinSyncJob *const *jobs, gsize n)
+{
+  const AzlinSyncJob *job = jobs[0];
   BlobStaging *staging = g_rc_box_new0(BlobStaging);
   staging->blob = blob;
   staging->api = blob->api;
   staging->source_vm = blob->api->vm_dup(job->source);
   staging->source_folder = g_strdup(job->source_folder);
-  staging->names = landing_with_parents(job->only, !job->single_file);
+  staging->names = names_of_all(jobs, n);
   g_autoptr(GVariant) chunk = blob->api->option(blob->host, "chunk");
   g_autoptr(GVariant) connections = blob->api->option(blob->host, "connections");
   BlobWishes wishes = { g_variant_get_uint32(connections), (guint64) g_variant_get_uint32(chunk) << 20 };
@@ -376,7 +391,7 @@ blob_transfer_all(gpointer self, const AzlinSyncJob *const *jobs, AzlinOp *const
                                              reason != NULL ? reason : "no list of what to copy"));
     return;
   }
-  BlobStaging *staging = staging_new(blob, jobs[0]);
+  BlobStaging *staging = staging_new(blob, jobs, n);
   staging->op = blob->api->op_new_detached(ops[0], "staged copy", MAY_TAKE_MS, on_over, blob_staging_ref(staging));
   for (gsize i = 0; i < n; i++)
     g_ptr_array_add(staging->targets, blob_target_new(staging, jobs[i], ops[i]));

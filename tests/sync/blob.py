@@ -124,6 +124,21 @@ def test_only_what_changed_is_sent():
     same(home.at("eastus", "delta"), home.at("westus2", "delta"))
 
 
+def test_each_target_gets_what_it_lacks_the_first_time():
+    home = need()
+    for name in ("a", "b", "c"):
+        put(home.at("eastus", "lacking", name), name.encode() * 1000)
+    put(home.at("westus2", "lacking", "a"), b"")
+    result(home.sync("--all", "--paths", "/home/azureuser/lacking"))
+    os.unlink(home.at("westus2", "lacking", "a"))
+    os.unlink(home.at("westeurope", "lacking", "b"))
+    os.unlink(home.at("westeurope", "lacking", "c"))
+    found = {r["target_region"]: r for r in result(home.sync("--all", "--paths", "/home/azureuser/lacking"))}
+    for region, lacked in (("westus2", 1), ("westeurope", 2)):
+        same(home.at("eastus", "lacking"), home.at(region, "lacking"))
+        assert found[region]["files_synced"] == lacked, "%s took more than one round: %r" % (region, found[region])
+
+
 def test_one_file():
     home = need()
     big(home.at("eastus", "single", "f"), 6)
