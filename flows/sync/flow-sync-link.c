@@ -1,8 +1,8 @@
 /* sync: the road between two machines: how far they are apart, how much it has carried, what was predicted of it. */
-#include "files.h"
 #include "flow-sync-private.h"
-#include <glib/gstdio.h>
+#include "kept.h"
 
+#define LINKS "links.ini"
 #define MEASURE_MS 4000u
 #define KEEP_US ((gint64) 86400 * G_USEC_PER_SEC) /* distances hardly change */
 #define LEARN_BYTES (16u << 20)                   /* less says more about logins than about the road */
@@ -17,48 +17,15 @@ static const char measure_script[]
       "case $took in 0|0.000000) echo shut ;; *) echo \"$took\" ;; esac; fi\n";
 
 static char *
-file_of(AzSyncPair *pair)
-{
-  return az_paths_file(az_engine_paths(pair->sync->engine), "sync/links.ini");
-}
-
-static char *
 group_of(AzSyncPair *pair)
 {
   return g_strdup_printf("%s>%s", pair->sync->source->region, pair->target->region);
 }
 
-static GKeyFile *
-open_file(AzSyncPair *pair)
-{
-  GKeyFile *file = g_key_file_new();
-  g_autofree char *path = file_of(pair);
-  g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, NULL); /* none yet: an empty one */
-  return file;
-}
-
-static void
-write_file(AzSyncPair *pair, GKeyFile *file)
-{
-  g_autofree char *path = file_of(pair), *folder = g_path_get_dirname(path),
-                  *text = g_key_file_to_data(file, NULL, NULL);
-  if (az_paths_make_dir(folder, NULL))
-    az_files_write(path, text, AZ_FILES_QUICK, NULL);
-}
-
-double
-az_sync_link_rate(AzSyncPair *pair)
-{
-  g_autoptr(GKeyFile) file = open_file(pair);
-  g_autofree char *group = group_of(pair);
-  double rate = g_key_file_get_double(file, group, "mib-per-second", NULL);
-  return rate > 0 && rate < 1e6 ? rate : 0;
-}
-
 void
 az_sync_link_learn(AzSyncPair *pair, guint64 bytes, double seconds)
 {
-  g_autoptr(GKeyFile) file = open_file(pair);
+  g_autoptr(GKeyFile) file = az_sync_kept_open(pair->sync->engine, LINKS);
   g_autofree char *group = group_of(pair);
   g_autofree char *predicted = g_strconcat(pair->strategy, "-predicted", NULL);
   g_autofree char *took = g_strconcat(pair->strategy, "-took", NULL);
@@ -67,7 +34,7 @@ az_sync_link_learn(AzSyncPair *pair, guint64 bytes, double seconds)
   double rate = seconds > 0 ? (double) bytes / 1048576.0 / seconds : 0;
   if (bytes >= LEARN_BYTES && pair->sync->bwlimit_kib == 0 && rate > 0)
     g_key_file_set_double(file, group, "mib-per-second", rate);
-  write_file(pair, file);
+  az_sync_kept_save(pair->sync->engine, LINKS, file);
 }
 
 static void
@@ -75,11 +42,11 @@ keep_rtt(AzSyncPair *pair)
 {
   if (pair->rtt_between_ms < 0)
     return;
-  g_autoptr(GKeyFile) file = open_file(pair);
+  g_autoptr(GKeyFile) file = az_sync_kept_open(pair->sync->engine, LINKS);
   g_autofree char *group = group_of(pair);
   g_key_file_set_double(file, group, "rtt-ms", pair->rtt_between_ms);
   g_key_file_set_int64(file, group, "rtt-at", az_clock_now(az_engine_clock(pair->sync->engine)));
-  write_file(pair, file);
+  az_sync_kept_save(pair->sync->engine, LINKS, file);
 }
 
 static void
@@ -105,18 +72,19 @@ on_measured(AzlinOp *op, gpointer data)
   az_sync_pair_unref(pair);
 }
 
-static gboolean
-recall_rtt(AzSyncPair *pair)
+/* What earlier runs know; distances do not last for ever. */
+static void
+recall(AzSyncPair *pair)
 {
-  g_autoptr(GKeyFile) file = open_file(pair);
+  g_autoptr(GKeyFile) file = az_sync_kept_open(pair->sync->engine, LINKS);
   g_autofree char *group = group_of(pair);
   gint64 at = g_key_file_get_int64(file, group, "rtt-at", NULL);
   gint64 age = az_clock_now(az_engine_clock(pair->sync->engine)) - at;
   double rtt = g_key_file_get_double(file, group, "rtt-ms", NULL);
-  if (at <= 0 || age < 0 || age > KEEP_US || !(rtt > 0 && rtt < 60000))
-    return FALSE;
-  pair->rtt_between_ms = rtt;
-  return TRUE;
+  double rate = g_key_file_get_double(file, group, "mib-per-second", NULL);
+  if (at > 0 && age >= 0 && age <= KEEP_US && rtt > 0 && rtt < 60000)
+    pair->rtt_between_ms = rtt;
+  pair->mib_per_second = rate > 0 && rate < 1e6 ? rate : 0;
 }
 
 void
@@ -124,7 +92,8 @@ az_sync_link_measure(AzSyncPair *pair, AzlinOp *parent)
 {
   g_autofree char *port = g_strdup_printf("%u", pair->target->ssh_port != 0 ? pair->target->ssh_port : 22);
   const char *argv[] = { "sh", "-c", measure_script, "sh", pair->target->public_ip, port, NULL };
-  if (recall_rtt(pair))
+  recall(pair);
+  if (pair->rtt_between_ms > 0)
     return;
   AzlinExec request = { .size = sizeof request, .vm = pair->sync->source, .argv = argv };
   g_rc_box_acquire(pair);

@@ -252,7 +252,7 @@ az_sync_pair_facts(AzSyncPair *pair)
                            .rtt_source_ms = az_remote_rtt_ms(remote, pair->sync->source),
                            .rtt_target_ms = az_remote_rtt_ms(remote, pair->target),
                            .rtt_between_ms = pair->rtt_between_ms,
-                           .mib_per_second = az_sync_link_rate(pair),
+                           .mib_per_second = pair->mib_per_second,
                            .cpus_source = here->cpus,
                            .cpus_target = there->cpus,
                            .tools_source = here->tools,

@@ -93,6 +93,7 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   gboolean cut;          /* its op was cancelled, and may be gone */
   gboolean incomplete;   /* some entry cannot be copied as things are: said already */
   double rtt_between_ms; /* -1 = not measured, or AZ_SYNC_SHUT */
+  double mib_per_second; /* of the last large transfer between the two; 0 = there was none */
   AzlinOp *measuring;
   void (*measured)(struct _AzSyncPair *pair);
   gint64 transfer_started;
@@ -199,8 +200,6 @@ void az_sync_together_look(AzSync *sync);
 void az_sync_link_measure(AzSyncPair *pair, AzlinOp *parent);
 /* `done` runs once that measurement is over: at once when none is under way. */
 void az_sync_link_await(AzSyncPair *pair, void (*done)(AzSyncPair *pair));
-/* MiB per second between the two as the last large transfer had it; 0 = there was none. */
-double az_sync_link_rate(AzSyncPair *pair);
 /* Keeps what a transfer predicted and took. */
 void az_sync_link_learn(AzSyncPair *pair, guint64 bytes, double seconds);
 
