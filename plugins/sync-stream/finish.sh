@@ -1,7 +1,8 @@
 # The end of the direct road at the target, after landing.sh. $1 the folder, $2 the run, $3 "kept" or "all", see
 # azlin_place. Receivers whose connection is dead but not yet known to be must not write any more. The twins of large
-# files, empty but with all that a file has beside its content, are unpacked first; folders last, since whatever is put
-# into one changes its time.
+# files, empty but with all that a file has beside its content, come first. Folders come before everything, with all that
+# they have, and once more at the end, since whatever is put into one changes its time. Each archive has been, or is,
+# unpacked into a folder of its own, and joins the tree as the tree joins the target: through no link.
 azlin_open "$1" "$2" || exit
 cd -P /proc/self/fd/5/ || exit 66
 for azlin_it in writer.*; do
@@ -10,10 +11,18 @@ for azlin_it in writer.*; do
   kill -KILL -- "-$azlin_n" 2>/dev/null || kill -KILL "$azlin_n" 2>/dev/null
   while [ -e "/proc/$azlin_n" ] || kill -0 -- "-$azlin_n" 2>/dev/null; do sleep 0.02; done
 done
-unpack() { tar -C /proc/self/fd/3/ --xattrs --xattrs-include='user.*' --delay-directory-restore -xpf "$1"; }
+join() { # run, folder
+  (AZLIN_ROOT=$AZLIN_ROOT/.azlin-partial/$1/tree; exec 4<&3 3< "$2" && azlin_place all >&2) || exit 70
+}
+unpack() { # run, archive, folder to be made for it
+  mkdir -m 1700 "$3" && tar -C "$3" --xattrs --xattrs-include='user.*' --delay-directory-restore -xpf "$2" || exit 70
+  join "$1" "$3"
+}
 words() { sed -z "s/'/'\\\\''/g; s/^/'/; s/\$/'/" "$1" | tr '\0' ' '; }
+[ ! -s folders.tar ] || unpack "$2" folders.tar folders.first
+for azlin_it in archive.*; do [ ! -d "$azlin_it" ] || join "$2" "$azlin_it"; done
 if [ -s large ]; then
-  unpack large.tar || exit 70
+  unpack "$2" large.tar twins
   eval "set -- \"\$1\" \"\$2\" \"\$3\" $(words large)"
   azlin_n=0
   for azlin_it; do
@@ -25,7 +34,7 @@ if [ -s large ]; then
   done
   cd -P /proc/self/fd/5/
 fi
-[ ! -s folders.tar ] || unpack folders.tar || exit 70
+[ ! -s folders.tar ] || unpack "$2" folders.tar folders.last
 azlin_place "$3"; azlin_status=$?
 azlin_drop
 exit $azlin_status

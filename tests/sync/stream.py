@@ -1,5 +1,5 @@
 """The strategy stream between real machines: both roads, any names, cut connections, and nothing left behind."""
-import contextlib, os, random, shutil, signal, threading, time
+import contextlib, io, os, random, shutil, signal, subprocess, tarfile, threading, time
 import e2e
 from e2e import until
 from machines import clean_up, make_hostile, need, no_keys, put, result, same
@@ -247,6 +247,56 @@ def test_cut_connections():
                 stream(home, "cut")
             same(home.at("eastus", "cut"), home.at("westus2", "cut"))
             nothing_left(home, "cut")
+
+
+def script(name):
+    """What the target runs, with the functions of the landing before it."""
+    text = ""
+    for path in (("common", "landing.sh"), ("sync-stream", name)):
+        with open(os.path.join(os.environ["AZLIN_SOURCE_ROOT"], "plugins", *path)) as f:
+            text += f.read()
+    return text
+
+
+def archive(*members):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, kind, content in members:
+            info = tarfile.TarInfo(name)
+            info.type, info.mode = kind, 0o755
+            if kind == tarfile.SYMTYPE:
+                info.linkname = content
+            else:
+                info.size = len(content)
+            tar.addfile(info, io.BytesIO(content) if kind == tarfile.REGTYPE else None)
+    return packed.getvalue()
+
+
+def hostile_source(folder, *units):
+    """A receiver, and then the end of the copy, fed by somebody who has the key and no good in mind."""
+    said = b"".join(b"A a.%d %d\n" % (i, len(unit)) + unit for i, unit in enumerate(units))
+    receive = subprocess.run(["sh", "-c", script("receive.sh"), "azlin", folder, "run-1"], input=said, capture_output=True)
+    done = subprocess.run(["sh", "-c", script("finish.sh"), "azlin", folder, "run-1", "all"], capture_output=True)
+    return receive, done
+
+
+def test_a_link_of_one_archive_leads_no_other_one_outside():
+    home = need()
+    folder, outside = (os.path.realpath(home.root) + name for name in ("/inside", "/outside"))
+    os.makedirs(folder)
+    os.makedirs(outside)
+    put(os.path.join(outside, "kept"), b"as it was")
+    link = archive(("./d", tarfile.SYMTYPE, outside))
+    through = archive(("./d/planted", tarfile.REGTYPE, b"x"), ("./d/kept", tarfile.REGTYPE, b"overwritten"))
+    honest = archive(("./e/f", tarfile.REGTYPE, b"content"))
+    hostile_source(folder, link, through, honest)
+    assert os.listdir(outside) == ["kept"] and open(os.path.join(outside, "kept")).read() == "as it was"
+    shutil.rmtree(folder)
+    os.makedirs(folder)
+    receive, done = hostile_source(folder, honest, archive(("./e/g", tarfile.REGTYPE, b"more")))
+    assert receive.returncode == 0 and done.returncode == 0, (receive, done)
+    assert open(os.path.join(folder, "e", "f")).read() == "content" and open(os.path.join(folder, "e", "g")).read() == "more"
+    assert not os.path.exists(os.path.join(folder, ".azlin-partial"))
 
 
 def test_zz_clean_up():
