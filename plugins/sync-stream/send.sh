@@ -216,8 +216,8 @@ adapt() {
     [ $rate -ge $((best * 75 / 100)) ] || [ $# -ge "$first" ] || { best=0; settled=; more $((first - $#)); }
     return 0
   fi
-  # a line carries 2 MiB in a round trip; of more than are needed each only fills the queue before the narrow place
-  need=$((rate / 2097152 * rtt * 5 / 4000 + 1)); best=$rate
+  # a line has 2 MiB on the way at most; of more than are needed each only fills the queue before the narrow place
+  need=$(((rate / 1000 * rtt + 2097151) / 2097152)); best=$rate
   if [ "$rtt" -gt 0 ] && [ $rate -gt 6000000 ] && [ $need -lt $# ]; then
     shift $need; shed "$@"; settled=1
     return 0
