@@ -17,6 +17,7 @@ typedef struct {
   guint32 ttl_s;
   AzlinOp *op;
   char *job_dir; /* on the source */
+  guint pending; /* revoke: ends that have not answered */
   GError *error; /* revoke: the first end that could not be cleaned */
 } Grant;
 
@@ -285,14 +286,14 @@ az_remote_grant(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const 
 }
 
 static void
-on_key_dropped(AzlinOp *op, gpointer data)
+end_gone(Grant *grant, GError *error)
 {
-  Grant *grant = data;
-  GError *error = script_error(op, grant->from);
-  if (grant->error != NULL)
-    g_clear_error(&error);
-  else
+  if (grant->error == NULL)
     grant->error = error;
+  else
+    g_clear_error(&error);
+  if (--grant->pending > 0)
+    return;
   if (grant->error != NULL)
     az_op_fail(grant->op, g_steal_pointer(&grant->error));
   else
@@ -301,12 +302,17 @@ on_key_dropped(AzlinOp *op, gpointer data)
 }
 
 static void
+on_key_dropped(AzlinOp *op, gpointer data)
+{
+  Grant *grant = data;
+  end_gone(grant, script_error(op, grant->from));
+}
+
+static void
 on_expelled(AzlinOp *op, gpointer data)
 {
   Grant *grant = data;
-  const char *const arguments[] = { grant->id, NULL };
-  grant->error = script_error(op, grant->to);
-  run_script(grant, grant->from, drop_key_script, arguments, on_key_dropped);
+  end_gone(grant, script_error(op, grant->to));
 }
 
 void
@@ -316,6 +322,9 @@ az_remote_revoke(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const
     return;
   Grant *grant = grant_new(remote, from, to, id, op);
   const char *const arguments[] = { id, NULL };
-  if (grant != NULL) /* the target first: that is the end that admits */
-    run_script(grant, grant->to, expel_script, arguments, on_expelled);
+  if (grant == NULL)
+    return;
+  grant->pending = 2;
+  run_script(grant, grant->to, expel_script, arguments, on_expelled);
+  run_script(grant, grant->from, drop_key_script, arguments, on_key_dropped);
 }

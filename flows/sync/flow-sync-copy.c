@@ -18,17 +18,33 @@ static void check(AzSyncPair *pair);
 /* ---- the end of a path ---- */
 
 static void
-on_key_gone(gpointer data)
+path_closed(AzSyncPair *pair)
 {
-  AzSyncPair *pair = data;
   g_autoptr(AzSync) sync = g_rc_box_acquire(pair->sync);
-  if (pair->grants->len > 0) {
-    az_sync_grant_close(g_ptr_array_steal_index(pair->grants, 0), pair->cut, on_key_gone, pair);
+  if (!pair->over || pair->closing > 0)
     return;
-  }
   az_sync_pair_next(pair);
   copy_next(pair);
   az_sync_together_look(sync);
+}
+
+static void
+on_key_gone(gpointer data)
+{
+  AzSyncPair *pair = data;
+  pair->closing--;
+  path_closed(pair);
+}
+
+static void
+close_keys(AzSyncPair *pair)
+{
+  pair->closing++; /* until all are on their way */
+  while (pair->grants->len > 0) {
+    pair->closing++;
+    az_sync_grant_close(g_ptr_array_steal_index(pair->grants, 0), pair->cut, on_key_gone, pair);
+  }
+  on_key_gone(pair);
 }
 
 static void
@@ -42,7 +58,8 @@ path_over(AzSyncPair *pair, Outcome outcome)
     az_op_cancel(pair->summing, "its copy has ended");
   pair->done_paths += outcome == PATH_DONE ? 1 : 0;
   pair->partial_paths += outcome == PATH_PARTIAL ? 1 : 0;
-  on_key_gone(pair);
+  pair->over = TRUE;
+  close_keys(pair);
 }
 
 static void
@@ -213,6 +230,8 @@ on_transferred(AzlinOp *op, gpointer data)
     az_sync_link_learn(pair, pair->comparison->bytes, seconds);
   pair->round++;
   take_result(pair, az_op_variant(op));
+  if (pair->brick->asks_for_key) /* beside the verification; another round gets another one */
+    close_keys(pair);
   delete_extra(pair);
 }
 

@@ -86,6 +86,8 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   char *target_folder;
   gpointer check;    /* a verification that waits for the hashes */
   GPtrArray *grants; /* of AzSyncGrant: keys to take back */
+  guint closing;     /* keys that are being taken back */
+  gboolean over;     /* the path has its outcome, and waits for them */
   GVariant *grant_facts;
   GBytes *only;          /* names in work */
   GPtrArray *words;      /* of char*: what the last transfer could not do */
