@@ -5,6 +5,7 @@
 #define MAX_BIGS (1u << 20)
 #define MAX_PIECES (1u << 20)
 #define MAX_CHUNKS (1u << 26)
+#define SHORTEST_PATIENCE_US 300000
 #define LONGEST_RUN 64u /* chunks: what a broken connection costs, and how unequal lanes may end */
 
 static void
@@ -186,6 +187,8 @@ blob_run_rest(const BlobRun *run, BlobHas has, gpointer data, GQueue *runs)
   BlobRun again = *run;
   again.tries = run->tries + 1;
   again.done = 0;
+  again.since = 0;
+  again.twice = FALSE;
   for (guint32 k = run->first; k < run->first + run->count; k++)
     if (has(run->big, k, data))
       again.tries = 0;
@@ -202,4 +205,39 @@ blob_run_split(BlobRun *run, guint32 kept)
   *tail = (BlobRun){ .big = run->big, .first = run->first + run->count - taken, .count = taken };
   run->count -= taken;
   return tail;
+}
+
+/* ---- connections that lag ---- */
+
+gboolean
+blob_run_is_at(const BlobRun *run, guint32 big, guint32 chunk)
+{
+  return run->big == big && run->first + run->done == chunk && run->done < run->count;
+}
+
+void
+blob_run_moved(BlobRun *run, BlobPace *pace, gint64 now)
+{
+  if (run->since > 0)
+    pace->usual = pace->usual == 0 ? now - run->since : (pace->usual * 7 + now - run->since) / 8;
+  run->done++;
+  run->since = now;
+  run->twice = FALSE;
+}
+
+gboolean
+blob_run_is_late(const BlobRun *run, const BlobPace *pace, gboolean ending, gint64 now)
+{
+  gint64 patience = ending ? pace->usual : 3 * pace->usual;
+  return pace->usual > 0 && run->since > 0 && !run->twice && run->done < run->count
+         && now - run->since > MAX(patience, SHORTEST_PATIENCE_US);
+}
+
+BlobRun *
+blob_run_twin(BlobRun *run)
+{
+  BlobRun *twin = g_new0(BlobRun, 1);
+  *twin = (BlobRun){ .big = run->big, .first = run->first + run->done, .count = 1, .twice = TRUE };
+  run->twice = TRUE;
+  return twin;
 }

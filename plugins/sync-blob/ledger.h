@@ -19,7 +19,9 @@ typedef struct {
 typedef struct { /* neighbours of one file, sent or fetched over one connection */
   guint32 big, first, count;
   guint tries;
-  guint32 done; /* chunks of it that are stored, or fetched, in their order */
+  guint32 done;   /* chunks of it that are stored, or fetched, in their order */
+  gint64 since;   /* the chunk behind them is under way, in us of a monotonic clock; 0 = it waits */
+  gboolean twice; /* that chunk is on a second connection, too; or this is the second one */
 } BlobRun;
 
 typedef struct {
@@ -62,5 +64,16 @@ void blob_run_rest(const BlobRun *run, BlobHas has, gpointer data, GQueue *runs)
 /* Takes the second half of what `run` has behind its first `kept` chunks as a run of its own; owned, NULL = there is
  * nothing. `run` ends before it. */
 BlobRun *blob_run_split(BlobRun *run, guint32 kept);
+
+typedef struct { /* how long a chunk takes, smoothed, in us; 0 = none has been moved */
+  gint64 usual;
+} BlobPace;
+gboolean blob_run_is_at(const BlobRun *run, guint32 big, guint32 chunk); /* this chunk is under way, or next */
+/* The chunk under way has been moved. */
+void blob_run_moved(BlobRun *run, BlobPace *pace, gint64 now);
+/* Does its chunk under way take so long that another connection should try it, too? `ending`: nothing else is left to
+ * do, so that it costs nobody anything. */
+gboolean blob_run_is_late(const BlobRun *run, const BlobPace *pace, gboolean ending, gint64 now);
+BlobRun *blob_run_twin(BlobRun *run); /* that chunk alone, as a run; owned */
 
 gboolean blob_sum_from_hex(const char *hex, guint8 *ret_sum); /* exactly 32 digits */

@@ -107,26 +107,33 @@ take_meta(BlobStaging *staging, char **words)
   blob_staging_pump(staging);
 }
 
+/* Another lane has stored what they have under way. */
 static void
-count_done(BlobSource *source, guint32 big, guint32 chunk)
+drop_others(BlobSource *source, guint id, guint32 big, guint32 chunk)
 {
   GHashTableIter iter;
-  gpointer value;
+  gpointer other, run;
   g_hash_table_iter_init(&iter, source->sending);
-  while (g_hash_table_iter_next(&iter, NULL, &value)) {
-    BlobRun *run = value;
-    if (run->big == big && run->first + run->done == chunk && run->done < run->count)
-      run->done++;
-  }
+  while (g_hash_table_iter_next(&iter, &other, &run))
+    if (GPOINTER_TO_UINT(other) != id && blob_run_is_at(run, big, chunk))
+      blob_session_say(&source->session, "drop %u", GPOINTER_TO_UINT(other));
 }
 
 static void
 take_put(BlobStaging *staging, char **words)
 {
+  BlobSource *source = &staging->source;
   guint32 big = (guint32) strtoul(words[1], NULL, 10), chunk = (guint32) strtoul(words[2], NULL, 10);
-  count_done(&staging->source, big, chunk);
-  if (g_str_equal(words[3], "201"))
-    take_news(staging, blob_ledger_echo(staging->ledger, big, chunk, words[4]));
+  guint id = (guint) strtoul(words[5], NULL, 10);
+  BlobRun *run = g_hash_table_lookup(source->sending, GUINT_TO_POINTER(id));
+  gboolean twice = run != NULL && run->twice;
+  if (run != NULL && blob_run_is_at(run, big, chunk))
+    blob_run_moved(run, &source->pace, staging->api->monotonic(staging->blob->host));
+  if (!g_str_equal(words[3], "201"))
+    return;
+  if (twice)
+    drop_others(source, id, big, chunk);
+  take_news(staging, blob_ledger_echo(staging->ledger, big, chunk, words[4]));
 }
 
 static void
@@ -141,7 +148,7 @@ static const struct {
   guint n; /* words in all */
   void (*take)(BlobStaging *staging, char **words);
 } lines[] = {
-  { "big", 3, take_big }, { "sorted", 2, take_sorted }, { "sum", 4, take_sum },   { "put", 5, take_put },
+  { "big", 3, take_big }, { "sorted", 2, take_sorted }, { "sum", 4, take_sum },   { "put", 6, take_put },
   { "end", 3, take_end }, { "pack", 4, take_pack },     { "meta", 2, take_meta }, { "packed", 3, take_packed },
 };
 
@@ -164,7 +171,7 @@ on_line(const char *line, gpointer data)
     return;
   staging->heard = staging->api->monotonic(staging->blob->host);
   take_words(&staging->source, line + 1);
-  g_auto(GStrv) words = g_strsplit(line + 1, " ", 6);
+  g_auto(GStrv) words = g_strsplit(line + 1, " ", 7);
   for (guint i = 0; i < G_N_ELEMENTS(lines); i++)
     if (words[0] != NULL && g_str_equal(words[0], lines[i].word) && g_strv_length(words) >= lines[i].n) {
       lines[i].take(staging, words);
@@ -209,12 +216,34 @@ blob_source_pump(BlobStaging *staging)
       return;
     BlobRun *run = g_queue_pop_head(&source->runs);
     guint id = staging->next_run++;
+    run->since = staging->api->monotonic(staging->blob->host);
     g_hash_table_insert(source->sending, GUINT_TO_POINTER(id), run);
     source->open++;
     blob_session_say(&source->session, "run %u %u %u %u %u", id, run->big, run->first, run->count, run->tries);
     for (guint i = 0; i < staging->targets->len; i++)
       blob_target_expect(g_ptr_array_index(staging->targets, i), run);
   }
+}
+
+/* Lanes have nothing to do only towards the end. A rate that is asked for holds for each connection. */
+void
+blob_source_hedge(BlobStaging *staging)
+{
+  BlobSource *source = &staging->source;
+  gint64 now = staging->api->monotonic(staging->blob->host);
+  guint idle = staging->tuning.lanes - MIN(source->open, staging->tuning.lanes);
+  GHashTableIter iter;
+  gpointer run;
+  if (staging->tuning.rate > 0 || !g_queue_is_empty(&source->runs))
+    return;
+  g_hash_table_iter_init(&iter, source->sending);
+  while (idle > 0 && g_hash_table_iter_next(&iter, NULL, &run)) {
+    if (!blob_run_is_late(run, &source->pace, source->open * 2 <= staging->tuning.lanes, now))
+      continue;
+    g_queue_push_tail(&source->runs, blob_run_twin(run));
+    idle--;
+  }
+  blob_source_pump(staging);
 }
 
 void

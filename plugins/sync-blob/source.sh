@@ -158,9 +158,16 @@ lane() {
       case $word in
         HTTP/*) code=${rest%% *} md5= ;;
         [Cc]ontent-[Mm][Dd]5:) md5=$rest ;;
-        "$cr") [ "$code" = 100 ] || { echo "@put $2 $i $code ${md5:--}"; i=$((i + 1)); } ;;
+        "$cr") [ "$code" = 100 ] || { echo "@put $2 $i $code ${md5:--} $1"; i=$((i + 1)); } ;;
         curl:) echo "@say $rest" ;;
-        end) [ "$rest" = 0 ] || [ -e "$T/$1.over" ] || { kill "$feeder" 2>/dev/null; sleep $((1 + $5)); } ;;
+        end)
+          if [ -e "$T/$1.drop" ]; then
+            kill "$feeder" 2>/dev/null
+          elif [ "$rest" != 0 ] && [ ! -e "$T/$1.over" ]; then
+            kill "$feeder" 2>/dev/null
+            sleep $((1 + $5))
+          fi
+          ;;
       esac
     done
   }
@@ -200,7 +207,7 @@ feed() {
       rm -f "$T/$1.read$i"
     } 7>&- &
     part "$2" "$i" "$T/$1.sent" >&7 || {
-      echo "@say a file cannot be read any more"
+      [ -e "$T/$1.drop" ] || echo "@say a file cannot be read any more"
       read -r pid <"$T/$1.pid"
       kill "$pid"
       break
@@ -248,6 +255,12 @@ while read -r word a b c d e f; do
       fi
       ;;
     cut) echo "$b" >"$T/$a.cut" ;;
+    drop)
+      if [ -e "$T/$a.pid" ]; then
+        : >"$T/$a.drop"
+        { read -r pid <"$T/$a.pid" && kill "$pid"; } 2>/dev/null
+      fi
+      ;;
     run) lane "$a" "$b" "$c" "$d" "$e" & ;;
     stop) exit 0 ;;
   esac

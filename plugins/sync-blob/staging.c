@@ -9,7 +9,7 @@
 #define RENEW_BEFORE_MS (30u * 60 * 1000)
 #define MAX_WORDS 300
 
-#define LOOK_MS 60000u
+#define LOOK_MS 250u
 #define SILENCE_S 1800
 
 static void sign(BlobStaging *staging);
@@ -240,7 +240,7 @@ sign(BlobStaging *staging)
   blob_signer_get(blob, staging->op, staging->expiry, on_signed, blob_staging_ref(staging));
 }
 
-/* ---- silence ---- */
+/* ---- silence, and connections that lag ---- */
 
 /* What a slow line takes for what is under way does not count; nor does placing a large tree, which says nothing. */
 static gint64
@@ -254,6 +254,14 @@ may_be_silent_s(const BlobStaging *staging)
 }
 
 static void
+hedge(BlobStaging *staging)
+{
+  blob_source_hedge(staging);
+  for (guint i = 0; i < staging->targets->len; i++)
+    blob_target_hedge(g_ptr_array_index(staging->targets, i));
+}
+
+static void
 on_look(AzlinOp *op, gpointer data)
 {
   BlobStaging *staging = data;
@@ -264,6 +272,7 @@ on_look(AzlinOp *op, gpointer data)
                                           (int) (silent / 60));
     blob_staging_failed(staging, error);
   } else if (api->op_error(op) == NULL && !staging->over) {
+    hedge(staging);
     watch(staging);
   }
   blob_staging_unref(staging);

@@ -36,7 +36,8 @@ typedef struct {
   BlobSession session;
   GQueue runs;         /* of BlobRun: not begun */
   GHashTable *sending; /* id -> BlobRun */
-  guint open;          /* lanes */
+  BlobPace pace;
+  guint open; /* lanes */
   gboolean sorted, greeted;
   gboolean again;  /* its session was ended to begin anew */
   guint64 n_small; /* names that go through tar */
@@ -59,8 +60,9 @@ typedef struct {
   AzlinSyncJob job;
   GQueue waiting;       /* of BlobRun */
   GHashTable *fetching; /* id -> BlobFetch */
-  GPtrArray *got;       /* one GByteArray per big file, a byte per chunk */
-  GByteArray *pieces;   /* a byte per piece: 0, asked for, got */
+  BlobPace pace;
+  GPtrArray *got;     /* one GByteArray per big file, a byte per chunk */
+  GByteArray *pieces; /* a byte per piece: 0, asked for, got */
   guint pieces_open, next_piece;
   gboolean greeted, unpacking, packed, meta_asked, meta_got, landing;
   int landed;     /* status; < 0 = not yet */
@@ -107,6 +109,7 @@ GError *blob_session_error(BlobSession *session, AzlinOp *exec);   /* why it end
 void blob_source_start(BlobStaging *staging);
 void blob_source_greet(BlobStaging *staging); /* the container stands, or signatures were renewed */
 void blob_source_pump(BlobStaging *staging);
+void blob_source_hedge(BlobStaging *staging); /* what takes too long is sent by another lane, too */
 void blob_source_again(BlobStaging *staging, guint32 big, guint32 chunk); /* a chunk is not there any more */
 /* The blob "t/PIECE" or "m" is not what was stored, or gone: the stream is made once more, and what is stored of it is
  * not sent again. */
@@ -118,6 +121,7 @@ void blob_target_free(gpointer target);
 void blob_target_start(BlobTarget *target);
 void blob_target_expect(BlobTarget *target, const BlobRun *run); /* the source begins it */
 void blob_target_pump(BlobTarget *target);
+void blob_target_hedge(BlobTarget *target);                    /* what takes too long is fetched by another lane, too */
 void blob_target_restart(BlobTarget *target);                  /* the packed stream is another one now */
 void blob_target_end(BlobTarget *target, const GError *error); /* finishes the caller's op; NULL = done */
 

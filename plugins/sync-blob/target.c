@@ -133,16 +133,25 @@ report(BlobTarget *target)
   api_of(target)->op_progress(target->op, MIN(target->bytes, target->job.bytes), target->job.bytes, NULL);
 }
 
+/* Lane `id` has it; another one that still fetches it need not. */
 static void
-count_done(BlobTarget *target, guint32 big, guint32 chunk)
+count_done(BlobTarget *target, guint id, guint32 big, guint32 chunk)
 {
+  gint64 now = api_of(target)->monotonic(target->session.staging->blob->host);
   GHashTableIter iter;
-  gpointer id, value;
+  gpointer other, value;
   g_hash_table_iter_init(&iter, target->fetching);
-  while (g_hash_table_iter_next(&iter, &id, &value)) {
-    BlobRun *run = &((BlobFetch *) value)->run;
-    if (run->big == big && run->first + run->done == chunk && run->done < run->count)
-      run->done++;
+  while (g_hash_table_iter_next(&iter, &other, &value)) {
+    BlobFetch *fetch = value;
+    if (!blob_run_is_at(&fetch->run, big, chunk))
+      continue;
+    if (GPOINTER_TO_UINT(other) != id) {
+      blob_session_say(&target->session, "drop %u", GPOINTER_TO_UINT(other));
+      continue;
+    }
+    blob_run_moved(&fetch->run, &target->pace, now);
+    if (fetch->passed <= fetch->run.done)
+      fetch->run.since = 0;
   }
 }
 
@@ -161,7 +170,7 @@ take_got(BlobTarget *target, char **words)
     return; /* fetched again when its run has ended */
   }
   *state_of(target, big, number) = CHUNK_GOT;
-  count_done(target, big, number);
+  count_done(target, (guint) strtoul(words[4], NULL, 10), big, number);
   target->bytes += blob_ledger_length(ledger, big, number);
   report(target);
   blob_target_pump(target);
@@ -240,7 +249,7 @@ static const struct {
   guint n;
   void (*take)(BlobTarget *target, char **words);
 } lines[] = {
-  { "got", 4, take_got },   { "bad", 4, take_bad },       { "end", 3, take_end },   { "unpack", 2, take_unpack },
+  { "got", 5, take_got },   { "bad", 4, take_bad },       { "end", 3, take_end },   { "unpack", 2, take_unpack },
   { "meta", 1, take_meta }, { "landed", 2, take_landed }, { "torn", 2, take_torn }, { "full", 1, take_full },
 };
 
@@ -340,6 +349,8 @@ pass_gates(BlobTarget *target, guint id, BlobFetch *fetch)
          && blob_ledger_chunk(ledger, run->big, run->first + fetch->passed)->stored) {
     blob_session_say(&target->session, "have %u", id);
     fetch->passed++;
+    if (fetch->run.since == 0)
+      fetch->run.since = api_of(target)->monotonic(target->session.staging->blob->host);
   }
   if (fetch->passed == run->count && fetch->told > run->count) {
     blob_session_say(&target->session, "cut %u", id);
@@ -412,6 +423,41 @@ pump_runs(BlobTarget *target)
       return;
     begin_run(target, g_queue_pop_head(&target->waiting));
   }
+}
+
+static guint
+n_under_way(BlobTarget *target)
+{
+  guint n = 0;
+  GHashTableIter iter;
+  gpointer fetch;
+  g_hash_table_iter_init(&iter, target->fetching);
+  while (g_hash_table_iter_next(&iter, NULL, &fetch))
+    n += ((BlobFetch *) fetch)->run.since > 0 ? 1 : 0;
+  return n;
+}
+
+void
+blob_target_hedge(BlobTarget *target)
+{
+  BlobStaging *staging = target->session.staging;
+  const BlobSource *source = &staging->source;
+  gint64 now = staging->api->monotonic(staging->blob->host);
+  guint fetchers = staging->tuning.fetchers, busy = g_hash_table_size(target->fetching);
+  GHashTableIter iter;
+  gpointer fetch;
+  if (staging->tuning.rate > 0 || target->op == NULL || target->landing || !g_queue_is_empty(&target->waiting))
+    return;
+  gboolean ending = g_hash_table_size(source->sending) == 0 && n_under_way(target) * 2 <= fetchers;
+  g_hash_table_iter_init(&iter, target->fetching);
+  while (busy < fetchers && g_hash_table_iter_next(&iter, NULL, &fetch)) {
+    BlobRun *run = &((BlobFetch *) fetch)->run;
+    if (!blob_run_is_late(run, &target->pace, ending, now))
+      continue;
+    g_queue_push_tail(&target->waiting, blob_run_twin(run));
+    busy++;
+  }
+  blob_target_pump(target);
 }
 
 static gboolean

@@ -119,7 +119,7 @@ lane() {
       case $word in
         200)
           sum=$(dd if="$stage/big/$2" bs=64k skip=$((i * (chunk / 65536))) count=$((chunk / 65536)) 2>/dev/null | $summer)
-          echo "@got $2 $i ${sum%% *}"
+          echo "@got $2 $i ${sum%% *} $1"
           i=$((i + 1))
           ;;
         curl:)
@@ -224,6 +224,12 @@ while read -r word a b c d e f; do
       exec 8>&-
       ;;
     have | cut) [ ! -p "$T/$a" ] || echo "$word" 1<>"$T/$a" ;;
+    drop)
+      if [ -p "$T/$a" ]; then
+        : >"$T/$a.over"
+        { read -r pid <"$T/$a.pid" && kill "$pid"; } 2>/dev/null
+      fi
+      ;;
     land) land; exit 0 ;;
     stop) exit 0 ;;
   esac

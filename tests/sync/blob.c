@@ -250,6 +250,29 @@ test_runs_are_split(void)
   g_assert_cmpuint(run.count, ==, 4);
 }
 
+static void
+test_late_runs_get_a_twin(void)
+{
+  BlobRun run = { .big = 1, .first = 10, .count = 3, .since = 1000000 };
+  BlobPace pace = { 0 };
+  g_assert_false(blob_run_is_late(&run, &pace, TRUE, 90000000)); /* nobody knows what is usual */
+  blob_run_moved(&run, &pace, 2000000);
+  g_assert_cmpint(pace.usual, ==, 1000000);
+  g_assert_false(blob_run_is_late(&run, &pace, TRUE, 2900000));
+  g_assert_true(blob_run_is_late(&run, &pace, TRUE, 3100000));
+  g_assert_false(blob_run_is_late(&run, &pace, FALSE, 4900000));
+  g_assert_true(blob_run_is_late(&run, &pace, FALSE, 5100000));
+  g_autofree BlobRun *twin = blob_run_twin(&run);
+  g_assert_cmpuint(twin->big, ==, 1);
+  g_assert_cmpuint(twin->first, ==, 11);
+  g_assert_cmpuint(twin->count, ==, 1);
+  g_assert_false(blob_run_is_late(&run, &pace, FALSE, 5100000)); /* once is enough */
+  blob_run_moved(&run, &pace, 6000000);
+  g_assert_cmpint(pace.usual, ==, 1375000);
+  run.since = 0; /* it waits for its next chunk to be stored */
+  g_assert_false(blob_run_is_late(&run, &pace, TRUE, 90000000));
+}
+
 /* ---- how it is cut, and what it is worth ---- */
 
 static void
@@ -356,6 +379,7 @@ main(int argc, char **argv)
   g_test_add_func("/blob/plans", test_plans);
   g_test_add_func("/blob/broken-runs", test_what_a_broken_run_leaves);
   g_test_add_func("/blob/split-runs", test_runs_are_split);
+  g_test_add_func("/blob/late-runs", test_late_runs_get_a_twin);
   g_test_add_func("/blob/tuning", test_tuning);
   g_test_add_func("/blob/predictions", test_predictions);
   g_test_add_func("/blob/sweep", test_what_is_swept);

@@ -1,5 +1,5 @@
 """The blob strategy against a real Azurite: between machines of provider-local, and alone on folders of this host."""
-import json, os, random, re, signal, subprocess, time
+import json, os, random, re, signal, subprocess, threading, time
 import azurite, e2e, machines
 from machines import REGIONS, fill, no_keys, put, result, same, tree
 
@@ -372,6 +372,36 @@ def test_a_store_that_is_killed_and_comes_back():
         assert p.returncode == 0, (out, err[-4000:])
         same(home.source, home.targets[0])
         nothing_left()
+
+
+def curls(leader):
+    """Process ids of the curls that this script has at work."""
+    found = subprocess.run(["pgrep", "-x", "curl", "-g", str(leader)], stdout=subprocess.PIPE, text=True).stdout
+    return [int(pid) for pid in found.split()]
+
+
+def test_a_connection_that_hangs_is_not_waited_for():
+    for side, word in (("east", "@put"), ("west", "@got")):
+        with Alone(chunk=1, connections=4) as home:
+            big(os.path.join(home.source, "f"), 160)
+            p = home.popen_copy()
+            home.follow(p, "< %s %s 0 " % (side, word))
+            stopped = curls(script(p, home, side)[0])[:1]
+            for pid in stopped:
+                os.kill(pid, signal.SIGSTOP)
+            assert stopped, "the copy was too quick"
+            late = threading.Timer(20, os.kill, (stopped[0], signal.SIGCONT))
+            late.start()
+            dropped = any(re.search(r"> drop \d+", line) for line in p.stderr)
+            waited = not late.is_alive()
+            late.cancel()
+            if not waited:
+                os.kill(stopped[0], signal.SIGCONT)
+            out, err = p.communicate(timeout=100)
+            assert dropped and not waited, "%s: no other connection took over" % side
+            assert p.returncode == 0, (side, out, err[-3000:])
+            same(home.source, home.targets[0])
+            nothing_left()
 
 
 def test_a_script_that_is_killed_goes_on_where_it_was():
