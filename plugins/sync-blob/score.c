@@ -1,7 +1,7 @@
 /* How long a copy through blob storage will take: pure, so that a test can walk the bounds. */
 #include "blob.h"
 
-#define SETUP_TRIPS 8.0    /* container, sessions, first answers, landing */
+#define SETUP_TRIPS 20.0   /* container, sessions, connections and their first flights, landing */
 #define SETUP_SECONDS 0.5  /* what the machines do in it */
 #define LAG_BYTES 33554432 /* stored, not fetched yet */
 
