@@ -21,60 +21,10 @@ typedef struct {
   GError *error; /* revoke: the first end that could not be cleaned */
 } Grant;
 
-/* $1 id, $2 line for known_hosts. Prints the folder and the public key. */
-static const char make_key_script[]
-    = "set -eu; umask 077\n"
-      "dir=\"$HOME/.local/state/azlin/jobs/$1\"\n"
-      "mkdir -p \"$dir\"\n"
-      "[ -f \"$dir/id_ed25519\" ] ||\n"
-      "  ssh-keygen -q -t ed25519 -N '' -C \"azlin-job-$1\" -f \"$dir/id_ed25519\" </dev/null >&2\n"
-      "printf '%s\\n' \"$2\" > \"$dir/known_hosts\"\n"
-      "printf '%s\\n' \"$dir\"\n"
-      "cat \"$dir/id_ed25519.pub\"\n";
-
-/* $1 id, $2 directory, $3 the directory (and the run) quoted for the forced command, $4 seconds, $5 public key, $6 the
- * receiver or "" for rrsync. The target's own clock and zone count for the expiry. The receiver stands in a file, since
- * a line of authorized_keys may be read by nothing that shows long ones well. */
-static const char admit_script[]
-    = "set -eu; umask 077; unset TZ\n"
-      "rrsync=\n"
-      "if [ -n \"$6\" ]; then\n"
-      "  mkdir -p \"$HOME/.local/state/azlin/jobs/$1\"\n"
-      "  printf '%s' \"$6\" > \"$HOME/.local/state/azlin/jobs/$1/receive\"\n"
-      "  chmod 700 \"$HOME/.local/state/azlin/jobs/$1/receive\"\n"
-      "  command=\"exec sh ~/.local/state/azlin/jobs/$1/receive $3\"\n"
-      "else\n"
-      "  for file in /usr/bin/rrsync /usr/local/bin/rrsync; do\n"
-      "    if [ -z \"$rrsync\" ] && [ -x \"$file\" ]; then rrsync=$file; fi\n"
-      "  done\n"
-      "  [ -n \"$rrsync\" ] || { echo 'rrsync is missing: install the package rsync' >&2; exit 66; }\n"
-      "  command=\"$rrsync -wo $3\"\n"
-      "fi\n"
-      "[ -d \"$2\" ] || mkdir -p -- \"$2\"\n"
-      "expiry=$(date -d \"@$(($(date +%s) + $4))\" +%Y%m%d%H%M%S)\n"
-      "mkdir -p \"$HOME/.ssh\"\n"
-      "exec 9>>\"$HOME/.ssh/.azlin-lock\"; flock 9\n"
-      "file=$(readlink -f \"$HOME/.ssh/authorized_keys\")\n"
-      "tmp=\"$file.azlin-$1\"\n"
-      "{ if [ -f \"$file\" ]; then grep -v -- \" azlin-job-$1\\$\" \"$file\" || [ $? -eq 1 ]; fi\n"
-      "  printf 'restrict,expiry-time=\"%s\",command=\"%s\" %s azlin-job-%s\\n' "
-      "\"$expiry\" \"$command\" \"$5\" \"$1\"; } > \"$tmp\"\n"
-      "sync \"$tmp\"; mv -f -- \"$tmp\" \"$file\"\n";
+extern const char az_remote_make_key_script[], az_remote_admit_script[], az_remote_expel_script[]; /* *.sh */
 
 /* $1 id */
 static const char drop_key_script[] = "rm -rf -- \"$HOME/.local/state/azlin/jobs/$1\"\n";
-
-/* $1 id */
-static const char expel_script[] = "set -eu; umask 077\n"
-                                   "rm -rf -- \"$HOME/.local/state/azlin/jobs/$1\"\n"
-                                   "file=$(readlink -f \"$HOME/.ssh/authorized_keys\") || exit 0\n"
-                                   "rm -f -- \"$file.azlin-$1\"\n"
-                                   "[ -f \"$file\" ] || exit 0\n"
-                                   "exec 9>>\"$HOME/.ssh/.azlin-lock\"; flock 9\n"
-                                   "grep -q -- \" azlin-job-$1\\$\" \"$file\" || exit 0\n"
-                                   "tmp=\"$file.azlin-$1\"\n"
-                                   "grep -v -- \" azlin-job-$1\\$\" \"$file\" > \"$tmp\" || [ $? -eq 1 ]\n"
-                                   "sync \"$tmp\"; mv -f -- \"$tmp\" \"$file\"\n";
 
 static void
 grant_free(Grant *grant)
@@ -207,7 +157,7 @@ on_key_made(AzlinOp *op, gpointer data)
   g_autofree char *ttl = g_strdup_printf("%u", grant->ttl_s);
   const char *receiver = grant->receiver != NULL ? grant->receiver : "";
   const char *const arguments[] = { grant->id, grant->dir, quoted, ttl, key, receiver, NULL };
-  run_script(grant, grant->to, admit_script, arguments, on_admitted);
+  run_script(grant, grant->to, az_remote_admit_script, arguments, on_admitted);
 }
 
 /* It goes into a line of known_hosts. */
@@ -282,7 +232,7 @@ az_remote_grant(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const 
   g_autofree char *host = port == 22 ? g_strdup(to->public_ip) : g_strdup_printf("[%s]:%u", to->public_ip, port);
   g_autofree char *known = g_strdup_printf("%s %s", host, pin);
   const char *const arguments[] = { id, known, NULL };
-  run_script(grant, grant->from, make_key_script, arguments, on_key_made);
+  run_script(grant, grant->from, az_remote_make_key_script, arguments, on_key_made);
 }
 
 static void
@@ -325,6 +275,6 @@ az_remote_revoke(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const
   if (grant == NULL)
     return;
   grant->pending = 2;
-  run_script(grant, grant->to, expel_script, arguments, on_expelled);
+  run_script(grant, grant->to, az_remote_expel_script, arguments, on_expelled);
   run_script(grant, grant->from, drop_key_script, arguments, on_key_dropped);
 }

@@ -19,37 +19,12 @@ struct _AzSyncGrant {
   gpointer data;
 };
 
-/* On the source, $1 the key: ends what still runs with it. The id is looked for in the command line, since a number
- * left from before a reboot may be another process now. */
-static const char stop_script[]
-    = "dir=$HOME/.local/state/azlin/jobs/$1; pid=$(cat -- \"$dir/pid\" 2>/dev/null) || exit 0\n"
-      "case $pid in ''|*[!0-9]*) exit 0;; esac\n"
-      "n=0; while [ $n -lt 50 ] && grep -q -- \"$1\" \"/proc/$pid/cmdline\" 2>/dev/null; do\n"
-      "kill \"$pid\" 2>/dev/null; sleep 0.1; n=$((n + 1)); done; exit 0\n";
-
 typedef enum { SWEEP_AFTER_END, SWEEP_AFTER_STOP, SWEEP_ALL } Sweep;
-
-/* On the target, $1 the folder, $2 a Sweep. An interrupted transfer leaves what it had in .azlin-partial, and forced
- * rrsync makes that folder even when nothing is interrupted. Only an empty one goes, for the next run to resume from
- * it; SWEEP_ALL takes all of it, and those of older rsyncs in the folders below. The folder around it keeps its time. A
- * receiver whose sender has just ended is still about to put its file there; one that has a second's worth of bytes
- * before it, at a limited rate, is told to end. */
-static const char sweep_script[] = "cd -- \"$1\" 2>/dev/null || exit 0; here=$(pwd -P)\n"
-                                   "if [ \"$2\" != 0 ]; then n=0; while [ $n -lt 50 ]; do busy=\n"
-                                   "for p in $(grep -l -e rsync /proc/[0-9]*/comm 2>/dev/null); do p=${p%/comm}\n"
-                                   "[ \"$(readlink \"$p/cwd\" 2>/dev/null)\" = \"$here\" ] || "
-                                   "grep -q -z -x -F -e \"$here\" -e \"$here/\" \"$p/cmdline\" || continue; busy=1\n"
-                                   "[ $n -ne 10 ] || ! grep -q -e --server \"$p/cmdline\" || kill \"${p##*/}\"; done\n"
-                                   "[ -n \"$busy\" ] || break; sleep 0.1; n=$((n + 1)); done 2>/dev/null; fi\n"
-                                   "mark=$(stat -c %.9Y .); [ \"$2\" != 2 ] || "
-                                   "find . -xdev -name .azlin-partial -type d -prune -execdir rm -rf -- {} +\n"
-                                   "[ ! -d .azlin-partial ] || rmdir -- .azlin-partial 2>/dev/null\n"
-                                   "[ \"$mark\" = \"$(stat -c %.9Y .)\" ] || touch -d \"@$mark\" .; exit 0\n";
 
 static void
 stop(AzEngine *engine, const AzlinVm *vm, const char *key, AzlinOp *op)
 {
-  const char *argv[] = { "sh", "-c", stop_script, "sh", key, NULL };
+  const char *argv[] = { "sh", "-c", az_sync_stop_script, "sh", key, NULL };
   AzlinExec request = { .size = sizeof request, .vm = vm, .argv = argv };
   az_engine_exec(engine, &request, op);
 }
@@ -58,7 +33,7 @@ static void
 sweep(AzEngine *engine, const AzlinVm *vm, const char *folder, Sweep how, AzlinOp *op)
 {
   const char *modes[] = { [SWEEP_AFTER_END] = "0", [SWEEP_AFTER_STOP] = "1", [SWEEP_ALL] = "2" };
-  const char *argv[] = { "sh", "-c", sweep_script, "sh", folder, modes[how], NULL };
+  const char *argv[] = { "sh", "-c", az_sync_sweep_script, "sh", folder, modes[how], NULL };
   AzlinExec request = { .size = sizeof request, .vm = vm, .argv = argv };
   az_engine_exec(engine, &request, op);
 }

@@ -7,15 +7,6 @@
 #define KEEP_US ((gint64) 86400 * G_USEC_PER_SEC) /* distances hardly change */
 #define LEARN_BYTES (16u << 20)                   /* less says more about logins than about the road */
 
-/* HOST PORT: milliseconds to a connection, or "shut". What answers there is no web server: curl leaves at its first
- * words. */
-static const char measure_script[]
-    = "LC_ALL=C; export LC_ALL; host=$1; case $host in *:*) host=[$host] ;; esac\n"
-      "if command -v curl >/dev/null; then\n"
-      "took=$(curl -s -o /dev/null --noproxy '*' --connect-timeout 3 --max-time 3 -w '%{time_connect}' "
-      "\"http://$host:$2/\" </dev/null)\n"
-      "case $took in 0|0.000000) echo shut ;; *) echo \"$took\" ;; esac; fi\n";
-
 static char *
 group_of(AzSyncPair *pair)
 {
@@ -91,7 +82,7 @@ void
 az_sync_link_measure(AzSyncPair *pair, AzlinOp *parent)
 {
   g_autofree char *port = g_strdup_printf("%u", pair->target->ssh_port != 0 ? pair->target->ssh_port : 22);
-  const char *argv[] = { "sh", "-c", measure_script, "sh", pair->target->public_ip, port, NULL };
+  const char *argv[] = { "sh", "-c", az_sync_measure_script, "sh", pair->target->public_ip, port, NULL };
   recall(pair);
   if (pair->rtt_between_ms > 0)
     return;

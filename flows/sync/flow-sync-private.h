@@ -266,6 +266,11 @@ void az_sync_say(AzSync *sync, const char *level, const char *label, const char 
 GVariant *az_sync_pair_result(AzSyncPair *pair); /* one element of results[] */
 void az_sync_pair_summary(AzSyncPair *pair);
 
+/* ---- *.sh ---- */
+
+extern const char az_sync_stop_script[], az_sync_sweep_script[], az_sync_measure_script[], az_sync_trash_script[],
+    az_sync_folders_script[], az_sync_listen_script[];
+
 /* ---- pure rules, for flow and tests ---- */
 
 /* Must a deletion of `deletes` of the target's `files` be confirmed? `max_delete` G_MAXUINT32 = no bound of its own. */

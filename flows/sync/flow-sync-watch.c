@@ -8,13 +8,6 @@
 #define RESTART_MS 60000u /* until a listener on the source that ended is begun again */
 #define CALM_S 60u        /* with a listener, a look without its word */
 
-/* PATH...: a line for each change. Exit 127 where nobody can listen. It ends with its input, which azlin holds open. */
-static const char listen_script[]
-    = "command -v inotifywait >/dev/null || exit 127\n"
-      "exec 3<&0; inotifywait -q -m -r -e close_write,create,delete,move,attrib --format x "
-      "--exclude '/(\\.azlin-(partial|trash)|\\.local/state/azlin)(/|$)' -- \"$@\" 3<&- </dev/null & job=$!\n"
-      "{ cat <&3; kill \"$job\"; } >/dev/null 2>&1 & wait \"$job\"\n";
-
 typedef struct {
   AzJob *job;
   AzlinOp *root;
@@ -240,7 +233,7 @@ listen(gpointer data)
   Watch *watch = data;
   g_autoptr(AzSync) sync = az_sync_of(watch->job, az_job_args(watch->job), watch->source);
   g_autoptr(GPtrArray) argv = g_ptr_array_new();
-  const char *fixed[] = { "sh", "-c", listen_script, "sh" };
+  const char *fixed[] = { "sh", "-c", az_sync_listen_script, "sh" };
   for (guint i = 0; i < G_N_ELEMENTS(fixed); i++)
     g_ptr_array_add(argv, (gpointer) (guintptr) fixed[i]);
   for (guint i = 0; i < sync->paths->len; i++)

@@ -1,7 +1,7 @@
 /* What the files of a scan share: the script, the reader of its answer. */
 #pragma once
 #include "scan.h"
-extern const char az_scan_script[];
+extern const char az_scan_script[]; /* scan.sh */
 
 /* What follows the first answers, unpacked. */
 typedef struct {
