@@ -264,31 +264,57 @@ az_listing_patch(GBytes *old, const char *changes, gsize length)
 
 /* ---- hashes ---- */
 
-static char *
-identity(const AzEntry *entry)
+typedef struct {
+  guint64 inode, size;
+  gint64 mtime, ctime;
+  const char *hash; /* `length` bytes, not ended */
+  gsize length;
+} KnownHash;
+
+/* "INODE SIZE MTIME CTIME HASH", as az_listing_hashes() writes it. */
+static gboolean
+parse_known(const char *line, const char *end, KnownHash *ret_known)
 {
-  return g_strdup_printf("%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GINT64_FORMAT " %" G_GINT64_FORMAT,
-                         entry->inode, entry->size, entry->mtime, entry->ctime);
+  char *at = NULL;
+  ret_known->inode = g_ascii_strtoull(line, &at, 10);
+  ret_known->size = g_ascii_strtoull(at, &at, 10);
+  ret_known->mtime = g_ascii_strtoll(at, &at, 10);
+  ret_known->ctime = g_ascii_strtoll(at, &at, 10);
+  if (at >= end || *at != ' ')
+    return FALSE;
+  ret_known->hash = at + 1;
+  ret_known->length = (gsize) (end - at - 1);
+  return TRUE;
+}
+
+static GArray *
+parse_cache(const char *cache)
+{
+  GArray *known = g_array_new(FALSE, FALSE, sizeof(KnownHash));
+  while (*cache != 0) {
+    const char *end = strchrnul(cache, '\n');
+    KnownHash one;
+    if (parse_known(cache, end, &one))
+      g_array_append_val(known, one);
+    cache = *end != 0 ? end + 1 : end;
+  }
+  return known;
 }
 
 void
 az_listing_recall(AzListing *listing, const char *cache)
 {
-  g_autoptr(GHashTable) known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  for (const char *line = cache; *line != 0;) {
-    gsize length = strcspn(line, "\n");
-    const char *blank = g_strrstr_len(line, (gssize) length, " ");
-    if (blank != NULL)
-      g_hash_table_insert(known, g_strndup(line, (gsize) (blank - line)),
-                          g_string_chunk_insert_len(listing->hashes, blank + 1, (gssize) (line + length - blank - 1)));
-    line += length + (line[length] != 0 ? 1 : 0);
-  }
+  g_autoptr(GArray) known = parse_cache(cache);
+  g_autoptr(GHashTable) by_inode = g_hash_table_new(g_int64_hash, g_int64_equal);
+  for (guint i = 0; i < known->len; i++)
+    g_hash_table_add(by_inode, &g_array_index(known, KnownHash, i)); /* begins with its key */
   for (guint i = 0; i < listing->entries->len; i++) {
     AzEntry *entry = &g_array_index(listing->entries, AzEntry, i);
     if (entry->type != 'f' || entry->hash != NULL)
       continue;
-    g_autofree char *key = identity(entry);
-    entry->hash = g_hash_table_lookup(known, key);
+    const KnownHash *one = g_hash_table_lookup(by_inode, &entry->inode);
+    if (one != NULL && one->size == entry->size && one->mtime == entry->mtime && one->ctime == entry->ctime)
+      entry->hash = g_string_chunk_insert_len(listing->hashes, one->hash, (gssize) one->length);
   }
 }
 
@@ -300,8 +326,9 @@ az_listing_hashes(const AzListing *listing, gint64 settled)
     const AzEntry *entry = az_listing_at(listing, i);
     if (entry->hash == NULL || entry->ctime > settled)
       continue;
-    g_autofree char *key = identity(entry);
-    g_string_append_printf(text, "%s %s\n", key, entry->hash);
+    g_string_append_printf(text,
+                           "%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GINT64_FORMAT " %" G_GINT64_FORMAT " %s\n",
+                           entry->inode, entry->size, entry->mtime, entry->ctime, entry->hash);
   }
   return g_string_free(text, FALSE);
 }
