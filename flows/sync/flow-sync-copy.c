@@ -42,7 +42,7 @@ close_keys(AzSyncPair *pair)
   pair->closing++; /* until all are on their way */
   while (pair->grants->len > 0) {
     pair->closing++;
-    az_sync_grant_close(g_ptr_array_steal_index(pair->grants, 0), pair->cut, on_key_gone, pair);
+    az_sync_grant_close(g_ptr_array_steal_index(pair->grants, 0), pair->unsure, on_key_gone, pair);
   }
   on_key_gone(pair);
 }
@@ -59,6 +59,7 @@ path_over(AzSyncPair *pair, Outcome outcome)
   pair->done_paths += outcome == PATH_DONE ? 1 : 0;
   pair->partial_paths += outcome == PATH_PARTIAL ? 1 : 0;
   pair->over = TRUE;
+  pair->unsure = pair->unsure || pair->cut;
   close_keys(pair);
 }
 
@@ -183,15 +184,16 @@ take_result(AzSyncPair *pair, GVariant *result)
 static void
 say_how_to_connect(AzSyncPair *pair)
 {
-  az_sync_say(pair->sync, "hint", pair->label, "Let %s reach port %u of %s (%s), then run the sync again",
-              pair->sync->source->region, pair->target->ssh_port, pair->target->public_ip, pair->target->region);
+  az_sync_say(pair->sync, "hint", pair->label,
+              "If %s cannot reach port %u of %s (%s), open it; then run the sync again", pair->sync->source->region,
+              pair->target->ssh_port, pair->target->public_ip, pair->target->region);
 }
 
 /* The source does not reach the target: another strategy may, since it is relayed through azlin or through a cloud. */
 static gboolean
 go_another_way(AzSyncPair *pair, const GError *error)
 {
-  if (!g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_SSH) || pair->failed != NULL || pair->cut)
+  if (!g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_SSH) || pair->failed != NULL || pair->cut || pair->round > 0)
     return FALSE;
   g_autofree char *failed = g_strdup(pair->strategy), *why = az_error_message(error);
   g_autoptr(GError) none = NULL;
@@ -203,7 +205,7 @@ go_another_way(AzSyncPair *pair, const GError *error)
     return FALSE;
   }
   az_sync_say(pair->sync, "warn", pair->label, "%s", why);
-  az_sync_say(pair->sync, "warn", pair->label, "%s cannot reach %s: taking %s instead of %s",
+  az_sync_say(pair->sync, "warn", pair->label, "The road from %s to %s does not hold: taking %s instead of %s",
               pair->sync->source->region, pair->target->region, pair->strategy, failed);
   transfer(pair);
   return TRUE;
@@ -217,6 +219,7 @@ on_transferred(AzlinOp *op, gpointer data)
   az_sync_grant_serve(pair, FALSE);
   pair->transferring = FALSE;
   pair->turn = NULL;
+  pair->unsure = pair->unsure || az_op_error(op) != NULL;
   if (go_another_way(pair, az_op_error(op)))
     return;
   if (g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_SSH))

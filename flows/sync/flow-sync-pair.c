@@ -58,7 +58,7 @@ forget_path(AzSyncPair *pair)
   g_clear_pointer(&pair->failed, g_free);
   g_ptr_array_set_size(pair->words, 0);
   pair->round = 0;
-  pair->incomplete = pair->over = FALSE;
+  pair->incomplete = pair->over = pair->unsure = FALSE;
   pair->moving = 0;
 }
 

@@ -88,6 +88,7 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   GPtrArray *grants; /* of AzSyncGrant: keys to take back */
   guint closing;     /* keys that are being taken back */
   gboolean over;     /* the path has its outcome, and waits for them */
+  gboolean unsure;   /* a transfer did not end well: something of it may still be at work */
   GVariant *grant_facts;
   GBytes *only;          /* names in work */
   GPtrArray *words;      /* of char*: what the last transfer could not do */

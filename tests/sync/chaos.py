@@ -384,7 +384,8 @@ class Round:
             self.delete = True
         result = self.sync()
         self.now = look(self.there)
-        if result.code == 1 and "--exclude" in self.options and "a folder that is not empty stands where this belongs" in result.out:
+        in_the_way = ("a folder that is not empty stands where this belongs", "could not make way for")
+        if result.code == 1 and "--exclude" in self.options and any(words in result.out for words in in_the_way):
             return self.count("reported")  # it holds what was left out, and so it stays
         if result.code != 0:
             raise Trouble("strange_end", "exit %d with nothing in its way" % result.code)

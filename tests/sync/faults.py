@@ -208,10 +208,23 @@ class Writer(Fault):
     def keep(self, name, content):
         self.versions.setdefault(name, set()).add(hashlib.blake2b(content, digest_size=16).hexdigest())
 
+    def names_of(self, path):
+        """All names in the tree that the file has."""
+        s = os.stat(path)
+        if s.st_nlink > 1:
+            for folder, _, names in os.walk(self.root):
+                for name in names:
+                    other = os.path.join(folder, name)
+                    if os.path.samestat(os.lstat(other), s):
+                        yield os.path.relpath(other, self.root)
+
+    def write_in_place(self, name, path):
+        self.in_place |= {name, *self.names_of(path)}
+
     def rewrite(self, name, path):
         s = os.stat(path)
         content = self.rng.randbytes(min(s.st_size, 400000))
-        self.in_place.add(name)
+        self.write_in_place(name, path)
         with open(path, "r+b") as f:
             f.write(content)
             f.truncate(len(content))
@@ -220,7 +233,7 @@ class Writer(Fault):
         self.keep(name, content)
 
     def append(self, name, path):
-        self.in_place.add(name)
+        self.write_in_place(name, path)
         with open(path, "ab") as f:
             f.write(self.rng.randbytes(100))
         self.versions.setdefault(name, set()).add(digest(path))
