@@ -159,9 +159,10 @@ azlin_place() {
   cat /proc/self/fd/5/report
   return 23
 }
-azlin_drop() {
+azlin_drop_once() {
   cd -P /proc/self/fd/4/ && azlin_time=$(stat -c @%.9Y .) && cd -P /proc/self/fd/5/.. || return 66
   rm -rf -- "$azlin_run" 2>/dev/null || { chmod -R u+w -- "$azlin_run"; rm -rf -- "$azlin_run"; } || return 66
   cd -P /proc/self/fd/4/ || return 66
   ! rmdir .azlin-partial 2>/dev/null || touch -d "$azlin_time" .
 }
+azlin_drop() { azlin_drop_once || azlin_drop_once; } # somebody may end processes here
