@@ -169,5 +169,3 @@ az_flow_first_words(GBytes *bytes)
   g_free(text);
   return g_strstrip(g_string_free(clean, FALSE));
 }
-
-/* ---- before ---- */

@@ -45,6 +45,8 @@ deadline_ms(AzFailover *run)
   return az_failover_option_uint(run->engine, "hook-timeout", DEADLINE_S) * 1000;
 }
 
+/* ---- before ---- */
+
 static GError *
 veto_of(AzlinOp *op)
 {
