@@ -292,6 +292,12 @@ class Round:
         """Left out, or a folder that holds what is left out."""
         return skipped(name) or any(n.startswith(name + b"/") and skipped(n) for n in self.now)
 
+    def is_blocked(self):
+        """A folder of the target that holds what is left out, and so stays, stands where the source has something else."""
+        return bool(self.exclude) and any(
+            one.kind == "d" and name in self.final and self.final[name].kind != "d" and self.is_kept(name)
+            for name, one in self.now.items())
+
     def is_a_version(self, name):
         touched = self.writer.touched if self.writer else set()
         if name not in touched:  # a folder in which something came or went has another time
@@ -385,8 +391,8 @@ class Round:
         result = self.sync()
         self.now = look(self.there)
         in_the_way = ("a folder that is not empty stands where this belongs", "could not make way for")
-        if result.code == 1 and "--exclude" in self.options and any(words in result.out for words in in_the_way):
-            return self.count("reported")  # it holds what was left out, and so it stays
+        if result.code == 1 and self.is_blocked() and any(words in result.out for words in in_the_way):
+            return self.count("reported")
         if result.code != 0:
             raise Trouble("strange_end", "exit %d with nothing in its way" % result.code)
         self.check_equal("silent_mismatches", True)
