@@ -1,6 +1,7 @@
 /* Scanning a place: the request, what is kept here between runs so that only changes travel, the listing in the end. */
 #include "error.h"
 #include "exclude.h"
+#include "kept.h"
 #include "scan-private.h"
 #include <glib/gstdio.h>
 #include <string.h>
@@ -44,8 +45,8 @@ state_end(State *state, GError *error)
 static char *
 file_of(State *state, const char *suffix)
 {
-  g_autofree char *name = g_strconcat("sync/", state->id, suffix, NULL);
-  return az_paths_file(az_engine_paths(state->scan->engine), name);
+  g_autofree char *name = g_strconcat(state->id, suffix, NULL);
+  return az_sync_kept_path(state->scan->engine, name);
 }
 
 static char *
