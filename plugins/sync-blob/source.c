@@ -243,7 +243,8 @@ blob_source_hedge(BlobStaging *staging)
     g_queue_push_tail(&source->runs, blob_run_twin(run));
     idle--;
   }
-  blob_source_pump(staging);
+  if (!g_queue_is_empty(&source->runs))
+    blob_source_pump(staging);
 }
 
 void

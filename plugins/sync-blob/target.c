@@ -457,7 +457,8 @@ blob_target_hedge(BlobTarget *target)
     g_queue_push_tail(&target->waiting, blob_run_twin(run));
     busy++;
   }
-  blob_target_pump(target);
+  if (!g_queue_is_empty(&target->waiting))
+    blob_target_pump(target);
 }
 
 static gboolean
