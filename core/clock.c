@@ -8,6 +8,7 @@ struct _AzClock {
   gboolean is_virtual;
   gint64 virtual_now; /* microseconds since the Unix epoch */
   guint holds;
+  gboolean freed; /* by its owner: goes with the last of those who hold it */
   guint64 next_serial;
   GTree *timers;    /* virtual: AzTimer by due time and serial */
   GSource *advance; /* virtual: runs when nothing else is ready */
@@ -100,7 +101,9 @@ az_clock_free(AzClock *clock)
     g_source_destroy(clock->advance);
     g_source_unref(clock->advance);
   }
-  g_free(clock);
+  clock->freed = TRUE;
+  if (clock->holds == 0)
+    g_free(clock);
 }
 
 gboolean
@@ -178,4 +181,6 @@ az_clock_release(AzClock *clock)
 {
   g_return_if_fail(clock->holds > 0);
   clock->holds--;
+  if (clock->holds == 0 && clock->freed)
+    g_free(clock);
 }

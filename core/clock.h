@@ -8,6 +8,7 @@ typedef struct _AzClock AzClock;
 AzClock *az_clock_new_real(void);
 /* Starts at `start` (microseconds since the Unix epoch); timers fire in order as soon as nothing else is ready. */
 AzClock *az_clock_new_virtual(gint64 start);
+/* Whoever holds it, as for a process that is not reaped yet, may still release it afterwards. */
 void az_clock_free(AzClock *clock);
 
 gboolean az_clock_is_virtual(AzClock *clock);
