@@ -38,6 +38,7 @@ struct _Session {
   AzlinVm *vm;
   AzSshConn *conn; /* NULL: it waits until others have logged in */
   gboolean ready, used, lost;
+  gboolean warm;                /* wanted, once it is ready */
   GPtrArray *waiting, *running; /* of AzRun */
   AzTimer *timer;               /* until it is ready: the deadline; without commands: the idle time */
   AzSshStep step;
@@ -290,6 +291,8 @@ on_event(AzSshStep step, AzSshOutcome outcome, const char *detail, gpointer data
   session->pool->remote->ssh->keep_spare(session->conn, is_held(session));
   set_timer(session, 0, NULL);
   start_waiting(session);
+  if (session->warm)
+    session->pool->remote->ssh->warm(session->conn);
   rest_if_idle(session);
 }
 
@@ -511,6 +514,19 @@ void
 az_remote_release(AzRemote *remote, const AzlinVm *vm)
 {
   change_hold(remote, vm, -1);
+}
+
+void
+az_remote_warm(AzRemote *remote, const AzlinVm *vm)
+{
+  g_autofree char *key = session_key(remote, vm);
+  GPtrArray *same = g_hash_table_lookup(remote->pool->sessions, key);
+  for (guint i = 0; same != NULL && i < same->len; i++) {
+    Session *session = g_ptr_array_index(same, i);
+    session->warm = TRUE;
+    if (session->ready && !session->lost)
+      remote->ssh->warm(session->conn);
+  }
 }
 
 double

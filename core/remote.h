@@ -28,6 +28,8 @@ void az_remote_pipe(AzRemote *remote, const AzlinPipe *request, AzlinOp *op);
 
 /* The smallest round trip to the machine that any connection of this process has seen, in ms; < 0 = unknown. */
 double az_remote_rtt_ms(AzRemote *remote, const AzlinVm *vm);
+/* Much will be sent to the machine soon: its connection, or the one that is being made, is prepared for that. */
+void az_remote_warm(AzRemote *remote, const AzlinVm *vm);
 /* Until release(), connections to the machine that commands have opened stay open, and each command on them costs one
  * round trip and not two. Calls nest. */
 void az_remote_hold(AzRemote *remote, const AzlinVm *vm);

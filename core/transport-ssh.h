@@ -88,4 +88,7 @@ typedef struct {
   /* Keeps a channel open that the next command runs on: it costs one round trip then and not two. */
   void (*keep_spare)(AzSshConn *conn, gboolean keep);
   double (*rtt_ms)(AzSshConn *conn); /* the smallest round trip that the kernel has seen lately; < 0 = unknown */
+  /* Sends some 200 KiB that the server ignores, beside what else is sent, so that much can go at once soon after: for
+   * long ways alone, and only after LOGIN ended OK. */
+  void (*warm)(AzSshConn *conn);
 } AzTransportSsh;

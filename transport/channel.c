@@ -194,6 +194,7 @@ sent(AzSshCommand *command, gsize length)
 {
   gsize size = command->input != NULL ? g_bytes_get_size(command->input) : 0;
   command->sent += length;
+  congestion_count(command->conn, length);
   if (command->input_at < size)
     command->input_at += length;
   else

@@ -38,6 +38,7 @@ stop_watching(AzSshConn *conn)
 static void
 drop_session(AzSshConn *conn)
 {
+  warm_stop(conn);
   stop_watching(conn);
   g_clear_pointer(&conn->dial, dial_cancel);
   if (conn->again != NULL) {

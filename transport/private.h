@@ -35,6 +35,8 @@ struct _AzSshConn {
   GPtrArray *commands; /* of AzSshCommand, each holds a reference of its own while it is in the list */
   GSource *again;
   struct _Agent *agent;
+  struct _Warm *warm;
+  guint64 sent; /* of commands' input */
 };
 
 AzSshConn *conn_connect(const AzSshConnect *request);
@@ -48,6 +50,12 @@ void session_end(ssh_session session);
 void conn_kick(AzSshConn *conn);
 
 double conn_rtt_ms(AzSshConn *conn);
+
+/* So much more of somebody's input was sent: from some amount on it is worth a word to the kernel. */
+void congestion_count(AzSshConn *conn, gsize bytes);
+/* A step now and then from the main loop, until it is warm or stopped. */
+void warm_start(AzSshConn *conn);
+void warm_stop(AzSshConn *conn);
 
 /* How much a server may send that nobody has read yet: at most, and before anything has come. */
 #define MAX_WINDOW (4 * 1024 * 1024)

@@ -17,4 +17,5 @@ const AzTransportSsh azlin_transport_ssh_v1 = {
   .set_window = channel_set_window,
   .keep_spare = spare_keep,
   .rtt_ms = conn_rtt_ms,
+  .warm = warm_start,
 };

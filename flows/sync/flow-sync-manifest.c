@@ -134,7 +134,7 @@ read_file(const char *path, GError **error)
   GByteArray *raw = g_byte_array_sized_new((guint) answer.length);
   g_byte_array_append(raw, (const guint8 *) answer.records, (guint) answer.length);
   manifest->listing = az_listing_new(raw, error);
-  if (manifest->listing == NULL || !az_scan_take_hashes(manifest->listing, &answer, error))
+  if (manifest->listing == NULL || !az_scan_take_hashes(manifest->listing, &answer, NULL, error))
     return NULL;
   return g_steal_pointer(&manifest);
 }

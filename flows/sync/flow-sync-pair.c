@@ -160,6 +160,8 @@ az_sync_pair_scan_ahead(AzSyncPair *pair, AzlinOp *parent)
   g_rc_box_acquire(pair);
   pair->ahead = az_op_new(parent, "look at the target", 0, on_ahead, pair);
   az_scan(&pair->ahead_scan, pair->ahead);
+  if (pair->sync->expecting)
+    az_remote_warm(az_engine_remote(pair->sync->engine), pair->target);
 }
 
 /* The look ahead took the path for a folder: it serves when it is one, and only once. */

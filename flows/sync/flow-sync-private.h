@@ -23,6 +23,7 @@ typedef struct _AzSync { /* counted with g_rc_box */
   gboolean delete_extra, dry_run, fresh; /* fresh: no hash of an earlier run counts */
   guint32 bwlimit_kib, max_delete;       /* max_delete: G_MAXUINT32 = not given */
   gboolean blocks;                       /* messages stand in a block for each target */
+  gboolean expecting; /* that something differs: the connections are prepared for what will be sent */
   guint32 n_targets;
   GPtrArray *pairs;     /* of AzSyncPair, borrowed: all targets of a run that may go together; NULL = one alone */
   guint64 files, bytes; /* found out: of all paths */

@@ -114,7 +114,8 @@ az_sync_survey(AzSync *sync, AzlinOp *op)
                            .path = path->path,
                            .exclude = (const char *const *) sync->exclude,
                            .hash = sync->fresh ? AZ_SCAN_HASH_ALL : AZ_SCAN_LIST,
-                           .fresh = sync->fresh };
+                           .fresh = sync->fresh,
+                           .warm = sync->expecting && i == 0 };
     az_scan(&path->scan, az_op_new(op, "estimate", 0, on_scanned, look));
   }
 }

@@ -10,6 +10,7 @@ typedef struct {
   AzSyncPair *pair;
   void (*done)(AzSyncPair *pair, AzSyncVerdict verdict, const GError *error);
   GBytes *names;
+  GBytes *expected; /* on the target, or NULL */
   guint pending;
   guint again; /* how often, for what nobody had asked to be hashed */
   AzScanHash hash;
@@ -51,6 +52,7 @@ check_over(Check *check, AzSyncVerdict verdict)
   check->done(check->pair, verdict, check->error);
   g_clear_error(&check->error);
   g_clear_pointer(&check->names, g_bytes_unref);
+  g_clear_pointer(&check->expected, g_bytes_unref);
   g_free(check);
 }
 
@@ -161,6 +163,7 @@ set_source_scan(AzSyncPair *pair, AzScan *scan, AzScanHash hash, GBytes *names)
   scan->words = NULL;
   scan->hash = hash;
   scan->names = names;
+  scan->expected = NULL;
   scan->fresh = FALSE; /* the first scan was, where it was asked for */
 }
 
@@ -171,10 +174,14 @@ start(Check *check)
   AzSyncPair *pair = check->pair;
   gboolean summed = pair->sums.listing != NULL && check->again == 0;
   g_clear_pointer(&pair->comparison, az_comparison_free); /* points into what is scanned anew */
+  g_clear_pointer(&check->expected, g_bytes_unref);
+  if (summed && check->hash != AZ_SCAN_LIST)
+    check->expected = az_scan_expect(pair->sums.listing, check->names);
   set_source_scan(pair, &pair->again, summed ? AZ_SCAN_LIST : check->hash, check->names);
   az_scan_clear(&pair->sums);
   pair->scan.hash = check->hash;
   pair->scan.names = check->names;
+  pair->scan.expected = check->expected;
   pair->scan.fresh = FALSE;
   pair->scan.make = FALSE;
   check->pending = 2;

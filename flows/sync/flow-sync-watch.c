@@ -191,10 +191,11 @@ begin_round(gpointer data)
   if (watch->busy || watch->ending)
     return;
   g_clear_pointer(&watch->round, az_sync_round_free);
+  AzSync *sync = az_sync_of(watch->job, az_job_args(watch->job), watch->source);
+  sync->expecting = watch->changed || watch->rounds == 0;
   watch->busy = TRUE;
   watch->changed = FALSE;
-  watch->round = az_sync_round_new(
-      watch->job, watch->root, az_sync_of(watch->job, az_job_args(watch->job), watch->source), watch->targets, TRUE);
+  watch->round = az_sync_round_new(watch->job, watch->root, sync, watch->targets, TRUE);
   az_sync_round_run(watch->round, on_round_over, watch);
 }
 

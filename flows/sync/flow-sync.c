@@ -263,7 +263,9 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *owned, gpointer data)
   Run *run = g_new0(Run, 1);
   *run = (Run){ .job = job, .args = g_steal_pointer(&args) };
   run->round = az_sync_round_new(job, root, az_sync_of(job, run->args, source), targets, FALSE);
-  if (!az_sync_round_sync(run->round)->dry_run)
+  AzSync *sync = az_sync_round_sync(run->round);
+  sync->expecting = !sync->dry_run;
+  if (!sync->dry_run)
     az_sync_unfinished_note(az_job_engine(job), run->args);
   az_job_set_data(job, run, run_free);
   az_sync_round_run(run->round, on_round_over, run);

@@ -10,12 +10,12 @@ typedef struct {
   gsize length;
   int status;         /* of find: not 0 = something could not be listed */
   char digest[65];    /* of the new list, SHA-256 */
-  const char *hashes; /* "HASH  NAME" records, `hashes_length` bytes */
+  const char *hashes; /* "HASH  NAME" records, `hashes_length` bytes; or "=": they are what was expected */
   gsize hashes_length;
 } AzScanAnswer;
 /* FALSE and SYNC: it is not whole. */
 gboolean az_scan_answer(const char *bytes, gsize length, AzScanAnswer *ret_answer, GError **error);
-/* Puts the hashes of `answer` into `listing`. */
-gboolean az_scan_take_hashes(AzListing *listing, const AzScanAnswer *answer, GError **error);
+/* Puts the hashes of `answer` into `listing`; `expected` may be NULL. */
+gboolean az_scan_take_hashes(AzListing *listing, const AzScanAnswer *answer, GBytes *expected, GError **error);
 /* Gunzips at most `max` bytes; NULL and an error for more, or what is no gzip. */
 GBytes *az_scan_unpack(const char *bytes, gsize length, gsize max, GError **error);

@@ -34,13 +34,18 @@ typedef struct {
   gboolean make;           /* make the folder where it is missing */
   const char *const *exclude;
   AzScanHash hash;
-  GBytes *names;  /* AZ_SCAN_HASH: NUL-terminated names of files whose hash is wanted */
-  gboolean fresh; /* hashes of earlier runs do not count */
+  GBytes *names;    /* AZ_SCAN_HASH: NUL-terminated names of files whose hash is wanted */
+  GBytes *expected; /* of az_scan_expect(): what the hashes will most likely be; or NULL */
+  gboolean fresh;   /* hashes of earlier runs do not count */
+  gboolean warm;    /* the machine will soon send much: it begins with bytes that mean nothing */
   /* filled */
   AzSyncPlace *place;
   AzListing *listing; /* NULL where nothing is */
   char *words;        /* what could not be listed or read, in the machine's words; or NULL */
 } AzScan;
+/* The hashes of `names`, or of all files where that is NULL, as a machine answers that holds what `listing` shows.
+ * NULL: one of them is not known. Owned. */
+GBytes *az_scan_expect(const AzListing *listing, GBytes *names);
 void az_scan_clear(AzScan *scan);
 /* `scan` must live until `op` has ended; what it points to is borrowed until then. */
 void az_scan(AzScan *scan, AzlinOp *op);

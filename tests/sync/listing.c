@@ -3,6 +3,7 @@
 #include "exclude.h"
 #include "scan-private.h"
 #include "azlin-plugin.h"
+#include <glib/gstdio.h>
 #include <string.h>
 
 /* Records separated by newlines, for reading; none of these names holds one. */
@@ -294,6 +295,7 @@ test_places_are_read(void)
   static const char text[] = "d\0/data\0\0/home/u\0 12345\0 rsync \0"
                              "2\0"
                              "1700000000000000000\0"
+                             "    \0"
                              "0\0F";
   g_autoptr(GBytes) bytes = g_bytes_new_static(text, sizeof text - 1);
   gsize used = 0;
@@ -308,6 +310,101 @@ test_places_are_read(void)
     g_autoptr(GBytes) cut = g_bytes_new(text, length);
     g_assert_null(az_sync_place_parse(cut, &used));
   }
+}
+
+/* ---- hashes that are expected ---- */
+
+#define TWO_FILES                                                                                                      \
+  "d 755 0 1.0 1.0 1 2 0 .\n"                                                                                          \
+  "f 644 3 1.0 1.0 2 1 8 ./a\n"                                                                                        \
+  "f 644 3 1.0 1.0 3 1 8 ./b\n"
+
+static void
+test_expected_hashes_need_not_travel(void)
+{
+  g_autoptr(AzListing) source = listing(TWO_FILES), target = listing(TWO_FILES);
+  g_autofree char *one = g_strnfill(64, '1'), *two = g_strnfill(64, '2');
+  g_autofree char *all = g_strdup_printf("%s  ./b|%s  ./a|", one, two);
+  g_autoptr(GError) error = NULL;
+  AzScanAnswer answer = { .hashes = "=", .hashes_length = 2 };
+  g_assert_true(az_listing_set_hash(source, "./b", one));
+  g_assert_null(az_scan_expect(source, NULL)); /* one of them is not known */
+  g_autoptr(GBytes) name = g_bytes_new_static("./b", 4);
+  g_autoptr(GBytes) named = az_scan_expect(source, name);
+  g_assert_cmpuint(g_bytes_get_size(named), ==, 64 + 2 + 4);
+  g_assert_true(az_listing_set_hash(source, "./a", two));
+  g_autoptr(GBytes) expected = az_scan_expect(source, NULL); /* sorted as the machine sorts them */
+  g_strdelimit(all, "|", '\0');
+  g_assert_cmpmem(g_bytes_get_data(expected, NULL), g_bytes_get_size(expected), all, 2 * (64 + 2 + 4));
+  g_assert_true(az_scan_take_hashes(target, &answer, expected, &error));
+  g_assert_cmpstr(az_listing_find(target, "./a")->hash, ==, two);
+  g_assert_cmpstr(az_listing_find(target, "./b")->hash, ==, one);
+  g_assert_false(az_scan_take_hashes(target, &answer, NULL, &error)); /* nothing was expected */
+  g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_SYNC);
+}
+
+/* What the script says of the folder `path` when `expected` is the digest of its hashes. Owned. */
+static GBytes *
+scan_here(const char *path, const char *expected, const char *blanks)
+{
+  g_autoptr(GPtrArray) filter = az_exclude_filter(NULL, NULL);
+  g_autoptr(GPtrArray) argv = g_ptr_array_new();
+  const char *fixed[]
+      = { "sh", "-c", az_scan_script, "sh", path, "", "0", "test", "", "0", "a", "10", expected, blanks };
+  for (guint i = 0; i < G_N_ELEMENTS(fixed); i++)
+    g_ptr_array_add(argv, (gpointer) (guintptr) fixed[i]);
+  g_ptr_array_extend(argv, filter, NULL, NULL);
+  g_ptr_array_add(argv, NULL);
+  g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE);
+  g_autofree char *home = g_path_get_dirname(path);
+  g_subprocess_launcher_setenv(launcher, "HOME", home, TRUE);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GSubprocess) child = g_subprocess_launcher_spawnv(launcher, (const char *const *) argv->pdata, &error);
+  GBytes *out = NULL;
+  g_assert_no_error(error);
+  g_assert_true(g_subprocess_communicate(child, NULL, NULL, &out, NULL, &error));
+  g_assert_true(g_subprocess_get_successful(child));
+  return out;
+}
+
+/* Of what follows the place. */
+static AzScanAnswer
+answer_of(GBytes *out)
+{
+  gsize used = 0, length = 0;
+  const char *bytes = g_bytes_get_data(out, &length);
+  g_autoptr(AzSyncPlace) place = az_sync_place_parse(out, &used);
+  g_autoptr(GError) error = NULL;
+  AzScanAnswer answer = { 0 };
+  g_assert_nonnull(place);
+  az_scan_answer(bytes + used + 2, length - used - 2, &answer, &error);
+  g_assert_no_error(error);
+  return answer;
+}
+
+static void
+test_a_machine_says_whether_it_found_them(void)
+{
+  g_autofree char *home = g_dir_make_tmp("azlin-listing-XXXXXX", NULL);
+  g_autofree char *folder = g_build_filename(home, "tree", NULL);
+  g_autofree char *name = g_build_filename(folder, "a file", NULL);
+  g_assert_cmpint(g_mkdir(folder, 0700), ==, 0);
+  g_assert_true(g_file_set_contents(name, "abc", 3, NULL));
+  g_autoptr(GBytes) first = scan_here(folder, "", "0");
+  AzScanAnswer answer = answer_of(first);
+  g_assert_cmpuint(answer.hashes_length, ==, 64 + 2 + sizeof "./a file");
+  g_autofree char *digest
+      = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *) answer.hashes, answer.hashes_length);
+  g_autoptr(GBytes) again = scan_here(folder, digest, "5000");
+  answer = answer_of(again);
+  g_assert_cmpmem(answer.hashes, answer.hashes_length, "=", 2);
+  g_assert_cmpuint(g_bytes_get_size(again), >=, 5000);
+  g_assert_true(g_file_set_contents(name, "abd", 3, NULL));
+  g_autoptr(GBytes) changed = scan_here(folder, digest, "0");
+  answer = answer_of(changed);
+  g_assert_cmpuint(answer.hashes_length, ==, 64 + 2 + sizeof "./a file");
+  g_autoptr(GSubprocess) rm = g_subprocess_new(G_SUBPROCESS_FLAGS_NONE, NULL, "rm", "-rf", home, NULL);
+  g_assert_true(g_subprocess_wait_check(rm, NULL, NULL));
 }
 
 /* ---- patterns ---- */
@@ -356,6 +453,8 @@ main(int argc, char **argv)
   g_test_add_func("/listing/what-was-stopped-is-refused", test_what_was_stopped_is_refused);
   g_test_add_func("/listing/bombs-are-cut", test_bombs_are_cut);
   g_test_add_func("/listing/places-are-read", test_places_are_read);
+  g_test_add_func("/listing/expected-hashes-need-not-travel", test_expected_hashes_need_not_travel);
+  g_test_add_func("/listing/a-machine-says-whether-it-found-them", test_a_machine_says_whether_it_found_them);
   g_test_add_func("/listing/patterns", test_patterns);
   return g_test_run();
 }
