@@ -1,154 +1,101 @@
-/* The engine in this process: the one file of the program that includes its header. */
-#include "client.h"
+/* The engine in this process: with client.c the one place of the program that includes its header. */
+#include "client-private.h"
 
 #include "engine.h"
-#include "error.h"
-#include "nearest.h"
-#include "record.h"
 
-struct _Client {
+typedef struct {
+  Client base;
   AzEngine *engine;
-  GPtrArray *jobs;
-};
+  GPtrArray *jobs; /* of LocalJob */
+} LocalClient;
 
-struct _ClientJob {
-  Client *client;
+typedef struct {
+  ClientJob base;
   AzJob *job;
-  ClientWatch watch;
-};
+} LocalJob;
 
-static const AzJobKind *
-find_kind(const char *kind)
+static AzEngine *
+engine_of(ClientJob *job)
 {
-  for (const AzJobKind *const *k = az_engine_kinds(); *k; k++)
-    if (!g_strcmp0((*k)->kind, kind))
-      return *k;
-  return NULL;
+  return ((LocalClient *) job->client)->engine;
 }
 
-const Flag *
-client_flags(const char *kind)
+static AzJob *
+job_of(ClientJob *job)
 {
-  static const Flag none[] = { { 0 } };
-  static GHashTable *made;
-  const AzJobKind *found = find_kind(kind);
-  if (!found)
-    return NULL;
-  if (!found->flags)
-    return none;
-  if (!made)
-    made = g_hash_table_new(g_direct_hash, g_direct_equal);
-  Flag *flags = g_hash_table_lookup(made, found);
-  if (flags)
-    return flags;
-
-  guint n = 0;
-  while (found->flags[n].name)
-    n++;
-  flags = g_new0(Flag, n + 1);
-  for (guint i = 0; i < n; i++) {
-    const AzFlag *f = &found->flags[i];
-    flags[i]
-        = (Flag){ .name = f->name, .letter = f->letter, .type = f->type, .argument = f->argument, .help = f->help };
-  }
-  g_hash_table_insert(made, (gpointer) (guintptr) found, flags);
-  return flags;
+  return ((LocalJob *) job)->job;
 }
 
-const char *
-client_kind_help(const char *kind)
+static void
+local_free(Client *client)
 {
-  const AzJobKind *found = find_kind(kind);
-  return found ? found->help : NULL;
+  LocalClient *local = (LocalClient *) client;
+  az_engine_free(local->engine);
+  g_ptr_array_unref(local->jobs);
+  g_free(local);
 }
 
-const char *
-client_nearest(const char *word, const char *const *candidates)
+static GVariant *
+local_query(Client *client, const char *what, GVariant *args, GError **error)
 {
-  return az_nearest(word, candidates);
+  return az_engine_query(((LocalClient *) client)->engine, what, args, error);
 }
 
-Client *
-client_new(const char *config, const char *home, GError **error)
+static gint64
+local_now(Client *client)
 {
-  AzEngine *engine = az_engine_new(config, home, error);
-  if (!engine)
-    return NULL;
-  Client *client = g_new0(Client, 1);
-  client->engine = engine;
-  client->jobs = g_ptr_array_new_with_free_func(g_free);
-  return client;
-}
-
-void
-client_free(Client *client)
-{
-  az_engine_free(client->engine);
-  g_ptr_array_unref(client->jobs);
-  g_free(client);
-}
-
-GVariant *
-client_query(Client *client, const char *what, GVariant *args, GError **error)
-{
-  return az_engine_query(client->engine, what, args, error);
-}
-
-gint64
-client_now(Client *client)
-{
-  return az_engine_now(client->engine);
+  return az_engine_now(((LocalClient *) client)->engine);
 }
 
 static void
 on_message(AzJob *job, const char *level, const char *region, const char *text, gpointer data)
 {
-  ClientJob *self = data;
-  self->watch.message(level, region, text, self->watch.data);
+  const ClientWatch *watch = &((ClientJob *) data)->watch;
+  watch->message(level, region, text, watch->data);
 }
 
 static void
 on_region(AzJob *job, const char *region, GVariant *facts, gpointer data)
 {
-  ClientJob *self = data;
-  self->watch.region(region, facts, self->watch.data);
+  const ClientWatch *watch = &((ClientJob *) data)->watch;
+  watch->region(region, facts, watch->data);
 }
 
 static void
 on_progress(AzJob *job, guint64 done, guint64 total, const char *text, gpointer data)
 {
-  ClientJob *self = data;
-  self->watch.progress(done, total, text, self->watch.data);
+  const ClientWatch *watch = &((ClientJob *) data)->watch;
+  watch->progress(done, total, text, watch->data);
 }
 
 static void
 on_event(AzJob *job, const char *name, GVariant *facts, gpointer data)
 {
-  ClientJob *self = data;
-  self->watch.event(name, facts, self->watch.data);
+  const ClientWatch *watch = &((ClientJob *) data)->watch;
+  watch->event(name, facts, watch->data);
 }
 
 static void
 on_question(AzJob *job, const char *text, gpointer data)
 {
-  ClientJob *self = data;
-  self->watch.question(text, self->watch.data);
+  const ClientWatch *watch = &((ClientJob *) data)->watch;
+  watch->question(text, watch->data);
 }
 
 static void
 on_finished(AzJob *job, gpointer data)
 {
-  ClientJob *self = data;
-  self->watch.finished(self->watch.data);
+  const ClientWatch *watch = &((ClientJob *) data)->watch;
+  watch->finished(watch->data);
 }
 
-ClientJob *
-client_submit(Client *client, const char *kind, GVariant *args, const ClientWatch *watch, GError **error)
+static ClientJob *
+local_submit(Client *client, const char *kind, GVariant *args, const ClientWatch *watch, GError **error)
 {
-  ClientJob *self = g_new0(ClientJob, 1);
-  g_ptr_array_add(client->jobs, self);
-  self->client = client;
-  self->watch = *watch;
+  LocalClient *local = (LocalClient *) client;
+  LocalJob *self = g_new0(LocalJob, 1);
+  g_ptr_array_add(local->jobs, self);
+  self->base = (ClientJob){ .client = client, .watch = *watch };
   AzJobWatch heard = {
     .message = on_message,
     .region_changed = on_region,
@@ -158,74 +105,60 @@ client_submit(Client *client, const char *kind, GVariant *args, const ClientWatc
     .finished = on_finished,
     .data = self,
   };
-  self->job = az_engine_submit(client->engine, kind, args, &heard, error);
-  return self->job ? self : NULL;
+  self->job = az_engine_submit(local->engine, kind, args, &heard, error);
+  return self->job ? &self->base : NULL;
 }
 
-void
-client_start(ClientJob *job)
+static void
+local_start(ClientJob *job)
 {
-  az_engine_start(job->client->engine, job->job);
+  az_engine_start(engine_of(job), job_of(job));
 }
 
-void
-client_answer(ClientJob *job, gboolean yes)
+static void
+local_answer(ClientJob *job, gboolean yes)
 {
-  az_engine_answer(job->client->engine, job->job, yes);
+  az_engine_answer(engine_of(job), job_of(job), yes);
 }
 
-void
-client_cancel(ClientJob *job)
+static void
+local_cancel(ClientJob *job)
 {
-  az_engine_cancel(job->client->engine, job->job);
+  az_engine_cancel(engine_of(job), job_of(job));
 }
 
-int
-client_exit_code(ClientJob *job)
+static int
+local_exit_code(ClientJob *job)
 {
-  return az_job_exit_code(job->job);
+  return az_job_exit_code(job_of(job));
 }
 
-GVariant *
-client_result(ClientJob *job)
+static GVariant *
+local_result(ClientJob *job)
 {
-  return az_job_result(job->job);
+  return az_job_result(job_of(job));
 }
 
-GVariant *
-client_error_result(const GError *error)
+Client *
+client_local_new(const char *config, const char *home, GError **error)
 {
-  GVariantDict dict;
-  g_variant_dict_init(&dict, NULL);
-  g_variant_dict_insert_value(&dict, "error", az_error_to_variant(error, NULL));
-  return g_variant_dict_end(&dict);
-}
-
-int
-client_error_exit_code(const GError *error)
-{
-  return az_error_exit_code(error);
-}
-
-GError *
-client_failure(const char *message)
-{
-  return g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_FAILED, message);
-}
-
-GError *
-client_usage_error(const char *format, ...)
-{
-  va_list list;
-  va_start(list, format);
-  g_autofree char *text = g_strdup_vprintf(format, list);
-  va_end(list);
-  g_autofree char *valid = g_utf8_make_valid(text, -1); /* what was typed may be any bytes */
-  return g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_USAGE, valid);
-}
-
-char *
-client_json(GVariant *value, int indent)
-{
-  return az_json_from_variant(value, indent);
+  static const ClientWay way = {
+    .free = local_free,
+    .query = local_query,
+    .now = local_now,
+    .submit = local_submit,
+    .start = local_start,
+    .answer = local_answer,
+    .cancel = local_cancel,
+    .exit_code = local_exit_code,
+    .result = local_result,
+  };
+  AzEngine *engine = az_engine_new(config, home, error);
+  if (!engine)
+    return NULL;
+  LocalClient *local = g_new0(LocalClient, 1);
+  local->base.way = &way;
+  local->engine = engine;
+  local->jobs = g_ptr_array_new_with_free_func(g_free);
+  return &local->base;
 }

@@ -31,7 +31,11 @@ const char *client_kind_help(const char *kind);
 /* The nearest of `candidates` to a misspelt word, or NULL. */
 const char *client_nearest(const char *word, const char *const *candidates);
 
-Client *client_new(const char *config, const char *home, GError **error);
+typedef struct {
+  const char *config, *home; /* as given, or NULL */
+  gboolean no_daemon;        /* in this process, whatever service there is */
+} ClientPlace;
+Client *client_new(const ClientPlace *place, GError **error);
 void client_free(Client *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Client, client_free)
 GVariant *client_query(Client *client, const char *what, GVariant *args, GError **error);

@@ -348,7 +348,7 @@ cmd_job_run_then(const Invocation *invocation,
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) result = NULL;
-  g_autoptr(Client) client = client_new(invocation->config, invocation->home, &error);
+  g_autoptr(Client) client = client_new(&invocation->place, &error);
   if (!client)
     return render_gerror(invocation, error);
   int exit_code = cmd_job_perform(invocation, client, &result, &error);

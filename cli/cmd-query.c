@@ -5,7 +5,7 @@ int
 cmd_query_run(const Invocation *invocation)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(Client) client = client_new(invocation->config, invocation->home, &error);
+  g_autoptr(Client) client = client_new(&invocation->place, &error);
   if (!client)
     return render_gerror(invocation, error);
   g_autoptr(GVariant) result = client_query(client, invocation->command->query, invocation->args, &error);

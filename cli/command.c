@@ -27,6 +27,7 @@ const Flag command_globals[] = {
   { .name = "home", .type = "s", .argument = "DIR", .help = "keep state here instead of ~/.azlin" },
   { .name = "quiet", .letter = 'q', .type = "b", .help = "print results and errors only" },
   { .name = "verbose", .letter = 'v', .type = "b", .help = "print the details of errors and the engine's log" },
+  { .name = "no-daemon", .type = "b", .help = "work in this process, also where azlind runs" },
   { .name = "no-color", .type = "b", .help = "no colours (also: NO_COLOR in the environment)" },
   { .name = "help", .letter = 'h', .type = "b", .help = "show this help" },
   { .name = "version", .letter = 'V', .type = "b", .help = "show the version" },

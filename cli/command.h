@@ -14,7 +14,7 @@ typedef struct {          /* one command line, understood */
   GVariant *args;         /* a{sv}: what was given, under the engine's names */
   char **rest;            /* words behind "--", or NULL */
   Output output;
-  const char *config, *home;
+  ClientPlace place;
   gboolean quiet, verbose, no_color, help, version;
   Terminal *terminal;
 } Invocation;

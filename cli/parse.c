@@ -107,13 +107,15 @@ set_global(Invocation *inv, const Flag *flag, const char *value, GError **error)
     return FALSE;
   }
   if (!strcmp(flag->name, "config"))
-    inv->config = value;
+    inv->place.config = value;
   else if (!strcmp(flag->name, "home"))
-    inv->home = value;
+    inv->place.home = value;
   else if (!strcmp(flag->name, "quiet"))
     inv->quiet = TRUE;
   else if (!strcmp(flag->name, "verbose"))
     inv->verbose = TRUE;
+  else if (!strcmp(flag->name, "no-daemon"))
+    inv->place.no_daemon = TRUE;
   else if (!strcmp(flag->name, "no-color"))
     inv->no_color = TRUE;
   else if (!strcmp(flag->name, "version"))

@@ -98,9 +98,9 @@ add_folder(AzConfig *config, const char *main_file, GError **error)
 
 static const char *const system_files[] = { "/etc/azlin/azlin.conf", AZLIN_SYSCONFDIR "/azlin/azlin.conf" };
 
-/* The first of the places that holds a file; NULL = built-in defaults alone. */
-static char *
-find_file(const char *path)
+/* The first of the places that holds a file. */
+char *
+az_config_find(const char *path)
 {
   g_autofree char *user = g_build_filename(g_get_user_config_dir(), "azlin", "azlin.conf", NULL);
   const char *named = path;
@@ -120,7 +120,7 @@ find_file(const char *path)
 gboolean
 az_config_read_files(AzConfig *config, const char *path, GError **error)
 {
-  config->source = find_file(path);
+  config->source = az_config_find(path);
   if (config->source == NULL)
     return TRUE;
   return add_file(config, config->source, error) && add_folder(config, config->source, error);

@@ -25,6 +25,8 @@ double az_config_double(AzConfig *config, const char *group, const char *name);
 gboolean az_config_check_groups(AzConfig *config, GError **error);
 /* aa{sv}, all of type s: group, name, value (as a file would spell it), origin ("default", or the file), help. */
 GVariant *az_config_show(AzConfig *config);
+/* The main file that az_config_load(path) would read, or NULL = built-in defaults. Owned. */
+char *az_config_find(const char *path);
 /* The main file that was read, or NULL = built-in defaults. */
 const char *az_config_source(AzConfig *config);
 

@@ -319,6 +319,21 @@ query_audit(AzEngine *engine, const char *what, GVariant *args, GError **error)
   return wrap("events", az_audit_show(audit, limit, error));
 }
 
+/* What tells one engine from another, for whoever reaches it through a service. */
+static GVariant *
+query_engine(AzEngine *engine)
+{
+  const char *config = az_config_source(engine->config);
+  GVariantDict facts;
+  g_variant_dict_init(&facts, NULL);
+  g_variant_dict_insert(&facts, "version", "s", AZLIN_VERSION);
+  g_variant_dict_insert(&facts, "home", "s", az_paths_home(engine->paths));
+  g_variant_dict_insert(&facts, "config", "s", config != NULL ? config : "");
+  g_variant_dict_insert(&facts, "now", "t", (guint64) az_engine_now(engine));
+  g_variant_dict_insert(&facts, "virtual", "b", az_clock_is_virtual(az_engine_clock(engine)));
+  return g_variant_ref_sink(g_variant_dict_end(&facts));
+}
+
 GVariant *
 az_engine_query(AzEngine *engine, const char *what, GVariant *args, GError **error)
 {
@@ -331,6 +346,8 @@ az_engine_query(AzEngine *engine, const char *what, GVariant *args, GError **err
     return wrap("bricks", az_registry_show(engine->registry, NULL, error));
   if (g_str_equal(what, "bricks-info"))
     return wrap("bricks", az_registry_show(engine->registry, name != NULL ? name : "", error));
+  if (g_str_equal(what, "engine"))
+    return query_engine(engine);
   if (g_str_has_prefix(what, "audit"))
     return query_audit(engine, what, args, error);
   g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "there is no query '%s'", what);

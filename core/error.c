@@ -110,6 +110,15 @@ is_final(const GError *error)
   return error != NULL && strstr(error->message, STEP_MARK FINAL_STEP) != NULL;
 }
 
+int
+az_error_code(const char *type)
+{
+  for (int code = 0; code < AZLIN_N_ERRORS; code++)
+    if (g_str_equal(rows[code].type, type))
+      return code;
+  return AZLIN_ERROR_FAILED;
+}
+
 gboolean
 az_error_retry_possible(const GError *error)
 {

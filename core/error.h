@@ -4,6 +4,8 @@
 
 /* "NetworkFailure", "CapacityUnavailable", ...: the error_type of the specification. */
 const char *az_error_type(const GError *error);
+/* The code of such a type; FAILED for one that nobody knows. */
+int az_error_code(const char *type);
 gboolean az_error_retry_possible(const GError *error);
 /* Delay before attempt + 1 (attempts count from 1), full jitter, or -1 = give up (the specification's counts). */
 int az_error_retry_delay_ms(const GError *error, guint32 attempt);

@@ -1,0 +1,170 @@
+/* azlind: the engine as a service of the session bus; several clients share it, and jobs outlive theirs. */
+#include "service.h"
+
+#include "home-lock.h"
+#include "paths.h"
+
+#include <glib-unix.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define IDLE_SECONDS 60
+#define EXIT_LOCKED 4
+#define EXIT_USAGE 64
+#define EXIT_CONFIG 78
+
+typedef struct {
+  GMainLoop *loop;
+  Service *service;
+  guint idle; /* source that ends it */
+  int idle_seconds;
+  int exit_code;
+  gboolean ending, named;
+} Daemon;
+
+/* ---- when it ends ---- */
+
+static gboolean
+on_idle(gpointer data)
+{
+  Daemon *self = data;
+  self->idle = 0;
+  g_main_loop_quit(self->loop);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_busy(gboolean busy, gpointer data)
+{
+  Daemon *self = data;
+  g_clear_handle_id(&self->idle, g_source_remove);
+  if (!busy && self->idle_seconds > 0)
+    self->idle = g_timeout_add_seconds((guint) self->idle_seconds, on_idle, self);
+}
+
+static void
+on_wound_up(gpointer data)
+{
+  g_main_loop_quit(((Daemon *) data)->loop);
+}
+
+/* The first one ends its jobs in good order, a second one at once. */
+static gboolean
+on_signal(gpointer data)
+{
+  Daemon *self = data;
+  if (self->ending)
+    _exit(130);
+  self->ending = TRUE;
+  service_wind_up(self->service, on_wound_up, self);
+  return G_SOURCE_CONTINUE;
+}
+
+/* ---- the bus ---- */
+
+static void
+on_bus(GDBusConnection *connection, const char *name, gpointer data)
+{
+  Daemon *self = data;
+  g_autoptr(GError) error = NULL;
+  if (service_export(self->service, connection, &error))
+    return;
+  fprintf(stderr, "azlind: it cannot be shown on the bus: %s\n", error->message);
+  self->exit_code = 1;
+  g_main_loop_quit(self->loop);
+}
+
+static void
+on_name(GDBusConnection *connection, const char *name, gpointer data)
+{
+  Daemon *self = data;
+  self->named = TRUE;
+  on_busy(service_is_busy(self->service), self);
+}
+
+static void
+on_no_name(GDBusConnection *connection, const char *name, gpointer data)
+{
+  Daemon *self = data;
+  if (connection == NULL)
+    fprintf(stderr, "azlind: there is no session bus; start one, or azlind from a session that has one\n");
+  else
+    fprintf(stderr, "azlind: %s\n", self->named ? "the name on the bus was lost" : "another azlind is on this bus");
+  self->exit_code = self->named || connection == NULL ? 1 : EXIT_LOCKED;
+  g_main_loop_quit(self->loop);
+}
+
+static int
+serve(Daemon *self)
+{
+  guint name = g_bus_own_name(G_BUS_TYPE_SESSION, SERVICE_NAME, G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE, on_bus, on_name,
+                              on_no_name, self, NULL);
+  guint signals[] = { g_unix_signal_add(SIGTERM, on_signal, self), g_unix_signal_add(SIGINT, on_signal, self) };
+  self->loop = g_main_loop_new(NULL, FALSE);
+  service_on_busy(self->service, on_busy, self);
+  g_main_loop_run(self->loop);
+  g_clear_handle_id(&self->idle, g_source_remove);
+  for (guint i = 0; i < G_N_ELEMENTS(signals); i++)
+    g_source_remove(signals[i]);
+  g_bus_unown_name(name);
+  g_main_loop_unref(self->loop);
+  return self->exit_code;
+}
+
+/* ---- the beginning ---- */
+
+static int
+refuse(const GError *error, int exit_code)
+{
+  fprintf(stderr, "azlind: %s\n", error->message);
+  return exit_code;
+}
+
+static int
+run(const char *config, const char *home, int idle_seconds)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(AzPaths) paths = az_paths_new(home);
+  if (!az_paths_ensure(paths, &error))
+    return refuse(error, EXIT_CONFIG);
+  int lock = az_home_lock_take(az_paths_home(paths), &error);
+  if (lock < 0)
+    return refuse(error, EXIT_LOCKED);
+  g_autoptr(AzEngine) engine = az_engine_new(config, home, &error);
+  if (engine == NULL)
+    return refuse(error, EXIT_CONFIG);
+  g_autoptr(Service) service = service_new(engine);
+  Daemon self = { .service = service, .idle_seconds = idle_seconds };
+  return serve(&self);
+}
+
+int
+main(int argc, char **argv)
+{
+  g_autofree char *config = NULL, *home = NULL;
+  g_autoptr(GError) error = NULL;
+  gboolean version = FALSE;
+  int idle_seconds = IDLE_SECONDS;
+  const GOptionEntry entries[] = {
+    { "config", 0, 0, G_OPTION_ARG_FILENAME, &config, "configuration file", "FILE" },
+    { "home", 0, 0, G_OPTION_ARG_FILENAME, &home, "where state is kept (default: $AZLIN_HOME, else ~/.azlin)", "DIR" },
+    { "idle", 0, 0, G_OPTION_ARG_INT, &idle_seconds, "end after so many seconds without a job; 0: never (default: 60)",
+      "SECONDS" },
+    { "version", 0, 0, G_OPTION_ARG_NONE, &version, "print the version", NULL },
+    { 0 },
+  };
+  setlocale(LC_CTYPE, "");
+  g_autoptr(GOptionContext) context = g_option_context_new("- azlin as a service of the session bus");
+  g_option_context_add_main_entries(context, entries, NULL);
+  if (!g_option_context_parse(context, &argc, &argv, &error) || argc > 1 || idle_seconds < 0) {
+    fprintf(stderr, "azlind: %s; see azlind --help\n", error != NULL ? error->message : "a word too many, or --idle below 0");
+    return EXIT_USAGE;
+  }
+  if (version) {
+    printf("azlind %s\n", AZLIN_VERSION);
+    return 0;
+  }
+  return run(config, home, idle_seconds);
+}

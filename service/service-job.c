@@ -1,0 +1,313 @@
+/* A job on the bus: what the engine says of it becomes properties, signals, and a list that whoever comes later can read
+ * from its beginning. */
+#include "service-private.h"
+
+#include "wire.h"
+
+#define MAX_SAID 20000u /* of a watch that runs for weeks the newest are kept */
+
+struct _ServiceJob {
+  Service *service;
+  char *path;
+  AzJob *job;
+  DbusJob *skeleton;
+  GHashTable *regions; /* name -> GVariant a{sv} */
+  GQueue said;         /* of GVariant (ttsa{sv}), in order */
+  guint64 next_number;
+  guint owner_watch; /* until it is started: of the client that made it */
+  gboolean started, ended;
+};
+
+/* `facts`: may be floating. */
+static void
+say(ServiceJob *job, const char *what, GVariant *facts)
+{
+  g_autoptr(GVariant) sunk = g_variant_ref_sink(facts);
+  g_autoptr(GVariant) packed = az_wire_pack(sunk);
+  guint64 number = job->next_number++, now = (guint64) az_engine_now(job->service->engine);
+  g_queue_push_tail(&job->said, g_variant_ref_sink(g_variant_new("(tts@a{sv})", number, now, what, packed)));
+  if (job->said.length > MAX_SAID)
+    g_variant_unref(g_queue_pop_head(&job->said));
+  dbus_job_emit_said(job->skeleton, number, now, what, packed);
+}
+
+static void
+set_state(ServiceJob *job, AzJobState state)
+{
+  static const char *const names[] = { [AZ_JOB_CREATED] = "created",
+                                       [AZ_JOB_RUNNING] = "running",
+                                       [AZ_JOB_WAITING_ANSWER] = "waiting-answer",
+                                       [AZ_JOB_DONE] = "done",
+                                       [AZ_JOB_FAILED] = "failed",
+                                       [AZ_JOB_CANCELLED] = "cancelled" };
+  dbus_job_set_state(job->skeleton, names[state]);
+}
+
+static GVariant *
+nothing(void)
+{
+  return g_variant_new("a{sv}", NULL);
+}
+
+/* ---- what the engine says ---- */
+
+static void
+on_message(AzJob *engine_job, const char *level, const char *region, const char *text, gpointer data)
+{
+  ServiceJob *job = data;
+  GVariantDict facts;
+  g_autofree char *valid = g_utf8_make_valid(text, -1);
+  g_variant_dict_init(&facts, NULL);
+  g_variant_dict_insert(&facts, "level", "s", level);
+  g_variant_dict_insert(&facts, "text", "s", valid);
+  if (region != NULL)
+    g_variant_dict_insert(&facts, "region", "s", region);
+  dbus_job_set_message(job->skeleton, valid);
+  say(job, "message", g_variant_dict_end(&facts));
+}
+
+static void
+publish_regions(ServiceJob *job)
+{
+  GVariantBuilder regions;
+  GHashTableIter iter;
+  gpointer name, facts;
+  g_variant_builder_init(&regions, G_VARIANT_TYPE("a{sa{sv}}"));
+  g_hash_table_iter_init(&iter, job->regions);
+  while (g_hash_table_iter_next(&iter, &name, &facts))
+    g_variant_builder_add(&regions, "{s@a{sv}}", name, facts);
+  dbus_job_set_regions(job->skeleton, g_variant_builder_end(&regions));
+}
+
+static void
+on_region(AzJob *engine_job, const char *region, GVariant *facts, gpointer data)
+{
+  ServiceJob *job = data;
+  GVariant *packed = az_wire_pack(facts);
+  g_hash_table_replace(job->regions, g_strdup(region), packed);
+  publish_regions(job);
+  dbus_job_emit_region_changed(job->skeleton, region, packed);
+  say(job, "region", g_variant_new_parsed("{'region': <%s>, 'facts': <%@a{sv}>}", region, facts));
+}
+
+static void
+on_progress(AzJob *engine_job, guint64 done, guint64 total, const char *text, gpointer data)
+{
+  ServiceJob *job = data;
+  g_autofree char *valid = g_utf8_make_valid(text != NULL ? text : "", -1);
+  dbus_job_set_progress_valid(job->skeleton, total > 0);
+  dbus_job_set_progress(job->skeleton, total > 0 ? CLAMP((double) done / (double) total, 0, 1) : 0);
+  say(job, "progress", g_variant_new_parsed("{'done': <%t>, 'total': <%t>, 'text': <%s>}", done, total, valid));
+}
+
+static void
+on_event(AzJob *engine_job, const char *name, GVariant *facts, gpointer data)
+{
+  say(data, name, facts);
+}
+
+static void
+on_question(AzJob *engine_job, const char *text, gpointer data)
+{
+  ServiceJob *job = data;
+  g_autofree char *valid = g_utf8_make_valid(text, -1);
+  GVariant *question = g_variant_new_parsed("{'text': <%s>}", valid);
+  set_state(job, AZ_JOB_WAITING_ANSWER);
+  dbus_job_set_question(job->skeleton, question);
+  say(job, "question", g_variant_new_parsed("{'text': <%s>}", valid));
+}
+
+static void
+on_finished(AzJob *engine_job, gpointer data)
+{
+  ServiceJob *job = data;
+  int exit_code = az_job_exit_code(engine_job);
+  g_autoptr(GVariant) result = az_wire_pack(az_job_result(engine_job));
+  job->ended = TRUE;
+  set_state(job, az_job_state(engine_job));
+  dbus_job_set_question(job->skeleton, nothing());
+  dbus_job_set_exit_code(job->skeleton, exit_code);
+  dbus_job_set_result(job->skeleton, result);
+  g_dbus_interface_skeleton_flush(G_DBUS_INTERFACE_SKELETON(job->skeleton));
+  dbus_job_emit_finished(job->skeleton, exit_code, result);
+  service_job_ended(job->service, job);
+}
+
+/* ---- what clients want ---- */
+
+static void
+stop_watching_owner(ServiceJob *job)
+{
+  if (job->owner_watch > 0)
+    g_bus_unwatch_name(job->owner_watch);
+  job->owner_watch = 0;
+}
+
+static gboolean
+on_start(DbusJob *skeleton, GDBusMethodInvocation *invocation, gpointer data)
+{
+  ServiceJob *job = data;
+  gboolean first = !job->started;
+  dbus_job_complete_start(skeleton, invocation, first);
+  if (!first)
+    return TRUE;
+  job->started = TRUE;
+  stop_watching_owner(job);
+  dbus_job_set_started(skeleton, (guint64) az_engine_now(job->service->engine));
+  set_state(job, AZ_JOB_RUNNING);
+  service_job_began(job->service);
+  az_engine_start(job->service->engine, job->job);
+  return TRUE;
+}
+
+static gboolean
+on_answer(DbusJob *skeleton, GDBusMethodInvocation *invocation, GVariant *answer, gpointer data)
+{
+  ServiceJob *job = data;
+  gboolean yes = FALSE;
+  if (!g_variant_lookup(answer, "yes", "b", &yes)) {
+    g_dbus_method_invocation_return_dbus_error(invocation, "io.azlin.Error.InvalidUsage",
+                                               "an answer is {\"yes\": <true or false>}");
+    return TRUE;
+  }
+  if (az_job_state(job->job) != AZ_JOB_WAITING_ANSWER) {
+    g_dbus_method_invocation_return_dbus_error(invocation, "io.azlin.Error.InvalidUsage",
+                                               "this job has asked nothing, or has its answer");
+    return TRUE;
+  }
+  dbus_job_complete_answer(skeleton, invocation);
+  dbus_job_set_question(skeleton, nothing());
+  set_state(job, AZ_JOB_RUNNING);
+  az_engine_answer(job->service->engine, job->job, yes);
+  return TRUE;
+}
+
+void
+service_job_cancel(ServiceJob *job)
+{
+  az_engine_cancel(job->service->engine, job->job);
+}
+
+static gboolean
+forget_later(gpointer data)
+{
+  ServiceJob *job = data;
+  service_job_forget(job->service, job);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_cancel(DbusJob *skeleton, GDBusMethodInvocation *invocation, gpointer data)
+{
+  ServiceJob *job = data;
+  dbus_job_complete_cancel(skeleton, invocation);
+  if (!job->started)
+    g_idle_add(forget_later, job);
+  else if (!job->ended)
+    service_job_cancel(job);
+  return TRUE;
+}
+
+static gboolean
+on_listen(DbusJob *skeleton, GDBusMethodInvocation *invocation, guint64 first, gpointer data)
+{
+  ServiceJob *job = data;
+  GVariantBuilder said;
+  g_variant_builder_init(&said, G_VARIANT_TYPE("a(ttsa{sv})"));
+  for (GList *item = job->said.head; item != NULL; item = item->next) {
+    guint64 number = 0;
+    g_variant_get_child(item->data, 0, "t", &number);
+    if (number >= first)
+      g_variant_builder_add_value(&said, item->data);
+  }
+  dbus_job_complete_listen(skeleton, invocation, g_variant_builder_end(&said));
+  return TRUE;
+}
+
+/* ---- its life ---- */
+
+static void
+on_owner_gone(GDBusConnection *connection, const char *name, gpointer data)
+{
+  ServiceJob *job = data;
+  service_job_forget(job->service, job);
+}
+
+static void
+show(ServiceJob *job)
+{
+  const struct {
+    const char *signal;
+    GCallback handler;
+  } handlers[] = {
+    { "handle-start", G_CALLBACK(on_start) },
+    { "handle-answer", G_CALLBACK(on_answer) },
+    { "handle-cancel", G_CALLBACK(on_cancel) },
+    { "handle-listen", G_CALLBACK(on_listen) },
+  };
+  g_autoptr(DbusObjectSkeleton) object = dbus_object_skeleton_new(job->path);
+  for (guint i = 0; i < G_N_ELEMENTS(handlers); i++)
+    g_signal_connect(job->skeleton, handlers[i].signal, handlers[i].handler, job);
+  dbus_job_set_regions(job->skeleton, g_variant_new("a{sa{sv}}", NULL));
+  dbus_job_set_question(job->skeleton, nothing());
+  dbus_job_set_result(job->skeleton, nothing());
+  dbus_object_skeleton_set_job(object, job->skeleton);
+  g_dbus_object_manager_server_export(job->service->objects, G_DBUS_OBJECT_SKELETON(object));
+}
+
+ServiceJob *
+service_job_new(Service *service, const char *kind, GVariant *args, const char *sender, GError **error)
+{
+  ServiceJob *job = g_new0(ServiceJob, 1);
+  const AzJobWatch watch = { .message = on_message,
+                             .region_changed = on_region,
+                             .progress = on_progress,
+                             .event = on_event,
+                             .question = on_question,
+                             .finished = on_finished,
+                             .data = job };
+  job->job = az_engine_submit(service->engine, kind, args, &watch, error);
+  if (job->job == NULL) {
+    g_free(job);
+    return NULL;
+  }
+  job->service = service;
+  job->path = g_strdup_printf(SERVICE_PATH "/job/%" G_GUINT64_FORMAT, ++service->last_number);
+  job->regions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
+  job->skeleton = dbus_job_skeleton_new();
+  dbus_job_set_kind(job->skeleton, kind);
+  set_state(job, AZ_JOB_CREATED);
+  show(job);
+  if (sender != NULL)
+    job->owner_watch = g_bus_watch_name_on_connection(service->connection, sender, G_BUS_NAME_WATCHER_FLAGS_NONE, NULL,
+                                                      on_owner_gone, job, NULL);
+  return job;
+}
+
+void
+service_job_free(gpointer data)
+{
+  ServiceJob *job = data;
+  stop_watching_owner(job);
+  g_dbus_object_manager_server_unexport(job->service->objects, job->path);
+  g_signal_handlers_disconnect_by_data(job->skeleton, job);
+  if (!job->started || job->ended)
+    az_engine_forget(job->service->engine, job->job);
+  g_queue_clear_full(&job->said, (GDestroyNotify) g_variant_unref);
+  g_hash_table_unref(job->regions);
+  g_object_unref(job->skeleton);
+  g_free(job->path);
+  g_free(job);
+}
+
+const char *
+service_job_path(const ServiceJob *job)
+{
+  return job->path;
+}
+
+gboolean
+service_job_is_live(const ServiceJob *job)
+{
+  return job->started && !job->ended;
+}

@@ -1,0 +1,33 @@
+/* What the files of the service share: its jobs. */
+#pragma once
+#include "service.h"
+
+struct _Service {
+  AzEngine *engine;
+  GDBusConnection *connection;
+  GDBusObjectManagerServer *objects;
+  DbusManager *manager;
+  GHashTable *jobs; /* path -> ServiceJob */
+  GQueue ended;     /* of ServiceJob, oldest first; borrowed */
+  guint64 last_number;
+  guint live; /* jobs that have not ended */
+  void (*busy_changed)(gboolean busy, gpointer data);
+  gpointer busy_data;
+  void (*wound_up)(gpointer data);
+  gpointer wound_up_data;
+};
+
+typedef struct _ServiceJob ServiceJob;
+
+/* NULL and error: the engine does not want it. `sender`: who made it, on a bus; or NULL. */
+ServiceJob *service_job_new(Service *service, const char *kind, GVariant *args, const char *sender, GError **error);
+void service_job_free(gpointer job);
+const char *service_job_path(const ServiceJob *job);
+gboolean service_job_is_live(const ServiceJob *job);
+void service_job_cancel(ServiceJob *job);
+/* ---- service.c, for jobs ---- */
+void service_job_began(Service *service);
+/* The job has ended; the oldest of those that have are forgotten. */
+void service_job_ended(Service *service, ServiceJob *job);
+/* Nobody wants it any more. */
+void service_job_forget(Service *service, ServiceJob *job);

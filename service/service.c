@@ -1,0 +1,167 @@
+/* The Manager: takes jobs and questions, keeps what has ended for a while, knows whether there is anything to do. */
+#include "service-private.h"
+
+#include "error.h"
+#include "wire.h"
+
+#define MAX_ENDED 100u
+
+/* ---- busy or not ---- */
+
+void
+service_on_busy(Service *service, void (*changed)(gboolean busy, gpointer data), gpointer data)
+{
+  service->busy_changed = changed;
+  service->busy_data = data;
+}
+
+gboolean
+service_is_busy(const Service *service)
+{
+  return service->live > 0;
+}
+
+static void
+count_live(Service *service, int by)
+{
+  gboolean before = service_is_busy(service);
+  service->live = (guint) ((int) service->live + by);
+  if (before != service_is_busy(service) && service->busy_changed != NULL)
+    service->busy_changed(service_is_busy(service), service->busy_data);
+  if (service->live == 0 && service->wound_up != NULL)
+    service->wound_up(service->wound_up_data);
+}
+
+/* ---- jobs ---- */
+
+void
+service_job_forget(Service *service, ServiceJob *job)
+{
+  g_hash_table_remove(service->jobs, service_job_path(job));
+}
+
+void
+service_job_began(Service *service)
+{
+  count_live(service, 1);
+}
+
+void
+service_job_ended(Service *service, ServiceJob *job)
+{
+  g_queue_push_tail(&service->ended, job);
+  if (service->ended.length > MAX_ENDED)
+    service_job_forget(service, g_queue_pop_head(&service->ended));
+  count_live(service, -1);
+}
+
+void
+service_wind_up(Service *service, void (*done)(gpointer data), gpointer data)
+{
+  g_autoptr(GPtrArray) live = g_ptr_array_new();
+  GHashTableIter iter;
+  gpointer job;
+  g_hash_table_iter_init(&iter, service->jobs);
+  while (g_hash_table_iter_next(&iter, NULL, &job))
+    if (service_job_is_live(job))
+      g_ptr_array_add(live, job);
+  service->wound_up = done;
+  service->wound_up_data = data;
+  for (guint i = 0; i < live->len; i++)
+    service_job_cancel(g_ptr_array_index(live, i));
+  if (live->len == 0)
+    done(data);
+}
+
+/* ---- Manager ---- */
+
+/* The names stand in docs/errors.md. */
+static void
+refuse(GDBusMethodInvocation *invocation, const GError *error)
+{
+  g_autofree char *name = g_strconcat("io.azlin.Error.", az_error_type(error), NULL);
+  g_dbus_method_invocation_return_dbus_error(invocation, name, error->message);
+}
+
+static gboolean
+on_submit(DbusManager *manager, GDBusMethodInvocation *invocation, const char *kind, GVariant *args, gpointer data)
+{
+  Service *service = data;
+  g_autoptr(GError) error = NULL;
+  ServiceJob *job = service_job_new(service, kind, args, g_dbus_method_invocation_get_sender(invocation), &error);
+  if (job == NULL) {
+    refuse(invocation, error);
+    return TRUE;
+  }
+  g_hash_table_insert(service->jobs, g_strdup(service_job_path(job)), job);
+  dbus_manager_complete_submit(manager, invocation, service_job_path(job));
+  return TRUE;
+}
+
+static gboolean
+on_query(DbusManager *manager, GDBusMethodInvocation *invocation, const char *what, GVariant *args, gpointer data)
+{
+  Service *service = data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = az_engine_query(service->engine, what, args, &error);
+  if (result == NULL) {
+    refuse(invocation, error);
+    return TRUE;
+  }
+  g_autoptr(GVariant) packed = az_wire_pack(result);
+  dbus_manager_complete_query(manager, invocation, packed);
+  return TRUE;
+}
+
+static char **
+kind_names(void)
+{
+  g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+  for (const AzJobKind *const *kind = az_engine_kinds(); *kind != NULL; kind++)
+    g_strv_builder_add(names, (*kind)->kind);
+  return g_strv_builder_end(names);
+}
+
+Service *
+service_new(AzEngine *engine)
+{
+  const char *home = "", *config = "";
+  g_autoptr(GVariant) facts = az_engine_query(engine, "engine", NULL, NULL);
+  Service *service = g_new0(Service, 1);
+  g_auto(GStrv) kinds = kind_names();
+  g_variant_lookup(facts, "home", "&s", &home);
+  g_variant_lookup(facts, "config", "&s", &config);
+  service->engine = engine;
+  service->jobs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, service_job_free);
+  service->objects = g_dbus_object_manager_server_new(SERVICE_PATH);
+  service->manager = dbus_manager_skeleton_new();
+  dbus_manager_set_version(service->manager, AZLIN_VERSION);
+  dbus_manager_set_home(service->manager, home);
+  dbus_manager_set_config(service->manager, config);
+  dbus_manager_set_kinds(service->manager, (const char *const *) kinds);
+  g_signal_connect(service->manager, "handle-submit", G_CALLBACK(on_submit), service);
+  g_signal_connect(service->manager, "handle-query", G_CALLBACK(on_query), service);
+  return service;
+}
+
+gboolean
+service_export(Service *service, GDBusConnection *connection, GError **error)
+{
+  if (!g_dbus_interface_skeleton_export(G_DBUS_INTERFACE_SKELETON(service->manager), connection, SERVICE_PATH, error))
+    return FALSE;
+  service->connection = g_object_ref(connection);
+  g_dbus_object_manager_server_set_connection(service->objects, connection);
+  return TRUE;
+}
+
+void
+service_free(Service *service)
+{
+  g_dbus_interface_skeleton_unexport(G_DBUS_INTERFACE_SKELETON(service->manager));
+  g_queue_clear(&service->ended);
+  g_hash_table_unref(service->jobs);
+  g_object_unref(service->objects);
+  g_object_unref(service->manager);
+  g_clear_object(&service->connection);
+  g_free(service);
+}

@@ -1,0 +1,20 @@
+/* The engine on a message bus: Manager, jobs, and what keeps the process alive. */
+#pragma once
+#include "azlin-dbus.h"
+#include "engine.h"
+
+#define SERVICE_NAME "io.azlin.Azlin1"
+#define SERVICE_PATH "/io/azlin/Azlin1"
+
+typedef struct _Service Service;
+
+Service *service_new(AzEngine *engine); /* borrowed; must outlive the service */
+void service_free(Service *service);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Service, service_free)
+/* Shows all objects on `connection`, a bus or a peer. */
+gboolean service_export(Service *service, GDBusConnection *connection, GError **error);
+/* `changed` runs whenever the service begins or ceases to have something to do. */
+void service_on_busy(Service *service, void (*changed)(gboolean busy, gpointer data), gpointer data);
+gboolean service_is_busy(const Service *service);
+/* Ends every job in good order, or at least in a way that the journal knows of; `done` runs once none is left. */
+void service_wind_up(Service *service, void (*done)(gpointer data), gpointer data);

@@ -1,0 +1,130 @@
+"""A message bus of a test's own, azlind on it, and a client that speaks to it as any program would."""
+import os, signal, subprocess, tempfile
+import e2e
+
+try:
+    from gi.repository import Gio, GLib
+except ImportError:
+    Gio = GLib = None
+
+NAME, PATH = "io.azlin.Azlin1", "/io/azlin/Azlin1"
+AZLIND = os.environ["AZLIND_BIN"]
+CONFIG = """<busconfig><type>session</type><listen>unix:path=%s/bus</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>
+"""
+
+
+def plain(value):
+    return value.unpack() if isinstance(value, GLib.Variant) else value
+
+
+class Refused(Exception):
+    def __init__(self, name, message):
+        super().__init__("%s: %s" % (name, message))
+        self.name, self.message = name, message
+
+
+class Client:
+    """One connection; hears everything that the service says."""
+
+    def __init__(self, address):
+        flags = Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION
+        self.connection = Gio.DBusConnection.new_for_address_sync(address, flags, None, None)
+        self.heard = []  # (path, signal, arguments)
+        self.connection.signal_subscribe(NAME, None, None, None, None, Gio.DBusSignalFlags.NONE, self.hear)
+
+    def hear(self, _connection, _sender, path, _interface, signal_name, arguments):
+        self.heard.append((path, signal_name, arguments.unpack()))
+
+    def call(self, path, interface, method, signature="()", *arguments):
+        try:
+            reply = self.connection.call_sync(NAME, path, interface, method, GLib.Variant(signature, arguments), None,
+                                              Gio.DBusCallFlags.NONE, 20000, None)
+        except GLib.Error as error:
+            name = Gio.DBusError.get_remote_error(error)
+            Gio.DBusError.strip_remote_error(error)
+            raise Refused(name, error.message)
+        return reply.unpack()
+
+    def submit(self, kind, **flags):
+        variants = {name.replace("_", "-"): value for name, value in flags.items()}
+        return self.call(PATH, NAME + ".Manager", "Submit", "(sa{sv})", kind, variants)[0]
+
+    def job(self, path, method, signature="()", *arguments):
+        return self.call(path, NAME + ".Job", method, signature, *arguments)
+
+    def get(self, path, name):
+        return self.call(path, "org.freedesktop.DBus.Properties", "Get", "(ss)", NAME + ".Job", name)[0]
+
+    def signals(self, path, name):
+        return [arguments for at, signal_name, arguments in self.heard if at == path and signal_name == name]
+
+    def until(self, condition, what, seconds=20):
+        def turn():
+            while GLib.MainContext.default().iteration(False):
+                pass
+            return condition()
+        e2e.until(turn, what, seconds)
+
+    def finish(self, path, seconds=20):
+        self.until(lambda: self.signals(path, "Finished"), "%s ends" % path, seconds)
+        return self.signals(path, "Finished")[0]
+
+    def close(self):
+        self.connection.close_sync(None)
+
+
+class Bus:
+    """A home with azlind at work in it."""
+
+    def __init__(self, config="[bricks]\nprovider=sim\n", *options):
+        if Gio is None:
+            raise e2e.Skip("python3-gi is not there")
+        self.home = e2e.Home(config)
+        self.folder = tempfile.mkdtemp(prefix="azlin-bus-")
+        self.address = "unix:path=%s/bus" % self.folder
+        self.options = options
+        with open(self.folder + "/bus.conf", "w") as f:
+            f.write(CONFIG % self.folder)
+        self.bus = subprocess.Popen(["dbus-daemon", "--config-file=" + self.folder + "/bus.conf", "--nofork",
+                                     "--print-address=1"], stdout=subprocess.PIPE,
+                                    stderr=subprocess.DEVNULL, text=True)
+        assert self.bus.stdout.readline(), "no bus"
+        self.daemon = None
+        self.clients = []
+
+    def env(self):
+        return self.home.env(DBUS_SESSION_BUS_ADDRESS=self.address)
+
+    def start(self, *options):
+        self.daemon = subprocess.Popen([AZLIND, *self.options, *options], env=self.env(), stderr=subprocess.PIPE, text=True)
+        client = self.client()
+        e2e.until(lambda: self.daemon.poll() is not None or self.is_there(client), "azlind is on the bus")
+        assert self.daemon.poll() is None, self.daemon.stderr.read()
+        return client
+
+    def is_there(self, client):
+        reply = client.connection.call_sync("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                            "NameHasOwner", GLib.Variant("(s)", (NAME,)), None, Gio.DBusCallFlags.NONE,
+                                            5000, None)
+        return reply.unpack()[0]
+
+    def client(self):
+        self.clients.append(Client(self.address))
+        return self.clients[-1]
+
+    def stop(self):
+        self.daemon.send_signal(signal.SIGTERM)
+        return self.daemon.wait(30)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.daemon is not None and self.daemon.poll() is None:
+            self.daemon.kill()
+            self.daemon.wait()
+        self.bus.kill()
+        self.bus.wait()
+        subprocess.run(["rm", "-rf", self.folder], check=True)
+        self.home.close()

@@ -1,0 +1,141 @@
+"""Jobs on the bus: what the command line does, for any program; they outlive whoever began them."""
+import json, subprocess
+import e2e
+from bus import AZLIND, NAME, PATH, Bus, Refused
+from gi.repository import GLib
+
+WATCHED = "[bricks]\nprovider=static\n"
+
+
+def variant(kind, value):
+    return GLib.Variant(kind, value)
+
+
+def deploy(client, *regions):
+    path = client.submit("deploy", regions=variant("as", list(regions)))
+    assert client.job(path, "Start") == (True,)
+    return path, client.finish(path)
+
+
+def refused(call, name):
+    try:
+        call()
+    except Refused as error:
+        assert error.name == "io.azlin.Error." + name, error
+        return error.message
+    raise AssertionError("nothing was refused")
+
+
+def test_a_job_says_what_the_command_says():
+    with Bus() as bus:
+        client = bus.start()
+        path, (code, result) = deploy(client, "eastus", "westus2")
+        assert code == 0 and result["total_regions"] == 2, result
+        assert client.get(path, "State") == "done" and client.get(path, "ExitCode") == 0
+        assert set(client.get(path, "Regions")) == {"eastus", "westus2"}
+        assert {region for region, _ in client.signals(path, "RegionChanged")} == {"eastus", "westus2"}
+        listed = client.submit("regions-list")
+        client.job(listed, "Start")
+        code, result = client.finish(listed)
+        told = bus.home.ok("regions", "list", "-o", "json").json()
+        assert code == 0 and [r["region"] for r in result["regions"]] == [r["region"] for r in told["regions"]]
+
+
+def test_whoever_comes_late_misses_nothing():
+    with Bus() as bus:
+        client = bus.start()
+        path, _ = deploy(client, "eastus")
+        heard = client.signals(path, "Said")
+        later = bus.client()
+        said = later.job(path, "Listen", "(t)", 0)[0]
+        assert [entry[0] for entry in said] == list(range(len(said))) and len(said) > 3
+        assert [tuple(entry) for entry in said] == heard
+        assert later.job(path, "Listen", "(t)", len(said) - 1)[0] == said[-1:]
+
+
+def test_what_is_wrong_is_refused():
+    with Bus() as bus:
+        client = bus.start()
+        assert "'deplo'" in refused(lambda: client.submit("deplo"), "InvalidUsage")
+        assert "regions" in refused(lambda: client.submit("deploy", region=variant("as", ["eastus"])), "InvalidUsage")
+        assert "'as'" in refused(lambda: client.submit("deploy", regions=variant("s", "eastus")), "InvalidUsage")
+        refused(lambda: client.call(PATH, NAME + ".Manager", "Query", "(sa{sv})", "nonsense", {}), "InvalidUsage")
+        path, _ = deploy(client, "eastus")
+        assert client.job(path, "Start") == (False,)
+        refused(lambda: client.job(path, "Answer", "(a{sv})", {"yes": variant("b", True)}), "InvalidUsage")
+
+
+def test_a_question_waits_for_its_answer():
+    with Bus() as bus:
+        client = bus.start()
+        deploy(client, "eastus")
+        path = client.submit("destroy")
+        client.job(path, "Start")
+        client.until(lambda: client.get(path, "State") == "waiting-answer", "it asks")
+        assert client.get(path, "Question")["text"]
+        refused(lambda: client.job(path, "Answer", "(a{sv})", {}), "InvalidUsage")
+        client.job(path, "Answer", "(a{sv})", {"yes": variant("b", False)})
+        code, _ = client.finish(path)
+        assert code == 2 and client.get(path, "Question") == {}
+        assert len(bus.home.ok("regions", "list", "-o", "json").json()["regions"]) == 1
+
+
+def watching(bus, client):
+    bus.home.ok("regions", "add", "eastus", "--public-ip", "127.0.0.1", "--ssh-port", "1", "--vm-name", "none")
+    path = client.submit("watch")
+    client.job(path, "Start")
+    client.until(lambda: client.signals(path, "Said"), "it watches")
+    return path
+
+
+def test_a_job_outlives_its_client():
+    with Bus(WATCHED) as bus:
+        first = bus.start()
+        path = watching(bus, first)
+        unstarted = first.submit("regions-list")
+        first.close()
+        second = bus.client()
+        assert second.get(path, "State") == "running"
+        second.until(lambda: gone(second, unstarted), "what nobody started goes")
+        second.job(path, "Cancel")
+        second.finish(path)
+
+
+def gone(client, path):
+    try:
+        client.get(path, "State")
+    except Refused:
+        return True
+    return False
+
+
+def test_it_ends_when_nobody_needs_it():
+    with Bus(WATCHED, "--idle=1") as bus:
+        client = bus.start()
+        path = watching(bus, client)
+        client.until(lambda: len(client.signals(path, "Said")) > 2, "it goes on")
+        assert bus.daemon.poll() is None
+        client.job(path, "Cancel")
+        client.finish(path)
+        assert bus.daemon.wait(20) == 0
+
+
+def test_it_ends_its_jobs_when_it_is_told_to_end():
+    with Bus(WATCHED) as bus:
+        client = bus.start()
+        path = watching(bus, client)
+        assert bus.stop() == 0
+        client.until(lambda: client.signals(path, "Finished"), "the job says its end")
+
+
+def test_a_home_has_one_service():
+    with Bus() as bus:
+        bus.start()
+        again = subprocess.run([AZLIND], env=bus.env(), stderr=subprocess.PIPE, text=True, timeout=20)
+        assert again.returncode == 4 and "another azlind works in" in again.stderr, again
+        wrong = subprocess.run([AZLIND, "--idle=-1"], env=bus.env(), stderr=subprocess.PIPE, text=True, timeout=20)
+        assert wrong.returncode == 64, wrong
+
+
+if __name__ == "__main__":
+    e2e.main(globals())
