@@ -28,7 +28,9 @@ typedef struct {
 typedef struct {
   ClientJob base;
   BusClient *client;
-  char *path;
+  char *path, *kind;
+  gboolean attached;
+  guint64 next; /* what it says next; what comes twice is not told twice */
   guint subscription;
   int exit_code;
   GVariant *result; /* NULL until it has ended */
@@ -165,7 +167,10 @@ take_said(BusJob *job, GVariant *arguments)
   const char *what = NULL;
   g_autoptr(GVariant) packed = NULL;
   g_variant_get(arguments, "(tt&s@a{sv})", &number, &now, &what, &packed);
+  if (number < job->next)
+    return;
   g_autoptr(GVariant) facts = az_wire_unpack(packed);
+  job->next = number + 1;
   note_time(job->client, now);
   for (guint i = 0; i < G_N_ELEMENTS(table); i++)
     if (!strcmp(what, table[i].what)) {
@@ -193,6 +198,21 @@ on_signal(GDBusConnection *bus, const char *sender, const char *path, const char
 
 /* ---- jobs ---- */
 
+/* Takes `path`. */
+static BusJob *
+job_new(BusClient *client, char *path, const char *kind, const ClientWatch *watch)
+{
+  BusJob *job = g_new0(BusJob, 1);
+  job->base = (ClientJob){ .client = &client->base, .watch = *watch };
+  job->client = client;
+  job->path = path;
+  job->kind = g_strdup(kind);
+  job->subscription = g_dbus_connection_signal_subscribe(client->bus, client->owner, JOB, NULL, job->path, NULL,
+                                                         G_DBUS_SIGNAL_FLAGS_NONE, on_signal, job, NULL);
+  g_ptr_array_add(client->jobs, job);
+  return job;
+}
+
 static ClientJob *
 bus_submit(Client *base, const char *kind, GVariant *args, const ClientWatch *watch, GError **error)
 {
@@ -201,20 +221,110 @@ bus_submit(Client *base, const char *kind, GVariant *args, const ClientWatch *wa
                                    "(o)", error);
   if (!reply)
     return NULL;
-  BusJob *job = g_new0(BusJob, 1);
-  job->base = (ClientJob){ .client = base, .watch = *watch };
-  job->client = client;
-  g_variant_get(reply, "(o)", &job->path);
-  job->subscription = g_dbus_connection_signal_subscribe(client->bus, client->owner, JOB, NULL, job->path, NULL,
-                                                         G_DBUS_SIGNAL_FLAGS_NONE, on_signal, job, NULL);
-  g_ptr_array_add(client->jobs, job);
+  char *path = NULL;
+  g_variant_get(reply, "(o)", &path);
+  return &job_new(client, path, kind, watch)->base;
+}
+
+static char *
+path_of(guint64 number)
+{
+  return g_strdup_printf(MANAGER_PATH "/job/%" G_GUINT64_FORMAT, number);
+}
+
+static GVariant *
+properties_of(BusJob *job, GError **error)
+{
+  g_autoptr(GVariant) reply = call(job->client, job->path, "org.freedesktop.DBus.Properties", "GetAll",
+                                   g_variant_new("(s)", JOB), "(a{sv})", error);
+  return reply ? g_variant_get_child_value(reply, 0) : NULL;
+}
+
+/* What it has said comes before what it says from now on; nothing is lost between the two, and nothing comes twice. */
+static gboolean
+replay(BusJob *job, GError **error)
+{
+  g_autoptr(GVariant) reply
+      = call(job->client, job->path, JOB, "Listen", g_variant_new("(t)", (guint64) 0), "(a(ttsa{sv}))", error);
+  g_autoptr(GVariant) said = reply ? g_variant_get_child_value(reply, 0) : NULL;
+  for (gsize i = 0; said && i < g_variant_n_children(said); i++) {
+    g_autoptr(GVariant) entry = g_variant_get_child_value(said, i);
+    const char *what = NULL;
+    g_variant_get_child(entry, 2, "&s", &what);
+    if (strcmp(what, "question") != 0) /* it may have its answer by now */
+      take_said(job, entry);
+  }
+  return reply != NULL;
+}
+
+static void
+follow(BusJob *job)
+{
+  static const char *const over[] = { "done", "failed", "cancelled", NULL };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) properties = replay(job, &error) ? properties_of(job, &error) : NULL;
+  g_autoptr(GVariant) question = NULL, packed = NULL;
+  const char *state = "";
+  int exit_code = 0;
+  if (!properties) {
+    g_autoptr(GVariant) failed = g_variant_ref_sink(client_error_result(error));
+    end(job, az_error_exit_code(error), failed);
+    return;
+  }
+  g_variant_lookup(properties, "State", "&s", &state);
+  g_variant_lookup(properties, "Question", "@a{sv}", &question);
+  g_variant_lookup(properties, "ExitCode", "i", &exit_code);
+  g_variant_lookup(properties, "Result", "@a{sv}", &packed);
+  if (question && g_variant_n_children(question) > 0)
+    take_question(&job->base.watch, question);
+  if (packed && g_strv_contains(over, state)) {
+    g_autoptr(GVariant) result = az_wire_unpack(packed);
+    end(job, exit_code, result);
+  }
+}
+
+static ClientJob *
+bus_attach(Client *base, guint64 number, const ClientWatch *watch, GError **error)
+{
+  const char *kind = "";
+  BusJob *job = job_new((BusClient *) base, path_of(number), "", watch);
+  g_autoptr(GVariant) properties = properties_of(job, NULL);
+  if (!properties) {
+    g_ptr_array_remove(job->client->jobs, job);
+    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND, "there is no job %" G_GUINT64_FORMAT, number);
+    return NULL;
+  }
+  g_variant_lookup(properties, "Kind", "&s", &kind);
+  g_free(job->kind);
+  job->kind = g_strdup(kind);
+  job->attached = TRUE;
   return &job->base;
+}
+
+static gboolean
+bus_cancel_job(Client *base, guint64 number, GError **error)
+{
+  BusClient *client = (BusClient *) base;
+  g_autofree char *path = path_of(number);
+  g_autoptr(GVariant) reply = call(client, path, JOB, "Cancel", NULL, "()", NULL);
+  if (!reply)
+    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND, "there is no job %" G_GUINT64_FORMAT, number);
+  return reply != NULL;
+}
+
+static const char *
+bus_kind(ClientJob *job)
+{
+  return ((BusJob *) job)->kind;
 }
 
 static void
 bus_start(ClientJob *job)
 {
-  call_job((BusJob *) job, "Start", NULL);
+  if (((BusJob *) job)->attached)
+    follow((BusJob *) job);
+  else
+    call_job((BusJob *) job, "Start", NULL);
 }
 
 static void
@@ -248,6 +358,7 @@ job_free(gpointer data)
   g_dbus_connection_signal_unsubscribe(job->client->bus, job->subscription);
   g_clear_pointer(&job->result, g_variant_unref);
   g_free(job->path);
+  g_free(job->kind);
   g_free(job);
 }
 
@@ -330,6 +441,9 @@ client_bus_new(const char *config, const char *home, GError **error)
     .query = bus_query,
     .now = bus_now,
     .submit = bus_submit,
+    .attach = bus_attach,
+    .cancel_job = bus_cancel_job,
+    .kind = bus_kind,
     .start = bus_start,
     .answer = bus_answer,
     .cancel = bus_cancel,

@@ -2,6 +2,7 @@
 #include "client-private.h"
 
 #include "engine.h"
+#include "error.h"
 
 typedef struct {
   Client base;
@@ -110,6 +111,33 @@ local_submit(Client *client, const char *kind, GVariant *args, const ClientWatch
 }
 
 static void
+refuse_number(guint64 number, GError **error)
+{
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND,
+              "there is no job %" G_GUINT64_FORMAT ": no azlind works in this home", number);
+}
+
+static ClientJob *
+local_attach(Client *client, guint64 number, const ClientWatch *watch, GError **error)
+{
+  refuse_number(number, error);
+  return NULL;
+}
+
+static gboolean
+local_cancel_job(Client *client, guint64 number, GError **error)
+{
+  refuse_number(number, error);
+  return FALSE;
+}
+
+static const char *
+local_kind(ClientJob *job)
+{
+  return az_job_kind(job_of(job));
+}
+
+static void
 local_start(ClientJob *job)
 {
   az_engine_start(engine_of(job), job_of(job));
@@ -147,6 +175,9 @@ client_local_new(const char *config, const char *home, GError **error)
     .query = local_query,
     .now = local_now,
     .submit = local_submit,
+    .attach = local_attach,
+    .cancel_job = local_cancel_job,
+    .kind = local_kind,
     .start = local_start,
     .answer = local_answer,
     .cancel = local_cancel,

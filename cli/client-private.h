@@ -7,6 +7,9 @@ typedef struct {
   GVariant *(*query)(Client *client, const char *what, GVariant *args, GError **error);
   gint64 (*now)(Client *client);
   ClientJob *(*submit)(Client *client, const char *kind, GVariant *args, const ClientWatch *watch, GError **error);
+  ClientJob *(*attach)(Client *client, guint64 number, const ClientWatch *watch, GError **error);
+  gboolean (*cancel_job)(Client *client, guint64 number, GError **error);
+  const char *(*kind)(ClientJob *job);
   void (*start)(ClientJob *job);
   void (*answer)(ClientJob *job, gboolean yes);
   void (*cancel)(ClientJob *job);

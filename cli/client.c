@@ -93,6 +93,24 @@ client_submit(Client *client, const char *kind, GVariant *args, const ClientWatc
   return client->way->submit(client, kind, args, watch, error);
 }
 
+ClientJob *
+client_attach(Client *client, guint64 number, const ClientWatch *watch, GError **error)
+{
+  return client->way->attach(client, number, watch, error);
+}
+
+gboolean
+client_cancel_job(Client *client, guint64 number, GError **error)
+{
+  return client->way->cancel_job(client, number, error);
+}
+
+const char *
+client_kind(ClientJob *job)
+{
+  return job->client->way->kind(job);
+}
+
 void
 client_start(ClientJob *job)
 {

@@ -44,6 +44,10 @@ gint64 client_now(Client *client);
 
 /* The job is created, not started; it lives as long as the client. */
 ClientJob *client_submit(Client *client, const char *kind, GVariant *args, const ClientWatch *watch, GError **error);
+/* A job of a service: client_start() tells what it has said so far, and then goes on. NULL and error: there is none. */
+ClientJob *client_attach(Client *client, guint64 number, const ClientWatch *watch, GError **error);
+const char *client_kind(ClientJob *job);
+gboolean client_cancel_job(Client *client, guint64 number, GError **error);
 void client_start(ClientJob *job);
 void client_answer(ClientJob *job, gboolean yes);
 void client_cancel(ClientJob *job);

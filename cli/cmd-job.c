@@ -18,6 +18,7 @@ typedef struct {
   GMainLoop *loop;
   GString *answer;     /* what was typed so far */
   guint answer_source; /* 0 = nothing is asked */
+  guint64 attach;      /* number of the job that is followed; 0 = one of its own */
   gboolean live;       /* runs until it is interrupted */
   gboolean interrupted, finished;
   guint leaving; /* source that ends it */
@@ -233,6 +234,10 @@ on_signal(gpointer data)
   if (run->interrupted)
     leave_at_once(run);
   run->interrupted = TRUE;
+  if (run->attach > 0) {
+    g_main_loop_quit(run->loop);
+    return G_SOURCE_CONTINUE;
+  }
   if (!run->live) {
     pause_screen(run);
     fprintf(stderr, "\nazlin: interrupted; stopping%s. Press Ctrl-C again to leave at once.\n",
@@ -285,9 +290,12 @@ loop_until_finished(Run *run, GError **error)
     .finished = on_finished,
     .data = run,
   };
-  run->job = client_submit(run->client, run->inv->command->kind, run->inv->args, &watch, error);
+  run->job = run->attach > 0 ? client_attach(run->client, run->attach, &watch, error)
+                             : client_submit(run->client, run->inv->command->kind, run->inv->args, &watch, error);
   if (!run->job)
     return FALSE;
+  if (run->attach > 0)
+    run->live = g_str_equal(client_kind(run->job), "watch");
   guint signals[] = { g_unix_signal_add(SIGINT, on_signal, run), g_unix_signal_add(SIGTERM, on_signal, run),
                       run->live && !is_ignored(SIGHUP) ? g_unix_signal_add(SIGHUP, on_signal, run) : 0 };
   if (run->live && run->inv->output == OUTPUT_TABLE)
@@ -326,6 +334,31 @@ cmd_job_perform(const Invocation *invocation, Client *client, GVariant **ret_res
     return client_exit_code(run.job);
   say_what_stands(&run);
   return 130;
+}
+
+/* What was done by then is on the screen; the job goes on. */
+static int
+detached(const Run *run)
+{
+  fprintf(stderr, "\nazlin: job %" G_GUINT64_FORMAT " goes on. See it again: azlin jobs attach %" G_GUINT64_FORMAT
+                  ". End it: azlin jobs cancel %" G_GUINT64_FORMAT "\n",
+          run->attach, run->attach, run->attach);
+  return 0;
+}
+
+int
+cmd_job_follow(const Invocation *invocation, Client *client, guint64 number)
+{
+  Run run = { .inv = invocation, .client = client, .attach = number };
+  g_autoptr(GError) error = NULL;
+  if (!loop_until_finished(&run, &error))
+    return render_gerror(invocation, error);
+  GVariant *result = client_result(run.job);
+  if (!result)
+    return detached(&run);
+  Invocation as_its_own = *invocation;
+  as_its_own.command = command_of_kind(client_kind(run.job));
+  return cmd_job_show(&as_its_own, client, result, client_exit_code(run.job));
 }
 
 int

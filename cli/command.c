@@ -17,6 +17,11 @@ static const Flag limit_flags[] = {
   { 0 },
 };
 
+static const Flag job_flags[] = {
+  { .name = "job", .type = "u", .argument = "N", .help = "its number: azlin jobs list" },
+  { 0 },
+};
+
 const Flag command_globals[] = {
   { .name = "output",
     .letter = 'o',
@@ -68,6 +73,12 @@ const Command command_table[] = {
   { .name = "failover rollback", .kind = "failover-rollback", .run = cmd_job_run },
   { .name = "simulate", .kind = "simulate", .operand = "scenario", .run = cmd_job_run },
   { .name = "watch", .kind = "watch", .live = "", .run = cmd_job_run },
+  { .name = "jobs list", .query = "jobs", .run = cmd_query_run, .show = render_jobs,
+    .summary = "List the jobs of azlind: those at work, and the last that ended" },
+  { .name = "jobs attach", .operand = "job", .operand_required = TRUE, .flags = job_flags, .run = cmd_jobs_attach_run,
+    .summary = "Follow a job from its beginning; Ctrl-C leaves it alone" },
+  { .name = "jobs cancel", .operand = "job", .operand_required = TRUE, .flags = job_flags, .run = cmd_jobs_cancel_run,
+    .summary = "End a job in good order" },
   { .name = "config show", .query = "config", .flags = origin_flags, .run = cmd_query_run, .show = render_config,
     .summary = "Show the configuration in force" },
   { .name = "bricks list", .query = "bricks", .run = cmd_query_run, .show = render_bricks,
@@ -91,6 +102,15 @@ command_find(const char *name)
 {
   for (const Command *c = command_table; c->name; c++)
     if (!strcmp(c->name, name))
+      return c;
+  return NULL;
+}
+
+const Command *
+command_of_kind(const char *kind)
+{
+  for (const Command *c = command_table; c->name; c++)
+    if (!g_strcmp0(c->kind, kind))
       return c;
   return NULL;
 }

@@ -39,6 +39,7 @@ extern const Command command_table[]; /* ends {0} */
 extern const Flag command_globals[];  /* flags of every command; ends {0} */
 
 const Command *command_find(const char *name);
+const Command *command_of_kind(const char *kind); /* the first that runs such jobs; or NULL */
 const char *command_summary(const Command *command);
 /* TRUE when the engine knows the command's kind, or the program answers by itself. */
 gboolean command_available(const Command *command);
@@ -52,6 +53,8 @@ gboolean invocation_is_live(const Invocation *invocation);
 
 int cmd_job_run(const Invocation *invocation);
 int cmd_query_run(const Invocation *invocation);
+int cmd_jobs_attach_run(const Invocation *invocation);
+int cmd_jobs_cancel_run(const Invocation *invocation);
 int cmd_ssh_run(const Invocation *invocation);
 int cmd_version_run(const Invocation *invocation);
 int cmd_help_run(const Invocation *invocation);

@@ -24,6 +24,18 @@ render_bricks(const Invocation *invocation, Client *client, GVariant *result)
 }
 
 void
+render_jobs(const Invocation *invocation, Client *client, GVariant *result)
+{
+  static const char *const headers[] = { "Job", "Kind", "State", "Started", "Last said", NULL };
+  static const char *const keys[] = { "job", "kind", "state", "started_at", "message", NULL };
+  g_autoptr(GVariant) jobs = g_variant_lookup_value(result, "jobs", G_VARIANT_TYPE("aa{sv}"));
+  if (jobs && g_variant_n_children(jobs) > 0)
+    render_records(invocation->terminal, result, "jobs", headers, keys);
+  else
+    terminal_line(invocation->terminal, INK_PLAIN, "No jobs: azlind does not work in this home, or has had nothing to do.");
+}
+
+void
 render_brick(const Invocation *invocation, Client *client, GVariant *result)
 {
   static const char *const headers[] = { "Option", "Type", "Default", "From", "To", "What it is", NULL };

@@ -65,6 +65,7 @@ void render_regions(const Invocation *invocation, Client *client, GVariant *resu
 void render_config(const Invocation *invocation, Client *client, GVariant *result);
 void render_bricks(const Invocation *invocation, Client *client, GVariant *result);
 void render_brick(const Invocation *invocation, Client *client, GVariant *result);
+void render_jobs(const Invocation *invocation, Client *client, GVariant *result);
 void render_audit(const Invocation *invocation, Client *client, GVariant *result);
 void render_audit_verdict(const Invocation *invocation, Client *client, GVariant *result);
 /* "azlin: sentence" and the next steps on stderr; `error` is an ErrorResult (a{sv}). */

@@ -57,7 +57,7 @@ void az_engine_cancel(AzEngine *engine, AzJob *job);
 /* Frees a job that has finished; without it jobs live as long as the engine. Not from within a watcher's call. */
 void az_engine_forget(AzEngine *engine, AzJob *job);
 /* Questions that need no side effect and no waiting: "config", "bricks", "bricks-info" (name s), "audit" (limit u),
- * "audit-verify", "engine" (version, home, config, now, virtual). */
+ * "audit-verify", "engine" (version, home, config, now, virtual), "jobs". */
 /* Owned result (a{sv}); NULL and error. */
 GVariant *az_engine_query(AzEngine *engine, const char *what, GVariant *args, GError **error);
 gint64 az_engine_now(AzEngine *engine); /* microseconds since the Unix epoch; virtual under provider-sim */

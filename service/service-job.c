@@ -2,12 +2,14 @@
  * from its beginning. */
 #include "service-private.h"
 
+#include "record.h"
 #include "wire.h"
 
 #define MAX_SAID 20000u /* of a watch that runs for weeks the newest are kept */
 
 struct _ServiceJob {
   Service *service;
+  guint64 number;
   char *path;
   AzJob *job;
   DbusJob *skeleton;
@@ -272,7 +274,8 @@ service_job_new(Service *service, const char *kind, GVariant *args, const char *
     return NULL;
   }
   job->service = service;
-  job->path = g_strdup_printf(SERVICE_PATH "/job/%" G_GUINT64_FORMAT, ++service->last_number);
+  job->number = ++service->last_number;
+  job->path = g_strdup_printf(SERVICE_PATH "/job/%" G_GUINT64_FORMAT, job->number);
   job->regions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
   job->skeleton = dbus_job_skeleton_new();
   dbus_job_set_kind(job->skeleton, kind);
@@ -304,6 +307,26 @@ const char *
 service_job_path(const ServiceJob *job)
 {
   return job->path;
+}
+
+guint64
+service_job_number(const ServiceJob *job)
+{
+  return job->number;
+}
+
+GVariant *
+service_job_facts(const ServiceJob *job)
+{
+  GVariantBuilder facts;
+  g_autofree char *started = az_time_to_string((gint64) dbus_job_get_started(job->skeleton));
+  g_variant_builder_init(&facts, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add(&facts, "{sv}", "job", g_variant_new_uint64(job->number));
+  g_variant_builder_add(&facts, "{sv}", "kind", g_variant_new_string(dbus_job_get_kind(job->skeleton)));
+  g_variant_builder_add(&facts, "{sv}", "state", g_variant_new_string(dbus_job_get_state(job->skeleton)));
+  g_variant_builder_add(&facts, "{sv}", "started_at", az_variant_str(started));
+  g_variant_builder_add(&facts, "{sv}", "message", az_variant_str(dbus_job_get_message(job->skeleton)));
+  return g_variant_builder_end(&facts);
 }
 
 gboolean

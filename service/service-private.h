@@ -24,6 +24,9 @@ ServiceJob *service_job_new(Service *service, const char *kind, GVariant *args, 
 void service_job_free(gpointer job);
 const char *service_job_path(const ServiceJob *job);
 gboolean service_job_is_live(const ServiceJob *job);
+guint64 service_job_number(const ServiceJob *job);
+/* For a list of jobs: job, kind, state, started_at, message. Floating. */
+GVariant *service_job_facts(const ServiceJob *job);
 void service_job_cancel(ServiceJob *job);
 /* ---- service.c, for jobs ---- */
 void service_job_began(Service *service);

@@ -98,12 +98,39 @@ on_submit(DbusManager *manager, GDBusMethodInvocation *invocation, const char *k
   return TRUE;
 }
 
+static int
+by_number(gconstpointer a, gconstpointer b)
+{
+  guint64 one = service_job_number(*(ServiceJob *const *) a), other = service_job_number(*(ServiceJob *const *) b);
+  return one < other ? -1 : one > other;
+}
+
+static GVariant *
+list_jobs(Service *service)
+{
+  g_autoptr(GPtrArray) jobs = g_ptr_array_new();
+  GHashTableIter iter;
+  gpointer job;
+  GVariantBuilder list, result;
+  g_hash_table_iter_init(&iter, service->jobs);
+  while (g_hash_table_iter_next(&iter, NULL, &job))
+    g_ptr_array_add(jobs, job);
+  g_ptr_array_sort(jobs, by_number);
+  g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
+  for (guint i = 0; i < jobs->len; i++)
+    g_variant_builder_add_value(&list, service_job_facts(g_ptr_array_index(jobs, i)));
+  g_variant_builder_init(&result, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add(&result, "{sv}", "jobs", g_variant_builder_end(&list));
+  return g_variant_ref_sink(g_variant_builder_end(&result));
+}
+
 static gboolean
 on_query(DbusManager *manager, GDBusMethodInvocation *invocation, const char *what, GVariant *args, gpointer data)
 {
   Service *service = data;
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) result = az_engine_query(service->engine, what, args, &error);
+  g_autoptr(GVariant) result = g_str_equal(what, "jobs") ? list_jobs(service)
+                                                         : az_engine_query(service->engine, what, args, &error);
   if (result == NULL) {
     refuse(invocation, error);
     return TRUE;

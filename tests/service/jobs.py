@@ -1,5 +1,5 @@
 """Jobs on the bus: what the command line does, for any program; they outlive whoever began them."""
-import json, subprocess
+import json, signal, subprocess
 import e2e
 from bus import AZLIND, NAME, PATH, Bus, Refused
 from gi.repository import GLib
@@ -126,6 +126,60 @@ def test_it_ends_its_jobs_when_it_is_told_to_end():
         path = watching(bus, client)
         assert bus.stop() == 0
         client.until(lambda: client.signals(path, "Finished"), "the job says its end")
+
+
+def test_jobs_are_listed_followed_and_ended():
+    with Bus(WATCHED) as bus:
+        on_bus = {"env": {"DBUS_SESSION_BUS_ADDRESS": bus.address}}
+        client = bus.start()
+        path = watching(bus, client)
+        jobs = bus.home.ok("jobs", "list", "-o", "json", **on_bus).json()["jobs"]
+        assert [(job["job"], job["kind"], job["state"]) for job in jobs] == [(1, "watch", "running")], jobs
+        assert "watch" in bus.home.ok("jobs", "list", **on_bus).out
+        follower = bus.home.popen("jobs", "attach", "1", "-o", "jsonl", **on_bus)
+        first = json.loads(follower.stdout.readline())
+        assert first["text"] == client.signals(path, "Said")[0][3]["text"], first
+        follower.send_signal(signal.SIGINT)
+        _, words = follower.communicate(timeout=20)
+        assert follower.returncode == 0 and "job 1 goes on" in words, words
+        assert client.get(path, "State") == "running"
+        bus.home.ok("jobs", "cancel", "1", **on_bus)
+        client.finish(path)
+        after = bus.home.ok("jobs", "attach", "1", "-o", "jsonl", **on_bus).out.splitlines()
+        assert json.loads(after[0]) == first and json.loads(after[-1])["event"] == "result", after
+        for verb in "attach", "cancel":
+            nobody = bus.home.run("jobs", verb, "99", **on_bus)
+            assert nobody.code == 1 and "there is no job 99" in nobody.err, nobody
+
+
+def test_without_a_service_there_are_no_jobs():
+    with e2e.Home() as home:
+        assert home.ok("jobs", "list", "-o", "json").json() == {"jobs": []}
+        assert "no azlind works in this home" in home.run("jobs", "attach", "1").err
+
+
+def test_a_command_goes_on_without_its_terminal():
+    with Bus(WATCHED) as bus:
+        client = bus.start()
+        bus.home.ok("regions", "add", "eastus", "--public-ip", "127.0.0.1", "--ssh-port", "1", "--vm-name", "none")
+        command = bus.home.popen("watch", "-o", "jsonl", env={"DBUS_SESSION_BUS_ADDRESS": bus.address})
+        assert json.loads(command.stdout.readline())["event"]
+        command.kill()
+        command.communicate()
+        jobs = bus.home.ok("jobs", "list", "-o", "json", env={"DBUS_SESSION_BUS_ADDRESS": bus.address}).json()["jobs"]
+        assert [job["state"] for job in jobs] == ["running"], jobs
+        client.job(PATH + "/job/%d" % jobs[0]["job"], "Cancel")
+
+
+def test_a_service_that_dies_is_told():
+    with Bus(WATCHED) as bus:
+        bus.start()
+        bus.home.ok("regions", "add", "eastus", "--public-ip", "127.0.0.1", "--ssh-port", "1", "--vm-name", "none")
+        command = bus.home.popen("watch", "-o", "jsonl", env={"DBUS_SESSION_BUS_ADDRESS": bus.address})
+        command.stdout.readline()
+        bus.daemon.kill()
+        out, _ = command.communicate(timeout=20)
+        assert command.returncode == 1 and "azlind ended while it was at work" in out, out
 
 
 def test_a_home_has_one_service():
