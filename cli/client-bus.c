@@ -159,10 +159,9 @@ take_said(BusJob *job, GVariant *arguments)
   static const struct {
     const char *what;
     void (*take)(const ClientWatch *watch, GVariant *facts);
-  } table[] = { { "message", take_message },
-                { "region", take_region },
-                { "progress", take_progress },
-                { "question", take_question } };
+  } table[] = {
+    { "message", take_message }, { "region", take_region }, { "progress", take_progress }, { "question", take_question }
+  };
   guint64 number = 0, now = 0;
   const char *what = NULL;
   g_autoptr(GVariant) packed = NULL;
@@ -213,12 +212,29 @@ job_new(BusClient *client, char *path, const char *kind, const ClientWatch *watc
   return job;
 }
 
+/* The service stands in another folder: files of this one travel by their whole path. */
+static GVariant *
+with_whole_paths(const char *kind, GVariant *args)
+{
+  GVariantDict dict;
+  g_autoptr(GVariant) given = g_variant_ref_sink(args);
+  g_variant_dict_init(&dict, given);
+  for (const Flag *flag = client_flags(kind); flag && flag->name; flag++) {
+    const char *file = NULL;
+    if (g_strcmp0(flag->argument, "FILE") || !g_variant_lookup(given, flag->name, "&s", &file))
+      continue;
+    g_autofree char *whole = g_canonicalize_filename(file, NULL);
+    g_variant_dict_insert(&dict, flag->name, "s", whole);
+  }
+  return g_variant_dict_end(&dict);
+}
+
 static ClientJob *
 bus_submit(Client *base, const char *kind, GVariant *args, const ClientWatch *watch, GError **error)
 {
   BusClient *client = (BusClient *) base;
-  g_autoptr(GVariant) reply = call(client, MANAGER_PATH, MANAGER, "Submit", g_variant_new("(s@a{sv})", kind, args),
-                                   "(o)", error);
+  g_autoptr(GVariant) reply = call(client, MANAGER_PATH, MANAGER, "Submit",
+                                   g_variant_new("(s@a{sv})", kind, with_whole_paths(kind, args)), "(o)", error);
   if (!reply)
     return NULL;
   char *path = NULL;
@@ -369,8 +385,8 @@ static void
 on_gone(GDBusConnection *bus, const char *name, gpointer data)
 {
   BusClient *client = data;
-  g_autoptr(GError) error = g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_FAILED,
-                                                "azlind ended while it was at work; what had begun stands in the journal");
+  g_autoptr(GError) error = g_error_new_literal(
+      AZLIN_ERROR, AZLIN_ERROR_FAILED, "azlind ended while it was at work; what had begun stands in the journal");
   az_error_add_first_step(error, "Finish or undo it: azlin recover");
   g_autoptr(GVariant) result = g_variant_ref_sink(client_error_result(error));
   for (guint i = 0; i < client->jobs->len; i++)
@@ -460,7 +476,7 @@ client_bus_new(const char *config, const char *home, GError **error)
     bus_free(&client->base);
     return NULL;
   }
-  client->watch = g_bus_watch_name_on_connection(client->bus, client->owner, G_BUS_NAME_WATCHER_FLAGS_NONE, NULL, on_gone,
-                                                 client, NULL);
+  client->watch = g_bus_watch_name_on_connection(client->bus, client->owner, G_BUS_NAME_WATCHER_FLAGS_NONE, NULL,
+                                                 on_gone, client, NULL);
   return &client->base;
 }

@@ -340,8 +340,9 @@ cmd_job_perform(const Invocation *invocation, Client *client, GVariant **ret_res
 static int
 detached(const Run *run)
 {
-  fprintf(stderr, "\nazlin: job %" G_GUINT64_FORMAT " goes on. See it again: azlin jobs attach %" G_GUINT64_FORMAT
-                  ". End it: azlin jobs cancel %" G_GUINT64_FORMAT "\n",
+  fprintf(stderr,
+          "\nazlin: job %" G_GUINT64_FORMAT " goes on. See it again: azlin jobs attach %" G_GUINT64_FORMAT
+          ". End it: azlin jobs cancel %" G_GUINT64_FORMAT "\n",
           run->attach, run->attach, run->attach);
   return 0;
 }
@@ -381,7 +382,9 @@ cmd_job_run_then(const Invocation *invocation,
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) result = NULL;
-  g_autoptr(Client) client = client_new(&invocation->place, &error);
+  ClientPlace place = invocation->place;
+  place.no_daemon |= invocation->command->alone;
+  g_autoptr(Client) client = client_new(&place, &error);
   if (!client)
     return render_gerror(invocation, error);
   int exit_code = cmd_job_perform(invocation, client, &result, &error);

@@ -26,7 +26,8 @@ cancel(const Invocation *invocation, Client *client, guint64 number)
   g_variant_dict_insert(&facts, "asked_to_end", "b", TRUE);
   g_autoptr(GVariant) result = g_variant_ref_sink(g_variant_dict_end(&facts));
   if (invocation->output == OUTPUT_TABLE)
-    terminal_line(invocation->terminal, INK_PLAIN, "Job %" G_GUINT64_FORMAT " was asked to end. See how it does: azlin jobs attach %" G_GUINT64_FORMAT,
+    terminal_line(invocation->terminal, INK_PLAIN,
+                  "Job %" G_GUINT64_FORMAT " was asked to end. See how it does: azlin jobs attach %" G_GUINT64_FORMAT,
                   number, number);
   else
     render_document(invocation, result, 0);

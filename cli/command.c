@@ -71,7 +71,7 @@ const Command command_table[] = {
   { .name = "failover ack", .kind = "failover-ack", .run = cmd_job_run },
   { .name = "failover commit", .kind = "failover-commit", .run = cmd_job_run },
   { .name = "failover rollback", .kind = "failover-rollback", .run = cmd_job_run },
-  { .name = "simulate", .kind = "simulate", .operand = "scenario", .run = cmd_job_run },
+  { .name = "simulate", .kind = "simulate", .operand = "scenario", .run = cmd_job_run, .alone = TRUE },
   { .name = "watch", .kind = "watch", .live = "", .run = cmd_job_run },
   { .name = "jobs list", .query = "jobs", .run = cmd_query_run, .show = render_jobs,
     .summary = "List the jobs of azlind: those at work, and the last that ended" },

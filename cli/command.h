@@ -30,6 +30,7 @@ struct _Command {
   const Flag *flags;              /* flags beside the kind's; ends {0}; or NULL */
   const char *rest;               /* placeholder of the words behind "--", or NULL */
   const char *live;               /* flag with which it runs until Ctrl-C; "" = always, NULL = never */
+  gboolean alone;                 /* computes, and touches nothing: no matter for a service */
   const char *summary;            /* one line; NULL = the kind's own */
   int (*run)(const Invocation *); /* returns the exit code */
   void (*show)(const Invocation *, Client *, GVariant *); /* the result for people; NULL = messages said it all */

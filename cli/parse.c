@@ -257,7 +257,8 @@ unknown_command(const char *group, const char *word)
     if (command_summary(c) && !group == !strchr(c->name, ' ') && (!group || g_str_has_prefix(c->name, group)))
       g_ptr_array_add(names, g_strdup(c->name));
   if (!group)
-    for (const char *const *g = (const char *const[]){ "regions", "vm", "jobs", "config", "bricks", "audit", NULL }; *g; g++)
+    for (const char *const *g = (const char *const[]){ "regions", "vm", "jobs", "config", "bricks", "audit", NULL }; *g;
+         g++)
       g_ptr_array_add(names, g_strdup(*g));
   g_ptr_array_add(names, NULL);
   const char *near = client_nearest(whole, (const char *const *) names->pdata);

@@ -32,7 +32,8 @@ render_jobs(const Invocation *invocation, Client *client, GVariant *result)
   if (jobs && g_variant_n_children(jobs) > 0)
     render_records(invocation->terminal, result, "jobs", headers, keys);
   else
-    terminal_line(invocation->terminal, INK_PLAIN, "No jobs: azlind does not work in this home, or has had nothing to do.");
+    terminal_line(invocation->terminal, INK_PLAIN,
+                  "No jobs: azlind does not work in this home, or has had nothing to do.");
 }
 
 void

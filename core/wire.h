@@ -1,4 +1,5 @@
-/* Values on D-Bus, which has no "nothing" (JSON's null, here the empty tuple): it travels as an empty array of signatures. */
+/* Values on D-Bus, which has no "nothing" (JSON's null, here the empty tuple): it travels as an empty array of
+ * signatures. */
 #pragma once
 #include <glib.h>
 

@@ -159,7 +159,8 @@ main(int argc, char **argv)
   g_autoptr(GOptionContext) context = g_option_context_new("- azlin as a service of the session bus");
   g_option_context_add_main_entries(context, entries, NULL);
   if (!g_option_context_parse(context, &argc, &argv, &error) || argc > 1 || idle_seconds < 0) {
-    fprintf(stderr, "azlind: %s; see azlind --help\n", error != NULL ? error->message : "a word too many, or --idle below 0");
+    fprintf(stderr, "azlind: %s; see azlind --help\n",
+            error != NULL ? error->message : "a word too many, or --idle below 0");
     return EXIT_USAGE;
   }
   if (version) {

@@ -1,5 +1,5 @@
-/* A job on the bus: what the engine says of it becomes properties, signals, and a list that whoever comes later can read
- * from its beginning. */
+/* A job on the bus: what the engine says of it becomes properties, signals, and a list that whoever comes later can
+ * read from its beginning. */
 #include "service-private.h"
 
 #include "record.h"
@@ -36,12 +36,9 @@ say(ServiceJob *job, const char *what, GVariant *facts)
 static void
 set_state(ServiceJob *job, AzJobState state)
 {
-  static const char *const names[] = { [AZ_JOB_CREATED] = "created",
-                                       [AZ_JOB_RUNNING] = "running",
-                                       [AZ_JOB_WAITING_ANSWER] = "waiting-answer",
-                                       [AZ_JOB_DONE] = "done",
-                                       [AZ_JOB_FAILED] = "failed",
-                                       [AZ_JOB_CANCELLED] = "cancelled" };
+  static const char *const names[]
+      = { [AZ_JOB_CREATED] = "created", [AZ_JOB_RUNNING] = "running", [AZ_JOB_WAITING_ANSWER] = "waiting-answer",
+          [AZ_JOB_DONE] = "done",       [AZ_JOB_FAILED] = "failed",   [AZ_JOB_CANCELLED] = "cancelled" };
   dbus_job_set_state(job->skeleton, names[state]);
 }
 

@@ -129,8 +129,8 @@ on_query(DbusManager *manager, GDBusMethodInvocation *invocation, const char *wh
 {
   Service *service = data;
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) result = g_str_equal(what, "jobs") ? list_jobs(service)
-                                                         : az_engine_query(service->engine, what, args, &error);
+  g_autoptr(GVariant) result
+      = g_str_equal(what, "jobs") ? list_jobs(service) : az_engine_query(service->engine, what, args, &error);
   if (result == NULL) {
     refuse(invocation, error);
     return TRUE;

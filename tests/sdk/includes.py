@@ -3,8 +3,11 @@ import os, re, sys
 
 ROOT = os.environ["AZLIN_SOURCE_ROOT"]
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
-# Of the core: the engine's public face, and codecs that need no engine; in the one file that speaks to it.
-CLI_MAY = {"cli/client-local.c": {"engine.h", "error.h", "nearest.h", "record.h"}}
+# Of the core: the engine's public face, and codecs that need no engine; in the files that speak to it.
+CLI_MAY = {"cli/client.c": {"engine.h", "error.h", "nearest.h", "record.h"},
+           "cli/client-local.c": {"engine.h", "error.h"},
+           "cli/client-bus.c": {"config.h", "error.h", "home-lock.h", "paths.h", "wire.h"}}
+SERVICE_MAY = {"engine.h", "error.h", "home-lock.h", "paths.h", "record.h", "wire.h", "azlin-dbus.h"}
 SYSTEM_BANNED = {  # header of a library: the only folders that may know it
     "jansson.h": ("core/json.c", "core/credential-reply.c", "plugins/context-file/", "plugins/provider-azure/"),
     "libssh/": ("transport/",),
@@ -65,7 +68,14 @@ def check_cli():
     for path in files("cli"):
         for _, name in includes(path):
             if name in others - CLI_MAY.get(path, set()) - headers("cli"):
-                yield "%s includes %s: only client-local.c speaks to the engine" % (path, name)
+                yield "%s includes %s: only client*.c speak to the engine" % (path, name)
+
+
+def check_service():
+    for path in files("service"):
+        for quoted, name in includes(path):
+            if quoted and name not in SERVICE_MAY | headers("service"):
+                yield "%s includes %s: the service knows the engine's public face" % (path, name)
 
 
 def check_template():
@@ -76,7 +86,7 @@ def check_template():
 
 
 def check_libraries():
-    for path in [p for top in ("core", "detect", "flows", "cli", "plugins", "transport", "sdk") for p in files(top)]:
+    for path in [p for top in ("core", "detect", "flows", "cli", "service", "plugins", "transport", "sdk") for p in files(top)]:
         for _, name in includes(path):
             for prefix, may in SYSTEM_BANNED.items():
                 if name.startswith(prefix) and not path.startswith(tuple(may)):
@@ -84,7 +94,7 @@ def check_libraries():
 
 
 def main():
-    checks = [check_bricks, check_core, check_detect, check_flows, check_cli, check_template, check_libraries]
+    checks = [check_bricks, check_core, check_detect, check_flows, check_cli, check_service, check_template, check_libraries]
     print("1..%d" % len(checks))
     failed = 0
     for number, check in enumerate(checks, 1):

@@ -138,7 +138,7 @@ def test_jobs_are_listed_followed_and_ended():
         assert "watch" in bus.home.ok("jobs", "list", **on_bus).out
         follower = bus.home.popen("jobs", "attach", "1", "-o", "jsonl", **on_bus)
         first = json.loads(follower.stdout.readline())
-        assert first["text"] == client.signals(path, "Said")[0][3]["text"], first
+        assert first["event"] == client.signals(path, "Said")[0][2], first
         follower.send_signal(signal.SIGINT)
         _, words = follower.communicate(timeout=20)
         assert follower.returncode == 0 and "job 1 goes on" in words, words
