@@ -69,8 +69,10 @@ on_bus(GDBusConnection *connection, const char *name, gpointer data)
 {
   Daemon *self = data;
   g_autoptr(GError) error = NULL;
-  if (service_export(self->service, connection, &error))
+  if (service_export(self->service, connection, &error)) {
+    service_resume(self->service);
     return;
+  }
   fprintf(stderr, "azlind: it cannot be shown on the bus: %s\n", error->message);
   self->exit_code = 1;
   g_main_loop_quit(self->loop);
@@ -93,7 +95,8 @@ on_no_name(GDBusConnection *connection, const char *name, gpointer data)
   else
     fprintf(stderr, "azlind: %s\n", self->named ? "the name on the bus was lost" : "another azlind is on this bus");
   self->exit_code = self->named || connection == NULL ? 1 : EXIT_LOCKED;
-  g_main_loop_quit(self->loop);
+  self->ending = TRUE;
+  service_wind_up(self->service, on_wound_up, self);
 }
 
 static int

@@ -2,7 +2,9 @@
  * read from its beginning. */
 #include "service-private.h"
 
+#include "error.h"
 #include "record.h"
+#include "service-store.h"
 #include "wire.h"
 
 #define MAX_SAID 20000u /* of a watch that runs for weeks the newest are kept */
@@ -11,7 +13,8 @@ struct _ServiceJob {
   Service *service;
   guint64 number;
   char *path;
-  AzJob *job;
+  AzJob *job; /* NULL: of a service that died */
+  GVariant *args;
   DbusJob *skeleton;
   GHashTable *regions; /* name -> GVariant a{sv} */
   GQueue said;         /* of GVariant (ttsa{sv}), in order */
@@ -127,6 +130,7 @@ on_finished(AzJob *engine_job, gpointer data)
   dbus_job_set_question(job->skeleton, nothing());
   dbus_job_set_exit_code(job->skeleton, exit_code);
   dbus_job_set_result(job->skeleton, result);
+  service_store_end(job->service->home, job->number);
   g_dbus_interface_skeleton_flush(G_DBUS_INTERFACE_SKELETON(job->skeleton));
   dbus_job_emit_finished(job->skeleton, exit_code, result);
   service_job_ended(job->service, job);
@@ -142,20 +146,28 @@ stop_watching_owner(ServiceJob *job)
   job->owner_watch = 0;
 }
 
+/* On disk before its first effect. */
+void
+service_job_start(ServiceJob *job)
+{
+  Service *service = job->service;
+  job->started = TRUE;
+  stop_watching_owner(job);
+  service_store_begin(service->home, job->number, dbus_job_get_kind(job->skeleton), job->args);
+  dbus_job_set_started(job->skeleton, (guint64) az_engine_now(service->engine));
+  set_state(job, AZ_JOB_RUNNING);
+  service_job_began(service);
+  az_engine_start(service->engine, job->job);
+}
+
 static gboolean
 on_start(DbusJob *skeleton, GDBusMethodInvocation *invocation, gpointer data)
 {
   ServiceJob *job = data;
   gboolean first = !job->started;
   dbus_job_complete_start(skeleton, invocation, first);
-  if (!first)
-    return TRUE;
-  job->started = TRUE;
-  stop_watching_owner(job);
-  dbus_job_set_started(skeleton, (guint64) az_engine_now(job->service->engine));
-  set_state(job, AZ_JOB_RUNNING);
-  service_job_began(job->service);
-  az_engine_start(job->service->engine, job->job);
+  if (first)
+    service_job_start(job);
   return TRUE;
 }
 
@@ -169,7 +181,7 @@ on_answer(DbusJob *skeleton, GDBusMethodInvocation *invocation, GVariant *answer
                                                "an answer is {\"yes\": <true or false>}");
     return TRUE;
   }
-  if (az_job_state(job->job) != AZ_JOB_WAITING_ANSWER) {
+  if (job->job == NULL || az_job_state(job->job) != AZ_JOB_WAITING_ANSWER) {
     g_dbus_method_invocation_return_dbus_error(invocation, "io.azlin.Error.InvalidUsage",
                                                "this job has asked nothing, or has its answer");
     return TRUE;
@@ -188,20 +200,12 @@ service_job_cancel(ServiceJob *job)
 }
 
 static gboolean
-forget_later(gpointer data)
-{
-  ServiceJob *job = data;
-  service_job_forget(job->service, job);
-  return G_SOURCE_REMOVE;
-}
-
-static gboolean
 on_cancel(DbusJob *skeleton, GDBusMethodInvocation *invocation, gpointer data)
 {
   ServiceJob *job = data;
   dbus_job_complete_cancel(skeleton, invocation);
   if (!job->started)
-    g_idle_add(forget_later, job);
+    service_job_forget(job->service, job);
   else if (!job->ended)
     service_job_cancel(job);
   return TRUE;
@@ -247,15 +251,27 @@ show(ServiceJob *job)
   g_autoptr(DbusObjectSkeleton) object = dbus_object_skeleton_new(job->path);
   for (guint i = 0; i < G_N_ELEMENTS(handlers); i++)
     g_signal_connect(job->skeleton, handlers[i].signal, handlers[i].handler, job);
-  dbus_job_set_regions(job->skeleton, g_variant_new("a{sa{sv}}", NULL));
-  dbus_job_set_question(job->skeleton, nothing());
-  dbus_job_set_result(job->skeleton, nothing());
   dbus_object_skeleton_set_job(object, job->skeleton);
   g_dbus_object_manager_server_export(job->service->objects, G_DBUS_OBJECT_SKELETON(object));
 }
 
+/* What every job has, whether the engine knows it or not. */
+static void
+make(ServiceJob *job, Service *service, guint64 number, const char *kind)
+{
+  job->service = service;
+  job->number = number;
+  job->path = g_strdup_printf(SERVICE_PATH "/job/%" G_GUINT64_FORMAT, job->number);
+  job->regions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
+  job->skeleton = dbus_job_skeleton_new();
+  dbus_job_set_kind(job->skeleton, kind);
+  dbus_job_set_regions(job->skeleton, g_variant_new("a{sa{sv}}", NULL));
+  dbus_job_set_question(job->skeleton, nothing());
+  dbus_job_set_result(job->skeleton, nothing());
+}
+
 ServiceJob *
-service_job_new(Service *service, const char *kind, GVariant *args, const char *sender, GError **error)
+service_job_new(Service *service, guint64 number, const char *kind, GVariant *args, const char *sender, GError **error)
 {
   ServiceJob *job = g_new0(ServiceJob, 1);
   const AzJobWatch watch = { .message = on_message,
@@ -270,17 +286,36 @@ service_job_new(Service *service, const char *kind, GVariant *args, const char *
     g_free(job);
     return NULL;
   }
-  job->service = service;
-  job->number = ++service->last_number;
-  job->path = g_strdup_printf(SERVICE_PATH "/job/%" G_GUINT64_FORMAT, job->number);
-  job->regions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
-  job->skeleton = dbus_job_skeleton_new();
-  dbus_job_set_kind(job->skeleton, kind);
+  make(job, service, number, kind);
+  job->args = g_variant_ref_sink(args);
   set_state(job, AZ_JOB_CREATED);
   show(job);
   if (sender != NULL)
     job->owner_watch = g_bus_watch_name_on_connection(service->connection, sender, G_BUS_NAME_WATCHER_FLAGS_NONE, NULL,
                                                       on_owner_gone, job, NULL);
+  return job;
+}
+
+ServiceJob *
+service_job_lost(Service *service, guint64 number, const char *kind)
+{
+  ServiceJob *job = g_new0(ServiceJob, 1);
+  g_autoptr(GError) error = g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_FAILED,
+                                                "azlind ended while it was at work; what had begun stands in the journal");
+  az_error_add_first_step(error, "Finish or undo it: azlin recover");
+  GVariantDict result;
+  make(job, service, number, kind);
+  job->started = job->ended = TRUE;
+  g_variant_dict_init(&result, NULL);
+  g_variant_dict_insert_value(&result, "error", az_error_to_variant(error, NULL));
+  g_autoptr(GVariant) whole = g_variant_ref_sink(g_variant_dict_end(&result));
+  g_autoptr(GVariant) packed = az_wire_pack(whole);
+  g_autofree char *message = az_error_message(error);
+  set_state(job, AZ_JOB_FAILED);
+  dbus_job_set_message(job->skeleton, message);
+  dbus_job_set_exit_code(job->skeleton, az_error_exit_code(error));
+  dbus_job_set_result(job->skeleton, packed);
+  show(job);
   return job;
 }
 
@@ -291,10 +326,11 @@ service_job_free(gpointer data)
   stop_watching_owner(job);
   g_dbus_object_manager_server_unexport(job->service->objects, job->path);
   g_signal_handlers_disconnect_by_data(job->skeleton, job);
-  if (!job->started || job->ended)
+  if (job->job != NULL && (!job->started || job->ended))
     az_engine_forget(job->service->engine, job->job);
   g_queue_clear_full(&job->said, (GDestroyNotify) g_variant_unref);
   g_hash_table_unref(job->regions);
+  g_clear_pointer(&job->args, g_variant_unref);
   g_object_unref(job->skeleton);
   g_free(job->path);
   g_free(job);

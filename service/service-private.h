@@ -4,6 +4,7 @@
 
 struct _Service {
   AzEngine *engine;
+  char *home;
   GDBusConnection *connection;
   GDBusObjectManagerServer *objects;
   DbusManager *manager;
@@ -20,7 +21,11 @@ struct _Service {
 typedef struct _ServiceJob ServiceJob;
 
 /* NULL and error: the engine does not want it. `sender`: who made it, on a bus; or NULL. */
-ServiceJob *service_job_new(Service *service, const char *kind, GVariant *args, const char *sender, GError **error);
+ServiceJob *service_job_new(Service *service, guint64 number, const char *kind, GVariant *args, const char *sender,
+                            GError **error);
+/* One that another service was at when it died: it has failed. */
+ServiceJob *service_job_lost(Service *service, guint64 number, const char *kind);
+void service_job_start(ServiceJob *job);
 void service_job_free(gpointer job);
 const char *service_job_path(const ServiceJob *job);
 gboolean service_job_is_live(const ServiceJob *job);

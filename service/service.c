@@ -2,6 +2,7 @@
 #include "service-private.h"
 
 #include "error.h"
+#include "service-store.h"
 #include "wire.h"
 
 #define MAX_ENDED 100u
@@ -83,17 +84,25 @@ refuse(GDBusMethodInvocation *invocation, const GError *error)
   g_dbus_method_invocation_return_dbus_error(invocation, name, error->message);
 }
 
+static void
+keep(Service *service, ServiceJob *job)
+{
+  service->last_number = MAX(service->last_number, service_job_number(job));
+  g_hash_table_insert(service->jobs, g_strdup(service_job_path(job)), job);
+}
+
 static gboolean
 on_submit(DbusManager *manager, GDBusMethodInvocation *invocation, const char *kind, GVariant *args, gpointer data)
 {
   Service *service = data;
   g_autoptr(GError) error = NULL;
-  ServiceJob *job = service_job_new(service, kind, args, g_dbus_method_invocation_get_sender(invocation), &error);
+  ServiceJob *job = service_job_new(service, service->last_number + 1, kind, args,
+                                    g_dbus_method_invocation_get_sender(invocation), &error);
   if (job == NULL) {
     refuse(invocation, error);
     return TRUE;
   }
-  g_hash_table_insert(service->jobs, g_strdup(service_job_path(job)), job);
+  keep(service, job);
   dbus_manager_complete_submit(manager, invocation, service_job_path(job));
   return TRUE;
 }
@@ -140,6 +149,44 @@ on_query(DbusManager *manager, GDBusMethodInvocation *invocation, const char *wh
   return TRUE;
 }
 
+/* ---- after a crash ---- */
+
+/* What never ends by itself, and begins anew with each round. */
+static gboolean
+goes_on(const StoredJob *stored)
+{
+  gboolean watch = FALSE;
+  g_variant_lookup(stored->args, "watch", "b", &watch);
+  return g_str_equal(stored->kind, "watch") || (g_str_equal(stored->kind, "sync") && watch);
+}
+
+static void
+take_up(Service *service, const StoredJob *stored)
+{
+  ServiceJob *job = goes_on(stored)
+                        ? service_job_new(service, stored->number, stored->kind, stored->args, NULL, NULL)
+                        : NULL;
+  if (job != NULL) {
+    keep(service, job);
+    service_job_start(job);
+    return;
+  }
+  job = service_job_lost(service, stored->number, stored->kind);
+  keep(service, job);
+  g_queue_push_tail(&service->ended, job);
+  service_store_end(service->home, stored->number);
+}
+
+void
+service_resume(Service *service)
+{
+  g_autoptr(GPtrArray) jobs = service_store_read(service->home, &service->last_number);
+  for (guint i = 0; i < jobs->len; i++)
+    take_up(service, g_ptr_array_index(jobs, i));
+}
+
+/* ---- its life ---- */
+
 static char **
 kind_names(void)
 {
@@ -159,6 +206,7 @@ service_new(AzEngine *engine)
   g_variant_lookup(facts, "home", "&s", &home);
   g_variant_lookup(facts, "config", "&s", &config);
   service->engine = engine;
+  service->home = g_strdup(home);
   service->jobs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, service_job_free);
   service->objects = g_dbus_object_manager_server_new(SERVICE_PATH);
   service->manager = dbus_manager_skeleton_new();
@@ -190,5 +238,6 @@ service_free(Service *service)
   g_object_unref(service->objects);
   g_object_unref(service->manager);
   g_clear_object(&service->connection);
+  g_free(service->home);
   g_free(service);
 }

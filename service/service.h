@@ -13,6 +13,8 @@ void service_free(Service *service);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Service, service_free)
 /* Shows all objects on `connection`, a bus or a peer. */
 gboolean service_export(Service *service, GDBusConnection *connection, GError **error);
+/* Takes up what a service was at that died in this home: watches go on under their numbers, all else has failed. */
+void service_resume(Service *service);
 /* `changed` runs whenever the service begins or ceases to have something to do. */
 void service_on_busy(Service *service, void (*changed)(gboolean busy, gpointer data), gpointer data);
 gboolean service_is_busy(const Service *service);

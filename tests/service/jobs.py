@@ -1,5 +1,5 @@
 """Jobs on the bus: what the command line does, for any program; they outlive whoever began them."""
-import json, signal, subprocess
+import json, os, signal, subprocess
 import e2e
 from bus import AZLIND, NAME, PATH, Bus, Refused
 from gi.repository import GLib
@@ -180,6 +180,43 @@ def test_a_service_that_dies_is_told():
         bus.daemon.kill()
         out, _ = command.communicate(timeout=20)
         assert command.returncode == 1 and "azlind ended while it was at work" in out, out
+
+
+def test_what_died_with_it_is_told_when_it_is_back():
+    with Bus(WATCHED) as bus:
+        on_bus = {"env": {"DBUS_SESSION_BUS_ADDRESS": bus.address}}
+        client = bus.start()
+        path = watching(bus, client)
+        asking = client.submit("destroy")
+        client.job(asking, "Start")
+        client.until(lambda: client.get(asking, "State") == "waiting-answer", "it asks")
+        bus.daemon.kill()
+        bus.daemon.wait()
+        again = bus.start()
+        assert again.get(path, "State") == "running"
+        again.until(lambda: again.job(path, "Listen", "(t)", 0)[0], "it watches again")
+        assert again.get(asking, "State") == "failed" and again.get(asking, "ExitCode") == 1
+        told = bus.home.run("jobs", "attach", "2", **on_bus)
+        assert told.code == 1 and "azlin recover" in told.err, told
+        assert again.job(asking, "Start") == (False,)
+        refused(lambda: again.job(asking, "Answer", "(a{sv})", {"yes": variant("b", True)}), "InvalidUsage")
+        assert again.submit("regions-list").endswith("/3")
+        again.job(path, "Cancel")
+        again.finish(path)
+        assert os.listdir(bus.home.path + "/jobs") == ["last"]
+
+
+def test_what_is_no_job_is_no_job():
+    with Bus(WATCHED) as bus:
+        folder = bus.home.path + "/jobs"
+        os.makedirs(folder, 0o700)
+        os.chmod(bus.home.path, 0o700)
+        for name, text in ("1.job", "nonsense"), ("x.job", "('watch', @a{sv} {})"), ("2.job", "('nonsense', @a{sv} {})"), ("last", "x"):
+            with open(os.path.join(folder, name), "w") as f:
+                f.write(text)
+        client = bus.start()
+        assert client.get(PATH + "/job/2", "State") == "failed"
+        assert os.listdir(folder) == ["last"]
 
 
 def test_a_home_has_one_service():

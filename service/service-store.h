@@ -1,0 +1,17 @@
+/* Which jobs are at work, on disk: a service that died says what became of them when it is back. */
+#pragma once
+#include <gio/gio.h>
+
+typedef struct {
+  guint64 number;
+  char *kind;
+  GVariant *args; /* a{sv} */
+} StoredJob;
+void service_stored_free(gpointer job);
+
+/* `home`: where the service works. What cannot be written is not worth a job: it is logged. */
+void service_store_begin(const char *home, guint64 number, const char *kind, GVariant *args);
+void service_store_end(const char *home, guint64 number);
+/* What was at work when the last service ended, in the order of the numbers; of StoredJob. `ret_last`: the highest
+ * number that any job ever had. What cannot be understood is left out, and taken away. */
+GPtrArray *service_store_read(const char *home, guint64 *ret_last);
