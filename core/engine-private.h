@@ -10,6 +10,8 @@
 #include "paths.h"
 #include "remote.h"
 
+/* "who: why" of the first that forbids automatic switches; NULL = nobody does. */
+const char *az_engine_inhibitor(AzEngine *engine);
 AzConfig *az_engine_config(AzEngine *engine);
 AzPaths *az_engine_paths(AzEngine *engine);
 AzClock *az_engine_clock(AzEngine *engine);

@@ -8,6 +8,11 @@
 #include "process.h"
 #include "registry.h"
 
+typedef struct {
+  guint id;
+  char *text;
+} Inhibitor;
+
 struct _AzEngine {
   AzConfig *config;
   AzPaths *paths;
@@ -18,7 +23,9 @@ struct _AzEngine {
   AzJournal *journal;
   AzAudit *audit;
   AzRegistry *registry;
-  GPtrArray *jobs; /* of AzJob */
+  GPtrArray *jobs;   /* of AzJob */
+  GPtrArray *inhibitors; /* of Inhibitor, oldest first */
+  guint last_inhibitor;
   AzSyncGranter sync_granter;
 };
 
@@ -37,6 +44,40 @@ az_engine_sync_grant(AzEngine *engine, const AzlinSyncJob *job, const char *rece
     az_op_fail_new(op, AZLIN_ERROR_NOT_SUPPORTED, "no copy is at work that a key could be made for");
 }
 
+static void
+inhibitor_free(gpointer data)
+{
+  Inhibitor *inhibitor = data;
+  g_free(inhibitor->text);
+  g_free(inhibitor);
+}
+
+guint
+az_engine_inhibit(AzEngine *engine, const char *who, const char *why)
+{
+  Inhibitor *inhibitor = g_new0(Inhibitor, 1);
+  inhibitor->id = ++engine->last_inhibitor;
+  inhibitor->text = g_strdup_printf("%s: %s", who, why);
+  g_ptr_array_add(engine->inhibitors, inhibitor);
+  return inhibitor->id;
+}
+
+void
+az_engine_allow(AzEngine *engine, guint id)
+{
+  for (guint i = 0; i < engine->inhibitors->len; i++)
+    if (((Inhibitor *) g_ptr_array_index(engine->inhibitors, i))->id == id) {
+      g_ptr_array_remove_index(engine->inhibitors, i);
+      return;
+    }
+}
+
+const char *
+az_engine_inhibitor(AzEngine *engine)
+{
+  return engine->inhibitors->len > 0 ? ((Inhibitor *) g_ptr_array_index(engine->inhibitors, 0))->text : NULL;
+}
+
 AzEngine *
 az_engine_new(const char *config_path, const char *home, GError **error)
 {
@@ -48,6 +89,7 @@ az_engine_new(const char *config_path, const char *home, GError **error)
   engine->paths = az_paths_new(home);
   engine->registry = az_registry_new(engine);
   engine->jobs = g_ptr_array_new_with_free_func((GDestroyNotify) az_job_free);
+  engine->inhibitors = g_ptr_array_new_with_free_func(inhibitor_free);
   return engine;
 }
 
@@ -65,6 +107,7 @@ az_engine_free(AzEngine *engine)
   az_clock_free(engine->clock);
   az_paths_free(engine->paths);
   az_config_free(engine->config);
+  g_ptr_array_unref(engine->inhibitors);
   g_free(engine);
 }
 

@@ -60,6 +60,10 @@ void az_engine_forget(AzEngine *engine, AzJob *job);
  * "audit-verify", "engine" (version, home, config, now, virtual), "jobs". */
 /* Owned result (a{sv}); NULL and error. */
 GVariant *az_engine_query(AzEngine *engine, const char *what, GVariant *args, GError **error);
+/* Until az_engine_allow(): no region becomes primary by itself in any job of this engine; people still may switch.
+ * `who` and `why` are shown to them. */
+guint az_engine_inhibit(AzEngine *engine, const char *who, const char *why);
+void az_engine_allow(AzEngine *engine, guint id);
 gint64 az_engine_now(AzEngine *engine); /* microseconds since the Unix epoch; virtual under provider-sim */
 
 AzJobState az_job_state(AzJob *job);

@@ -2,6 +2,8 @@
 #pragma once
 #include "service.h"
 
+#include <gio/gunixfdlist.h>
+
 struct _Service {
   AzEngine *engine;
   char *home;
@@ -10,8 +12,10 @@ struct _Service {
   DbusManager *manager;
   GHashTable *jobs; /* path -> ServiceJob */
   GQueue ended;     /* of ServiceJob, oldest first; borrowed */
+  GPtrArray *inhibitions; /* of Inhibition, service-inhibit.c */
   guint64 last_number;
   guint live; /* jobs that have not ended */
+  gboolean was_busy;
   void (*busy_changed)(gboolean busy, gpointer data);
   gpointer busy_data;
   void (*wound_up)(gpointer data);
@@ -33,7 +37,15 @@ guint64 service_job_number(const ServiceJob *job);
 /* For a list of jobs: job, kind, state, started_at, message. Floating. */
 GVariant *service_job_facts(const ServiceJob *job);
 void service_job_cancel(ServiceJob *job);
-/* ---- service.c, for jobs ---- */
+/* ---- service-inhibit.c ---- */
+
+/* The end that the client gets, or NULL. */
+GUnixFDList *service_inhibit(Service *service, const char *who, const char *why, GError **error);
+void service_inhibition_free(gpointer inhibition);
+
+/* ---- service.c ---- */
+
+void service_look_busy(Service *service); /* something that keeps it alive came or went */
 void service_job_began(Service *service);
 /* The job has ended; the oldest of those that have are forgotten. */
 void service_job_ended(Service *service, ServiceJob *job);

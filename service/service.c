@@ -19,16 +19,23 @@ service_on_busy(Service *service, void (*changed)(gboolean busy, gpointer data),
 gboolean
 service_is_busy(const Service *service)
 {
-  return service->live > 0;
+  return service->live > 0 || service->inhibitions->len > 0;
+}
+
+void
+service_look_busy(Service *service)
+{
+  gboolean busy = service_is_busy(service);
+  if (busy != service->was_busy && service->busy_changed != NULL)
+    service->busy_changed(busy, service->busy_data);
+  service->was_busy = busy;
 }
 
 static void
 count_live(Service *service, int by)
 {
-  gboolean before = service_is_busy(service);
   service->live = (guint) ((int) service->live + by);
-  if (before != service_is_busy(service) && service->busy_changed != NULL)
-    service->busy_changed(service_is_busy(service), service->busy_data);
+  service_look_busy(service);
   if (service->live == 0 && service->wound_up != NULL)
     service->wound_up(service->wound_up_data);
 }
@@ -104,6 +111,23 @@ on_submit(DbusManager *manager, GDBusMethodInvocation *invocation, const char *k
   }
   keep(service, job);
   dbus_manager_complete_submit(manager, invocation, service_job_path(job));
+  return TRUE;
+}
+
+static gboolean
+on_inhibit(DbusManager *manager, GDBusMethodInvocation *invocation, GUnixFDList *given, const char *who, const char *why,
+           gpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GUnixFDList) ends = NULL;
+  if (*who == '\0' || *why == '\0')
+    error = g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_USAGE, "people want to know who forbids it, and why");
+  else
+    ends = service_inhibit(data, who, why, &error);
+  if (ends == NULL)
+    refuse(invocation, error);
+  else
+    dbus_manager_complete_inhibit(manager, invocation, ends, g_variant_new_handle(0));
   return TRUE;
 }
 
@@ -208,6 +232,7 @@ service_new(AzEngine *engine)
   service->engine = engine;
   service->home = g_strdup(home);
   service->jobs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, service_job_free);
+  service->inhibitions = g_ptr_array_new_with_free_func(service_inhibition_free);
   service->objects = g_dbus_object_manager_server_new(SERVICE_PATH);
   service->manager = dbus_manager_skeleton_new();
   dbus_manager_set_version(service->manager, AZLIN_VERSION);
@@ -215,6 +240,7 @@ service_new(AzEngine *engine)
   dbus_manager_set_config(service->manager, config);
   dbus_manager_set_kinds(service->manager, (const char *const *) kinds);
   g_signal_connect(service->manager, "handle-submit", G_CALLBACK(on_submit), service);
+  g_signal_connect(service->manager, "handle-inhibit", G_CALLBACK(on_inhibit), service);
   g_signal_connect(service->manager, "handle-query", G_CALLBACK(on_query), service);
   return service;
 }
@@ -233,6 +259,7 @@ void
 service_free(Service *service)
 {
   g_dbus_interface_skeleton_unexport(G_DBUS_INTERFACE_SKELETON(service->manager));
+  g_ptr_array_unref(g_steal_pointer(&service->inhibitions));
   g_queue_clear(&service->ended);
   g_hash_table_unref(service->jobs);
   g_object_unref(service->objects);

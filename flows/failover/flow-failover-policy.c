@@ -64,6 +64,16 @@ holds_pause(const AzPolicyInput *input, Answer *answer)
 }
 
 static gboolean
+holds_inhibitor(const AzPolicyInput *input, Answer *answer)
+{
+  if (input->inhibitor == NULL)
+    return FALSE;
+  put(answer->reason, "a program forbids it for as long as it is at work (%s)", input->inhibitor);
+  put(answer->step, "azlin failover --to %s", input->target != NULL ? input->target : "REGION");
+  return TRUE;
+}
+
+static gboolean
 holds_window(const AzPolicyInput *input, Answer *answer)
 {
   const AzFailoverState *state = input->state;
@@ -151,7 +161,7 @@ az_failover_policy(const AzPolicyInput *input, char **ret_reason, char **ret_ste
     gboolean binds_people;
     gboolean (*holds)(const AzPolicyInput *input, Answer *answer);
   } rules[] = {
-    { AZ_HOLD_PAUSED, FALSE, holds_pause },           { AZ_HOLD_WINDOW_OPEN, FALSE, holds_window },
+    { AZ_HOLD_PAUSED, FALSE, holds_pause },           { AZ_HOLD_INHIBITED, FALSE, holds_inhibitor }, { AZ_HOLD_WINDOW_OPEN, FALSE, holds_window },
     { AZ_HOLD_COOLING_DOWN, FALSE, holds_cool_down }, { AZ_HOLD_NO_TARGET, FALSE, holds_target },
     { AZ_HOLD_FENCE_PENDING, TRUE, holds_fence },     { AZ_HOLD_DATA_AGE, FALSE, holds_data_age },
   };

@@ -53,11 +53,13 @@ typedef enum {
   AZ_HOLD_FENCE_PENDING, /* of the target: it may still serve as it was */
   AZ_HOLD_DATA_AGE,      /* older than max-sync-age, or unknown */
   AZ_HOLD_NO_TARGET,     /* never-promote, or none healthy */
-  AZ_HOLD_WINDOW_OPEN    /* the last switch still waits for its confirmation */
+  AZ_HOLD_WINDOW_OPEN,   /* the last switch still waits for its confirmation */
+  AZ_HOLD_INHIBITED      /* a program forbids it for as long as it is at work */
 } AzHold;
 
 typedef struct {
   const AzFailoverState *state;
+  const char *inhibitor; /* "who: why", or NULL */
   gint64 now;         /* wall time */
   gboolean automatic; /* nobody typed it: all of this applies; else only what no person may override */
   const char *target; /* NULL = none was found */

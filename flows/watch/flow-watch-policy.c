@@ -69,6 +69,18 @@ stand_pause(AzWatch *watch)
 }
 
 static void
+stand_inhibitor(AzWatch *watch)
+{
+  const char *inhibitor = az_engine_inhibitor(watch->engine);
+  g_autofree char *text
+      = inhibitor != NULL ? g_strdup_printf("No switch by itself while a program forbids it (%s)", inhibitor) : NULL;
+
+  if (az_watch_stand(watch, "inhibited", "", "warn", text, NULL))
+    az_job_message(watch->job, text != NULL ? "warn" : "ok", NULL, "%s",
+                   text != NULL ? text : "No program forbids a switch any more");
+}
+
+static void
 stand_cool_down(AzWatch *watch)
 {
   const AzFailoverState *state = watch->state;
@@ -152,6 +164,7 @@ az_watch_read_policy(AzWatch *watch)
   if (!load(watch))
     return;
   stand_pause(watch);
+  stand_inhibitor(watch);
   stand_cool_down(watch);
   stand_window(watch);
   stand_fences(watch);

@@ -22,6 +22,7 @@ typedef struct {
   gint64 last_sync;
   const char *never;
   const char *fence;         /* region of a pending one, or NULL */
+  const char *inhibitor;
   AzHold automatic, manual;  /* what is expected */
   const char *reason, *step; /* parts of the automatic answer */
 } Row;
@@ -34,6 +35,12 @@ static const Row rows[] = {
     .automatic = AZ_HOLD_PAUSED,
     .reason = "(maintenance)",
     .step = "azlin failover resume" },
+  { .name = "a program forbids it",
+    .target = "westus2",
+    .inhibitor = "release.py: a deploy is under way",
+    .automatic = AZ_HOLD_INHIBITED,
+    .reason = "(release.py: a deploy is under way)",
+    .step = "azlin failover --to westus2" },
   { .name = "paused until later",
     .state = { .paused = TRUE, .paused_at = NOW - S(60), .paused_until = NOW + S(1) },
     .target = "westus2",
@@ -124,6 +131,7 @@ check_row(const Row *row, gboolean automatic)
                           .now = NOW,
                           .automatic = automatic,
                           .target = row->target,
+                          .inhibitor = row->inhibitor,
                           .cool_down_s = row->cool_down_s,
                           .max_sync_age_s = row->max_sync_age_s,
                           .last_sync = row->last_sync,

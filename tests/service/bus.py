@@ -46,6 +46,16 @@ class Client:
             raise Refused(name, error.message)
         return reply.unpack()
 
+    def inhibit(self, who, why):
+        """A descriptor; closing it allows what it forbade."""
+        try:
+            reply, descriptors = self.connection.call_with_unix_fd_list_sync(
+                NAME, PATH, NAME + ".Manager", "Inhibit", GLib.Variant("(ss)", (who, why)), None, Gio.DBusCallFlags.NONE,
+                20000, None, None)
+        except GLib.Error as error:
+            raise Refused(Gio.DBusError.get_remote_error(error), error.message)
+        return descriptors.get(reply.unpack()[0])
+
     def submit(self, kind, **flags):
         variants = {name.replace("_", "-"): value for name, value in flags.items()}
         return self.call(PATH, NAME + ".Manager", "Submit", "(sa{sv})", kind, variants)[0]

@@ -1,5 +1,5 @@
 """Jobs on the bus: what the command line does, for any program; they outlive whoever began them."""
-import json, os, signal, subprocess
+import json, os, signal, subprocess, time
 import e2e
 from bus import AZLIND, NAME, PATH, Bus, Refused
 from gi.repository import GLib
@@ -217,6 +217,35 @@ def test_what_is_no_job_is_no_job():
         client = bus.start()
         assert client.get(PATH + "/job/2", "State") == "failed"
         assert os.listdir(folder) == ["last"]
+
+
+def said(client, path, words):
+    return [entry for entry in client.signals(path, "Said") if words in str(entry[3].get("text", ""))]
+
+
+def test_a_program_forbids_switches_for_as_long_as_it_lives():
+    with Bus(WATCHED, "--idle=1") as bus:
+        client = bus.start()
+        held = client.inhibit("release.py", "a deploy is under way")
+        path = watching(bus, client)
+        client.until(lambda: said(client, path, "(release.py: a deploy is under way)"), "the watch says who forbids it")
+        os.close(held)
+        client.until(lambda: said(client, path, "No program forbids a switch any more"), "it is allowed again", 40)
+        refused(lambda: client.inhibit("", "no reason"), "InvalidUsage")
+        other = bus.client()
+        other.inhibit("crashed.py", "soon gone")
+        client.job(path, "Cancel")
+        client.finish(path)
+
+
+def test_whoever_forbids_keeps_it_alive():
+    with Bus(WATCHED, "--idle=1") as bus:
+        client = bus.start()
+        held = client.inhibit("release.py", "a deploy is under way")
+        time.sleep(2)
+        assert bus.daemon.poll() is None
+        os.close(held)
+        assert bus.daemon.wait(20) == 0
 
 
 def test_a_home_has_one_service():
