@@ -118,6 +118,9 @@ def rows():
 
 ELSEWHERE = {  # flags that need a machine, a terminal or a crash: tests of this file and of others of this folder
     ("*", "--no-color"): "terminal.py test_colours",
+    ("*", "--no-daemon"): "service/roads.py test_no_daemon_means_none",
+    ("jobs attach", "--job"): "service/jobs.py test_jobs_are_listed_followed_and_ended",
+    ("jobs cancel", "--job"): "service/jobs.py test_jobs_are_listed_followed_and_ended",
     ("deploy", "--accept-new"): "test_accept_new",
     ("new", "--accept-new"): "test_accept_new",
     ("recover", "--yes"): "test_recover_yes",
