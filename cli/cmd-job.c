@@ -215,7 +215,7 @@ static gboolean
 only_reads(const Run *run)
 {
   static const char *const readers[]
-      = { "regions-list", "regions-health", "vm-status", "ssh-target", "simulate", NULL };
+      = { "regions-list", "regions-health", "status", "vm-status", "ssh-target", "simulate", NULL };
   return g_strv_contains(readers, run->inv->command->kind);
 }
 

@@ -46,6 +46,7 @@ const Command command_table[] = {
     .summary = "Create one machine in one region" },
   { .name = "list", .kind = "regions-list", .run = cmd_job_run, .show = render_regions,
     .summary = "List the machines of all regions" },
+  { .name = "status", .kind = "status", .run = cmd_job_run, .show = render_status },
   { .name = "destroy", .kind = "destroy", .run = cmd_job_run },
   { .name = "regions list", .kind = "regions-list", .run = cmd_job_run, .show = render_regions },
   { .name = "regions add", .kind = "regions-add", .operand = "region", .run = cmd_job_run },

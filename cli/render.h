@@ -62,6 +62,7 @@ GVariant *render_child(GVariant *list, gsize index);
 void
 render_records(Terminal *t, GVariant *result, const char *list, const char *const *headers, const char *const *keys);
 void render_regions(const Invocation *invocation, Client *client, GVariant *result);
+void render_status(const Invocation *invocation, Client *client, GVariant *result);
 void render_config(const Invocation *invocation, Client *client, GVariant *result);
 void render_bricks(const Invocation *invocation, Client *client, GVariant *result);
 void render_brick(const Invocation *invocation, Client *client, GVariant *result);

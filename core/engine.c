@@ -23,7 +23,7 @@ struct _AzEngine {
   AzJournal *journal;
   AzAudit *audit;
   AzRegistry *registry;
-  GPtrArray *jobs;   /* of AzJob */
+  GPtrArray *jobs;       /* of AzJob */
   GPtrArray *inhibitors; /* of Inhibitor, oldest first */
   guint last_inhibitor;
   AzSyncGranter sync_granter;

@@ -22,6 +22,7 @@
   X(simulate) \
   X(ssh_config) \
   X(ssh_target) \
+  X(status) \
   X(sync) \
   X(sync_verify) \
   X(vm_deallocate) \

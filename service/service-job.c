@@ -300,8 +300,8 @@ ServiceJob *
 service_job_lost(Service *service, guint64 number, const char *kind)
 {
   ServiceJob *job = g_new0(ServiceJob, 1);
-  g_autoptr(GError) error = g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_FAILED,
-                                                "azlind ended while it was at work; what had begun stands in the journal");
+  g_autoptr(GError) error = g_error_new_literal(
+      AZLIN_ERROR, AZLIN_ERROR_FAILED, "azlind ended while it was at work; what had begun stands in the journal");
   az_error_add_first_step(error, "Finish or undo it: azlin recover");
   GVariantDict result;
   make(job, service, number, kind);

@@ -1,5 +1,5 @@
-/* Jobs at work, on disk: a file each, gone with the job's end. No file is forced out to the disk: the page cache outlives
- * the process, and a machine that lost its power has its journal. */
+/* Jobs at work, on disk: a file each, gone with the job's end. No file is forced out to the disk: the page cache
+ * outlives the process, and a machine that lost its power has its journal. */
 #include "service-store.h"
 
 #include "paths.h"

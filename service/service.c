@@ -115,8 +115,8 @@ on_submit(DbusManager *manager, GDBusMethodInvocation *invocation, const char *k
 }
 
 static gboolean
-on_inhibit(DbusManager *manager, GDBusMethodInvocation *invocation, GUnixFDList *given, const char *who, const char *why,
-           gpointer data)
+on_inhibit(DbusManager *manager, GDBusMethodInvocation *invocation, GUnixFDList *given, const char *who,
+           const char *why, gpointer data)
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(GUnixFDList) ends = NULL;
@@ -187,9 +187,8 @@ goes_on(const StoredJob *stored)
 static void
 take_up(Service *service, const StoredJob *stored)
 {
-  ServiceJob *job = goes_on(stored)
-                        ? service_job_new(service, stored->number, stored->kind, stored->args, NULL, NULL)
-                        : NULL;
+  ServiceJob *job
+      = goes_on(stored) ? service_job_new(service, stored->number, stored->kind, stored->args, NULL, NULL) : NULL;
   if (job != NULL) {
     keep(service, job);
     service_job_start(job);

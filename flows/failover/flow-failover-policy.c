@@ -161,9 +161,10 @@ az_failover_policy(const AzPolicyInput *input, char **ret_reason, char **ret_ste
     gboolean binds_people;
     gboolean (*holds)(const AzPolicyInput *input, Answer *answer);
   } rules[] = {
-    { AZ_HOLD_PAUSED, FALSE, holds_pause },           { AZ_HOLD_INHIBITED, FALSE, holds_inhibitor }, { AZ_HOLD_WINDOW_OPEN, FALSE, holds_window },
-    { AZ_HOLD_COOLING_DOWN, FALSE, holds_cool_down }, { AZ_HOLD_NO_TARGET, FALSE, holds_target },
-    { AZ_HOLD_FENCE_PENDING, TRUE, holds_fence },     { AZ_HOLD_DATA_AGE, FALSE, holds_data_age },
+    { AZ_HOLD_PAUSED, FALSE, holds_pause },       { AZ_HOLD_INHIBITED, FALSE, holds_inhibitor },
+    { AZ_HOLD_WINDOW_OPEN, FALSE, holds_window }, { AZ_HOLD_COOLING_DOWN, FALSE, holds_cool_down },
+    { AZ_HOLD_NO_TARGET, FALSE, holds_target },   { AZ_HOLD_FENCE_PENDING, TRUE, holds_fence },
+    { AZ_HOLD_DATA_AGE, FALSE, holds_data_age },
   };
   g_autofree char *reason = NULL, *step = NULL;
   Answer answer = { &reason, &step };

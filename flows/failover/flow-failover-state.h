@@ -60,9 +60,9 @@ typedef enum {
 typedef struct {
   const AzFailoverState *state;
   const char *inhibitor; /* "who: why", or NULL */
-  gint64 now;         /* wall time */
-  gboolean automatic; /* nobody typed it: all of this applies; else only what no person may override */
-  const char *target; /* NULL = none was found */
+  gint64 now;            /* wall time */
+  gboolean automatic;    /* nobody typed it: all of this applies; else only what no person may override */
+  const char *target;    /* NULL = none was found */
   guint32 cool_down_s, max_sync_age_s;
   gint64 last_sync; /* last verified sync source -> target; 0 = none is on record */
   const char *const *never_promote;

@@ -21,7 +21,7 @@ typedef struct {
   guint32 cool_down_s, max_sync_age_s;
   gint64 last_sync;
   const char *never;
-  const char *fence;         /* region of a pending one, or NULL */
+  const char *fence; /* region of a pending one, or NULL */
   const char *inhibitor;
   AzHold automatic, manual;  /* what is expected */
   const char *reason, *step; /* parts of the automatic answer */
