@@ -23,6 +23,7 @@ typedef struct {
   gint64 told, told_here; /* its clock when it last said anything, and ours then */
   GPtrArray *jobs;        /* of BusJob */
   guint watch;
+  GCancellable *gone;
 } BusClient;
 
 typedef struct {
@@ -267,8 +268,11 @@ replay(BusJob *job, GError **error)
     g_autoptr(GVariant) entry = g_variant_get_child_value(said, i);
     const char *what = NULL;
     g_variant_get_child(entry, 2, "&s", &what);
-    if (strcmp(what, "question") != 0) /* it may have its answer by now */
+    guint64 number = 0;
+    g_variant_get_child(entry, 0, "t", &number);
+    if (strcmp(what, "question") != 0)
       take_said(job, entry);
+    job->next = MAX(job->next, number + 1); /* a question may have its answer by now */
   }
   return reply != NULL;
 }
@@ -278,11 +282,11 @@ follow(BusJob *job)
 {
   static const char *const over[] = { "done", "failed", "cancelled", NULL };
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) properties = replay(job, &error) ? properties_of(job, &error) : NULL;
+  g_autoptr(GVariant) properties = properties_of(job, &error);
   g_autoptr(GVariant) question = NULL, packed = NULL;
   const char *state = "";
   int exit_code = 0;
-  if (!properties) {
+  if (!properties || !replay(job, &error)) {
     g_autoptr(GVariant) failed = g_variant_ref_sink(client_error_result(error));
     end(job, az_error_exit_code(error), failed);
     return;
@@ -335,12 +339,33 @@ bus_kind(ClientJob *job)
 }
 
 static void
+on_started(GObject *bus, GAsyncResult *result, gpointer data)
+{
+  GError *remote = NULL;
+  g_autoptr(GVariant) reply = g_dbus_connection_call_finish(G_DBUS_CONNECTION(bus), result, &remote);
+  if (reply || g_error_matches(remote, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+    g_clear_error(&remote); /* the client is gone, and its jobs with it */
+    return;
+  }
+  g_autoptr(GError) error = error_of(remote);
+  g_autoptr(GVariant) failed = g_variant_ref_sink(client_error_result(error));
+  end(data, az_error_exit_code(error), failed);
+}
+
+static void
+start(BusJob *job)
+{
+  g_dbus_connection_call(job->client->bus, job->client->owner, job->path, JOB, "Start", NULL, NULL,
+                         G_DBUS_CALL_FLAGS_NO_AUTO_START, CALL_MS, job->client->gone, on_started, job);
+}
+
+static void
 bus_start(ClientJob *job)
 {
   if (((BusJob *) job)->attached)
     follow((BusJob *) job);
   else
-    call_job((BusJob *) job, "Start", NULL);
+    start((BusJob *) job);
 }
 
 static void
@@ -397,6 +422,8 @@ static void
 bus_free(Client *base)
 {
   BusClient *client = (BusClient *) base;
+  g_cancellable_cancel(client->gone);
+  g_object_unref(client->gone);
   if (client->watch)
     g_bus_unwatch_name(client->watch);
   g_ptr_array_unref(client->jobs);
@@ -471,6 +498,7 @@ client_bus_new(const char *config, const char *home, GError **error)
     return NULL;
   BusClient *client = g_new0(BusClient, 1);
   client->base.way = &way;
+  client->gone = g_cancellable_new();
   client->jobs = g_ptr_array_new_with_free_func(job_free);
   if (!reach(client, config, az_paths_home(paths))) {
     bus_free(&client->base);

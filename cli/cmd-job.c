@@ -41,7 +41,10 @@ stop_watching(gpointer data)
 {
   Run *run = data;
   run->leaving = 0;
-  client_cancel(run->job);
+  if (run->attach > 0) /* it is somebody else's */
+    g_main_loop_quit(run->loop);
+  else
+    client_cancel(run->job);
   return G_SOURCE_REMOVE;
 }
 
@@ -188,7 +191,12 @@ on_typed(int fd, GIOCondition condition, gpointer data)
   gboolean yes = n == 1 && (!g_ascii_strcasecmp(run->answer->str, "y") || !g_ascii_strcasecmp(run->answer->str, "yes"));
   if (n != 1)
     fputc('\n', stderr);
-  answer(run, yes);
+  if (n == 1 || run->attach == 0) {
+    answer(run, yes);
+    return G_SOURCE_REMOVE;
+  }
+  run->answer_source = 0; /* whoever follows and has no answer leaves it to others */
+  resume_screen(run);
   return G_SOURCE_REMOVE;
 }
 
@@ -197,7 +205,15 @@ on_question(const char *text, gpointer data)
 {
   Run *run = data;
   g_autofree char *harmless = text_clean_line(text);
+  if (run->answer_source > 0)
+    resume_screen(run);
+  g_clear_handle_id(&run->answer_source, g_source_remove);
   pause_screen(run);
+  if (run->attach > 0 && !run->inv->terminal->can_ask) {
+    fprintf(stderr, "azlin: it asks, and nobody can answer here: %s\n", harmless);
+    resume_screen(run);
+    return;
+  }
   if (!run->inv->terminal->can_ask) {
     fprintf(stderr, "azlin: %s Nobody can answer here, so nothing was changed; give --yes to go ahead.\n", harmless);
     answer(run, FALSE);

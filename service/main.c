@@ -69,10 +69,9 @@ on_bus(GDBusConnection *connection, const char *name, gpointer data)
 {
   Daemon *self = data;
   g_autoptr(GError) error = NULL;
-  if (service_export(self->service, connection, &error)) {
-    service_resume(self->service);
+  g_dbus_connection_set_exit_on_close(connection, FALSE); /* jobs end in good order then, too */
+  if (service_export(self->service, connection, &error))
     return;
-  }
   fprintf(stderr, "azlind: it cannot be shown on the bus: %s\n", error->message);
   self->exit_code = 1;
   g_main_loop_quit(self->loop);
@@ -83,6 +82,7 @@ on_name(GDBusConnection *connection, const char *name, gpointer data)
 {
   Daemon *self = data;
   self->named = TRUE;
+  service_resume(self->service);
   on_busy(service_is_busy(self->service), self);
 }
 
@@ -90,10 +90,12 @@ static void
 on_no_name(GDBusConnection *connection, const char *name, gpointer data)
 {
   Daemon *self = data;
-  if (connection == NULL)
+  if (self->named)
+    fprintf(stderr, "azlind: the bus, or its name there, was lost\n");
+  else if (connection == NULL)
     fprintf(stderr, "azlind: there is no session bus; start one, or azlind from a session that has one\n");
   else
-    fprintf(stderr, "azlind: %s\n", self->named ? "the name on the bus was lost" : "another azlind is on this bus");
+    fprintf(stderr, "azlind: another azlind is on this bus\n");
   self->exit_code = self->named || connection == NULL ? 1 : EXIT_LOCKED;
   self->ending = TRUE;
   service_wind_up(self->service, on_wound_up, self);

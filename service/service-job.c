@@ -153,7 +153,7 @@ service_job_start(ServiceJob *job)
   Service *service = job->service;
   job->started = TRUE;
   stop_watching_owner(job);
-  service_store_begin(service->home, job->number, dbus_job_get_kind(job->skeleton), job->args);
+  service_store_begin(service->home, service->last_number, job->number, dbus_job_get_kind(job->skeleton), job->args);
   dbus_job_set_started(job->skeleton, (guint64) az_engine_now(service->engine));
   set_state(job, AZ_JOB_RUNNING);
   service_job_began(service);
@@ -165,6 +165,10 @@ on_start(DbusJob *skeleton, GDBusMethodInvocation *invocation, gpointer data)
 {
   ServiceJob *job = data;
   gboolean first = !job->started;
+  if (first && job->service->wound_up != NULL) {
+    g_dbus_method_invocation_return_dbus_error(invocation, "io.azlin.Error.LockUnavailable", "azlind is about to end");
+    return TRUE;
+  }
   dbus_job_complete_start(skeleton, invocation, first);
   if (first)
     service_job_start(job);

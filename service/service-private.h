@@ -10,9 +10,10 @@ struct _Service {
   GDBusConnection *connection;
   GDBusObjectManagerServer *objects;
   DbusManager *manager;
-  GHashTable *jobs; /* path -> ServiceJob */
-  GQueue ended;     /* of ServiceJob, oldest first; borrowed */
+  GHashTable *jobs;       /* path -> ServiceJob */
+  GQueue ended;           /* of ServiceJob, oldest first; borrowed */
   GPtrArray *inhibitions; /* of Inhibition, service-inhibit.c */
+  GPtrArray *stored;      /* of StoredJob: what another service was at; NULL once it is taken up */
   guint64 last_number;
   guint live; /* jobs that have not ended */
   gboolean was_busy;
@@ -25,8 +26,8 @@ struct _Service {
 typedef struct _ServiceJob ServiceJob;
 
 /* NULL and error: the engine does not want it. `sender`: who made it, on a bus; or NULL. */
-ServiceJob *service_job_new(Service *service, guint64 number, const char *kind, GVariant *args, const char *sender,
-                            GError **error);
+ServiceJob *
+service_job_new(Service *service, guint64 number, const char *kind, GVariant *args, const char *sender, GError **error);
 /* One that another service was at when it died: it has failed. */
 ServiceJob *service_job_lost(Service *service, guint64 number, const char *kind);
 void service_job_start(ServiceJob *job);

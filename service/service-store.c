@@ -11,6 +11,7 @@
 #define LAST "last"
 #define SUFFIX ".job"
 #define MAX_BYTES (1 << 20)
+#define MAX_NUMBER (G_GUINT64_CONSTANT(1) << 53) /* what every JSON reader still tells apart */
 
 void
 service_stored_free(gpointer data)
@@ -29,18 +30,18 @@ path_of(const char *home, guint64 number)
 }
 
 static void
-write_text(const char *path, const char *text)
+write_text(const char *path, const char *text, GFileSetContentsFlags how)
 {
   g_autoptr(GError) error = NULL;
-  if (!g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0600, &error))
+  if (!g_file_set_contents_full(path, text, -1, how, 0600, &error))
     g_warning("a job would not be found again after a crash: %s", error->message);
 }
 
 void
-service_store_begin(const char *home, guint64 number, const char *kind, GVariant *args)
+service_store_begin(const char *home, guint64 last, guint64 number, const char *kind, GVariant *args)
 {
-  g_autofree char *folder = g_build_filename(home, FOLDER, NULL), *last = g_build_filename(folder, LAST, NULL);
-  g_autofree char *path = path_of(home, number), *count = g_strdup_printf("%" G_GUINT64_FORMAT "\n", number);
+  g_autofree char *folder = g_build_filename(home, FOLDER, NULL), *last_path = g_build_filename(folder, LAST, NULL);
+  g_autofree char *path = path_of(home, number), *count = g_strdup_printf("%" G_GUINT64_FORMAT "\n", last);
   g_autoptr(GVariant) both = g_variant_ref_sink(g_variant_new("(s@a{sv})", kind, args));
   g_autofree char *text = g_variant_print(both, TRUE);
   g_autoptr(GError) error = NULL;
@@ -48,8 +49,8 @@ service_store_begin(const char *home, guint64 number, const char *kind, GVariant
     g_warning("a job would not be found again after a crash: %s", error->message);
     return;
   }
-  write_text(last, count);
-  write_text(path, text);
+  write_text(last_path, count, G_FILE_SET_CONTENTS_NONE);
+  write_text(path, text, G_FILE_SET_CONTENTS_CONSISTENT);
 }
 
 void
@@ -77,7 +78,8 @@ read_job(const char *folder, const char *name)
   g_autofree char *digits = g_strndup(name, strlen(name) - strlen(SUFFIX));
   guint64 number = 0;
   g_autoptr(GVariant) both = text != NULL ? g_variant_parse(G_VARIANT_TYPE("(sa{sv})"), text, NULL, NULL, NULL) : NULL;
-  if (both == NULL || !g_ascii_string_to_unsigned(digits, 10, 1, G_MAXUINT64, &number, NULL)) {
+  gboolean counts = digits[0] != '0' && g_ascii_string_to_unsigned(digits, 10, 1, MAX_NUMBER, &number, NULL);
+  if (both == NULL || !counts) {
     g_unlink(path);
     return NULL;
   }
@@ -101,7 +103,7 @@ service_store_read(const char *home, guint64 *ret_last)
   g_autofree char *count = read_text(last);
   g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
   GPtrArray *jobs = g_ptr_array_new_with_free_func(service_stored_free);
-  *ret_last = count != NULL ? g_ascii_strtoull(count, NULL, 10) : 0;
+  *ret_last = count != NULL ? MIN(g_ascii_strtoull(count, NULL, 10), MAX_NUMBER) : 0;
   for (const char *name; dir != NULL && (name = g_dir_read_name(dir)) != NULL;) {
     StoredJob *job = g_str_has_suffix(name, SUFFIX) ? read_job(folder, name) : NULL;
     if (job == NULL)

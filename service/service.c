@@ -19,7 +19,8 @@ service_on_busy(Service *service, void (*changed)(gboolean busy, gpointer data),
 gboolean
 service_is_busy(const Service *service)
 {
-  return service->live > 0 || service->inhibitions->len > 0;
+  /* also jobs that wait for their Start */
+  return g_hash_table_size(service->jobs) > service->ended.length || service->inhibitions->len > 0;
 }
 
 void
@@ -46,6 +47,7 @@ void
 service_job_forget(Service *service, ServiceJob *job)
 {
   g_hash_table_remove(service->jobs, service_job_path(job));
+  service_look_busy(service);
 }
 
 void
@@ -96,6 +98,7 @@ keep(Service *service, ServiceJob *job)
 {
   service->last_number = MAX(service->last_number, service_job_number(job));
   g_hash_table_insert(service->jobs, g_strdup(service_job_path(job)), job);
+  service_look_busy(service);
 }
 
 static gboolean
@@ -103,6 +106,11 @@ on_submit(DbusManager *manager, GDBusMethodInvocation *invocation, const char *k
 {
   Service *service = data;
   g_autoptr(GError) error = NULL;
+  if (service->wound_up != NULL) {
+    error = g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_LOCKED, "azlind is about to end");
+    refuse(invocation, error);
+    return TRUE;
+  }
   ServiceJob *job = service_job_new(service, service->last_number + 1, kind, args,
                                     g_dbus_method_invocation_get_sender(invocation), &error);
   if (job == NULL) {
@@ -162,6 +170,8 @@ on_query(DbusManager *manager, GDBusMethodInvocation *invocation, const char *wh
 {
   Service *service = data;
   g_autoptr(GError) error = NULL;
+  if (service->busy_changed != NULL) /* whoever asks will want something soon */
+    service->busy_changed(service_is_busy(service), service->busy_data);
   g_autoptr(GVariant) result
       = g_str_equal(what, "jobs") ? list_jobs(service) : az_engine_query(service->engine, what, args, &error);
   if (result == NULL) {
@@ -198,13 +208,14 @@ take_up(Service *service, const StoredJob *stored)
   keep(service, job);
   g_queue_push_tail(&service->ended, job);
   service_store_end(service->home, stored->number);
+  service_look_busy(service);
 }
 
 void
 service_resume(Service *service)
 {
-  g_autoptr(GPtrArray) jobs = service_store_read(service->home, &service->last_number);
-  for (guint i = 0; i < jobs->len; i++)
+  g_autoptr(GPtrArray) jobs = g_steal_pointer(&service->stored);
+  for (guint i = 0; jobs != NULL && i < jobs->len; i++)
     take_up(service, g_ptr_array_index(jobs, i));
 }
 
@@ -230,6 +241,7 @@ service_new(AzEngine *engine)
   g_variant_lookup(facts, "config", "&s", &config);
   service->engine = engine;
   service->home = g_strdup(home);
+  service->stored = service_store_read(home, &service->last_number);
   service->jobs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, service_job_free);
   service->inhibitions = g_ptr_array_new_with_free_func(service_inhibition_free);
   service->objects = g_dbus_object_manager_server_new(SERVICE_PATH);
@@ -264,6 +276,7 @@ service_free(Service *service)
   g_object_unref(service->objects);
   g_object_unref(service->manager);
   g_clear_object(&service->connection);
+  g_clear_pointer(&service->stored, g_ptr_array_unref);
   g_free(service->home);
   g_free(service);
 }
