@@ -1,9 +1,10 @@
 # Looks at a place, see scan.c. $1 path, $2 base, $3 1 = make it, $4 id, $5 known, $6 1 = squeeze, $7 hash, $8 batch,
-# $9 digest of the hashes expected, $10 blanks to begin with, then the filter, words for find. For sh, GNU find, sort, comm, coreutils; gzip where it is there. All that it prints
-# ends with NUL. First: kind, folder, base, home, free bytes, tools, processors, clock, blanks, packing. Then, packed: "F" and
-# every record, or "D" and the changes against the list that the machine keeps under the id, when that has the digest
-# `known`; "Z" with find's status and the new list's digest; hashes, or "=" where they are the expected ones; "E". A file system that does not count (of size
-# 0) is never full. A record that find prints for a link holds its target behind "//", which no path has.
+# $9 digest of the hashes expected, $10 blanks to begin with, then the filter, words for find. For sh, GNU find, sort,
+# comm, coreutils; gzip where it is there. All that it prints ends with NUL. First: kind, folder, base, home, free bytes,
+# tools, processors, clock, blanks, packing. Then, packed: "F" and every record, or "D" and the changes against the list
+# that the machine keeps under the id, when that has the digest `known`; "Z" with find's status and the new list's digest;
+# hashes, or "=" where they are the expected ones; "E". A file system that does not count (of size 0) is never full. A
+# record that find prints for a link holds its target behind "//", which no path has.
 LC_ALL=C; export LC_ALL; umask 077; now=$(date +%s%N)
 path=$1 base=$2 make=$3 id=$4 known=$5 squeeze=$6 hash=$7 batch=$8 expected=$9; shift 9; blanks=$1; shift
 [ "$make" = 0 ] || (umask 022; mkdir -p -- "$path") || exit 4
@@ -61,6 +62,7 @@ hashes() {
         done'\'' sh {} + \) >> "$0/$$" 2>/dev/null' "$tmp/h"
   cat -- "$tmp/h/"* 2>/dev/null
 }
+sums() { case $hash in n) hashes ;; a) files "$@" | hashes ;; esac; }
 answer() {
   status=$({ { list "$@"; echo $? >&3; } | sort -z > "$tmp/new" || echo 200 >&3; } 3>&1)
   [ -z "$known" ] || ln -- "$dir/$id" "$tmp/old" 2>/dev/null
@@ -71,8 +73,11 @@ answer() {
   fi
   sum=$(sha256sum < "$tmp/new"); printf 'Z%s %.64s\0' "$status" "$sum"
   mv -f -- "$tmp/new" "$dir/$id" 2>/dev/null
-  case $hash in n) hashes ;; a) files "$@" | hashes ;; esac | sort -z > "$tmp/sums"
-  if [ -n "$expected" ] && [ "$(sha256sum < "$tmp/sums")" = "$expected  -" ]; then printf '=\0'; else cat "$tmp/sums"; fi
+  if [ -z "$expected" ]; then sums "$@"
+  else
+    sums "$@" | sort -z > "$tmp/sums"
+    if [ "$(sha256sum < "$tmp/sums")" = "$expected  -" ]; then printf '=\0'; else cat "$tmp/sums"; fi
+  fi
   printf 'E\0'
 }
 if [ "$squeeze" = 1 ]; then answer "$@" | gzip -1; else answer "$@"; fi
