@@ -3,7 +3,6 @@
 #include "flight.h"
 #include "private.h"
 
-#include <string.h>
 #include <sys/socket.h>
 
 #define MUCH_BYTES (512 * 1024) /* the first flights are no slower by whatever the kernel has chosen */
@@ -12,12 +11,10 @@ void
 congestion_count(AzSshConn *conn, gsize bytes)
 {
   static const char name[] = "bbr";
-  struct tcp_info info = { 0 };
-  socklen_t length = sizeof info;
   gsize before = conn->sent;
   conn->sent += bytes;
   if (before >= MUCH_BYTES || conn->sent < MUCH_BYTES)
     return;
-  if (getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.tcpi_min_rtt >= LONG_WAY_US)
+  if (conn_rtt_ms(conn) * 1000 >= LONG_WAY_US)
     setsockopt(conn->fd, IPPROTO_TCP, TCP_CONGESTION, name, sizeof name - 1); /* where this machine lets anybody */
 }
