@@ -10,23 +10,15 @@ typedef struct {
   gboolean is_primary;
 } Line;
 
-static const char *
-look_up(GVariant *dict, const char *key)
-{
-  const char *text = "";
-  g_variant_lookup(dict, key, "&s", &text);
-  return text;
-}
-
 static Line
 read_line(GVariant *dict)
 {
   Line line = {
-    .region = look_up(dict, "region"),
-    .vm_name = look_up(dict, "vm_name"),
-    .public_ip = look_up(dict, "public_ip"),
-    .status = look_up(dict, "status"),
-    .checked = look_up(dict, "last_health_check"),
+    .region = render_word(dict, "region"),
+    .vm_name = render_word(dict, "vm_name"),
+    .public_ip = render_word(dict, "public_ip"),
+    .status = render_word(dict, "status"),
+    .checked = render_word(dict, "last_health_check"),
   };
   g_variant_lookup(dict, "is_primary", "b", &line.is_primary);
   return line;
@@ -49,18 +41,11 @@ status_cell(const Line *line)
   return g_strdup_printf("✗ %s", upper);
 }
 
-static char *
-checked_cell(const Line *line, gint64 now)
-{
-  g_autoptr(GDateTime) when = *line->checked ? g_date_time_new_from_iso8601(line->checked, NULL) : NULL;
-  return text_ago(when ? g_date_time_to_unix(when) * G_USEC_PER_SEC : 0, now);
-}
-
 static void
 add_line(Table *table, const Line *line, gint64 now)
 {
   g_autofree char *status = status_cell(line);
-  g_autofree char *checked = checked_cell(line, now);
+  g_autofree char *checked = render_ago(line->checked, now);
   const char *address = *line->public_ip ? line->public_ip : "-";
   const char *cells[] = { line->region, line->vm_name, address, status, line->is_primary ? "●" : "○", checked, NULL };
   table_add(table, INK_PLAIN, cells);

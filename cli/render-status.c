@@ -5,28 +5,12 @@
 
 #include "text.h"
 
-static const char *
-look_up(GVariant *dict, const char *key)
-{
-  const char *text = "";
-  if (dict)
-    g_variant_lookup(dict, key, "&s", &text);
-  return text;
-}
-
 static gboolean
 is_true(GVariant *dict, const char *key)
 {
   gboolean value = FALSE;
   g_variant_lookup(dict, key, "b", &value);
   return value;
-}
-
-static char *
-ago(const char *time, gint64 now)
-{
-  g_autoptr(GDateTime) when = *time ? g_date_time_new_from_iso8601(time, NULL) : NULL;
-  return text_ago(when ? g_date_time_to_unix(when) * G_USEC_PER_SEC : 0, now);
 }
 
 /* ---- regions ---- */
@@ -50,11 +34,11 @@ show_regions(const Invocation *invocation, GVariant *regions, gint64 now)
   g_autoptr(Table) table = table_new(headers);
   for (gsize i = 0; i < g_variant_n_children(regions); i++) {
     g_autoptr(GVariant) region = render_child(regions, i);
-    const char *status = look_up(region, "status");
-    g_autofree char *checked = ago(look_up(region, "last_health_check"), now), *data = data_cell(region);
+    const char *status = render_word(region, "status");
+    g_autofree char *checked = render_ago(render_word(region, "last_health_check"), now), *data = data_cell(region);
     gboolean fence = is_true(region, "fence_pending"), fine = !strcmp(status, "ok") || !strcmp(status, "healthy");
-    const char *cells[] = { look_up(region, "region"),
-                            look_up(region, "vm_name"),
+    const char *cells[] = { render_word(region, "region"),
+                            render_word(region, "vm_name"),
                             *status ? status : "unknown",
                             checked,
                             data,
@@ -77,20 +61,21 @@ static void
 say_failover(Terminal *t, GVariant *result)
 {
   g_autoptr(GVariant) failover = g_variant_lookup_value(result, "failover", G_VARIANT_TYPE_VARDICT);
-  const char *inhibitor = look_up(result, "inhibited_by");
+  const char *inhibitor = render_word(result, "inhibited_by");
   g_autofree char *words = NULL;
   if (!failover)
     words = g_strdup("nobody knows what holds it back: its state cannot be read");
   else if (is_true(failover, "paused"))
     words = g_strdup_printf("paused%s%s; to go on: azlin failover resume",
-                            *look_up(failover, "paused_until") ? " until " : "", look_up(failover, "paused_until"));
+                            *render_word(failover, "paused_until") ? " until " : "",
+                            render_word(failover, "paused_until"));
   else if (*inhibitor)
     words = g_strdup_printf("a program forbids a switch by itself (%s)", inhibitor);
-  else if (*look_up(failover, "commit_until"))
+  else if (*render_word(failover, "commit_until"))
     words = g_strdup_printf("the last switch waits for azlin failover commit until %s",
-                            look_up(failover, "commit_until"));
-  else if (*look_up(failover, "cooling_down_until"))
-    words = g_strdup_printf("cools down until %s", look_up(failover, "cooling_down_until"));
+                            render_word(failover, "commit_until"));
+  else if (*render_word(failover, "cooling_down_until"))
+    words = g_strdup_printf("cools down until %s", render_word(failover, "cooling_down_until"));
   say(t, !words, "Failover", words ? words : "nothing holds it back");
 }
 
@@ -98,7 +83,7 @@ static void
 say_drill(Terminal *t, GVariant *result, gint64 now)
 {
   g_autoptr(GVariant) drill = g_variant_lookup_value(result, "last_drill", G_VARIANT_TYPE_VARDICT);
-  g_autofree char *when = drill ? ago(look_up(drill, "at"), now) : NULL;
+  g_autofree char *when = drill ? render_ago(render_word(drill, "at"), now) : NULL;
   g_autofree char *words
       = drill ? g_strdup_printf("%s, %s", is_true(drill, "passed") ? "passed" : "failed", when) : NULL;
   say(t, drill && is_true(drill, "passed"), "Last drill",
@@ -138,14 +123,14 @@ render_status(const Invocation *invocation, Client *client, GVariant *result)
   else
     terminal_line(t, INK_PLAIN, "No regions yet. Create one: azlin new --region REGION");
   terminal_line(t, INK_PLAIN, "%s", "");
-  g_autofree char *primary = *look_up(result, "primary")
-                                 ? g_strdup_printf("%s, epoch %" G_GUINT64_FORMAT, look_up(result, "primary"), epoch)
-                                 : g_strdup("none stands");
-  say(t, *look_up(result, "primary"), "Primary", primary);
+  g_autofree char *primary = *render_word(result, "primary") ? g_strdup_printf("%s, epoch %" G_GUINT64_FORMAT,
+                                                                               render_word(result, "primary"), epoch)
+                                                             : g_strdup("none stands");
+  say(t, *render_word(result, "primary"), "Primary", primary);
   say_failover(t, result);
   say_drill(t, result, now);
   say_journal(t, result);
-  say(t, TRUE, "Coordinator", look_up(result, "coordinator"));
+  say(t, TRUE, "Coordinator", render_word(result, "coordinator"));
   say(t, TRUE, "Service",
       is_true(result, "azlind") ? "azlind works in this home: azlin jobs list" : "azlind does not run");
 }

@@ -82,3 +82,19 @@ render_records(Terminal *t, GVariant *result, const char *list, const char *cons
   }
   table_print(table, t);
 }
+
+const char *
+render_word(GVariant *record, const char *key)
+{
+  const char *text = "";
+  if (record)
+    g_variant_lookup(record, key, "&s", &text);
+  return text;
+}
+
+char *
+render_ago(const char *time, gint64 now)
+{
+  g_autoptr(GDateTime) when = *time ? g_date_time_new_from_iso8601(time, NULL) : NULL;
+  return text_ago(when ? g_date_time_to_unix(when) * G_USEC_PER_SEC : 0, now);
+}

@@ -56,6 +56,10 @@ void table_print(Table *table, Terminal *terminal);
 /* ---- results ---- */
 /* One value on one line: lists joined by commas, records as key=value. Not cleaned. */
 char *render_plain(GVariant *value);
+/* A text in a record (a{sv}), or in none at all; "" = it has none. */
+const char *render_word(GVariant *record, const char *key);
+/* How long ago an ISO 8601 time was; "" = never. */
+char *render_ago(const char *time, gint64 now);
 /* The record (a{sv}) at `index` of a list, owned; NULL when it is none. */
 GVariant *render_child(GVariant *list, gsize index);
 /* The records of result[list] as a table: one column per key. */
