@@ -9,10 +9,8 @@
 
 #include <string.h>
 
-#define NAME "io.azlin.Azlin1"
-#define MANAGER_PATH "/io/azlin/Azlin1"
-#define MANAGER NAME ".Manager"
-#define JOB NAME ".Job"
+#define MANAGER AZ_WIRE_NAME ".Manager"
+#define JOB AZ_WIRE_NAME ".Job"
 #define CALL_MS 30000
 
 typedef struct {
@@ -43,12 +41,11 @@ typedef struct {
 static GError *
 error_of(GError *remote)
 {
-  static const char prefix[] = "io.azlin.Error.";
   g_autofree char *name = g_dbus_error_get_remote_error(remote);
   g_dbus_error_strip_remote_error(remote);
-  if (name && g_str_has_prefix(name, prefix)) {
+  if (name && g_str_has_prefix(name, AZ_WIRE_ERROR)) {
     g_autoptr(GError) owned = remote;
-    return g_error_new_literal(AZLIN_ERROR, (int) az_error_code(name + strlen(prefix)), owned->message);
+    return g_error_new_literal(AZLIN_ERROR, (int) az_error_code(name + strlen(AZ_WIRE_ERROR)), owned->message);
   }
   g_prefix_error(&remote, "azlind does not answer: ");
   return remote;
@@ -59,8 +56,8 @@ call(BusClient *client, const char *path, const char *interface, const char *met
      const char *reply_type, GError **error)
 {
   GError *remote = NULL;
-  GVariant *reply = g_dbus_connection_call_sync(client->bus, client->owner ? client->owner : NAME, path, interface,
-                                                method, arguments, G_VARIANT_TYPE(reply_type),
+  GVariant *reply = g_dbus_connection_call_sync(client->bus, client->owner ? client->owner : AZ_WIRE_NAME, path,
+                                                interface, method, arguments, G_VARIANT_TYPE(reply_type),
                                                 G_DBUS_CALL_FLAGS_NO_AUTO_START, CALL_MS, NULL, &remote);
   if (!reply)
     g_propagate_error(error, error_of(remote));
@@ -78,7 +75,7 @@ static GVariant *
 bus_query(Client *base, const char *what, GVariant *args, GError **error)
 {
   GVariant *given = args ? args : g_variant_new("a{sv}", NULL);
-  g_autoptr(GVariant) reply = call((BusClient *) base, MANAGER_PATH, MANAGER, "Query",
+  g_autoptr(GVariant) reply = call((BusClient *) base, AZ_WIRE_PATH, MANAGER, "Query",
                                    g_variant_new("(s@a{sv})", what, given), "(a{sv})", error);
   if (!reply)
     return NULL;
@@ -234,7 +231,7 @@ static ClientJob *
 bus_submit(Client *base, const char *kind, GVariant *args, const ClientWatch *watch, GError **error)
 {
   BusClient *client = (BusClient *) base;
-  g_autoptr(GVariant) reply = call(client, MANAGER_PATH, MANAGER, "Submit",
+  g_autoptr(GVariant) reply = call(client, AZ_WIRE_PATH, MANAGER, "Submit",
                                    g_variant_new("(s@a{sv})", kind, with_whole_paths(kind, args)), "(o)", error);
   if (!reply)
     return NULL;
@@ -243,10 +240,19 @@ bus_submit(Client *base, const char *kind, GVariant *args, const ClientWatch *wa
   return &job_new(client, path, kind, watch)->base;
 }
 
+static void
+refuse_number(guint64 number, GError **error)
+{
+  GError *refused = g_error_new(AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND, "there is no job %" G_GUINT64_FORMAT, number);
+  az_error_add_step(refused, "%s", "");
+  az_error_add_step(refused, "See all of them: azlin jobs list");
+  g_propagate_error(error, refused);
+}
+
 static char *
 path_of(guint64 number)
 {
-  return g_strdup_printf(MANAGER_PATH "/job/%" G_GUINT64_FORMAT, number);
+  return g_strdup_printf(AZ_WIRE_PATH "/job/%" G_GUINT64_FORMAT, number);
 }
 
 static GVariant *
@@ -267,9 +273,9 @@ replay(BusJob *job, GError **error)
   for (gsize i = 0; said && i < g_variant_n_children(said); i++) {
     g_autoptr(GVariant) entry = g_variant_get_child_value(said, i);
     const char *what = NULL;
-    g_variant_get_child(entry, 2, "&s", &what);
     guint64 number = 0;
     g_variant_get_child(entry, 0, "t", &number);
+    g_variant_get_child(entry, 2, "&s", &what);
     if (strcmp(what, "question") != 0)
       take_said(job, entry);
     job->next = MAX(job->next, number + 1); /* a question may have its answer by now */
@@ -311,7 +317,7 @@ bus_attach(Client *base, guint64 number, const ClientWatch *watch, GError **erro
   g_autoptr(GVariant) properties = properties_of(job, NULL);
   if (!properties) {
     g_ptr_array_remove(job->client->jobs, job);
-    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND, "there is no job %" G_GUINT64_FORMAT, number);
+    refuse_number(number, error);
     return NULL;
   }
   g_variant_lookup(properties, "Kind", "&s", &kind);
@@ -328,7 +334,7 @@ bus_cancel_job(Client *base, guint64 number, GError **error)
   g_autofree char *path = path_of(number);
   g_autoptr(GVariant) reply = call(client, path, JOB, "Cancel", NULL, "()", NULL);
   if (!reply)
-    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND, "there is no job %" G_GUINT64_FORMAT, number);
+    refuse_number(number, error);
   return reply != NULL;
 }
 
@@ -410,9 +416,7 @@ static void
 on_gone(GDBusConnection *bus, const char *name, gpointer data)
 {
   BusClient *client = data;
-  g_autoptr(GError) error = g_error_new_literal(
-      AZLIN_ERROR, AZLIN_ERROR_FAILED, "azlind ended while it was at work; what had begun stands in the journal");
-  az_error_add_first_step(error, "Finish or undo it: azlin recover");
+  g_autoptr(GError) error = az_error_service_ended();
   g_autoptr(GVariant) result = g_variant_ref_sink(client_error_result(error));
   for (guint i = 0; i < client->jobs->len; i++)
     end(g_ptr_array_index(client->jobs, i), az_error_exit_code(error), result);
@@ -459,7 +463,7 @@ find_owner(BusClient *client)
 {
   g_autoptr(GVariant) reply = g_dbus_connection_call_sync(
       client->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetNameOwner",
-      g_variant_new("(s)", NAME), G_VARIANT_TYPE("(s)"), G_DBUS_CALL_FLAGS_NONE, CALL_MS, NULL, NULL);
+      g_variant_new("(s)", AZ_WIRE_NAME), G_VARIANT_TYPE("(s)"), G_DBUS_CALL_FLAGS_NONE, CALL_MS, NULL, NULL);
   if (reply)
     g_variant_get(reply, "(s)", &client->owner);
   return reply != NULL;

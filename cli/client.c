@@ -144,10 +144,7 @@ client_result(ClientJob *job)
 GVariant *
 client_error_result(const GError *error)
 {
-  GVariantDict dict;
-  g_variant_dict_init(&dict, NULL);
-  g_variant_dict_insert_value(&dict, "error", az_error_to_variant(error, NULL));
-  return g_variant_dict_end(&dict);
+  return az_error_result(error);
 }
 
 int

@@ -135,6 +135,24 @@ az_error_retry_delay_ms(const GError *error, guint32 attempt)
   return g_random_int_range((gint32) ceiling / 2, (gint32) ceiling + 1);
 }
 
+GVariant *
+az_error_result(const GError *error)
+{
+  GVariantDict result;
+  g_variant_dict_init(&result, NULL);
+  g_variant_dict_insert_value(&result, "error", az_error_to_variant(error, NULL));
+  return g_variant_dict_end(&result);
+}
+
+GError *
+az_error_service_ended(void)
+{
+  GError *error = g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_FAILED,
+                                      "azlind ended while it was at work; what had begun stands in the journal");
+  az_error_add_first_step(error, "Finish or undo it: azlin recover");
+  return error;
+}
+
 int
 az_error_exit_code(const GError *error)
 {

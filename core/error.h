@@ -12,6 +12,10 @@ int az_error_retry_delay_ms(const GError *error, guint32 attempt);
 /* a{sv} with error_type, error_message, resolution_steps as, retry_possible, log_details. `context` may be NULL, or
  * "region=eastus size=..." to make the steps concrete. Floating. */
 GVariant *az_error_to_variant(const GError *error, const char *context);
+/* {"error": ErrorResult}: the document of a job that failed. Floating. */
+GVariant *az_error_result(const GError *error);
+/* What a job has come to whose service died. */
+GError *az_error_service_ended(void);
 /* The exit code that an error gives to a command that produced no result: 1, 3, 4, 5, 64, 78 or 130. */
 int az_error_exit_code(const GError *error);
 /* Adds one suggested next step to the error; az_error_to_variant() puts these before the table's own. An empty step

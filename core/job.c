@@ -88,15 +88,6 @@ state_for(AzJob *job, const GError *error)
   return job->exit_code == 0 ? AZ_JOB_DONE : AZ_JOB_FAILED;
 }
 
-static GVariant *
-error_result(const GError *error)
-{
-  GVariantBuilder builder;
-  g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add(&builder, "{sv}", "error", az_error_to_variant(error, NULL));
-  return g_variant_builder_end(&builder);
-}
-
 /* The result has been said by now, and nothing else would tell why the command does not end. */
 static void
 patience_is_over(gpointer data)
@@ -114,7 +105,7 @@ root_done(AzlinOp *op, gpointer data)
   const GError *error = az_op_error(op);
   if (job->result == NULL && error != NULL) {
     job->exit_code = az_error_exit_code(error);
-    job->result = g_variant_ref_sink(error_result(error));
+    job->result = g_variant_ref_sink(az_error_result(error));
   }
   if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_CANCELLED))
     job->exit_code = az_error_exit_code(error);
@@ -263,7 +254,7 @@ void
 az_job_fail(AzJob *job, GError *error)
 {
   g_autoptr(GError) owned = error;
-  az_job_finish(job, az_error_exit_code(owned), error_result(owned));
+  az_job_finish(job, az_error_exit_code(owned), az_error_result(owned));
 }
 
 void

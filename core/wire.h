@@ -3,6 +3,10 @@
 #pragma once
 #include <glib.h>
 
+#define AZ_WIRE_NAME "io.azlin.Azlin1"  /* of the service, and of its interfaces before a point and their own */
+#define AZ_WIRE_PATH "/io/azlin/Azlin1" /* of its Manager, and above all other objects */
+#define AZ_WIRE_ERROR "io.azlin.Error." /* before the type of an error, docs/errors.md */
+
 /* `value` as D-Bus can carry it; what need not change is shared. Owned. */
 GVariant *az_wire_pack(GVariant *value);
 /* The other way: what came from the bus, as the engine had it. Owned. */

@@ -3,6 +3,7 @@
 
 #include "home-lock.h"
 #include "paths.h"
+#include "wire.h"
 
 #include <glib-unix.h>
 #include <locale.h>
@@ -104,7 +105,7 @@ on_no_name(GDBusConnection *connection, const char *name, gpointer data)
 static int
 serve(Daemon *self)
 {
-  guint name = g_bus_own_name(G_BUS_TYPE_SESSION, SERVICE_NAME, G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE, on_bus, on_name,
+  guint name = g_bus_own_name(G_BUS_TYPE_SESSION, AZ_WIRE_NAME, G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE, on_bus, on_name,
                               on_no_name, self, NULL);
   guint signals[] = { g_unix_signal_add(SIGTERM, on_signal, self), g_unix_signal_add(SIGINT, on_signal, self) };
   self->loop = g_main_loop_new(NULL, FALSE);

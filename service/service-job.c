@@ -2,7 +2,6 @@
  * read from its beginning. */
 #include "service-private.h"
 
-#include "error.h"
 #include "record.h"
 #include "service-store.h"
 #include "wire.h"
@@ -166,7 +165,7 @@ on_start(DbusJob *skeleton, GDBusMethodInvocation *invocation, gpointer data)
   ServiceJob *job = data;
   gboolean first = !job->started;
   if (first && job->service->wound_up != NULL) {
-    g_dbus_method_invocation_return_dbus_error(invocation, "io.azlin.Error.LockUnavailable", "azlind is about to end");
+    service_refuse_new(invocation, AZLIN_ERROR_LOCKED, "azlind is about to end");
     return TRUE;
   }
   dbus_job_complete_start(skeleton, invocation, first);
@@ -181,13 +180,11 @@ on_answer(DbusJob *skeleton, GDBusMethodInvocation *invocation, GVariant *answer
   ServiceJob *job = data;
   gboolean yes = FALSE;
   if (!g_variant_lookup(answer, "yes", "b", &yes)) {
-    g_dbus_method_invocation_return_dbus_error(invocation, "io.azlin.Error.InvalidUsage",
-                                               "an answer is {\"yes\": <true or false>}");
+    service_refuse_new(invocation, AZLIN_ERROR_USAGE, "an answer is {\"yes\": <true or false>}");
     return TRUE;
   }
   if (job->job == NULL || az_job_state(job->job) != AZ_JOB_WAITING_ANSWER) {
-    g_dbus_method_invocation_return_dbus_error(invocation, "io.azlin.Error.InvalidUsage",
-                                               "this job has asked nothing, or has its answer");
+    service_refuse_new(invocation, AZLIN_ERROR_USAGE, "this job has asked nothing, or has its answer");
     return TRUE;
   }
   dbus_job_complete_answer(skeleton, invocation);
@@ -265,7 +262,7 @@ make(ServiceJob *job, Service *service, guint64 number, const char *kind)
 {
   job->service = service;
   job->number = number;
-  job->path = g_strdup_printf(SERVICE_PATH "/job/%" G_GUINT64_FORMAT, job->number);
+  job->path = g_strdup_printf(AZ_WIRE_PATH "/job/%" G_GUINT64_FORMAT, job->number);
   job->regions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
   job->skeleton = dbus_job_skeleton_new();
   dbus_job_set_kind(job->skeleton, kind);
@@ -304,15 +301,10 @@ ServiceJob *
 service_job_lost(Service *service, guint64 number, const char *kind)
 {
   ServiceJob *job = g_new0(ServiceJob, 1);
-  g_autoptr(GError) error = g_error_new_literal(
-      AZLIN_ERROR, AZLIN_ERROR_FAILED, "azlind ended while it was at work; what had begun stands in the journal");
-  az_error_add_first_step(error, "Finish or undo it: azlin recover");
-  GVariantDict result;
+  g_autoptr(GError) error = az_error_service_ended();
   make(job, service, number, kind);
   job->started = job->ended = TRUE;
-  g_variant_dict_init(&result, NULL);
-  g_variant_dict_insert_value(&result, "error", az_error_to_variant(error, NULL));
-  g_autoptr(GVariant) whole = g_variant_ref_sink(g_variant_dict_end(&result));
+  g_autoptr(GVariant) whole = g_variant_ref_sink(az_error_result(error));
   g_autoptr(GVariant) packed = az_wire_pack(whole);
   g_autofree char *message = az_error_message(error);
   set_state(job, AZ_JOB_FAILED);

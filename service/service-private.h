@@ -2,6 +2,8 @@
 #pragma once
 #include "service.h"
 
+#include "error.h"
+
 #include <gio/gunixfdlist.h>
 
 struct _Service {
@@ -46,6 +48,9 @@ void service_inhibition_free(gpointer inhibition);
 
 /* ---- service.c ---- */
 
+/* Answers a call with an error, under the name that it has on the bus. */
+void service_refuse(GDBusMethodInvocation *invocation, const GError *error);
+void service_refuse_new(GDBusMethodInvocation *invocation, AzlinError code, const char *message);
 void service_look_busy(Service *service); /* something that keeps it alive came or went */
 void service_job_began(Service *service);
 /* The job has ended; the oldest of those that have are forgotten. */

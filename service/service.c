@@ -1,7 +1,6 @@
 /* The Manager: takes jobs and questions, keeps what has ended for a while, knows whether there is anything to do. */
 #include "service-private.h"
 
-#include "error.h"
 #include "service-store.h"
 #include "wire.h"
 
@@ -36,7 +35,6 @@ static void
 count_live(Service *service, int by)
 {
   service->live = (guint) ((int) service->live + by);
-  service_look_busy(service);
   if (service->live == 0 && service->wound_up != NULL)
     service->wound_up(service->wound_up_data);
 }
@@ -56,12 +54,19 @@ service_job_began(Service *service)
   count_live(service, 1);
 }
 
-void
-service_job_ended(Service *service, ServiceJob *job)
+static void
+retire(Service *service, ServiceJob *job)
 {
   g_queue_push_tail(&service->ended, job);
   if (service->ended.length > MAX_ENDED)
     service_job_forget(service, g_queue_pop_head(&service->ended));
+  service_look_busy(service);
+}
+
+void
+service_job_ended(Service *service, ServiceJob *job)
+{
+  retire(service, job);
   count_live(service, -1);
 }
 
@@ -85,12 +90,18 @@ service_wind_up(Service *service, void (*done)(gpointer data), gpointer data)
 
 /* ---- Manager ---- */
 
-/* The names stand in docs/errors.md. */
-static void
-refuse(GDBusMethodInvocation *invocation, const GError *error)
+void
+service_refuse(GDBusMethodInvocation *invocation, const GError *error)
 {
-  g_autofree char *name = g_strconcat("io.azlin.Error.", az_error_type(error), NULL);
+  g_autofree char *name = g_strconcat(AZ_WIRE_ERROR, az_error_type(error), NULL);
   g_dbus_method_invocation_return_dbus_error(invocation, name, error->message);
+}
+
+void
+service_refuse_new(GDBusMethodInvocation *invocation, AzlinError code, const char *message)
+{
+  g_autoptr(GError) error = g_error_new_literal(AZLIN_ERROR, (int) code, message);
+  service_refuse(invocation, error);
 }
 
 static void
@@ -107,14 +118,13 @@ on_submit(DbusManager *manager, GDBusMethodInvocation *invocation, const char *k
   Service *service = data;
   g_autoptr(GError) error = NULL;
   if (service->wound_up != NULL) {
-    error = g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_LOCKED, "azlind is about to end");
-    refuse(invocation, error);
+    service_refuse_new(invocation, AZLIN_ERROR_LOCKED, "azlind is about to end");
     return TRUE;
   }
   ServiceJob *job = service_job_new(service, service->last_number + 1, kind, args,
                                     g_dbus_method_invocation_get_sender(invocation), &error);
   if (job == NULL) {
-    refuse(invocation, error);
+    service_refuse(invocation, error);
     return TRUE;
   }
   keep(service, job);
@@ -133,7 +143,7 @@ on_inhibit(DbusManager *manager, GDBusMethodInvocation *invocation, GUnixFDList 
   else
     ends = service_inhibit(data, who, why, &error);
   if (ends == NULL)
-    refuse(invocation, error);
+    service_refuse(invocation, error);
   else
     dbus_manager_complete_inhibit(manager, invocation, ends, g_variant_new_handle(0));
   return TRUE;
@@ -175,7 +185,7 @@ on_query(DbusManager *manager, GDBusMethodInvocation *invocation, const char *wh
   g_autoptr(GVariant) result
       = g_str_equal(what, "jobs") ? list_jobs(service) : az_engine_query(service->engine, what, args, &error);
   if (result == NULL) {
-    refuse(invocation, error);
+    service_refuse(invocation, error);
     return TRUE;
   }
   g_autoptr(GVariant) packed = az_wire_pack(result);
@@ -206,9 +216,8 @@ take_up(Service *service, const StoredJob *stored)
   }
   job = service_job_lost(service, stored->number, stored->kind);
   keep(service, job);
-  g_queue_push_tail(&service->ended, job);
+  retire(service, job);
   service_store_end(service->home, stored->number);
-  service_look_busy(service);
 }
 
 void
@@ -244,7 +253,7 @@ service_new(AzEngine *engine)
   service->stored = service_store_read(home, &service->last_number);
   service->jobs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, service_job_free);
   service->inhibitions = g_ptr_array_new_with_free_func(service_inhibition_free);
-  service->objects = g_dbus_object_manager_server_new(SERVICE_PATH);
+  service->objects = g_dbus_object_manager_server_new(AZ_WIRE_PATH);
   service->manager = dbus_manager_skeleton_new();
   dbus_manager_set_version(service->manager, AZLIN_VERSION);
   dbus_manager_set_home(service->manager, home);
@@ -259,7 +268,7 @@ service_new(AzEngine *engine)
 gboolean
 service_export(Service *service, GDBusConnection *connection, GError **error)
 {
-  if (!g_dbus_interface_skeleton_export(G_DBUS_INTERFACE_SKELETON(service->manager), connection, SERVICE_PATH, error))
+  if (!g_dbus_interface_skeleton_export(G_DBUS_INTERFACE_SKELETON(service->manager), connection, AZ_WIRE_PATH, error))
     return FALSE;
   service->connection = g_object_ref(connection);
   g_dbus_object_manager_server_set_connection(service->objects, connection);
@@ -269,7 +278,8 @@ service_export(Service *service, GDBusConnection *connection, GError **error)
 void
 service_free(Service *service)
 {
-  g_dbus_interface_skeleton_unexport(G_DBUS_INTERFACE_SKELETON(service->manager));
+  if (service->connection != NULL)
+    g_dbus_interface_skeleton_unexport(G_DBUS_INTERFACE_SKELETON(service->manager));
   g_ptr_array_unref(g_steal_pointer(&service->inhibitions));
   g_queue_clear(&service->ended);
   g_hash_table_unref(service->jobs);

@@ -3,9 +3,6 @@
 #include "azlin-dbus.h"
 #include "engine.h"
 
-#define SERVICE_NAME "io.azlin.Azlin1"
-#define SERVICE_PATH "/io/azlin/Azlin1"
-
 typedef struct _Service Service;
 
 Service *service_new(AzEngine *engine); /* borrowed; must outlive the service */
