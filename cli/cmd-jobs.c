@@ -11,6 +11,10 @@ with_job(const Invocation *invocation, int (*run)(const Invocation *invocation, 
   if (!client)
     return render_gerror(invocation, error);
   g_variant_lookup(invocation->args, "job", "u", &number);
+  if (number == 0) {
+    error = client_usage_error("jobs are numbered from 1: azlin jobs list");
+    return render_gerror(invocation, error);
+  }
   return run(invocation, client, number);
 }
 

@@ -149,7 +149,30 @@ def test_jobs_are_listed_followed_and_ended():
         assert json.loads(after[0]) == first and json.loads(after[-1])["event"] == "result", after
         for verb in "attach", "cancel":
             nobody = bus.home.run("jobs", verb, "99", **on_bus)
-            assert nobody.code == 1 and "there is no job 99" in nobody.err, nobody
+            assert nobody.code == 1 and "there is no job 99" in nobody.err and "azlin jobs list" in nobody.err, nobody
+            none = bus.home.run("jobs", verb, "0", **on_bus)
+            assert none.code == 64 and "numbered from 1" in none.err, none
+
+
+def test_whoever_follows_owns_nothing():
+    with Bus(WATCHED) as bus:
+        on_bus = {"env": {"DBUS_SESSION_BUS_ADDRESS": bus.address}}
+        client = bus.start()
+        path = watching(bus, client)
+        reader = bus.home.popen("jobs", "attach", "1", "-o", "jsonl", **on_bus)
+        reader.stdout.readline()
+        reader.stdout.close()
+        reader.wait(40)
+        asking = client.submit("destroy")
+        client.job(asking, "Start")
+        client.until(lambda: client.get(asking, "State") == "waiting-answer", "it asks")
+        follower = bus.home.popen("jobs", "attach", "2", **on_bus)
+        assert "nobody can answer here" in follower.stderr.readline()
+        follower.send_signal(signal.SIGINT)
+        follower.communicate(timeout=20)
+        assert client.get(path, "State") == "running" and client.get(asking, "State") == "waiting-answer"
+        for job in path, asking:
+            client.job(job, "Cancel")
 
 
 def test_without_a_service_there_are_no_jobs():
@@ -255,6 +278,9 @@ def test_a_home_has_one_service():
         assert again.returncode == 4 and "another azlind works in" in again.stderr, again
         wrong = subprocess.run([AZLIND, "--idle=-1"], env=bus.env(), stderr=subprocess.PIPE, text=True, timeout=20)
         assert wrong.returncode == 64, wrong
+        nowhere = subprocess.run([AZLIND, "--home", bus.home.root + "/other"], stderr=subprocess.PIPE, text=True, timeout=20,
+                                 env=dict(bus.env(), DBUS_SESSION_BUS_ADDRESS="unix:path=/nonexistent"))
+        assert nowhere.returncode == 1 and nowhere.stderr.count("\n") == 1, nowhere
 
 
 if __name__ == "__main__":
