@@ -4,8 +4,12 @@
 
 #define MAX_BIGS (1u << 20)
 #define MAX_PIECES (1u << 20)
-#define MAX_CHUNKS (1u << 26)
+#define MAX_CHUNKS (1u << 22)
+#define MIB 1048576
+#define BLOCK 65536u /* of the scripts' dd */
+#define SHORTEST_CHUNK 262144u
 #define SHORTEST_PATIENCE_US 300000
+#define TAKE_OVER_US 1000000
 #define LONGEST_RUN 64u /* chunks: what a broken connection costs, and how unequal lanes may end */
 
 static void
@@ -17,10 +21,9 @@ big_free(gpointer data)
 }
 
 BlobLedger *
-blob_ledger_new(guint64 chunk_bytes)
+blob_ledger_new(void)
 {
   BlobLedger *ledger = g_new0(BlobLedger, 1);
-  ledger->chunk_bytes = chunk_bytes;
   ledger->bigs = g_ptr_array_new_with_free_func(big_free);
   ledger->pieces = g_array_new(FALSE, TRUE, sizeof(BlobPiece));
   return ledger;
@@ -39,14 +42,75 @@ blob_ledger_free(BlobLedger *ledger)
 gboolean
 blob_ledger_add(BlobLedger *ledger, guint32 number, guint64 size)
 {
-  guint64 n = size / ledger->chunk_bytes + (size % ledger->chunk_bytes > 0 ? 1 : 0);
   if (number < ledger->bigs->len)
     return ((BlobBig *) g_ptr_array_index(ledger->bigs, number))->size == size;
-  if (number > ledger->bigs->len || number >= MAX_BIGS || n == 0 || n > MAX_CHUNKS)
+  if (number > ledger->bigs->len || number >= MAX_BIGS || size == 0)
     return FALSE;
   BlobBig *big = g_new0(BlobBig, 1);
-  *big = (BlobBig){ .size = size, .n = (guint32) n, .chunks = g_new0(BlobChunk, n) };
+  big->size = size;
   g_ptr_array_add(ledger->bigs, big);
+  return TRUE;
+}
+
+/* ---- cutting ---- */
+
+typedef struct { /* neighbours for one lane, of one file */
+  guint64 bytes; /* at most */
+  guint64 n, next;
+} Stretches;
+
+static guint64
+next_length(const BlobCut *cut, const Stretches *stretches, guint nth, guint64 rest)
+{
+  guint64 least = MAX(cut->chunk_bytes / 4, SHORTEST_CHUNK), length = cut->chunk_bytes;
+  if (!cut->graded)
+    return MIN(length, rest);
+  if (stretches->next < cut->lanes)
+    length = MIN(length, least << MIN(nth, 8));
+  if (stretches->next + cut->lanes >= stretches->n)
+    length = MIN(length, MAX(rest / 3 / BLOCK * BLOCK, least));
+  return rest < length + least / 2 ? rest : length;
+}
+
+static void
+cut_one(BlobBig *big, const BlobCut *cut, Stretches *stretches)
+{
+  g_autoptr(GArray) chunks = g_array_new(FALSE, TRUE, sizeof(BlobChunk));
+  guint64 at = 0;
+  for (; at < big->size; stretches->next++) {
+    guint64 end = at + MIN(stretches->bytes, big->size - at);
+    for (guint nth = 0; at < end; nth++) {
+      BlobChunk chunk = { .offset = at, .leads = nth == 0 };
+      g_array_append_val(chunks, chunk);
+      at += next_length(cut, stretches, nth, end - at);
+    }
+  }
+  big->n = chunks->len;
+  big->chunks = (BlobChunk *) g_array_steal(chunks, NULL);
+}
+
+gboolean
+blob_ledger_cut(BlobLedger *ledger, const BlobCut *cut)
+{
+  guint64 total = 0, shortest = cut->graded ? SHORTEST_CHUNK : cut->chunk_bytes;
+  Stretches stretches = { 0 };
+  for (guint i = 0; i < ledger->bigs->len; i++) {
+    const BlobBig *big = g_ptr_array_index(ledger->bigs, i);
+    if (big->chunks == NULL && big->size / shortest >= MAX_CHUNKS)
+      return FALSE;
+    total += big->chunks == NULL ? big->size : 0;
+  }
+  guint64 share = (total / MAX(cut->lanes, 1) / BLOCK + 1) * BLOCK;
+  stretches.bytes = CLAMP(share, cut->chunk_bytes, LONGEST_RUN * cut->chunk_bytes);
+  for (guint i = 0; i < ledger->bigs->len; i++) {
+    const BlobBig *big = g_ptr_array_index(ledger->bigs, i);
+    stretches.n += big->chunks == NULL ? (big->size + stretches.bytes - 1) / stretches.bytes : 0;
+  }
+  for (guint i = 0; i < ledger->bigs->len; i++) {
+    BlobBig *big = g_ptr_array_index(ledger->bigs, i);
+    if (big->chunks == NULL)
+      cut_one(big, cut, &stretches);
+  }
   return TRUE;
 }
 
@@ -61,7 +125,22 @@ guint64
 blob_ledger_length(BlobLedger *ledger, guint32 number, guint32 chunk)
 {
   const BlobBig *big = g_ptr_array_index(ledger->bigs, number);
-  return MIN(ledger->chunk_bytes, big->size - chunk * ledger->chunk_bytes);
+  return (chunk + 1 < big->n ? big->chunks[chunk + 1].offset : big->size) - big->chunks[chunk].offset;
+}
+
+guint64
+blob_ledger_bytes(BlobLedger *ledger, guint32 big, guint32 first, guint32 count)
+{
+  guint64 bytes = 0;
+  for (guint32 k = first; k < first + count; k++)
+    bytes += blob_ledger_length(ledger, big, k);
+  return bytes;
+}
+
+guint64
+blob_run_next_length(BlobLedger *ledger, const BlobRun *run)
+{
+  return run->done < run->count ? blob_ledger_length(ledger, run->big, run->first + run->done) : 0;
 }
 
 BlobPiece *
@@ -135,21 +214,9 @@ add_run(GQueue *runs, guint32 big, guint32 first, guint32 count, guint tries)
   g_queue_push_tail(runs, run);
 }
 
-static guint64
-n_missing(BlobLedger *ledger)
-{
-  guint64 n = 0;
-  for (guint i = 0; i < ledger->bigs->len; i++) {
-    const BlobBig *big = g_ptr_array_index(ledger->bigs, i);
-    for (guint32 k = 0; k < big->n; k++)
-      n += big->chunks[k].stored ? 0 : 1;
-  }
-  return n;
-}
-
 /* Stretches of neighbours, none longer than `longest`. */
 static void
-cut(const BlobRun *whole, guint32 longest, BlobHas has, gpointer data, GQueue *runs)
+add_missing(const BlobRun *whole, guint32 longest, BlobHas has, gpointer data, GQueue *runs)
 {
   guint32 start = whole->first, end = whole->first + whole->count;
   for (guint32 k = whole->first; k <= end; k++) {
@@ -170,15 +237,34 @@ blob_ledger_is_stored(guint32 big, guint32 chunk, gpointer data)
 }
 
 void
-blob_ledger_plan(BlobLedger *ledger, guint lanes, GQueue *runs)
+blob_ledger_lose(BlobLedger *ledger, guint32 big, guint32 number)
 {
-  guint64 missing = n_missing(ledger), share = (missing + lanes - 1) / MAX(lanes, 1);
-  guint32 longest = (guint32) CLAMP(share, 1, LONGEST_RUN);
+  BlobChunk *chunk = blob_ledger_chunk(ledger, big, number);
+  *chunk = (BlobChunk){ .offset = chunk->offset, .leads = chunk->leads };
+}
+
+void
+blob_ledger_plan(BlobLedger *ledger, GQueue *runs)
+{
   for (guint i = 0; i < ledger->bigs->len; i++) {
     const BlobBig *big = g_ptr_array_index(ledger->bigs, i);
-    BlobRun whole = { .big = i, .first = 0, .count = big->n };
-    cut(&whole, longest, blob_ledger_is_stored, ledger, runs);
+    for (guint32 first = 0, next; first < big->n; first = next) {
+      for (next = first + 1; next < big->n && !big->chunks[next].leads;)
+        next++;
+      BlobRun whole = { .big = i, .first = first, .count = next - first };
+      add_missing(&whole, G_MAXUINT32, blob_ledger_is_stored, ledger, runs);
+    }
   }
+}
+
+char *
+blob_ledger_spans(BlobLedger *ledger, const BlobRun *run)
+{
+  GString *spans = g_string_new(NULL);
+  g_string_printf(spans, "%" G_GUINT64_FORMAT, blob_ledger_chunk(ledger, run->big, run->first)->offset);
+  for (guint32 k = run->first; k < run->first + run->count; k++)
+    g_string_append_printf(spans, " %" G_GUINT64_FORMAT, blob_ledger_length(ledger, run->big, k));
+  return g_string_free(spans, FALSE);
 }
 
 void
@@ -192,7 +278,7 @@ blob_run_rest(const BlobRun *run, BlobHas has, gpointer data, GQueue *runs)
   for (guint32 k = run->first; k < run->first + run->count; k++)
     if (has(run->big, k, data))
       again.tries = 0;
-  cut(&again, LONGEST_RUN, has, data, runs);
+  add_missing(&again, LONGEST_RUN, has, data, runs);
 }
 
 BlobRun *
@@ -210,25 +296,32 @@ blob_run_split(BlobRun *run, guint32 kept)
 /* ---- connections that lag ---- */
 
 gboolean
+blob_pace_worth_taking(const BlobPace *pace, guint64 bytes)
+{
+  return (double) pace->usual * (double) bytes / MIB >= TAKE_OVER_US;
+}
+
+gboolean
 blob_run_is_at(const BlobRun *run, guint32 big, guint32 chunk)
 {
   return run->big == big && run->first + run->done == chunk && run->done < run->count;
 }
 
 void
-blob_run_moved(BlobRun *run, BlobPace *pace, gint64 now)
+blob_run_moved(BlobRun *run, BlobPace *pace, guint64 length, gint64 now)
 {
+  gint64 took = (now - run->since) * MIB / (gint64) MAX(length, 1);
   if (run->since > 0)
-    pace->usual = pace->usual == 0 ? now - run->since : (pace->usual * 7 + now - run->since) / 8;
+    pace->usual = pace->usual == 0 ? took : (pace->usual * 7 + took) / 8;
   run->done++;
   run->since = now;
   run->twice = FALSE;
 }
 
 gboolean
-blob_run_is_late(const BlobRun *run, const BlobPace *pace, gboolean ending, gint64 now)
+blob_run_is_late(const BlobRun *run, const BlobPace *pace, guint64 length, gboolean ending, gint64 now)
 {
-  gint64 patience = ending ? pace->usual : 3 * pace->usual;
+  gint64 usual = (gint64) ((double) pace->usual * (double) length / MIB), patience = ending ? usual : 3 * usual;
   return pace->usual > 0 && run->since > 0 && !run->twice && run->done < run->count
          && now - run->since > MAX(patience, SHORTEST_PATIENCE_US);
 }

@@ -33,7 +33,6 @@ take_sorted(BlobStaging *staging, char **words)
   BlobSource *source = &staging->source;
   source->sorted = TRUE;
   source->n_small = g_ascii_strtoull(words[1], NULL, 10);
-  blob_ledger_plan(staging->ledger, staging->tuning.lanes, &source->runs);
   blob_source_pump(staging);
   blob_staging_pump(staging);
 }
@@ -128,7 +127,8 @@ take_put(BlobStaging *staging, char **words)
   BlobRun *run = g_hash_table_lookup(source->sending, GUINT_TO_POINTER(id));
   gboolean twice = run != NULL && run->twice;
   if (run != NULL && blob_run_is_at(run, big, chunk))
-    blob_run_moved(run, &source->pace, staging->api->monotonic(staging->blob->host));
+    blob_run_moved(run, &source->pace, blob_ledger_length(staging->ledger, big, chunk),
+                   staging->api->monotonic(staging->blob->host));
   if (!g_str_equal(words[3], "201"))
     return;
   if (twice)
@@ -170,6 +170,10 @@ on_line(const char *line, gpointer data)
   if (line[0] != '@' || staging->over)
     return;
   staging->heard = staging->api->monotonic(staging->blob->host);
+  if (g_str_has_prefix(line, "@train ")) {
+    blob_train_arrived(&staging->source.train, strlen(line), staging->heard);
+    return;
+  }
   take_words(&staging->source, line + 1);
   g_auto(GStrv) words = g_strsplit(line + 1, " ", 7);
   for (guint i = 0; i < G_N_ELEMENTS(lines); i++)
@@ -188,28 +192,51 @@ steal(BlobStaging *staging)
   BlobSource *source = &staging->source;
   BlobRun *busiest = NULL;
   guint busiest_id = 0;
+  guint64 most = 0;
   GHashTableIter iter;
   gpointer id, value;
   g_hash_table_iter_init(&iter, source->sending);
   while (g_hash_table_iter_next(&iter, &id, &value)) {
     BlobRun *run = value;
-    if (busiest == NULL || run->count - run->done > busiest->count - busiest->done) {
-      busiest = run;
-      busiest_id = GPOINTER_TO_UINT(id);
-    }
+    guint32 begun = MIN(run->done + UNDER_WAY, run->count);
+    guint64 left = blob_ledger_bytes(staging->ledger, run->big, run->first + begun, run->count - begun);
+    if (left <= most)
+      continue;
+    most = left;
+    busiest = run;
+    busiest_id = GPOINTER_TO_UINT(id);
   }
-  BlobRun *tail = busiest != NULL ? blob_run_split(busiest, busiest->done + UNDER_WAY) : NULL;
+  gboolean worth_it = busiest != NULL && blob_pace_worth_taking(&source->pace, most);
+  BlobRun *tail = worth_it ? blob_run_split(busiest, busiest->done + UNDER_WAY) : NULL;
   if (tail == NULL)
     return;
   g_queue_push_tail(&source->runs, tail);
   blob_session_say(&source->session, "cut %u %u", busiest_id, busiest->count);
 }
 
+/* Once the container stands: until then the train says what the line carries. */
+static void
+plan(BlobStaging *staging)
+{
+  BlobSource *source = &staging->source;
+  double rate = blob_train_rate(&source->train);
+  if (rate > 0)
+    blob_tune_to_line(&staging->tuning, rate);
+  if (!blob_ledger_cut(staging->ledger, &staging->tuning.cut)) {
+    fail(staging, AZLIN_ERROR_SYNC, "the source says that it has a file of impossible size");
+    return;
+  }
+  blob_ledger_plan(staging->ledger, &source->runs);
+  source->planned = TRUE;
+}
+
 void
 blob_source_pump(BlobStaging *staging)
 {
   BlobSource *source = &staging->source;
-  while (source->greeted && source->session.exec != NULL && source->open < staging->tuning.lanes) {
+  if (source->sorted && source->greeted && !source->planned)
+    plan(staging);
+  while (source->planned && source->session.exec != NULL && source->open < staging->tuning.lanes) {
     if (g_queue_is_empty(&source->runs))
       steal(staging);
     if (g_queue_is_empty(&source->runs))
@@ -219,7 +246,7 @@ blob_source_pump(BlobStaging *staging)
     run->since = staging->api->monotonic(staging->blob->host);
     g_hash_table_insert(source->sending, GUINT_TO_POINTER(id), run);
     source->open++;
-    blob_session_say(&source->session, "run %u %u %u %u %u", id, run->big, run->first, run->count, run->tries);
+    blob_session_run(&source->session, id, run);
     for (guint i = 0; i < staging->targets->len; i++)
       blob_target_expect(g_ptr_array_index(staging->targets, i), run);
   }
@@ -238,7 +265,8 @@ blob_source_hedge(BlobStaging *staging)
     return;
   g_hash_table_iter_init(&iter, source->sending);
   while (idle > 0 && g_hash_table_iter_next(&iter, NULL, &run)) {
-    if (!blob_run_is_late(run, &source->pace, source->open * 2 <= staging->tuning.lanes, now))
+    guint64 length = blob_run_next_length(staging->ledger, run);
+    if (!blob_run_is_late(run, &source->pace, length, source->open * 2 <= staging->tuning.lanes, now))
       continue;
     g_queue_push_tail(&source->runs, blob_run_twin(run));
     idle--;
@@ -253,7 +281,7 @@ blob_source_again(BlobStaging *staging, guint32 big, guint32 number)
   BlobChunk *chunk = blob_ledger_chunk(staging->ledger, big, number);
   if (chunk == NULL || !chunk->stored)
     return;
-  *chunk = (BlobChunk){ 0 };
+  blob_ledger_lose(staging->ledger, big, number);
   BlobRun *run = g_new0(BlobRun, 1);
   *run = (BlobRun){ .big = big, .first = number, .count = 1, .tries = 1 };
   g_queue_push_head(&staging->source.runs, run);
@@ -324,9 +352,9 @@ blob_source_start(BlobStaging *staging)
   GString *input = g_string_new(NULL);
   gsize length = 0;
   const char *names = g_bytes_get_data(staging->names, &length);
-  g_string_append_printf(input, "set %" G_GUINT64_FORMAT " %u %u %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %s\n",
-                         tuning->chunk_bytes, tuning->packers, tuning->level, tuning->rate, tuning->big_bytes,
-                         tuning->near ? "crc" : "md5sum");
+  g_string_append_printf(input, "set %" G_GUINT64_FORMAT " %u %u %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %s\n%s",
+                         tuning->piece_bytes, tuning->packers, tuning->level, tuning->rate, tuning->big_bytes,
+                         tuning->near ? "crc" : "md5sum", tuning->train ? "train\n" : "");
   g_string_append_printf(input, "names %" G_GSIZE_FORMAT "\n", length);
   g_string_append_len(input, names, (gssize) length);
   g_autoptr(GBytes) bytes = g_string_free_to_bytes(input);
@@ -338,7 +366,8 @@ blob_source_start(BlobStaging *staging)
                         .line_data = staging,
                         .interactive = TRUE };
   source->session.attempt++;
-  source->greeted = FALSE;
+  source->sorted = source->greeted = source->planned = FALSE;
+  source->train = (BlobTrain){ 0 };
   source->open = 0;
   g_queue_clear_full(&source->runs, g_free);
   g_hash_table_remove_all(source->sending);

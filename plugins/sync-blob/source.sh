@@ -38,7 +38,6 @@ sort_out() {
           cp --attributes-only --preserve=mode,timestamps -- "$f" "$T/meta/stub/$k" || continue
         ln -s -- "$PWD/$f" "$T/big/$k"
         printf "%s\0" "$f" >>"$T/meta/names"
-        echo "$size" >"$T/big/$k.size"
         echo "@big $k $size"
         k=$((k + 1))
       done
@@ -141,11 +140,10 @@ send_meta() {
     --xattrs --no-acls . && put_file "$T/meta.tar" m "" && echo "@meta $sum"
 }
 
-# $1 the run, $2 the file, $3 its first chunk, $4 how many, $5 how often that was tried in vain. One connection; two pipes
-# in turn, so that curl never takes what belongs to its next request.
+# $1 the run, $2 the file, $3 its first chunk, $4 how often that was tried in vain, $5 where that chunk begins, $6 how long
+# it and its neighbours are. One connection; two pipes in turn, so that curl never takes what belongs to its next request.
 lane() {
   mkfifo "$T/$1.a" "$T/$1.b"
-  read -r size <"$T/big/$2.size"
   feed "$@" &
   feeder=$!
   {
@@ -165,7 +163,7 @@ lane() {
             kill "$feeder" 2>/dev/null
           elif [ "$rest" != 0 ] && [ ! -e "$T/$1.over" ]; then
             kill "$feeder" 2>/dev/null
-            sleep $((1 + $5))
+            sleep $((1 + $4))
           fi
           ;;
       esac
@@ -176,23 +174,18 @@ lane() {
   rm -f "$T/$1".*
 }
 
-length_of() { # of chunk $1 of a file of $size bytes
-  length=$((size - $1 * chunk))
-  [ "$length" -le "$chunk" ] || length=$chunk
-}
-
-# Chunk $2 of file $1, of a lane whose notes begin with $3: exactly as long as it was when all began, whatever becomes of
-# the file meanwhile. That it changed is found out when both sides are compared.
+# $3 bytes of file $1 from $2 on, of a lane whose notes begin with $4: exactly as many as there were when all began,
+# whatever becomes of the file meanwhile. That it changed is found out when both sides are compared.
 part() {
-  dd if="$T/big/$1" bs=64k skip=$(($2 * (chunk / 65536))) count="$length" iflag=count_bytes 2>"$3" || return
-  { read -r rest; read -r rest; read -r copied rest; } <"$3"
-  [ "${copied:-0}" = "$length" ] || head -c $((length - ${copied:-0})) /dev/zero
+  dd if="$T/big/$1" bs=64k skip="$2" count="$3" iflag=skip_bytes,count_bytes 2>"$4" || return
+  { read -r rest; read -r rest; read -r copied rest; } <"$4"
+  [ "${copied:-0}" = "$3" ] || head -c $(($3 - ${copied:-0})) /dev/zero
 }
 
 # Opening a pipe to write waits until curl is ready for that chunk. By then the rest of the run may be another lane's.
 feed() {
-  i=$3 pipe=a
-  while [ "$i" -lt $(($3 + $4)) ]; do
+  i=$3 at=$5 pipe=a
+  for length in $6; do
     exec 7>"$T/$1.$pipe"
     if [ -e "$T/$1.cut" ] && read -r n <"$T/$1.cut" && [ "$i" -ge $(($3 + n)) ]; then
       : >"$T/$1.over"
@@ -200,20 +193,19 @@ feed() {
       kill "$pid"
       break
     fi
-    length_of "$i"
     { # the same bytes, from the cache
-      sum=$(part "$2" "$i" "$T/$1.read$i" | $summer)
+      sum=$(part "$2" "$at" "$length" "$T/$1.read$i" | $summer)
       echo "@sum $2 $i ${sum%% *}"
       rm -f "$T/$1.read$i"
     } 7>&- &
-    part "$2" "$i" "$T/$1.sent" >&7 || {
+    part "$2" "$at" "$length" "$T/$1.sent" >&7 || {
       [ -e "$T/$1.drop" ] || echo "@say a file cannot be read any more"
       read -r pid <"$T/$1.pid"
       kill "$pid"
       break
     }
     exec 7>&-
-    i=$((i + 1))
+    i=$((i + 1)) at=$((at + length))
     if [ "$pipe" = a ]; then pipe=b; else pipe=a; fi
   done
   wait
@@ -221,16 +213,22 @@ feed() {
 
 configure() {
   i=$3 pipe=a
-  while [ "$i" -lt $(($3 + $4)) ]; do
+  for length in $6; do
     [ "$i" = "$3" ] || echo next
     common
-    length_of "$i"
     printf 'upload-file = "%s"\nurl = "%s/%s?%s"\nheader = "Content-Length: %s"\nheader = "Transfer-Encoding:"\n' \
       "$T/$1.$pipe" "$base" "b/$2/$i" "$sas" "$length"
     echo 'dump-header = "-"'
     i=$((i + 1))
     if [ "$pipe" = a ]; then pipe=b; else pipe=a; fi
   done
+}
+
+# Bytes that mean nothing, by which azlin sees how much the line carries. One line is one write, whatever else is said.
+train() {
+  pad=$(printf '%4000s' '')
+  i=0
+  while [ "$i" -lt 100 ]; do echo "@train $pad"; i=$((i + 1)); done
 }
 
 cr=$(printf '\r')
@@ -261,7 +259,8 @@ while read -r word a b c d e f; do
         { read -r pid <"$T/$a.pid" && kill "$pid"; } 2>/dev/null
       fi
       ;;
-    run) lane "$a" "$b" "$c" "$d" "$e" & ;;
+    train) train & ;;
+    run) lane "$a" "$b" "$c" "$d" "$e" "$f" & ;;
     stop) exit 0 ;;
   esac
 done

@@ -73,6 +73,13 @@ blob_session_say(BlobSession *session, const char *format, ...)
 }
 
 void
+blob_session_run(BlobSession *session, guint id, const BlobRun *run)
+{
+  g_autofree char *spans = blob_ledger_spans(session->staging->ledger, run);
+  blob_session_say(session, "run %u %u %u %u %s", id, run->big, run->first, run->tries, spans);
+}
+
+void
 blob_session_words(BlobSession *session, const char *words)
 {
   g_autofree char *cut = g_strndup(words, MAX_WORDS);
@@ -250,7 +257,7 @@ may_be_silent_s(const BlobStaging *staging)
   for (guint i = 0; i < staging->targets->len; i++)
     if (((BlobTarget *) g_ptr_array_index(staging->targets, i))->landing)
       return G_MAXINT32;
-  return SILENCE_S + (gint64) (rate > 0 ? 2 * staging->tuning.chunk_bytes / rate : 0);
+  return SILENCE_S + (gint64) (rate > 0 ? 2 * staging->tuning.cut.chunk_bytes / rate : 0);
 }
 
 static void
@@ -374,7 +381,7 @@ staging_new(Blob *blob, const AzlinSyncJob *const *jobs, gsize n)
   g_autoptr(GVariant) connections = blob->api->option(blob->host, "connections");
   BlobWishes wishes = { g_variant_get_uint32(connections), (guint64) g_variant_get_uint32(chunk) << 20 };
   staging->tuning = blob_tune(job, &wishes);
-  staging->ledger = blob_ledger_new(staging->tuning.chunk_bytes);
+  staging->ledger = blob_ledger_new();
   staging->ledger->no_echo = staging->tuning.near;
   staging->targets = g_ptr_array_new_with_free_func(blob_target_free);
   staging->source.session = (BlobSession){ .staging = staging, .vm = staging->source_vm };

@@ -2,24 +2,31 @@
 #pragma once
 #include "blob.h"
 #include "ledger.h"
+#include "train.h"
 
-typedef struct {
-  guint64 chunk_bytes;
-  guint lanes;       /* connections of the source for big files */
-  guint packers;     /* pieces of the packed stream that are stored side by side */
-  guint fetchers;    /* of a target: lanes at a time, and pieces at a time */
-  guint level;       /* zstd's; 0 = none */
-  guint64 rate;      /* bytes per second and connection; 0 = any */
-  guint64 big_bytes; /* longer files are sent in ranges */
-  gboolean near;     /* chunks are checked from end to end by CRC: MD5 would cost more than sending them */
-  gboolean keep;     /* targets keep pieces that are unpacked, for a second attempt */
-} BlobTuning;
 typedef struct { /* what azlin.conf asks for; 0 = nothing */
   guint connections;
   guint64 chunk_bytes;
 } BlobWishes;
+typedef struct {
+  BlobWishes wishes;
+  guint64 bytes;       /* in all */
+  gboolean near;       /* chunks are checked from end to end by CRC: MD5 would cost more than sending them */
+  guint64 rate;        /* bytes per second and connection; 0 = any */
+  gboolean train;      /* the source begins with one, by which the line is measured */
+  BlobCut cut;         /* of files in ranges */
+  guint lanes;         /* connections of the source for them */
+  guint fetchers;      /* of a target: lanes at a time, and pieces at a time */
+  guint64 big_bytes;   /* longer files are sent in ranges */
+  guint64 piece_bytes; /* of the packed stream */
+  guint packers;       /* pieces that are stored side by side */
+  guint level;         /* zstd's; 0 = none */
+  gboolean keep;       /* targets keep pieces that are unpacked, for a second attempt */
+} BlobTuning;
 /* tune.c: pure */
 BlobTuning blob_tune(const AzlinSyncJob *job, const BlobWishes *wishes);
+/* Connections and chunks as they fit a line that carries so much; <= 0 = unknown. */
+void blob_tune_to_line(BlobTuning *tuning, double mib_per_second);
 
 typedef struct _BlobStaging BlobStaging;
 
@@ -37,11 +44,13 @@ typedef struct {
   GQueue runs;         /* of BlobRun: not begun */
   GHashTable *sending; /* id -> BlobRun */
   BlobPace pace;
+  BlobTrain train;
   guint open; /* lanes */
   gboolean sorted, greeted;
-  gboolean again;  /* its session was ended to begin anew */
-  guint64 n_small; /* names that go through tar */
-  gint64 n_pieces; /* < 0 = not known yet */
+  gboolean planned; /* what is to be sent is cut, and in `runs` */
+  gboolean again;   /* its session was ended to begin anew */
+  guint64 n_small;  /* names that go through tar */
+  gint64 n_pieces;  /* < 0 = not known yet */
   int tar_status;
   gboolean has_meta;
   char meta[2 * BLOB_SUM_BYTES + 1];
@@ -100,6 +109,7 @@ void blob_staging_failed(BlobStaging *staging, const GError *error); /* every ta
 void blob_staging_check(BlobStaging *staging);                       /* ends it once nobody is left */
 void blob_staging_pump(BlobStaging *staging);                        /* tells all targets what is new */
 void blob_session_say(BlobSession *session, const char *format, ...) G_GNUC_PRINTF(2, 3); /* one line to the script */
+void blob_session_run(BlobSession *session, guint id, const BlobRun *run);                /* a lane is to move it */
 /* Keeps what a machine said about trouble, without anything that looks like a signature. */
 void blob_session_words(BlobSession *session, const char *words);
 void blob_session_failed(BlobSession *session, const char *words); /* ends it, so that it is begun again or given up */

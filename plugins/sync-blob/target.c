@@ -133,7 +133,7 @@ report(BlobTarget *target)
   api_of(target)->op_progress(target->op, MIN(target->bytes, target->job.bytes), target->job.bytes, NULL);
 }
 
-/* Lane `id` has it; another one that still fetches it need not. */
+/* Lane `id` is through with it; another one that still fetches it need not. */
 static void
 count_done(BlobTarget *target, guint id, guint32 big, guint32 chunk)
 {
@@ -149,7 +149,7 @@ count_done(BlobTarget *target, guint id, guint32 big, guint32 chunk)
       blob_session_say(&target->session, "drop %u", GPOINTER_TO_UINT(other));
       continue;
     }
-    blob_run_moved(&fetch->run, &target->pace, now);
+    blob_run_moved(&fetch->run, &target->pace, blob_ledger_length(target->session.staging->ledger, big, chunk), now);
     if (fetch->passed <= fetch->run.done)
       fetch->run.since = 0;
   }
@@ -166,6 +166,7 @@ take_got(BlobTarget *target, char **words)
     return;
   if (!chunk->stored || !blob_sum_from_hex(words[3], sum) || memcmp(sum, chunk->sum, sizeof sum) != 0) {
     blob_session_words(&target->session, "what arrived is not what was stored");
+    count_done(target, (guint) strtoul(words[4], NULL, 10), big, number);
     blob_source_again(target->session.staging, big, number);
     return; /* fetched again when its run has ended */
   }
@@ -358,14 +359,14 @@ pass_gates(BlobTarget *target, guint id, BlobFetch *fetch)
   }
 }
 
-static guint32
-n_stored(BlobTarget *target, const BlobFetch *fetch)
+static guint64
+bytes_stored(BlobTarget *target, const BlobFetch *fetch)
 {
+  BlobLedger *ledger = target->session.staging->ledger;
   guint32 n = fetch->passed;
-  while (n < fetch->run.count
-         && blob_ledger_chunk(target->session.staging->ledger, fetch->run.big, fetch->run.first + n)->stored)
+  while (n < fetch->run.count && blob_ledger_chunk(ledger, fetch->run.big, fetch->run.first + n)->stored)
     n++;
-  return n - fetch->passed;
+  return blob_ledger_bytes(ledger, fetch->run.big, fetch->run.first + fetch->passed, n - fetch->passed);
 }
 
 /* A lane that has nothing to do takes over half of what the one that lags behind most has not been told of. */
@@ -374,19 +375,20 @@ steal(BlobTarget *target)
 {
   BlobFetch *slowest = NULL;
   guint slowest_id = 0;
-  guint32 most = 0;
+  guint64 most = 0;
   GHashTableIter iter;
   gpointer id, value;
   g_hash_table_iter_init(&iter, target->fetching);
   while (g_hash_table_iter_next(&iter, &id, &value)) {
-    guint32 n = n_stored(target, value);
-    if (n <= most)
+    guint64 bytes = bytes_stored(target, value);
+    if (bytes <= most)
       continue;
-    most = n;
+    most = bytes;
     slowest = value;
     slowest_id = GPOINTER_TO_UINT(id);
   }
-  BlobRun *tail = slowest != NULL ? blob_run_split(&slowest->run, slowest->passed) : NULL;
+  gboolean worth_it = slowest != NULL && blob_pace_worth_taking(&target->pace, most);
+  BlobRun *tail = worth_it ? blob_run_split(&slowest->run, slowest->passed) : NULL;
   if (tail == NULL)
     return;
   g_queue_push_head(&target->waiting, tail);
@@ -401,8 +403,7 @@ begin_run(BlobTarget *target, BlobRun *run)
   fetch->run = *run;
   g_free(run);
   g_hash_table_insert(target->fetching, GUINT_TO_POINTER(id), fetch);
-  blob_session_say(&target->session, "run %u %u %u %u %u", id, fetch->run.big, fetch->run.first, fetch->run.count,
-                   fetch->run.tries);
+  blob_session_run(&target->session, id, &fetch->run);
   fetch->told = fetch->run.count;
   pass_gates(target, id, fetch);
 }
@@ -452,7 +453,7 @@ blob_target_hedge(BlobTarget *target)
   g_hash_table_iter_init(&iter, target->fetching);
   while (busy < fetchers && g_hash_table_iter_next(&iter, NULL, &fetch)) {
     BlobRun *run = &((BlobFetch *) fetch)->run;
-    if (!blob_run_is_late(run, &target->pace, ending, now))
+    if (!blob_run_is_late(run, &target->pace, blob_run_next_length(staging->ledger, run), ending, now))
       continue;
     g_queue_push_tail(&target->waiting, blob_run_twin(run));
     busy++;
@@ -466,7 +467,7 @@ has_all(BlobTarget *target)
 {
   BlobStaging *staging = target->session.staging;
   const BlobSource *source = &staging->source;
-  if (!source->sorted)
+  if (!source->planned)
     return FALSE;
   if (source->n_small > 0 && (source->n_pieces < 0 || (gint64) target->next_piece < source->n_pieces))
     return FALSE;
@@ -535,9 +536,8 @@ blob_target_start(BlobTarget *target)
   const char *const argv[] = {
     "sh", "-c", script, "azlin", target->job.target_folder, target->job.run, target->job.single_file ? "kept" : "", NULL
   };
-  g_autofree char *text
-      = g_strdup_printf("set %" G_GUINT64_FORMAT " %d %u %" G_GUINT64_FORMAT " %s\n", tuning->chunk_bytes,
-                        tuning->keep ? 1 : 0, tuning->level, tuning->rate, tuning->near ? "crc" : "md5sum");
+  g_autofree char *text = g_strdup_printf("set %d %u %" G_GUINT64_FORMAT " %s\n", tuning->keep ? 1 : 0, tuning->level,
+                                          tuning->rate, tuning->near ? "crc" : "md5sum");
   g_autoptr(GBytes) input = g_bytes_new(text, strlen(text));
   AzlinExec request = { .size = sizeof request,
                         .vm = target->job.target,

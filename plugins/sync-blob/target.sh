@@ -100,34 +100,35 @@ get_piece() {
   echo "@unpack $1"
 }
 
-# $1 the run, $2 the file, $3 its first chunk, $4 how many, $5 how often that was tried in vain. One connection, made at
-# once by asking for what is not there; before each request curl reads a pipe that is opened once that chunk is stored;
-# two pipes in turn, so that none is passed twice.
+# $1 the run, $2 the file, $3 its first chunk, $4 how often that was tried in vain, $5 where that chunk begins, $6 how long
+# it and its neighbours are. One connection, made at once by asking for what is not there; before each request curl reads
+# a pipe that is opened once that chunk is stored; two pipes in turn, so that none is passed twice.
 lane() {
   mkfifo "$T/$1.a" "$T/$1.b"
   keep_gates "$1" &
   keeper=$!
   {
     configure "$@" | {
-      dd if=/dev/null bs="$chunk" seek="$3" count=0 conv=notrunc 2>/dev/null
+      dd if=/dev/null oflag=seek_bytes seek="$5" count=0 conv=notrunc 2>/dev/null
       sh -c 'echo $$ >"$1"; shift; exec "$@"' sh "$T/$1.pid" curl -q --fail-early -K - 2>&6
       echo "end $?" >&6
     } 1<>"$stage/big/$2"
   } 6>&1 | {
-    i=$3
+    i=$3 at=$5 lengths="$6 "
     while read -r word rest; do
       case $word in
         200)
-          sum=$(dd if="$stage/big/$2" bs=64k skip=$((i * (chunk / 65536))) count=$((chunk / 65536)) 2>/dev/null | $summer)
+          length=${lengths%% *} lengths=${lengths#* }
+          sum=$(dd if="$stage/big/$2" bs=64k skip="$at" count="$length" iflag=skip_bytes,count_bytes 2>/dev/null | $summer)
           echo "@got $2 $i ${sum%% *} $1"
-          i=$((i + 1))
+          i=$((i + 1)) at=$((at + length))
           ;;
         curl:)
           case $rest in "(23)"*) full ;; esac
           echo "@say $rest"
           ;;
         end)
-          [ "$rest" = 0 ] || [ -e "$T/$1.over" ] || sleep $((1 + $5))
+          [ "$rest" = 0 ] || [ -e "$T/$1.over" ] || sleep $((1 + $4))
           echo "@end $1 $rest"
           ;;
         [0-9]*) echo "@bad $2 $i $word" ;;
@@ -158,7 +159,7 @@ keep_gates() {
 configure() {
   i=$3 pipe=a
   printf 'silent\noutput = "/dev/null"\nhttp1.1\nheader = "x-ms-version: 2021-12-02"\nurl = "%s/b?%s"\n' "$base" "$sas"
-  while [ "$i" -lt $(($3 + $4)) ]; do
+  for length in $6; do
     printf 'next\nsilent\noutput = "/dev/null"\nurl = "file://%s"\nnext\n' "$T/$1.$pipe"
     if [ "$pipe" = a ]; then pipe=b; else pipe=a; fi
     common
@@ -204,7 +205,7 @@ unpacker=
 while read -r word a b c d e f; do
   case $word in
     set)
-      chunk=$a keep=$b level=$c rate=$d summer=$e
+      keep=$a level=$b rate=$c summer=$d
       [ "$summer" = md5sum ] || summer=crc
       ;;
     base) base=$a ;;
@@ -220,7 +221,7 @@ while read -r word a b c d e f; do
     run)
       mkfifo "$T/$a"
       exec 8<>"$T/$a"
-      lane "$a" "$b" "$c" "$d" "$e" &
+      lane "$a" "$b" "$c" "$d" "$e" "$f" &
       exec 8>&-
       ;;
     have | cut) [ ! -p "$T/$a" ] || echo "$word" 1<>"$T/$a" ;;

@@ -3,7 +3,10 @@
 
 #define MIB (G_GUINT64_CONSTANT(1) << 20)
 #define NEAR_MS 5.0
-#define LINE_MIB 48.0   /* per second and MiB of a chunk */
+#define UNKNOWN_MIB 48.0 /* a second, of a line that nobody has measured */
+#define LINE_MIB 24.0    /* per second and MiB of a chunk */
+#define WORTH_A_TRAIN (64 * MIB)
+#define TRAIN_MS 20.0   /* flights follow each other too closely on a shorter way */
 #define MAX_CHUNKS 4096 /* per connection, where that is possible */
 
 static double
@@ -19,18 +22,23 @@ has_tool(const char *tools, const char *tool)
 }
 
 /* What a target lags behind is what the source has under way: connections times chunk. That must cover the line's delay
- * several times, and a second of the line at most. */
-static guint64
-chunk_for(const AzlinSyncJob *job, double rtt, guint connections)
+ * several times, and a second of the line at most. Each connection waits a round trip for each answer: on a narrow line
+ * more of them keep it full, on a broad one each loss costs fewer of them more. */
+void
+blob_tune_to_line(BlobTuning *tuning, double mib_per_second)
 {
-  double measured = job->facts != NULL ? job->facts->mib_per_second : 0;
-  if (rtt >= 0 && rtt < NEAR_MS)
-    return 16 * MIB;
-  guint64 chunk = measured > LINE_MIB ? (guint64) (measured / LINE_MIB) * MIB : measured > 0 ? MIB : 2 * MIB;
-  guint64 fewest = job->bytes / connections / MAX_CHUNKS; /* a file may be huge */
-  while (chunk < 64 * MIB && chunk < fewest)
+  double rate = mib_per_second > 0 ? MIN(mib_per_second, LINE_MIB * 64) : UNKNOWN_MIB;
+  guint64 chunk = MAX((guint64) (rate / LINE_MIB), 1) * MIB;
+  tuning->lanes = tuning->wishes.connections > 0 ? tuning->wishes.connections : tuning->near ? 2 : rate < 64 ? 24 : 16;
+  while (chunk < 64 * MIB && chunk < tuning->bytes / tuning->lanes / MAX_CHUNKS) /* a file may be huge */
     chunk *= 2;
-  return MIN(chunk, 64 * MIB);
+  chunk = tuning->near ? 16 * MIB : MIN(chunk, 64 * MIB);
+  if (tuning->rate > 0) /* curl's limit is one connection's */
+    tuning->lanes = 1;
+  tuning->fetchers = tuning->lanes * 2;
+  tuning->cut = (BlobCut){ .chunk_bytes = tuning->wishes.chunk_bytes > 0 ? tuning->wishes.chunk_bytes : chunk,
+                           .lanes = tuning->lanes,
+                           .graded = !tuning->near };
 }
 
 BlobTuning
@@ -38,18 +46,17 @@ blob_tune(const AzlinSyncJob *job, const BlobWishes *wishes)
 {
   const AzlinSyncFacts *facts = job->facts;
   double rtt = far_ms(facts);
-  gboolean near = rtt >= 0 && rtt < NEAR_MS;
-  BlobTuning tuning = { .lanes = wishes->connections > 0 ? wishes->connections : near ? 2 : 16, .near = near };
-  tuning.chunk_bytes = wishes->chunk_bytes > 0 ? wishes->chunk_bytes : chunk_for(job, rtt, tuning.lanes);
-  tuning.big_bytes = 4 * tuning.chunk_bytes;
-  tuning.keep = job->bytes <= 1024 * MIB;
-  if (facts != NULL && !near && has_tool(facts->tools_source, " zstd ") && has_tool(facts->tools_target, " zstd "))
-    tuning.level = 3;
-  if (job->bwlimit_kib > 0) { /* curl's limit is one connection's */
-    tuning.lanes = 1;
+  BlobTuning tuning = { .wishes = *wishes, .bytes = job->bytes, .near = rtt >= 0 && rtt < NEAR_MS };
+  if (job->bwlimit_kib > 0)
     tuning.rate = MAX((guint64) job->bwlimit_kib * 1024 / 2, 1024);
-  }
+  blob_tune_to_line(&tuning, facts != NULL ? facts->mib_per_second : 0);
+  tuning.train = facts != NULL && facts->rtt_source_ms >= TRAIN_MS && job->bytes >= WORTH_A_TRAIN && tuning.rate == 0;
   tuning.packers = tuning.lanes;
-  tuning.fetchers = tuning.lanes * 2;
+  tuning.piece_bytes = tuning.cut.chunk_bytes;
+  tuning.big_bytes = 4 * tuning.cut.chunk_bytes;
+  tuning.keep = job->bytes <= 1024 * MIB;
+  if (facts != NULL && !tuning.near && has_tool(facts->tools_source, " zstd ")
+      && has_tool(facts->tools_target, " zstd "))
+    tuning.level = 3;
   return tuning;
 }

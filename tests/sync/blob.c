@@ -132,11 +132,19 @@ test_key_files(void)
 
 /* ---- the ledger ---- */
 
+static void
+cut_plainly(BlobLedger *ledger, guint64 chunk, guint lanes)
+{
+  BlobCut cut = { .chunk_bytes = chunk, .lanes = lanes };
+  g_assert_true(blob_ledger_cut(ledger, &cut));
+}
+
 static BlobLedger *
 ledger_of(guint64 chunk, guint64 size)
 {
-  BlobLedger *ledger = blob_ledger_new(chunk);
+  BlobLedger *ledger = blob_ledger_new();
   g_assert_true(blob_ledger_add(ledger, 0, size));
+  cut_plainly(ledger, chunk, 1);
   return ledger;
 }
 
@@ -197,18 +205,117 @@ test_plans(void)
 {
   for (guint seed = 0; seed < 300; seed++) {
     g_autoptr(GRand) random = g_rand_new_with_seed(seed);
-    BlobLedger *ledger = blob_ledger_new(10);
+    BlobLedger *ledger = blob_ledger_new();
     GQueue runs = G_QUEUE_INIT;
     for (guint i = 0; i < 4; i++)
       blob_ledger_add(ledger, i, (guint64) g_rand_int_range(random, 1, 2000));
+    cut_plainly(ledger, 10, (guint) g_rand_int_range(random, 1, 20));
     for (guint i = 0; i < 4; i++)
       for (guint32 k = 0; blob_ledger_chunk(ledger, i, k) != NULL; k++)
         if (g_rand_int_range(random, 0, 3) == 0)
           store(ledger, i, k);
-    blob_ledger_plan(ledger, (guint) g_rand_int_range(random, 1, 20), &runs);
+    blob_ledger_plan(ledger, &runs);
     check_plan(ledger, &runs);
     blob_ledger_free(ledger);
   }
+}
+
+/* Whatever is cut how: chunks follow each other without a gap, and none is longer than it may be by more than a bit. */
+static void
+test_cuts(void)
+{
+  for (guint seed = 0; seed < 300; seed++) {
+    g_autoptr(GRand) random = g_rand_new_with_seed(seed);
+    BlobLedger *ledger = blob_ledger_new();
+    BlobCut cut = { .chunk_bytes = (guint64) g_rand_int_range(random, 1, 16) << 20,
+                    .lanes = (guint) g_rand_int_range(random, 1, 20),
+                    .graded = TRUE };
+    for (guint i = 0; i < 3; i++)
+      blob_ledger_add(ledger, i, (guint64) g_rand_int_range(random, 1, 700 << 20));
+    g_assert_true(blob_ledger_cut(ledger, &cut));
+    for (guint i = 0; i < 3; i++) {
+      guint64 at = 0;
+      for (guint32 k = 0; blob_ledger_chunk(ledger, i, k) != NULL; k++) {
+        guint64 length = blob_ledger_length(ledger, i, k);
+        g_assert_cmpuint(blob_ledger_chunk(ledger, i, k)->offset, ==, at);
+        g_assert_cmpuint(length, >, 0);
+        g_assert_cmpuint(length, <=, cut.chunk_bytes * 9 / 8);
+        at += length;
+      }
+      g_assert_cmpuint(at, ==, ((BlobBig *) g_ptr_array_index(ledger->bigs, i))->size);
+    }
+    blob_ledger_free(ledger);
+  }
+}
+
+static void
+test_lanes_begin_and_end_with_short_chunks(void)
+{
+  BlobLedger *ledger = blob_ledger_new();
+  BlobCut cut = { .chunk_bytes = 2 << 20, .lanes = 16, .graded = TRUE };
+  GQueue runs = G_QUEUE_INIT;
+  g_assert_true(blob_ledger_add(ledger, 0, 500 << 20));
+  g_assert_true(blob_ledger_cut(ledger, &cut));
+  blob_ledger_plan(ledger, &runs);
+  g_assert_cmpuint(runs.length, ==, 16);
+  while (!g_queue_is_empty(&runs)) {
+    g_autofree BlobRun *run = g_queue_pop_head(&runs);
+    guint32 last = run->first + run->count - 1;
+    g_assert_cmpuint(blob_ledger_length(ledger, 0, run->first), ==, 512 << 10);
+    g_assert_cmpuint(blob_ledger_length(ledger, 0, run->first + 3), ==, 2 << 20);
+    g_assert_cmpuint(blob_ledger_length(ledger, 0, last), <, 768 << 10);
+    g_assert_cmpuint(run->count, <, 32);
+  }
+  blob_ledger_lose(ledger, 0, 5);
+  g_assert_cmpuint(blob_ledger_chunk(ledger, 0, 5)->offset, >, 0);
+  blob_ledger_free(ledger);
+}
+
+static void
+test_no_file_is_of_impossible_size(void)
+{
+  BlobLedger *ledger = blob_ledger_new();
+  BlobCut cut = { .chunk_bytes = 1 << 20, .lanes = 16, .graded = TRUE };
+  g_assert_true(blob_ledger_add(ledger, 0, G_MAXUINT64 / 2));
+  g_assert_false(blob_ledger_cut(ledger, &cut));
+  blob_ledger_free(ledger);
+}
+
+static void
+test_spans(void)
+{
+  BlobLedger *ledger = ledger_of(10, 25);
+  BlobRun run = { .big = 0, .first = 1, .count = 2 };
+  g_autofree char *spans = blob_ledger_spans(ledger, &run);
+  g_assert_cmpstr(spans, ==, "10 10 5");
+  blob_ledger_free(ledger);
+}
+
+/* ---- the line ---- */
+
+/* Flights of a connection that begins, each spread out by a line of so many MB a second, 80 ms apart. */
+static BlobTrain
+train_over(double mb_per_second, guint n_flights)
+{
+  BlobTrain train = { 0 };
+  gint64 now = 1000000;
+  for (guint flight = 0; flight < n_flights; flight++)
+    for (guint packet = 0; packet < 10u << flight; packet++)
+      blob_train_arrived(&train, 1448, now + 80000 * flight + (gint64) (packet * 1448 / mb_per_second));
+  return train;
+}
+
+static void
+test_a_train_tells_the_line(void)
+{
+  for (double line = 2; line < 200; line *= 1.5) {
+    BlobTrain train = train_over(line, 5);
+    g_assert_cmpfloat(blob_train_rate(&train) * 1.048576, >, line * 0.9);
+    g_assert_cmpfloat(blob_train_rate(&train) * 1.048576, <, line * 1.1);
+  }
+  BlobTrain nothing = { 0 }, first_flights = train_over(25, 3);
+  g_assert_cmpfloat(blob_train_rate(&nothing), <=, 0);
+  g_assert_cmpfloat(blob_train_rate(&first_flights), <=, 0);
 }
 
 static void
@@ -251,26 +358,35 @@ test_runs_are_split(void)
 }
 
 static void
+test_little_is_not_taken_over(void)
+{
+  BlobPace unknown = { 0 }, slow = { .usual = 500000 };
+  g_assert_false(blob_pace_worth_taking(&unknown, 64 << 20));
+  g_assert_false(blob_pace_worth_taking(&slow, 1 << 20));
+  g_assert_true(blob_pace_worth_taking(&slow, 4 << 20));
+}
+
+static void
 test_late_runs_get_a_twin(void)
 {
   BlobRun run = { .big = 1, .first = 10, .count = 3, .since = 1000000 };
   BlobPace pace = { 0 };
-  g_assert_false(blob_run_is_late(&run, &pace, TRUE, 90000000)); /* nobody knows what is usual */
-  blob_run_moved(&run, &pace, 2000000);
+  g_assert_false(blob_run_is_late(&run, &pace, 1 << 20, TRUE, 90000000)); /* nobody knows what is usual */
+  blob_run_moved(&run, &pace, 1 << 20, 2000000);
   g_assert_cmpint(pace.usual, ==, 1000000);
-  g_assert_false(blob_run_is_late(&run, &pace, TRUE, 2900000));
-  g_assert_true(blob_run_is_late(&run, &pace, TRUE, 3100000));
-  g_assert_false(blob_run_is_late(&run, &pace, FALSE, 4900000));
-  g_assert_true(blob_run_is_late(&run, &pace, FALSE, 5100000));
+  g_assert_false(blob_run_is_late(&run, &pace, 1 << 20, TRUE, 2900000));
+  g_assert_true(blob_run_is_late(&run, &pace, 1 << 20, TRUE, 3100000));
+  g_assert_false(blob_run_is_late(&run, &pace, 1 << 20, FALSE, 4900000));
+  g_assert_true(blob_run_is_late(&run, &pace, 1 << 20, FALSE, 5100000));
   g_autofree BlobRun *twin = blob_run_twin(&run);
   g_assert_cmpuint(twin->big, ==, 1);
   g_assert_cmpuint(twin->first, ==, 11);
   g_assert_cmpuint(twin->count, ==, 1);
-  g_assert_false(blob_run_is_late(&run, &pace, FALSE, 5100000)); /* once is enough */
-  blob_run_moved(&run, &pace, 6000000);
+  g_assert_false(blob_run_is_late(&run, &pace, 1 << 20, FALSE, 5100000)); /* once is enough */
+  blob_run_moved(&run, &pace, 1 << 20, 6000000);
   g_assert_cmpint(pace.usual, ==, 1375000);
   run.since = 0; /* it waits for its next chunk to be stored */
-  g_assert_false(blob_run_is_late(&run, &pace, TRUE, 90000000));
+  g_assert_false(blob_run_is_late(&run, &pace, 1 << 20, TRUE, 90000000));
 }
 
 /* ---- how it is cut, and what it is worth ---- */
@@ -287,14 +403,25 @@ test_tuning(void)
   AzlinSyncJob job = { .size = sizeof job, .bytes = 500 << 20, .facts = &facts };
   BlobWishes none = { 0 }, wishes = { .connections = 5, .chunk_bytes = 3 << 20 };
   BlobTuning far = blob_tune(&job, &none), wished = blob_tune(&job, &wishes);
-  g_assert_cmpuint(far.lanes * far.chunk_bytes, <=, 32u << 20);
+  g_assert_cmpuint(far.lanes * far.cut.chunk_bytes, <=, 48u << 20);
   g_assert_cmpuint(far.level, >, 0);
+  g_assert_true(far.train);
+  blob_tune_to_line(&far, 24);
+  g_assert_cmpuint(far.cut.chunk_bytes, ==, 1 << 20);
+  g_assert_cmpuint(far.lanes, ==, 24);
+  blob_tune_to_line(&far, 120);
+  g_assert_cmpuint(far.lanes, ==, 16);
+  g_assert_cmpuint(far.cut.chunk_bytes, ==, 5 << 20);
+  blob_tune_to_line(&wished, 120);
   g_assert_cmpuint(wished.lanes, ==, 5);
-  g_assert_cmpuint(wished.chunk_bytes, ==, 3 << 20);
+  g_assert_cmpuint(wished.cut.chunk_bytes, ==, 3 << 20);
+  far = blob_tune(&job, &none);
+  g_assert_cmpuint(wished.lanes, ==, 5);
+  g_assert_cmpuint(wished.cut.chunk_bytes, ==, 3 << 20);
   facts.tools_target = " curl ";
   g_assert_cmpuint(blob_tune(&job, &none).level, ==, 0);
   facts.rtt_source_ms = facts.rtt_target_ms = facts.rtt_between_ms = 0.1;
-  g_assert_cmpuint(blob_tune(&job, &none).chunk_bytes, >, far.chunk_bytes);
+  g_assert_cmpuint(blob_tune(&job, &none).cut.chunk_bytes, >, far.cut.chunk_bytes);
   job.bwlimit_kib = 1000;
   BlobTuning limited = blob_tune(&job, &none);
   g_assert_cmpuint(limited.rate * (limited.lanes + limited.packers), <=, 1000 * 1024);
@@ -303,8 +430,8 @@ test_tuning(void)
   for (guint64 size = 1; size < G_GUINT64_CONSTANT(1) << 45; size *= 3) {
     job.bytes = size;
     BlobTuning tuning = blob_tune(&job, &none);
-    g_assert_cmpuint(tuning.chunk_bytes % 65536, ==, 0); /* the scripts read blocks of that */
-    g_assert_cmpuint(tuning.chunk_bytes, <=, 64 << 20);
+    g_assert_cmpuint(tuning.cut.chunk_bytes % 65536, ==, 0); /* the scripts read blocks of that */
+    g_assert_cmpuint(tuning.cut.chunk_bytes, <=, 64 << 20);
   }
 }
 
@@ -377,8 +504,14 @@ main(int argc, char **argv)
   g_test_add_func("/blob/key-files", test_key_files);
   g_test_add_func("/blob/chunks", test_chunks_are_stored_when_both_sums_agree);
   g_test_add_func("/blob/plans", test_plans);
+  g_test_add_func("/blob/cuts", test_cuts);
+  g_test_add_func("/blob/graded", test_lanes_begin_and_end_with_short_chunks);
+  g_test_add_func("/blob/impossible-sizes", test_no_file_is_of_impossible_size);
+  g_test_add_func("/blob/spans", test_spans);
+  g_test_add_func("/blob/trains", test_a_train_tells_the_line);
   g_test_add_func("/blob/broken-runs", test_what_a_broken_run_leaves);
   g_test_add_func("/blob/split-runs", test_runs_are_split);
+  g_test_add_func("/blob/taken-over", test_little_is_not_taken_over);
   g_test_add_func("/blob/late-runs", test_late_runs_get_a_twin);
   g_test_add_func("/blob/tuning", test_tuning);
   g_test_add_func("/blob/predictions", test_predictions);

@@ -251,7 +251,7 @@ def test_several_targets_are_stored_once():
             same(home.source, target)
         stored = store.seen("PUT")[before:]
         assert len(stored) == len(set(stored)), "something was stored twice: %r" % stored
-        assert len([path for path in stored if "/b/" in path]) == 9 + 6, stored
+        assert len([path for path in stored if "/b/" in path]) == 10 + 6, stored
         nothing_left()
 
 
