@@ -7,7 +7,7 @@
 #define WINDOW_MIB 2.0    /* what one connection of OpenSSH has on its way at most */
 #define DELTA_SHARE 0.02  /* of an older version: sums of its blocks one way, references and small changes the other */
 #define MANY_SECONDS 0.1  /* of handling files: below that their number is not what takes the time */
-#define DELTA_MIB 300.0   /* per second: an older version read and summed up */
+#define DELTA_MIB 600.0   /* per second: an older version read and summed up */
 
 static double
 window_mib(const AzlinSyncFacts *facts)

@@ -11,7 +11,7 @@
 #define SHUT_MS (-1.5)   /* rtt_between_ms is -1 when nobody has asked, and -2 when the port is shut */
 #define UNKNOWN_RTT_MS 100.0
 #define UNKNOWN_MIB 25.0          /* a second, of a line that nobody has measured */
-#define PROCESSOR_MIB 300.0       /* a second, through a cipher, on a small machine */
+#define PROCESSOR_MIB 240.0       /* a second, through a cipher, on a small machine */
 #define FIRST_FLIGHT 14600.0      /* bytes that a connection sends before it hears anything */
 #define FILE_SECONDS 40e-6        /* opening, naming and placing one */
 #define LOGIN_ROUNDS 13.0         /* of OpenSSH, until a command has its input */
@@ -21,7 +21,8 @@
  * before */
 #define LARGE_FILE (8 * MIB)
 #define MOST_OF_LARGE_FILES (12 * MIB)
-#define SHRINK 0.6 /* what zstd leaves of what people have, when nothing is known of it */
+#define FAIR_TRIAL_SECONDS 3.0 /* a connection on a long way needs them to show what it can do */
+#define SHRINK 0.6             /* what zstd leaves of what people have, when nothing is known of it */
 
 static double
 or_unknown(double rtt_ms)
@@ -62,9 +63,9 @@ stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted)
   if (job->bwlimit_kib > 0)
     rate = MIN(rate, job->bwlimit_kib * 1024.0);
   forecast.level = near || !both_have(facts, " zstd ") ? 0 : rate > 100 * MIB ? 1 : 3;
-  double wire = forecast.level > 0 ? bytes * SHRINK : bytes;
-  forecast.relay
-      = 2 * MAX(source, target) + handling + moving(wire, MAX(source, target), 1, near ? PROCESSOR_MIB * MIB : rate);
+  forecast.wire = forecast.level > 0 ? bytes * SHRINK : bytes;
+  forecast.relay = 2 * MAX(source, target) + handling
+                   + moving(forecast.wire, MAX(source, target), 1, near ? PROCESSOR_MIB * MIB : rate);
   if (facts->rtt_between_ms > SHUT_MS) {
     double useful = between > 0.002 ? ceil(bytes / (4 * MIB)) : 2;
     double begin = between > 0.02 ? 6 : 4;
@@ -83,4 +84,13 @@ stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted)
   if (forecast.road == STREAM_DIRECT && forecast.direct < 0)
     forecast.road = STREAM_RELAY; /* the port is shut */
   return forecast;
+}
+
+/* Nobody knows of loss, or of how slow azlin's own line is, before something has gone over it. */
+gboolean
+stream_is_to_leave(double wire, double moved, double seconds, double direct)
+{
+  if (direct < 0 || seconds < FAIR_TRIAL_SECONDS || moved <= 0)
+    return FALSE;
+  return (wire - moved) * seconds / moved > 2 * direct + FAIR_TRIAL_SECONDS;
 }
