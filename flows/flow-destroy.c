@@ -66,8 +66,11 @@ on_final(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   g_autoptr(AzStored) owned = stored;
   Destroy *destroy = data;
   GVariantDict result;
+  g_autoptr(GHashTable) regions = g_hash_table_new(g_str_hash, g_str_equal);
   for (guint i = 0; i < destroy->stored->vms->len; i++)
-    az_flow_forget_verdicts(destroy->engine, ((const AzlinVm *) g_ptr_array_index(destroy->stored->vms, i))->region);
+    g_hash_table_add(regions,
+                     (gpointer) (guintptr) ((const AzlinVm *) g_ptr_array_index(destroy->stored->vms, i))->region);
+  az_flow_forget_all_verdicts(destroy->engine, regions);
   az_flow_primary_files(job, stored, destroy->stored->primary);
   az_job_message(job, destroy->failed->len ? "warn" : "ok", NULL, "%u machine%s deleted, %u failed",
                  destroy->deleted->len, destroy->deleted->len == 1 ? "" : "s", destroy->failed->len);

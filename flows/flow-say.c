@@ -114,21 +114,33 @@ az_flow_keep_verdict(AzEngine *engine, const char *vantage, const char *region, 
 }
 
 void
-az_flow_forget_verdicts(AzEngine *engine, const char *region)
+az_flow_forget_all_verdicts(AzEngine *engine, GHashTable *regions)
 {
   GVariantIter iter;
+  GHashTableIter names;
+  gpointer region;
   const char *pair;
   g_autoptr(GHashTable) gone = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   g_autoptr(GVariant) all = az_vantage_all(engine);
-  g_hash_table_insert(gone, g_strdup_printf("here>%s", region), GINT_TO_POINTER(FALSE));
+  g_hash_table_iter_init(&names, regions);
+  while (g_hash_table_iter_next(&names, &region, NULL))
+    g_hash_table_insert(gone, g_strdup_printf("here>%s", (const char *) region), GINT_TO_POINTER(FALSE));
   if (all != NULL)
     g_variant_iter_init(&iter, all);
   while (all != NULL && g_variant_iter_next(&iter, "{&sv}", &pair, NULL)) {
     const char *about = strchr(pair, '>');
-    if (about != NULL && g_str_equal(about + 1, region))
+    if (about != NULL && g_hash_table_contains(regions, about + 1))
       g_hash_table_replace(gone, g_strdup(pair), GINT_TO_POINTER(FALSE));
   }
   az_flow_keep_verdicts(engine, gone);
+}
+
+void
+az_flow_forget_verdicts(AzEngine *engine, const char *region)
+{
+  g_autoptr(GHashTable) one = g_hash_table_new(g_str_hash, g_str_equal);
+  g_hash_table_add(one, (gpointer) (guintptr) region);
+  az_flow_forget_all_verdicts(engine, one);
 }
 
 gboolean

@@ -116,6 +116,7 @@ void az_flow_keep_sightings(AzEngine *engine, GHashTable *verdicts);
 void az_flow_keep_watch(AzEngine *engine, GHashTable *verdicts, GVariant *watched);
 /* All verdicts on a region whose machine is gone: nobody has seen the next one yet. */
 void az_flow_forget_verdicts(AzEngine *engine, const char *region);
+void az_flow_forget_all_verdicts(AzEngine *engine, GHashTable *regions); /* a set of them, in one write */
 
 /* ---- the journal ---- */
 
