@@ -14,7 +14,7 @@ struct _AzHttpExchange {
   char **headers;
   GBytes *body;
   char *origin, *authority, *scope, *subscription; /* of the identity; origin NULL = none */
-  gboolean once, renewed, asking, direct;
+  gboolean once, single, renewed, asking, direct;
   gsize max_body;
   guint attempts;
   AzSecret *token;
@@ -204,6 +204,7 @@ on_finished(const AzHttpEnd *end, gpointer data)
                            .status = end->status,
                            .headers = (const char *const *) end->headers,
                            .once = exchange->once,
+                           .single = exchange->single,
                            .may_renew = exchange->origin != NULL && !exchange->renewed,
                            .attempts = ++exchange->attempts,
                            .now = az_clock_now(http->clock),
@@ -292,7 +293,7 @@ send_attempt(AzHttpExchange *exchange)
                          .content_type = exchange->content_type,
                          .body = exchange->body,
                          .direct = exchange->direct,
-                         .once = exchange->once,
+                         .once = exchange->once || exchange->single,
                          .max_body = exchange->max_body,
                          .connect_ms = AZ_HTTP_CONNECT_MS,
                          .idle_ms = AZ_HTTP_IDLE_MS,
@@ -412,6 +413,8 @@ az_http_exchange_start(AzHttp *http, const AzlinHttp *request, GUri *uri, AzlinO
   exchange->body = request->body != NULL ? g_bytes_ref(request->body) : NULL;
   exchange->content_type = g_strdup(request->content_type != NULL ? request->content_type : "application/json");
   exchange->once = request->once;
+  /* a brick built before 1.4 has a shorter struct */
+  exchange->single = request->size > G_STRUCT_OFFSET(AzlinHttp, single) && request->single;
   exchange->direct = az_http_host_is_loopback(exchange->host);
   exchange->max_body = request->max_body > 0 ? request->max_body : AZ_HTTP_MAX_BODY;
   take_identity(exchange, request->identity);

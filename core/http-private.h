@@ -22,6 +22,7 @@ typedef struct {
   int status;                 /* when it was answered */
   const char *const *headers; /* lower-case name, value, ..., NULL; or NULL */
   gboolean once;              /* AzlinHttp.once */
+  gboolean single;            /* AzlinHttp.single */
   gboolean may_renew;         /* a token was sent and has not been renewed yet */
   guint attempts;             /* ended so far, this one included */
   gint64 now;                 /* wall time, microseconds */

@@ -107,7 +107,7 @@ az_http_judge(const AzHttpAttempt *attempt, gint64 *ret_delay_ms)
   *ret_delay_ms = 0;
   if (answered && attempt->status == 401 && attempt->may_renew)
     return AZ_HTTP_RENEW;
-  if (attempt->attempts >= tries_for(attempt))
+  if (attempt->single || attempt->attempts >= tries_for(attempt))
     return AZ_HTTP_DELIVER;
   gint64 ordered = answered ? az_http_retry_after_ms(attempt->headers, attempt->now) : -1;
   gint64 ceiling = MIN((gint64) BASE_MS << MIN(attempt->attempts - 1, 10), LONGEST_MS);

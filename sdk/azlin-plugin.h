@@ -14,7 +14,7 @@
 G_BEGIN_DECLS
 
 #define AZLIN_ABI_MAJOR 1u /* part of the symbol's name: another major is simply not found */
-#define AZLIN_ABI_MINOR 3u /* the engine takes plugins whose minor is at most its own */
+#define AZLIN_ABI_MINOR 4u /* the engine takes plugins whose minor is at most its own */
 
 typedef struct _AzlinHost AzlinHost; /* one brick's view of the engine */
 typedef struct _AzlinOp AzlinOp;     /* one running operation: deadline, cancel, progress, exactly one result */
@@ -269,6 +269,7 @@ typedef struct { /* one HTTP request; the engine retries it by class, paces it a
   const char *account;           /* requests of one account share a rate budget; NULL = unpaced */
   gboolean once;                 /* its effect may not come twice: never sent again after it may have arrived */
   gsize max_body;                /* cap on the decoded answer, bytes; 0 = 8 MiB; more is an error */
+  gboolean single; /* one attempt, whatever comes of it: the caller asks elsewhere, or again; since 1.4 */
 } AzlinHttp;
 
 typedef struct {
@@ -456,10 +457,14 @@ typedef struct { /* where region records live; every call is atomic and durable 
 
 typedef struct { /* who may act: leases with a rising fence token */
   gsize size;
-  void (*acquire)(gpointer self, const char *key, guint32 ttl_s,
-                  AzlinOp *); /* variant t: the token; LOCKED = held by another */
-  void (*renew)(gpointer self, const char *key, guint64 token, AzlinOp *);
+  /* variant t: the token. LOCKED = held by another; any other error, NETWORK first of all = nobody can tell who holds
+   * it. A lease that cannot be renewed is lost before another can have it. */
+  void (*acquire)(gpointer self, const char *key, guint32 ttl_s, AzlinOp *);
+  void (*renew)(gpointer self, const char *key, guint64 token, AzlinOp *); /* FENCED = lost, or never held */
   void (*release)(gpointer self, const char *key, guint64 token, AzlinOp *);
+  /* since 1.4, optional: finishes when leases can be had, fails with what stands in the way; changes nothing. NULL:
+   * nothing can. */
+  void (*check)(gpointer self, AzlinOp *);
 } AzlinCoordinator;
 
 /* ---- the descriptor: data only, so that no code of the plugin matters before it was checked ---- */

@@ -3,7 +3,7 @@
 set -eu
 packages=(gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libjansson-dev libssh-dev
           libsoup-3.0-dev libgnutls28-dev glib-networking
-          bubblewrap openssh-server openssh-client rsync iproute2 nftables python3 python3-gi dbus-daemon gjs "$@")
+          etcd-server bubblewrap openssh-server openssh-client rsync iproute2 nftables python3 python3-gi dbus-daemon gjs "$@")
 missing=()
 for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
@@ -23,4 +23,11 @@ install() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends \
     "${missing[@]}" >"$log" 2>&1
 }
+# The tests start etcd themselves; a package that was just installed would run one for this host.
+stop_services() {
+  case " ${missing[*]} " in *" etcd-server "*) ;; *) return 0 ;; esac
+  command -v systemctl >/dev/null || return 0
+  "${as_root[@]}" systemctl --quiet disable --now etcd >>"$log" 2>&1 || true
+}
 install || { "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 update >>"$log" 2>&1; install; } || { tail -20 "$log" >&2; exit 1; }
+stop_services

@@ -1,0 +1,359 @@
+/* Leases: a key that stands as long as its lease is kept alive; its create revision is the fence token. */
+#include "etcd.h"
+#include <string.h>
+#include <unistd.h>
+
+#define MARGIN_S 5u /* a lease counts as lost so long before etcd lets another have it: clocks run differently */
+#define MIN_TTL_S (2 * MARGIN_S)
+#define ACQUIRE_S 8u
+#define QUICK_S 3u
+
+typedef struct {
+  gint64 lease;    /* etcd's number of it, chosen by us */
+  guint64 token;   /* create revision of the key */
+  gint64 deadline; /* monotonic: from then on another may hold it */
+  guint32 ttl_s;
+} EtcdLease;
+
+typedef struct {
+  Etcd *etcd;
+  AzlinOp *op;
+  char *key, *full; /* full: with the prefix */
+  EtcdLease lease;
+  gint64 sent; /* monotonic: before the lease could begin to run */
+} Work;
+
+static Work *
+work_new(Etcd *etcd, AzlinOp *op, const char *key)
+{
+  Work *work = g_new0(Work, 1);
+  work->etcd = etcd;
+  work->op = op;
+  work->key = g_strdup(key);
+  work->full = g_strconcat(etcd->prefix, key, NULL);
+  return work;
+}
+
+static void
+work_free(Work *work)
+{
+  g_free(work->key);
+  g_free(work->full);
+  g_free(work);
+}
+
+static gint64
+monotonic(Etcd *etcd)
+{
+  return etcd->cluster.api->monotonic(etcd->cluster.host);
+}
+
+/* Takes `error`. */
+static void
+fail(Work *work, GError *error)
+{
+  work->etcd->cluster.api->op_fail(work->op, error);
+  work_free(work);
+}
+
+static EtcdLease *
+held(Etcd *etcd, const char *key, guint64 token)
+{
+  EtcdLease *lease = g_hash_table_lookup(etcd->leases, key);
+  return lease != NULL && lease->token == token ? lease : NULL;
+}
+
+/* From when on it is lost when the clock of its TTL began no earlier than `sent`. A server may give another time than
+ * was asked for; the shorter one is safe. */
+static gint64
+deadline_of(gint64 sent, guint32 asked_s, guint32 given_s)
+{
+  guint32 seconds = MIN(asked_s, given_s);
+  return sent + (gint64) (seconds > MARGIN_S ? seconds - MARGIN_S : 0) * G_USEC_PER_SEC;
+}
+
+/* ---- acquire: look, get a lease, take the key ---- */
+
+static void
+on_revoked(AzlinOp *op, gpointer data)
+{
+}
+
+static void
+on_revoke_answer(const EtcdReply *reply, gpointer data)
+{
+  Work *work = data;
+  /* gone: an attempt before this one came through, or its time was over */
+  gboolean gone = reply->complaint != NULL && strstr(reply->complaint, "lease not found") != NULL;
+  if (reply->error != NULL && !gone) {
+    fail(work, g_error_copy(reply->error));
+    return;
+  }
+  work->etcd->cluster.api->op_finish(work->op);
+  work_free(work);
+}
+
+/* A lease that is of no use ends by itself; this only spares etcd the wait. */
+static void
+revoke_beside(Work *work)
+{
+  const AzlinHostApi *api = work->etcd->cluster.api;
+  AzlinOp *op = api->op_new_detached(work->op, "give the lease back", QUICK_S * 1000, on_revoked, NULL);
+  Work *beside = work_new(work->etcd, op, work->key);
+  etcd_ask(&work->etcd->cluster, op, "/v3/lease/revoke", etcd_lease(work->lease.lease), 0, on_revoke_answer, beside);
+}
+
+static GError *
+held_by(const char *key, const EtcdHolder *holder)
+{
+  return g_error_new(AZLIN_ERROR, AZLIN_ERROR_LOCKED, "\"%s\" is held by %s", key,
+                     holder->value != NULL && *holder->value != '\0' ? holder->value : "another azlin");
+}
+
+static void
+keep(Work *work, guint64 token)
+{
+  Etcd *etcd = work->etcd;
+  work->lease.token = token;
+  g_hash_table_replace(etcd->leases, g_strdup(work->key), g_memdup2(&work->lease, sizeof work->lease));
+  etcd->cluster.api->op_finish_variant(work->op, g_variant_new_uint64(token));
+  work_free(work);
+}
+
+/* Also the answer to a second attempt, after a first one whose outcome nobody told: then the key stands already, with
+ * our lease. */
+static void
+on_taken(const EtcdReply *reply, gpointer data)
+{
+  Work *work = data;
+  Etcd *etcd = work->etcd;
+  g_auto(EtcdHolder) holder = { 0 };
+  GError *error = reply->error != NULL ? g_error_copy(reply->error) : NULL;
+  if (error == NULL && !etcd_find(reply->body, &holder))
+    error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "etcd's answer does not say who holds \"%s\"", work->key);
+  else if (error == NULL && holder.created > 0 && holder.lease != work->lease.lease)
+    error = held_by(work->key, &holder);
+  else if (error == NULL && holder.created == 0)
+    error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "etcd lost \"%s\" as it gave it out", work->key);
+  else if (error == NULL && monotonic(etcd) >= work->lease.deadline)
+    error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_NETWORK, "etcd took so long that the lease \"%s\" is over", work->key);
+  if (error == NULL && !etcd->cluster.api->op_cancelled(work->op)) {
+    keep(work, holder.created);
+    return;
+  }
+  revoke_beside(work);
+  fail(work, error);
+}
+
+static char *
+describe_us(Etcd *etcd)
+{
+  g_autoptr(GDateTime) now = g_date_time_new_from_unix_utc(etcd->cluster.api->now(etcd->cluster.host) / G_USEC_PER_SEC);
+  g_autofree char *time = g_date_time_format(now, "%Y-%m-%dT%H:%M:%SZ");
+  return g_strdup_printf("%s, process %d, since %s", g_get_host_name(), (int) getpid(), time);
+}
+
+static void
+on_granted(const EtcdReply *reply, gpointer data)
+{
+  Work *work = data;
+  /* the number is ours alone: "exists" means that an attempt before this one came through */
+  gboolean exists = reply->complaint != NULL && strstr(reply->complaint, "lease already exists") != NULL;
+  guint32 given = exists ? work->lease.ttl_s : etcd_ttl(reply->body);
+  if (reply->error != NULL && !exists) {
+    fail(work, g_error_copy(reply->error));
+    return;
+  }
+  if (given == 0) {
+    fail(work, g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "etcd gave out a lease without saying for how long"));
+    return;
+  }
+  g_autofree char *us = describe_us(work->etcd);
+  work->lease.deadline = deadline_of(work->sent, work->lease.ttl_s, given);
+  etcd_ask(&work->etcd->cluster, work->op, "/v3/kv/txn", etcd_take(work->full, us, work->lease.lease), ACQUIRE_S,
+           on_taken, work);
+}
+
+static gint64
+fresh_number(void)
+{
+  guint64 number = (guint64) g_random_int() << 32 | g_random_int();
+  return (gint64) (number >> 1 | 1);
+}
+
+/* Who waits for a lock asks again and again: that costs etcd a read and no write. */
+static void
+on_looked(const EtcdReply *reply, gpointer data)
+{
+  Work *work = data;
+  g_auto(EtcdHolder) holder = { 0 };
+  if (reply->error != NULL) {
+    fail(work, g_error_copy(reply->error));
+    return;
+  }
+  if (etcd_find(reply->body, &holder) && holder.created > 0) {
+    fail(work, held_by(work->key, &holder));
+    return;
+  }
+  work->lease.lease = fresh_number();
+  work->sent = monotonic(work->etcd);
+  etcd_ask(&work->etcd->cluster, work->op, "/v3/lease/grant", etcd_grant(work->lease.lease, work->lease.ttl_s),
+           ACQUIRE_S, on_granted, work);
+}
+
+void
+etcd_acquire(gpointer self, const char *key, guint32 ttl_s, AzlinOp *op)
+{
+  Etcd *etcd = self;
+  if (key == NULL || *key == '\0') {
+    etcd->cluster.api->op_fail(op, g_error_new(AZLIN_ERROR, AZLIN_ERROR_USAGE, "a lease needs a key"));
+    return;
+  }
+  Work *work = work_new(etcd, op, key);
+  work->lease.ttl_s = MAX(ttl_s, MIN_TTL_S);
+  etcd_ask(&etcd->cluster, op, "/v3/kv/range", etcd_read(work->full), ACQUIRE_S, on_looked, work);
+}
+
+/* ---- renew ---- */
+
+static GError *
+lost(const char *key, guint64 token, const char *why)
+{
+  return g_error_new(AZLIN_ERROR, AZLIN_ERROR_FENCED, "the lease \"%s\" with token %" G_GUINT64_FORMAT " %s", key,
+                     token, why);
+}
+
+static void
+lose(Work *work, const char *why)
+{
+  if (held(work->etcd, work->key, work->lease.token) != NULL)
+    g_hash_table_remove(work->etcd->leases, work->key);
+  fail(work, lost(work->key, work->lease.token, why));
+}
+
+/* An error while there is time is not a lease lost yet: whoever asks may ask again. */
+static void
+renewal_failed(Work *work, const GError *error)
+{
+  if (monotonic(work->etcd) < work->lease.deadline) {
+    fail(work, g_error_copy(error));
+    return;
+  }
+  g_autofree char *why = g_strdup_printf("could not be renewed in time: %s", error->message);
+  lose(work, why);
+}
+
+static void
+on_still(const EtcdReply *reply, gpointer data)
+{
+  Work *work = data;
+  EtcdLease *lease = held(work->etcd, work->key, work->lease.token);
+  if (reply->error != NULL) {
+    renewal_failed(work, reply->error);
+    return;
+  }
+  if (!etcd_succeeded(reply->body)) {
+    lose(work, "was taken away: its key is gone, or somebody else's");
+    return;
+  }
+  if (lease == NULL) {
+    fail(work, lost(work->key, work->lease.token, "was released meanwhile"));
+    return;
+  }
+  lease->deadline = MAX(lease->deadline, work->sent);
+  work->etcd->cluster.api->op_finish(work->op);
+  work_free(work);
+}
+
+static guint32
+seconds_left(Work *work)
+{
+  gint64 left = work->lease.deadline - monotonic(work->etcd);
+  return (guint32) MAX(left / G_USEC_PER_SEC, 1);
+}
+
+static void
+on_kept(const EtcdReply *reply, gpointer data)
+{
+  Work *work = data;
+  guint32 given = etcd_ttl(reply->body);
+  if (reply->error != NULL) {
+    renewal_failed(work, reply->error);
+    return;
+  }
+  if (given == 0) {
+    lose(work, "has run out");
+    return;
+  }
+  work->sent = deadline_of(reply->sent, work->lease.ttl_s, given);
+  etcd_ask(&work->etcd->cluster, work->op, "/v3/kv/txn", etcd_still(work->full, work->lease.token, work->lease.lease),
+           seconds_left(work), on_still, work);
+}
+
+void
+etcd_renew(gpointer self, const char *key, guint64 token, AzlinOp *op)
+{
+  Etcd *etcd = self;
+  EtcdLease *lease = held(etcd, key, token);
+  if (lease == NULL) {
+    etcd->cluster.api->op_fail(op, lost(key, token, "is not held any more"));
+    return;
+  }
+  Work *work = work_new(etcd, op, key);
+  work->lease = *lease;
+  if (monotonic(etcd) >= lease->deadline)
+    lose(work, "was not renewed in time");
+  else
+    etcd_ask(&etcd->cluster, op, "/v3/lease/keepalive", etcd_lease(lease->lease), seconds_left(work), on_kept, work);
+}
+
+/* ---- release ---- */
+
+static void
+on_dropped(const EtcdReply *reply, gpointer data)
+{
+  Work *work = data;
+  if (reply->error != NULL)
+    fail(work, g_error_copy(reply->error));
+  else
+    etcd_ask(&work->etcd->cluster, work->op, "/v3/lease/revoke", etcd_lease(work->lease.lease), QUICK_S,
+             on_revoke_answer, work);
+}
+
+void
+etcd_release(gpointer self, const char *key, guint64 token, AzlinOp *op)
+{
+  Etcd *etcd = self;
+  EtcdLease *lease = held(etcd, key, token);
+  if (lease == NULL) {
+    etcd->cluster.api->op_finish(op);
+    return;
+  }
+  Work *work = work_new(etcd, op, key);
+  work->lease = *lease;
+  g_hash_table_remove(etcd->leases, key);
+  etcd_ask(&etcd->cluster, op, "/v3/kv/txn", etcd_drop(work->full, token, work->lease.lease), QUICK_S, on_dropped,
+           work);
+}
+
+/* ---- check ---- */
+
+static void
+on_checked(const EtcdReply *reply, gpointer data)
+{
+  Work *work = data;
+  if (reply->error != NULL) {
+    fail(work, g_error_copy(reply->error));
+    return;
+  }
+  work->etcd->cluster.api->op_finish(work->op);
+  work_free(work);
+}
+
+void
+etcd_check(gpointer self, AzlinOp *op)
+{
+  Etcd *etcd = self;
+  Work *work = work_new(etcd, op, "check");
+  etcd_ask(&etcd->cluster, op, "/v3/kv/range", etcd_read(work->full), 0, on_checked, work);
+}

@@ -1,0 +1,113 @@
+"""etcd for tests: one member or three, on loopback ports of their own, that can be killed, paused and come back."""
+import base64, json, os, shutil, signal, subprocess, tempfile, time, urllib.error, urllib.request
+import azurite, e2e
+
+
+def program():
+    found = shutil.which("etcd")
+    if not found:
+        raise e2e.Skip("etcd is missing: tools/install-deps.sh")
+    return found
+
+
+class Member:
+    def __init__(self, cluster, number):
+        self.cluster, self.name = cluster, "m%d" % number
+        self.client, self.peer = ("http://127.0.0.1:%d" % azurite.free_port() for _ in (0, 1))
+        self.process = None
+
+    def start(self):
+        # a test's machine is slow: members miss beats of 100 ms and elect without need
+        argv = [program(), "--name", self.name, "--data-dir", os.path.join(self.cluster.folder, self.name),
+                "--listen-client-urls", self.client, "--advertise-client-urls", self.client,
+                "--listen-peer-urls", self.peer, "--initial-advertise-peer-urls", self.peer,
+                "--initial-cluster", ",".join("%s=%s" % (m.name, m.peer) for m in self.cluster.members),
+                "--initial-cluster-state", "new", "--heartbeat-interval", "100", "--election-timeout", "1000",
+                "--unsafe-no-fsync", "--logger", "zap", "--log-level", "error"]
+        with open(os.path.join(self.cluster.folder, self.name + ".log"), "a") as log:
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def kill(self):
+        if self.process:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
+
+class Etcd:
+    def __init__(self, members=1):
+        os.makedirs(e2e.SCRATCH, mode=0o700, exist_ok=True)
+        program()
+        self.folder = tempfile.mkdtemp(prefix="etcd-", dir=e2e.SCRATCH)
+        self.token = None
+        self.members = []
+        for number in range(members):
+            self.members.append(Member(self, number))
+        for member in self.members:
+            member.start()
+        self.await_leader()
+
+    def await_leader(self):
+        e2e.until(self.answers, "etcd answers", 30)
+
+    def answers(self):
+        for member in self.members:
+            if member.process:
+                assert member.process.poll() is None, "etcd ended: %s" % self.log(member)
+        try:
+            return "header" in self.call("/v3/kv/range", {"key": self.b64("x")})
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def log(self, member):
+        with open(os.path.join(self.folder, member.name + ".log")) as f:
+            return f.read()[-800:]
+
+    @staticmethod
+    def b64(text):
+        return base64.b64encode(text.encode()).decode()
+
+    def call(self, path, body, member=0, timeout=5):
+        headers = {"Content-Type": "application/json"}
+        if self.token:
+            headers["Authorization"] = self.token
+        request = urllib.request.Request(self.members[member].client + path, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=timeout) as reply:
+            return json.loads(reply.read())
+
+    def keys(self, prefix="/azlin/"):
+        """What stands below the prefix: key -> the record of it."""
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        found = self.call("/v3/kv/range", {"key": self.b64(prefix), "range_end": self.b64(end)})
+        return {base64.b64decode(kv["key"]).decode()[len(prefix):]: kv for kv in found.get("kvs", [])}
+
+    def leases(self):
+        return [lease["ID"] for lease in self.call("/v3/lease/leases", {}).get("leases", [])]
+
+    def delete(self, key, prefix="/azlin/"):
+        self.call("/v3/kv/deleterange", {"key": self.b64(prefix + key)})
+
+    def endpoints(self):
+        return ";".join(member.client for member in self.members)
+
+    def config(self, **options):
+        options.setdefault("endpoints", self.endpoints())
+        return "[coordinator.etcd]\n" + "".join("%s=%s\n" % (k.replace("_", "-"), v) for k, v in options.items())
+
+    def close(self):
+        for member in self.members:
+            member.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
