@@ -65,6 +65,9 @@ say_failover(Terminal *t, GVariant *result)
   g_autofree char *words = NULL;
   if (!failover)
     words = g_strdup("nobody knows what holds it back: its state cannot be read");
+  else if (*render_word(result, "coordinator_trouble"))
+    words = g_strdup(
+        "by hand alone, as long as the coordinator cannot be asked: azlin failover --to REGION --without-lock");
   else if (is_true(failover, "paused"))
     words = g_strdup_printf("paused%s%s; to go on: azlin failover resume",
                             *render_word(failover, "paused_until") ? " until " : "",
@@ -130,7 +133,10 @@ render_status(const Invocation *invocation, Client *client, GVariant *result)
   say_failover(t, result);
   say_drill(t, result, now);
   say_journal(t, result);
-  say(t, TRUE, "Coordinator", render_word(result, "coordinator"));
+  const char *trouble = render_word(result, "coordinator_trouble");
+  g_autofree char *coordinator
+      = g_strdup_printf("%s%s%s", render_word(result, "coordinator"), *trouble ? ": " : "", trouble);
+  say(t, !*trouble, "Coordinator", coordinator);
   say(t, TRUE, "Service",
       is_true(result, "azlind") ? "azlind works in this home: azlin jobs list" : "azlind does not run");
 }

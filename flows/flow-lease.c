@@ -1,5 +1,6 @@
 /* The coordinator's lock held for the length of a job: acquired, renewed beside the work, released at its end. */
 #include "flow-lease.h"
+#include "error.h"
 
 struct _AzLease {
   AzJob *job;
@@ -10,7 +11,7 @@ struct _AzLease {
   guint64 token;
   AzTimer *timer;
   void (*ready)(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data);
-  void (*refused)(AzJob *job, GError *error, gpointer data); /* NULL = the job fails */
+  AzLeaseRefused refused; /* NULL = the job fails */
   gpointer data;
 };
 
@@ -77,25 +78,49 @@ renew_later(AzLease *lease)
   lease->timer = az_clock_after(az_engine_clock(lease->engine), lease->ttl_s * 1000 / 3, renew, lease);
 }
 
-/* What kept us from the lock; a coordinator that is silent or makes no sense cannot be had, whatever its reason. */
+/* Errors after which nobody knows who holds the lock, in contrast to those that say it and to those of this host. */
+static gboolean
+is_unreachable(const GError *error)
+{
+  static const AzlinError codes[]
+      = { AZLIN_ERROR_NETWORK, AZLIN_ERROR_TIMED_OUT, AZLIN_ERROR_THROTTLED, AZLIN_ERROR_AUTH, AZLIN_ERROR_PERMISSION };
+  for (gsize i = 0; i < G_N_ELEMENTS(codes); i++)
+    if (g_error_matches(error, AZLIN_ERROR, (int) codes[i]))
+      return TRUE;
+  return FALSE;
+}
+
+/* What its steps suggest is of use; what the table suggests for locks that are held is not. */
 static GError *
-no_lock(AzlinOp *op)
+unreachable(const GError *error)
+{
+  const char *what = g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT) ? "did not answer" : "cannot be asked";
+  g_autofree char *message = az_error_message(error);
+  GError *said = g_error_new(AZLIN_ERROR, AZLIN_ERROR_LOCKED, "The coordinator %s (%s)", what, message);
+  az_error_add_step(said, "See whether it can be asked again: azlin status");
+  az_error_add_step(said, "%s", "");
+  return said;
+}
+
+GError *
+az_lease_refusal(AzlinOp *op, gboolean *ret_unreachable)
 {
   const GError *error = az_op_error(op);
-  if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT))
-    return g_error_new(AZLIN_ERROR, AZLIN_ERROR_LOCKED, "The coordinator did not answer (%s)", error->message);
+  gboolean lost = is_unreachable(error);
+  if (ret_unreachable)
+    *ret_unreachable = lost;
   if (error)
-    return g_error_copy(error);
+    return lost ? unreachable(error) : g_error_copy(error);
   if (!az_op_variant(op) || !g_variant_is_of_type(az_op_variant(op), G_VARIANT_TYPE_UINT64))
     return g_error_new(AZLIN_ERROR, AZLIN_ERROR_LOCKED, "The coordinator gave no token for the lock");
   return NULL;
 }
 
 static void
-refuse(AzLease *lease, GError *error)
+refuse(AzLease *lease, GError *error, gboolean lost)
 {
   if (lease->refused)
-    lease->refused(lease->job, error, lease->data);
+    lease->refused(lease->job, error, lost, lease->data);
   else
     az_job_fail(lease->job, error);
   lease_free(lease);
@@ -105,9 +130,10 @@ static void
 acquired(AzlinOp *op, gpointer data)
 {
   AzLease *lease = data;
-  GError *error = no_lock(op);
+  gboolean lost = FALSE;
+  GError *error = az_lease_refusal(op, &lost);
   if (error) {
-    refuse(lease, error);
+    refuse(lease, error, lost);
     return;
   }
   lease->token = g_variant_get_uint64(az_op_variant(op));
@@ -118,8 +144,8 @@ acquired(AzlinOp *op, gpointer data)
 
 void
 az_lease_acquire_or(AzJob *job, AzlinOp *root, const char *key, guint32 ttl_s,
-                    void (*ready)(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data),
-                    void (*refused)(AzJob *job, GError *error, gpointer data), gpointer data)
+                    void (*ready)(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data), AzLeaseRefused refused,
+                    gpointer data)
 {
   gpointer self = NULL;
   g_autoptr(GError) error = NULL;
@@ -134,7 +160,7 @@ az_lease_acquire_or(AzJob *job, AzlinOp *root, const char *key, guint32 ttl_s,
                       .data = data };
   const AzlinCoordinator *brick = coordinator(lease, &self, &error);
   if (!brick) {
-    refuse(lease, g_steal_pointer(&error));
+    refuse(lease, g_steal_pointer(&error), FALSE);
     return;
   }
   brick->acquire(self, key, ttl_s, az_op_new(root, "lock", 30000, acquired, lease));
@@ -151,4 +177,18 @@ guint64
 az_lease_token(const AzLease *lease)
 {
   return lease->token;
+}
+
+void
+az_lease_check(AzEngine *engine, AzlinOp *op)
+{
+  gpointer self = NULL;
+  GError *error = NULL;
+  const AzlinCoordinator *brick = az_engine_lookup(engine, AZLIN_KIND_COORDINATOR, NULL, &self, &error);
+  if (!brick)
+    az_op_fail(op, error);
+  else if (brick->check)
+    brick->check(self, op);
+  else
+    az_op_finish(op);
 }

@@ -7,8 +7,17 @@ typedef struct _AzLease AzLease;
  * `ttl_s`; when a renewal fails `root` is cancelled. The lease is released when the job ends, whichever way. */
 void az_lease_acquire(AzJob *job, AzlinOp *root, const char *key, guint32 ttl_s,
                       void (*ready)(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data), gpointer data);
-/* The same with a say in how it ends when the lock cannot be had: `refused` takes the error. */
+/* The lock cannot be had; takes the error (LOCKED). `unreachable`: the coordinator cannot be asked, so that nobody
+ * knows who holds it; else another does, or this host stands in its own way. */
+typedef void (*AzLeaseRefused)(AzJob *job, GError *error, gboolean unreachable, gpointer data);
+/* The same with a say in how it ends when the lock cannot be had. */
 void az_lease_acquire_or(AzJob *job, AzlinOp *root, const char *key, guint32 ttl_s,
                          void (*ready)(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data),
-                         void (*refused)(AzJob *job, GError *error, gpointer data), gpointer data);
+                         AzLeaseRefused refused, gpointer data);
+/* For those that ask the coordinator themselves: why `op`, an acquire that has ended, gave no lock; NULL = it did.
+ * `ret_unreachable` may be NULL. */
+GError *az_lease_refusal(AzlinOp *op, gboolean *ret_unreachable);
+/* Whether locks can be had now: `op` finishes, or fails with what stands in the way. Changes nothing. */
+void az_lease_check(AzEngine *engine, AzlinOp *op);
+#define AZ_LEASE_CHECK_MS 5000
 guint64 az_lease_token(const AzLease *lease); /* `lease` lives as long as `root` */

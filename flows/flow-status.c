@@ -1,7 +1,8 @@
-/* status: all that there is to know on one screen, from what is on record here; no machine is asked. */
+/* status: all that there is to know on one screen, from what is on record here; nobody is asked but the coordinator. */
 #include "error.h"
 #include "flow-failover-note.h"
 #include "flow-failover-state.h"
+#include "flow-lease.h"
 #include "flow-support.h"
 #include "flow-sync.h"
 #include "home-lock.h"
@@ -92,6 +93,18 @@ drill_value(const AzFailoverState *state)
   return g_variant_dict_end(&value);
 }
 
+typedef struct {
+  char *trouble; /* why no lock can be had; NULL = they can */
+} Coordinator;
+
+static void
+coordinator_free(gpointer data)
+{
+  Coordinator *coordinator = data;
+  g_free(coordinator->trouble);
+  g_free(coordinator);
+}
+
 static void
 add(GVariantBuilder *result, const char *key, GVariant *value)
 {
@@ -103,6 +116,7 @@ ready(AzJob *job, AzlinOp *root, AzStored *owned, gpointer data)
 {
   g_autoptr(AzStored) stored = owned;
   AzEngine *engine = az_job_engine(job);
+  const Coordinator *coordinator = data;
   g_autoptr(GError) error = NULL;
   g_autoptr(AzFailoverState) state = az_failover_state_load(engine, &error);
   GVariantBuilder result;
@@ -121,14 +135,29 @@ ready(AzJob *job, AzlinOp *root, AzStored *owned, gpointer data)
     az_job_message(job, "warn", NULL, "The journal cannot be read: %s", error->message);
   add(&result, "coordinator",
       g_variant_new_string(az_config_string(az_engine_config(engine), "bricks", "coordinator")));
+  add(&result, "coordinator_trouble", az_variant_str(coordinator->trouble));
   add(&result, "azlind", g_variant_new_boolean(az_home_lock_is_taken(az_paths_home(az_engine_paths(engine)))));
   az_job_finish(job, 0, g_variant_builder_end(&result));
 }
 
 static void
+on_coordinator(AzlinOp *op, gpointer data)
+{
+  AzJob *job = data;
+  AzlinOp *root = az_job_root(job);
+  Coordinator *coordinator = az_job_data(job);
+  if (az_op_cancelled(root))
+    return;
+  if (az_op_error(op) != NULL)
+    coordinator->trouble = az_error_message(az_op_error(op));
+  az_stored_read(job, root, ready, coordinator);
+}
+
+static void
 run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
 {
-  az_stored_read(job, root, ready, NULL);
+  az_job_set_data(job, g_new0(Coordinator, 1), coordinator_free);
+  az_lease_check(engine, az_op_new(root, "coordinator", AZ_LEASE_CHECK_MS, on_coordinator, job));
 }
 
 const AzFlow az_flow_status = {

@@ -393,9 +393,29 @@ on_lock(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data)
   az_stored_read(job, root, on_stored, data);
 }
 
+/* A lock that another holds is respected by everybody; one that nobody can be asked for, by all but who says so. What
+ * keeps two who both go on apart is the epoch. */
+static void
+on_no_lock(AzJob *job, GError *error, gboolean unreachable, gpointer data)
+{
+  AzFailover *run = data;
+
+  if (unreachable && !run->automatic && !run->due && run->without_lock) {
+    g_autoptr(GError) why = error;
+    run->no_lock = az_error_message(why);
+    az_job_message(job, "warn", NULL, "Going on without the lock, as you asked: %s", run->no_lock);
+    az_stored_read(job, run->root, on_stored, run);
+    return;
+  }
+  if (unreachable)
+    az_error_add_first_step(error, "If you know that nobody else switches: azlin failover --to %s --without-lock",
+                            run->target->region);
+  az_job_fail(job, error);
+}
+
 void
 az_failover_execute(AzFailover *run)
 {
   az_job_message(run->job, "step", NULL, "Executing failover to %s...", run->target->region);
-  az_lease_acquire(run->job, run->root, "failover", LOCK_TTL_S, on_lock, run);
+  az_lease_acquire_or(run->job, run->root, "failover", LOCK_TTL_S, on_lock, on_no_lock, run);
 }

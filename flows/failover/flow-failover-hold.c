@@ -32,6 +32,7 @@ az_failover_hold(AzFailover *run, char **ret_reason, char **ret_step)
   g_auto(GStrv) never = az_failover_option_strv(run->engine, "never-promote");
   AzPolicyInput input = { .state = run->state,
                           .inhibitor = az_engine_inhibitor(run->engine),
+                          .no_lock = run->no_lock,
                           .now = az_clock_now(az_engine_clock(run->engine)),
                           .automatic = run->automatic,
                           .target = run->target != NULL ? run->target->region : NULL,

@@ -74,6 +74,16 @@ holds_inhibitor(const AzPolicyInput *input, Answer *answer)
 }
 
 static gboolean
+holds_no_lock(const AzPolicyInput *input, Answer *answer)
+{
+  if (input->no_lock == NULL)
+    return FALSE;
+  put(answer->reason, "only a person may switch while nobody can tell who else does: %s", input->no_lock);
+  put(answer->step, "azlin failover --to %s --without-lock", input->target != NULL ? input->target : "REGION");
+  return TRUE;
+}
+
+static gboolean
 holds_window(const AzPolicyInput *input, Answer *answer)
 {
   const AzFailoverState *state = input->state;
@@ -164,7 +174,7 @@ az_failover_policy(const AzPolicyInput *input, char **ret_reason, char **ret_ste
     { AZ_HOLD_PAUSED, FALSE, holds_pause },       { AZ_HOLD_INHIBITED, FALSE, holds_inhibitor },
     { AZ_HOLD_WINDOW_OPEN, FALSE, holds_window }, { AZ_HOLD_COOLING_DOWN, FALSE, holds_cool_down },
     { AZ_HOLD_NO_TARGET, FALSE, holds_target },   { AZ_HOLD_FENCE_PENDING, TRUE, holds_fence },
-    { AZ_HOLD_DATA_AGE, FALSE, holds_data_age },
+    { AZ_HOLD_DATA_AGE, FALSE, holds_data_age },  { AZ_HOLD_NO_LOCK, FALSE, holds_no_lock },
   };
   g_autofree char *reason = NULL, *step = NULL;
   Answer answer = { &reason, &step };

@@ -2,6 +2,7 @@
 #include "flow-failover.h"
 #include "flow-epoch.h"
 #include "flow-failover-note.h"
+#include "flow-lease.h"
 
 #define LOCK_TTL_S 120
 #define LOCK_MS 10000
@@ -194,10 +195,10 @@ on_locked(AzlinOp *op, gpointer data)
 {
   Recovery *recovery = data;
   gpointer self = NULL;
-  g_autoptr(GError) error = NULL;
+  g_autoptr(GError) error = az_lease_refusal(op, NULL);
 
-  if (az_op_error(op) != NULL) {
-    fail(recovery, az_op_error(op));
+  if (error != NULL) {
+    fail(recovery, error);
     return;
   }
   recovery->token = g_variant_get_uint64(az_op_variant(op));

@@ -278,6 +278,7 @@ az_failover_audit(AzFailover *run, const char *outcome, const GError *error)
   g_variant_dict_insert(&facts, "outcome", "s", outcome);
   g_variant_dict_insert(&facts, "automatic", "b", run->automatic);
   g_variant_dict_insert(&facts, "cause", "s", run->cause);
+  g_variant_dict_insert(&facts, "without_lock", "b", run->no_lock != NULL);
   g_variant_dict_insert(&facts, "rounds", "u", run->rounds);
   az_flow_audit(run->job, "failover", g_variant_dict_end(&facts));
 }

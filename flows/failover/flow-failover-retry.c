@@ -2,6 +2,7 @@
 #include "flow-failover-retry.h"
 #include "flow-failover-note.h"
 #include "flow-fence.h"
+#include "flow-lease.h"
 
 #define LOCK_KEY "fence"
 #define LOCK_TTL_S 120
@@ -188,9 +189,10 @@ static void
 on_locked(AzlinOp *op, gpointer data)
 {
   Retry *retry = data;
+  GError *refusal = az_lease_refusal(op, NULL);
 
-  if (az_op_error(op) != NULL) {
-    retry_end(retry, g_error_copy(az_op_error(op)));
+  if (refusal != NULL) {
+    retry_end(retry, refusal);
     return;
   }
   retry->token = g_variant_get_uint64(az_op_variant(op));

@@ -54,12 +54,14 @@ typedef enum {
   AZ_HOLD_DATA_AGE,      /* older than max-sync-age, or unknown */
   AZ_HOLD_NO_TARGET,     /* never-promote, or none healthy */
   AZ_HOLD_WINDOW_OPEN,   /* the last switch still waits for its confirmation */
-  AZ_HOLD_INHIBITED      /* a program forbids it for as long as it is at work */
+  AZ_HOLD_INHIBITED,     /* a program forbids it for as long as it is at work */
+  AZ_HOLD_NO_LOCK        /* the coordinator cannot be asked: nobody knows who else acts */
 } AzHold;
 
 typedef struct {
   const AzFailoverState *state;
   const char *inhibitor; /* "who: why", or NULL */
+  const char *no_lock;   /* why the coordinator cannot be asked, or NULL */
   gint64 now;            /* wall time */
   gboolean automatic;    /* nobody typed it: all of this applies; else only what no person may override */
   const char *target;    /* NULL = none was found */

@@ -2,6 +2,7 @@
 #include "flow-failover.h"
 #include "error.h"
 #include "flow-failover-note.h"
+#include "flow-lease.h"
 #include <string.h>
 
 static void
@@ -12,6 +13,7 @@ failover_free(gpointer data)
   az_failover_decision_clear(&run->decision);
   g_clear_pointer(&run->decision_input, g_variant_unref);
   g_free(run->decision_id);
+  g_free(run->no_lock);
   g_clear_pointer(&run->source_health, az_health_copy_free);
   g_ptr_array_unref(run->others);
   g_ptr_array_unref(run->answers);
@@ -365,6 +367,28 @@ plan_rollback(AzFailover *run)
   run->automatic = FALSE;
 }
 
+/* What would happen by itself depends on it; who acts finds out when it asks for the lock. */
+static void
+on_coordinator(AzlinOp *op, gpointer data)
+{
+  AzFailover *run = data;
+
+  if (az_op_cancelled(run->root))
+    return;
+  if (az_op_error(op) != NULL)
+    run->no_lock = az_error_message(az_op_error(op));
+  az_failover_gather(run);
+}
+
+static void
+begin(AzFailover *run)
+{
+  if (only_looks(run))
+    az_lease_check(run->engine, az_op_new(run->root, "coordinator", AZ_LEASE_CHECK_MS, on_coordinator, run));
+  else
+    az_failover_gather(run);
+}
+
 static void
 on_stored(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 {
@@ -390,7 +414,7 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   }
   az_job_message(job, "step", NULL, "Checking health of %s region (%s)...",
                  g_str_equal(run->source->region, stored->primary) ? "primary" : "source", run->source->region);
-  az_failover_gather(run);
+  begin(run);
 }
 
 static AzFailover *
@@ -404,6 +428,7 @@ failover_new(AzJob *job, AzEngine *engine, AzlinOp *root)
                        .started = az_clock_monotonic(az_engine_clock(engine)),
                        .automatic = az_job_arg_bool(job, "auto"),
                        .with_sync = az_job_arg_bool(job, "sync"),
+                       .without_lock = az_job_arg_bool(job, "without-lock"),
                        .cause = az_job_arg_bool(job, "auto") ? "automatic" : "manual",
                        .others = g_ptr_array_new_with_free_func((GDestroyNotify) az_health_copy_free),
                        .answers = g_ptr_array_new_with_free_func((GDestroyNotify) g_variant_unref),
@@ -432,7 +457,7 @@ static gboolean
 failover_check(AzEngine *engine, GVariant *args, GError **error)
 {
   const char *from = NULL, *to = NULL;
-  gboolean automatic = FALSE, check_only = FALSE, explain = FALSE, back = FALSE, drill_only = FALSE;
+  gboolean automatic = FALSE, check_only = FALSE, explain = FALSE, back = FALSE, drill_only = FALSE, lockless = FALSE;
   AzConfig *config = az_engine_config(engine);
 
   g_variant_lookup(args, "from", "&s", &from);
@@ -442,10 +467,16 @@ failover_check(AzEngine *engine, GVariant *args, GError **error)
   g_variant_lookup(args, "explain", "b", &explain);
   g_variant_lookup(args, "drill", "b", &drill_only);
   g_variant_lookup(args, "back", "b", &back);
+  g_variant_lookup(args, "without-lock", "b", &lockless);
   if (back && (automatic || check_only || explain || drill_only)) {
     g_set_error_literal(
         error, AZLIN_ERROR, AZLIN_ERROR_USAGE,
         "--back is the operator's own decision: it goes with neither --auto, --check-only, --explain nor --drill");
+    return FALSE;
+  }
+  if (lockless && (automatic || check_only || drill_only || (to == NULL && !back))) {
+    g_set_error_literal(error, AZLIN_ERROR, AZLIN_ERROR_USAGE,
+                        "--without-lock is the operator's own decision: it goes with --to REGION or --back alone");
     return FALSE;
   }
   if (from != NULL && to != NULL && g_str_equal(az_config_alias(config, from), az_config_alias(config, to))) {
@@ -475,6 +506,7 @@ static const AzFlag flags[] = {
   { "explain", 0, "b", NULL, "print evidence, weights, verdict, and what would change it" },
   { "drill", 0, "b", NULL, "try every step up to the commit, measure each, switch nothing, write a report" },
   { "deallocate-source", 0, "b", NULL, "release the old primary's machine after the switch" },
+  { "without-lock", 0, "b", NULL, "go on when the coordinator cannot be asked whether somebody else switches" },
   { 0 },
 };
 

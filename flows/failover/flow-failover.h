@@ -38,6 +38,8 @@ struct _AzFailover {
   gboolean due;           /* of a rollback: nobody typed it, its time is over */
   gboolean with_sync;     /* copy the data first, where the source can still be read */
   AzFailoverState *state; /* policy: as it was when last looked at */
+  char *no_lock;          /* why the coordinator cannot be asked; NULL = it can, or was not tried */
+  gboolean without_lock;  /* a person goes on without it */
   const char *cause;      /* for hooks and audit: "automatic", "manual", "back", "rollback" */
   AzStored *stored;
   const AzlinVm *source, *target; /* of `stored`; target NULL until it is chosen */

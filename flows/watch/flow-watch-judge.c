@@ -35,6 +35,7 @@ ask_policy(AzWatch *watch, Outlook *outlook)
                      .engine = watch->engine,
                      .automatic = TRUE,
                      .state = watch->state,
+                     .no_lock = watch->no_lock,
                      .stored = watch->stored,
                      .source = az_stored_primary(watch->stored),
                      .decision = watch->decision };

@@ -150,7 +150,7 @@ retry_fences(AzWatch *watch)
   AzClock *clock = az_engine_clock(watch->engine);
   gint64 wait = (gint64) az_failover_fence_wait_s(watch->state) * G_USEC_PER_SEC;
 
-  if (wait == 0 || watch->fencing || watch->busy || watch->dry_run || watch->ending
+  if (wait == 0 || watch->fencing || watch->busy || watch->dry_run || watch->ending || watch->no_lock != NULL
       || az_clock_monotonic(clock) - watch->fenced_at < wait)
     return;
   watch->fencing = TRUE;

@@ -4,6 +4,7 @@
 #include "flow-lease.h"
 
 #define LOCK_TTL_S 60
+#define LOCK_AGAIN_MS 5000
 #define BEAT_MS 10000      /* how often records and policy are read again: other processes change them */
 #define LAST_WRITE_MS 5000 /* at the end nobody waits longer for the records */
 #define MAX_FOR_S 4000000u /* in milliseconds it must fit into 32 bits */
@@ -21,6 +22,7 @@ watch_free(gpointer data)
   az_failover_decision_clear(&watch->decision);
   az_vm_set(&watch->from, NULL);
   az_vm_set(&watch->to, NULL);
+  g_free(watch->no_lock);
   g_free(watch);
 }
 
@@ -181,15 +183,40 @@ on_lock(AzJob *job, AzlinOp *hold, AzLease *lease, gpointer data)
 {
   AzWatch *watch = data;
 
+  if (watch->no_lock != NULL) {
+    g_clear_pointer(&watch->no_lock, g_free);
+    az_watch_stand(watch, "no-lock", NULL, NULL, NULL, NULL);
+    az_job_message(job, "ok", NULL, "The coordinator answers again: it switches by itself again");
+  }
   if (watch->stored == NULL)
     az_stored_read(job, watch->root, on_stored, watch);
 }
 
+/* Nobody knows who else acts: it goes on looking, and people may act on what it sees. */
 static void
-on_refused(AzJob *job, GError *error, gpointer data)
+look_only(AzWatch *watch, const GError *why)
+{
+  g_free(watch->no_lock);
+  watch->no_lock = az_error_message(why);
+  g_autofree char *text
+      = g_strdup_printf("No switch by itself: %s; by hand: azlin failover --to REGION --without-lock", watch->no_lock);
+  if (az_watch_stand(watch, "no-lock", "", "warn", text, NULL))
+    az_job_message(watch->job, "warn", NULL, "%s", text);
+  watch->refused = TRUE;
+  az_op_finish(watch->hold);
+  if (watch->stored == NULL)
+    az_stored_read(watch->job, watch->root, on_stored, watch);
+}
+
+static void
+on_refused(AzJob *job, GError *error, gboolean unreachable, gpointer data)
 {
   g_autoptr(GError) why = error;
 
+  if (unreachable) {
+    look_only(data, why);
+    return;
+  }
   if (!g_error_matches(why, AZLIN_ERROR, AZLIN_ERROR_LOCKED)) {
     az_job_fail(job, g_steal_pointer(&why));
     return;
@@ -201,12 +228,25 @@ on_refused(AzJob *job, GError *error, gpointer data)
 
 /* The lock is lost where a coordinator on the network was out of reach for too long: another may watch by now. */
 static void
+on_lock_again(AzlinOp *op, gpointer data)
+{
+  AzWatch *watch = data;
+
+  if (!az_op_cancelled(watch->root) && !watch->ending)
+    hold_lock(watch);
+}
+
+static void
 on_lock_ended(AzlinOp *op, gpointer data)
 {
   AzWatch *watch = data;
 
   if (az_op_cancelled(watch->root))
     return;
+  if (watch->refused) {
+    az_op_new(watch->root, "lock again", LOCK_AGAIN_MS, on_lock_again, watch); /* ends by its deadline */
+    return;
+  }
   az_job_message(watch->job, "warn", NULL, "The lock of the watch was lost; taking it again");
   hold_lock(watch);
 }
@@ -214,9 +254,9 @@ on_lock_ended(AzlinOp *op, gpointer data)
 static void
 hold_lock(AzWatch *watch)
 {
-  AzlinOp *hold = az_op_new(watch->root, "watch", 0, on_lock_ended, watch);
-
-  az_lease_acquire_or(watch->job, hold, "watch", LOCK_TTL_S, on_lock, on_refused, watch);
+  watch->refused = FALSE;
+  watch->hold = az_op_new(watch->root, "watch", 0, on_lock_ended, watch);
+  az_lease_acquire_or(watch->job, watch->hold, "watch", LOCK_TTL_S, on_lock, on_refused, watch);
 }
 
 void

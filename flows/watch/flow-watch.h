@@ -23,6 +23,9 @@ struct _AzWatch {
   gboolean acts;    /* judges the primary, and switches by policy */
   gboolean dry_run; /* judges and says what it would do */
   gint64 started;   /* monotonic */
+  AzlinOp *hold;    /* what the lock of the watch is held under */
+  gboolean refused; /* it could not be had this time */
+  char *no_lock;    /* why not; NULL = it is held: else it only looks */
   AzLookout *lookout;
   AzStored *stored;
   GHashTable *rows;     /* region -> AzWatchRow */

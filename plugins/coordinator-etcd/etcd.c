@@ -17,6 +17,7 @@ etcd_free(gpointer data)
   Etcd *etcd = data;
   etcd_cluster_clear(&etcd->cluster);
   g_hash_table_unref(etcd->leases);
+  g_hash_table_unref(etcd->given_up);
   g_free(etcd->prefix);
   g_free(etcd);
 }
@@ -98,6 +99,7 @@ init(AzlinHost *host, gpointer *ret_self, GError **error)
   etcd->cluster.host = host;
   etcd->cluster.api = host->api;
   etcd->leases = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  etcd->given_up = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
   if (!take_endpoints(&etcd->cluster, error) || !take_user(&etcd->cluster, error) || !take_prefix(etcd, error)) {
     etcd_free(etcd);
     return FALSE;

@@ -38,8 +38,9 @@ void etcd_login(EtcdCluster *cluster, const char *endpoint, AzlinOp *op);
 
 typedef struct {
   EtcdCluster cluster;
-  char *prefix;       /* of all keys: "/azlin/" */
-  GHashTable *leases; /* key -> EtcdLease */
+  char *prefix;         /* of all keys: "/azlin/" */
+  GHashTable *leases;   /* key -> EtcdLease */
+  GHashTable *given_up; /* of gint64: leases of ours that are lost, while etcd may not have let them go */
 } Etcd;
 
 void etcd_acquire(gpointer self, const char *key, guint32 ttl_s, AzlinOp *op);

@@ -7,6 +7,7 @@
 #define MIN_TTL_S (2 * MARGIN_S)
 #define ACQUIRE_S 8u
 #define QUICK_S 3u
+#define MAX_GIVEN_UP 256
 
 typedef struct {
   gint64 lease;    /* etcd's number of it, chosen by us */
@@ -72,6 +73,18 @@ deadline_of(gint64 sent, guint32 asked_s, guint32 given_s)
   return sent + (gint64) (seconds > MARGIN_S ? seconds - MARGIN_S : 0) * G_USEC_PER_SEC;
 }
 
+/* It is ours no more, whatever etcd thinks of it: nobody here counts on it from now on. */
+static void
+give_up(Work *work)
+{
+  GHashTable *given_up = work->etcd->given_up;
+  if (held(work->etcd, work->key, work->lease.token) != NULL)
+    g_hash_table_remove(work->etcd->leases, work->key);
+  if (g_hash_table_size(given_up) >= MAX_GIVEN_UP) /* they ended long ago */
+    g_hash_table_remove_all(given_up);
+  g_hash_table_add(given_up, g_memdup2(&work->lease.lease, sizeof work->lease.lease));
+}
+
 /* ---- acquire: look, get a lease, take the key ---- */
 
 static void
@@ -89,6 +102,7 @@ on_revoke_answer(const EtcdReply *reply, gpointer data)
     fail(work, g_error_copy(reply->error));
     return;
   }
+  g_hash_table_remove(work->etcd->given_up, &work->lease.lease);
   work->etcd->cluster.api->op_finish(work->op);
   work_free(work);
 }
@@ -181,6 +195,29 @@ fresh_number(void)
   return (gint64) (number >> 1 | 1);
 }
 
+static void look(Work *work);
+
+static void
+on_swept(const EtcdReply *reply, gpointer data)
+{
+  Work *work = data;
+  if (reply->error != NULL && reply->complaint == NULL)
+    fail(work, g_error_copy(reply->error));
+  else
+    look(work);
+}
+
+/* What stands in the way is our own, from before an outage: given up here, and not yet by etcd. */
+static gboolean
+sweep(Work *work, const EtcdHolder *holder)
+{
+  Etcd *etcd = work->etcd;
+  if (!g_hash_table_remove(etcd->given_up, &holder->lease))
+    return FALSE;
+  etcd_ask(&etcd->cluster, work->op, "/v3/lease/revoke", etcd_lease(holder->lease), QUICK_S, on_swept, work);
+  return TRUE;
+}
+
 /* Who waits for a lock asks again and again: that costs etcd a read and no write. */
 static void
 on_looked(const EtcdReply *reply, gpointer data)
@@ -192,13 +229,20 @@ on_looked(const EtcdReply *reply, gpointer data)
     return;
   }
   if (etcd_find(reply->body, &holder) && holder.created > 0) {
-    fail(work, held_by(work->key, &holder));
+    if (!sweep(work, &holder))
+      fail(work, held_by(work->key, &holder));
     return;
   }
   work->lease.lease = fresh_number();
   work->sent = monotonic(work->etcd);
   etcd_ask(&work->etcd->cluster, work->op, "/v3/lease/grant", etcd_grant(work->lease.lease, work->lease.ttl_s),
            ACQUIRE_S, on_granted, work);
+}
+
+static void
+look(Work *work)
+{
+  etcd_ask(&work->etcd->cluster, work->op, "/v3/kv/range", etcd_read(work->full), ACQUIRE_S, on_looked, work);
 }
 
 void
@@ -211,7 +255,7 @@ etcd_acquire(gpointer self, const char *key, guint32 ttl_s, AzlinOp *op)
   }
   Work *work = work_new(etcd, op, key);
   work->lease.ttl_s = MAX(ttl_s, MIN_TTL_S);
-  etcd_ask(&etcd->cluster, op, "/v3/kv/range", etcd_read(work->full), ACQUIRE_S, on_looked, work);
+  look(work);
 }
 
 /* ---- renew ---- */
@@ -226,8 +270,7 @@ lost(const char *key, guint64 token, const char *why)
 static void
 lose(Work *work, const char *why)
 {
-  if (held(work->etcd, work->key, work->lease.token) != NULL)
-    g_hash_table_remove(work->etcd->leases, work->key);
+  give_up(work);
   fail(work, lost(work->key, work->lease.token, why));
 }
 
@@ -331,7 +374,7 @@ etcd_release(gpointer self, const char *key, guint64 token, AzlinOp *op)
   }
   Work *work = work_new(etcd, op, key);
   work->lease = *lease;
-  g_hash_table_remove(etcd->leases, key);
+  give_up(work);
   etcd_ask(&etcd->cluster, op, "/v3/kv/txn", etcd_drop(work->full, token, work->lease.lease), QUICK_S, on_dropped,
            work);
 }

@@ -93,6 +93,8 @@ def rows():
     yield Row("failover rollback", "due", "failover rollback", "failover rollback --due", shows="exit 0", hides="exit 3", setup=three)
     yield Row("failover", "deallocate-source", FAILOVER, FAILOVER + " --deallocate-source", shows="deallocated", setup=three)
 
+    yield Row("failover", "without-lock", "failover --auto", "failover --auto --without-lock", shows="exit 64", setup=three)
+
     few = "simulate region-down --windows 20 --executions 0"
     yield Row("simulate", "scenario", "simulate", few.replace("region-down", "--scenario region-down"), shows="20 of 20 outages")
     yield Row("simulate", "seed", few + " -o json", few + " -o json --seed 7", shows='"seed": *7')

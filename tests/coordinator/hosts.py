@@ -61,7 +61,7 @@ class Scene:
         self.config, self.homes, self.hosts = config, [], []
 
     def host(self, config=None):
-        self.homes.append(e2e.Home("[bricks]\nprovider=sim\n" + (config or self.config)))
+        self.homes.append(e2e.Home("[bricks]\nprovider=static\n" + (config or self.config)))
         return self.again(self.homes[-1])
 
     def again(self, home):

@@ -50,9 +50,13 @@ class Etcd:
         self.members = []
         for number in range(members):
             self.members.append(Member(self, number))
-        for member in self.members:
-            member.start()
-        self.await_leader()
+        try:
+            for member in self.members:
+                member.start()
+            self.await_leader()
+        except BaseException:
+            self.close()
+            raise
 
     def await_leader(self):
         e2e.until(self.answers, "etcd answers", 30)

@@ -1,0 +1,129 @@
+"""What commands do while the coordinator answers, is held by another, and cannot be asked: by itself nothing, by hand what
+a person asks for."""
+import json, os, signal, subprocess, time
+import e2e, etcd, hosts
+from etcd_faults import Between
+from fleet import Cloud as Simulated
+
+DEAD = "http://127.0.0.1:1"
+
+
+class Cloud(Simulated):
+    """One whose locks come from etcd, or cannot come from anywhere."""
+
+    def __init__(self, endpoints, **options):
+        self.endpoints = ""  # deployed with the lock of this host: what comes then may have none
+        super().__init__(**options)
+        self.endpoints = endpoints
+        self.faults()
+
+    def write_config(self, text):
+        if self.endpoints:
+            text = text.replace("[bricks]\n", "[bricks]\ncoordinator=etcd\n", 1)
+            text += "[coordinator.etcd]\nendpoints=%s\n" % self.endpoints
+        super().write_config(text)
+
+    def watch(self, seconds, *args):
+        r = self.run("watch", "--for", str(seconds), "-o", "jsonl", *args)
+        r.events = [json.loads(line) for line in r.out.splitlines()]
+        return r
+
+    def status(self):
+        return self.ok("status", "-o", "json").json()
+
+    def audited(self):
+        return self.run("audit", "show", "--limit", "5").out
+
+
+def named(r, name):
+    return [e for e in r.events if e["event"] == name]
+
+
+def test_nothing_happens_by_itself_without_a_coordinator():
+    with Cloud(DEAD) as cloud:
+        cloud.faults("machine eastus kill")
+        r, _ = cloud.failover("--auto")
+        assert r.code == 4 and cloud.primary() == "eastus", r
+        assert "The coordinator cannot be asked" in r.out + r.err and "--without-lock" in r.out + r.err, r
+        r = cloud.run("failover", "--check-only")
+        assert r.code == 3, r
+        assert "only a person may switch while nobody can tell who else does" in r.out + r.err, r
+        r = cloud.run("deploy", "--regions", "northeurope")
+        assert r.code == 4, r
+
+
+def test_a_person_may_go_on_without_it():
+    with Cloud(DEAD) as cloud:
+        cloud.faults("machine eastus kill")
+        r, _ = cloud.failover("--to", "westus2", "--yes")
+        assert r.code == 4 and cloud.primary() == "eastus", r
+        r, result = cloud.failover("--to", "westus2", "--yes", "--without-lock")
+        assert r.code == 0 and result["epoch"] == 2 and cloud.primary() == "westus2", r
+        assert "Going on without the lock" in r.err, r
+        assert "without_lock=yes" in cloud.audited(), cloud.audited()
+    for words in (("--auto",), ("--check-only",), ("--to", "westus2", "--drill"), ("--explain",)):
+        with Cloud(DEAD) as cloud:
+            assert cloud.run("failover", "--without-lock", *words).code == 64, words
+
+
+def test_a_lock_that_is_held_binds_a_person_too():
+    with etcd.Etcd() as cluster, Cloud(cluster.endpoints()) as cloud, \
+            hosts.Scene("coordinator=etcd\n" + cluster.config()) as scene:
+        other = scene.host()
+        token = other.acquire("failover", 60)
+        for more in ((), ("--without-lock",)):
+            r, _ = cloud.failover("--to", "westus2", "--yes", *more)
+            assert r.code == 4 and "is held by" in r.out + r.err and cloud.primary() == "eastus", r
+        other.release("failover", token)
+        r, _ = cloud.failover("--to", "westus2", "--yes")
+        assert r.code == 0 and cloud.primary() == "westus2", r
+        assert "without_lock=no" in cloud.audited(), cloud.audited()
+        assert cluster.keys() == {} and cluster.leases() == [], "everything was given back"
+
+
+def test_status_says_so():
+    with etcd.Etcd() as cluster, Cloud(cluster.endpoints()) as cloud:
+        told = cloud.status()
+        assert told["coordinator"] == "etcd" and told["coordinator_trouble"] is None, told
+        assert "by hand alone" not in cloud.ok("status").out
+        cluster.members[0].kill()
+        told = cloud.status()
+        assert told["coordinator"] == "etcd" and "no member of etcd could answer" in told["coordinator_trouble"], told
+        screen = cloud.ok("status").out
+        assert "by hand alone, as long as the coordinator cannot be asked" in screen, screen
+        assert "etcd: no member of etcd could answer" in screen, screen
+
+
+def test_watch_switches_while_the_coordinator_answers():
+    with etcd.Etcd() as cluster, Cloud(cluster.endpoints()) as cloud:
+        cloud.faults("at 100 machine eastus kill")
+        r = cloud.watch(400)
+        assert r.code == 0 and cloud.primary() == "westus2", r
+        assert not named(r, "no-lock"), r
+
+
+def test_watch_only_looks_without_it():
+    with Cloud(DEAD) as cloud:
+        cloud.faults("at 100 machine eastus kill")
+        r = cloud.watch(600)
+        assert r.code == 0 and cloud.primary() == "eastus" and not named(r, "switch"), r
+        assert named(r, "no-lock") and named(r, "state"), r
+        held = [e for e in named(r, "verdict") if e["should_auto_failover"]]
+        assert held and "only a person may switch" in held[-1]["held_back_by"], r
+
+
+def test_watch_acts_again_when_it_answers_again():
+    with etcd.Etcd() as cluster, Between(cluster.members[0], lambda path, _: "drop" if len(seen) < 400 and
+                                         seen.append(path) is None else "pass") as between:
+        seen = []
+        with Cloud(between.url) as cloud:
+            seen.clear()
+            cloud.faults("at 20 machine eastus kill")
+            r = cloud.watch(3000)
+            assert r.code == 0 and len(seen) == 400, (len(seen), r)
+            assert any("The coordinator answers again" in e.get("text", "") for e in named(r, "message")), r
+            assert cloud.primary() == "westus2", r
+
+
+if __name__ == "__main__":
+    e2e.main(globals())
