@@ -2,23 +2,6 @@
 #include "blob.h"
 #include <string.h>
 
-#define SCOPE "https://storage.azure.com/.default"
-
-static const struct {
-  const char *suffix, *authority;
-} clouds[] = {
-  { ".core.chinacloudapi.cn", "https://login.chinacloudapi.cn" },
-  { ".core.usgovcloudapi.net", "https://login.microsoftonline.us" },
-  { "", "https://login.microsoftonline.com" },
-};
-
-static char *
-option_string(AzlinHost *host, const char *name)
-{
-  g_autoptr(GVariant) value = host->api->option(host, name);
-  return g_variant_dup_string(value, NULL);
-}
-
 static guint32
 option_uint(AzlinHost *host, const char *name)
 {
@@ -32,7 +15,7 @@ score(gpointer data, const AzlinSyncJob *job, char **ret_reason)
   Blob *blob = data;
   BlobSpeed speed = { .mib_per_second = option_uint(blob->host, "throughput"),
                       .files_per_second = option_uint(blob->host, "files-per-second") };
-  return blob_predict(&speed, blob->endpoint, job, ret_reason);
+  return blob_predict(&speed, blob->account.endpoint, job, ret_reason);
 }
 
 static void
@@ -47,52 +30,26 @@ static void
 blob_free(gpointer data)
 {
   Blob *blob = data;
-  blob_endpoint_free(blob->endpoint);
-  g_free(blob->key_file);
-  g_free((char *) (guintptr) blob->identity.origin);
-  g_free((char *) (guintptr) blob->identity.authority);
+  storage_account_clear(&blob->account);
   g_free(blob);
-}
-
-static char *
-authority(const char *origin)
-{
-  const char *variable = g_getenv("AZURE_AUTHORITY_HOST");
-  if (variable != NULL && *variable != '\0')
-    return g_str_has_suffix(variable, "/") ? g_strndup(variable, strlen(variable) - 1) : g_strdup(variable);
-  for (gsize i = 0;; i++)
-    if (g_str_has_suffix(origin, clouds[i].suffix))
-      return g_strdup(clouds[i].authority);
 }
 
 static gboolean
 init(AzlinHost *host, gpointer *ret_self, GError **error)
 {
   Blob *blob = g_new0(Blob, 1);
-  g_autofree char *endpoint = option_string(host, "endpoint"), *account = option_string(host, "account"),
-                  *key_file = option_string(host, "key-file");
   blob->host = host;
   blob->api = host->api;
-  blob->key_file = *key_file != '\0' ? g_steal_pointer(&key_file) : NULL;
-  blob->endpoint = *endpoint != '\0' ? blob_endpoint_parse(endpoint, account, error) : NULL;
-  if (*endpoint != '\0' && blob->endpoint == NULL) {
+  if (!storage_account_init(&blob->account, host, "sync.blob", "dlc", "sc", error)) {
     blob_free(blob);
     return FALSE;
   }
-  if (blob->endpoint != NULL)
-    blob->identity = (AzlinIdentity){ .size = sizeof(AzlinIdentity),
-                                      .origin = g_strdup(blob->endpoint->origin),
-                                      .authority = authority(blob->endpoint->origin),
-                                      .scope = SCOPE };
   *ret_self = blob;
   return TRUE;
 }
 
 static const AzlinOption options[] = {
-  { "endpoint", "s", "", NULL, NULL,
-    "blob service: https://ACCOUNT.blob.core.windows.net; http for a loopback address" },
-  { "account", "s", "", NULL, NULL, "storage account; empty: the one that endpoint names" },
-  { "key-file", "s", "", NULL, NULL, "account key, mode 0600, where no token can be had; empty: a token of the login" },
+  STORAGE_ACCOUNT_OPTIONS,
   { "connections", "u", "0", "0", "64", "side by side from one machine to the blob service; 0: by distance" },
   { "chunk", "u", "0", "0", "1024", "MiB of a big file that are stored at once; 0: by distance and size" },
   { "throughput", "u", "50", "1", "100000", "MiB per second between machines and blob service, for predictions" },

@@ -1,8 +1,7 @@
-/* Staging containers: made, removed and listed by azlin itself, and what the service's refusals mean. */
+/* Staging containers: made, removed and listed by azlin itself. */
 #include "blob.h"
 #include <string.h>
 
-#define REQUEST_MINUTES 30 /* how long azlin's own signature admits what it asks for */
 #define MAX_LISTED 1000
 
 typedef struct {
@@ -23,102 +22,6 @@ blob_container_name(gint64 now)
 
 /* ---- requests ---- */
 
-/* azlin's own signature is of the account: a service signature cannot make a container. */
-static char *
-signed_url(Blob *blob, const char *path_and_query, GError **error)
-{
-  if (blob->key_file == NULL)
-    return g_strconcat(blob->endpoint->url, path_and_query, NULL);
-  gint64 now = blob->api->now(blob->host);
-  BlobTerms terms = { .account = blob->endpoint->account,
-                      .permissions = "dlc",
-                      .start = now - REQUEST_MINUTES * 60 * G_USEC_PER_SEC,
-                      .expiry = now + REQUEST_MINUTES * 60 * G_USEC_PER_SEC,
-                      .https_only = blob->endpoint->https };
-  char *key = blob_read_key(blob->key_file, error);
-  if (key == NULL)
-    return NULL;
-  g_autofree char *sas = blob_sas_by_account_key(&terms, key);
-  explicit_bzero(key, strlen(key));
-  g_free(key);
-  return g_strconcat(blob->endpoint->url, path_and_query, "&", sas, NULL);
-}
-
-void
-blob_request(Blob *blob, const char *method, const char *path_and_query, const char *const *headers, GBytes *body,
-             AzlinOp *op)
-{
-  GError *error = NULL;
-  g_autoptr(GStrvBuilder) all = g_strv_builder_new();
-  g_autofree char *url = signed_url(blob, path_and_query, &error);
-  g_autofree char *pace = g_strconcat("storage:", blob->endpoint->account, NULL);
-  if (url == NULL) {
-    blob->api->op_fail(op, error);
-    return;
-  }
-  g_strv_builder_add_many(all, "x-ms-version", BLOB_VERSION, NULL);
-  for (; headers != NULL && *headers != NULL; headers++)
-    g_strv_builder_add(all, *headers);
-  g_auto(GStrv) pairs = g_strv_builder_end(all);
-  AzlinHttp request = { .size = sizeof request,
-                        .method = method,
-                        .url = url,
-                        .identity = blob->key_file == NULL ? &blob->identity : NULL,
-                        .headers = (const char *const *) pairs,
-                        .body = body,
-                        .content_type = "application/xml",
-                        .account = pace };
-  blob->api->http(blob->host, &request, op);
-  explicit_bzero(url, strlen(url));
-}
-
-/* ---- what refusals mean ---- */
-
-static const char *
-header(const AzlinHttpReply *reply, const char *name)
-{
-  for (const char *const *pair = reply->headers; pair != NULL && pair[0] != NULL; pair += 2)
-    if (g_str_equal(pair[0], name))
-      return pair[1];
-  return "";
-}
-
-static const struct {
-  const char *code;
-  AzlinError class;
-  const char *step;
-} refusals[] = {
-  { "AuthorizationPermissionMismatch", AZLIN_ERROR_PERMISSION,
-    "Give whom azlin logs in as the role Storage Blob Data Contributor on the storage account: Owner and Contributor "
-    "do "
-    "not suffice" },
-  { "AuthorizationFailure", AZLIN_ERROR_PERMISSION, "Let this host through the storage account's firewall" },
-  { "KeyBasedAuthenticationNotPermitted", AZLIN_ERROR_PERMISSION,
-    "The account takes no keys: take key-file out of [sync.blob], so that azlin logs in by a token" },
-  { "AuthenticationFailed", AZLIN_ERROR_AUTH,
-    "Check the account and the key-file of [sync.blob], and the clock of this host" },
-  { "InvalidAuthenticationInfo", AZLIN_ERROR_AUTH, "Log in again: az login" },
-};
-
-GError *
-blob_error(Blob *blob, const char *what, const AzlinHttpReply *reply)
-{
-  const char *code = header(reply, "x-ms-error-code");
-  g_autofree char *shown = g_str_to_ascii(code, NULL);
-  gsize known = 0;
-  while (known < G_N_ELEMENTS(refusals) && !g_str_equal(refusals[known].code, code))
-    known++;
-  AzlinError class = known < G_N_ELEMENTS(refusals) ? refusals[known].class
-                     : reply->status == 401         ? AZLIN_ERROR_AUTH
-                     : reply->status == 403         ? AZLIN_ERROR_PERMISSION
-                                                    : AZLIN_ERROR_FAILED;
-  GError *error = g_error_new(AZLIN_ERROR, (int) class, "%s did not %s: HTTP %d%s%.60s", blob->endpoint->origin, what,
-                              reply->status, *shown != '\0' ? ", " : "", shown);
-  if (known < G_N_ELEMENTS(refusals))
-    blob->api->error_add_step(error, "%s", refusals[known].step);
-  return error;
-}
-
 static void
 on_answer(AzlinOp *child, gpointer data)
 {
@@ -132,7 +35,7 @@ on_answer(AzlinOp *child, gpointer data)
   if (reply->status == request->good || reply->status == request->also_good)
     api->op_finish(request->op);
   else
-    api->op_fail(request->op, blob_error(request->blob, request->what, reply));
+    api->op_fail(request->op, storage_error(&request->blob->account, request->what, reply));
 }
 
 static void
@@ -140,16 +43,16 @@ ask(Request asked, const char *method, const char *path_and_query, const char *c
 {
   const AzlinHostApi *api = asked.blob->api;
   Request *request = g_memdup2(&asked, sizeof asked);
-  blob_request(asked.blob, method, path_and_query, headers, NULL,
-               api->op_new(asked.op, asked.what, 0, on_answer, request));
+  StorageRequest http = { .method = method, .path = path_and_query, .headers = headers };
+  storage_send(&asked.blob->account, &http, api->op_new(asked.op, asked.what, 0, on_answer, request));
 }
 
 void
 blob_container_make(Blob *blob, const char *name, AzlinOp *op)
 {
   gint64 now = blob->api->now(blob->host);
-  g_autofree char *path = g_strdup_printf("/%s?restype=container", name), *made = blob_time(now),
-                  *expiry = blob_time(now + BLOB_KEPT_HOURS * G_TIME_SPAN_HOUR);
+  g_autofree char *path = g_strdup_printf("/%s?restype=container", name), *made = storage_time(now),
+                  *expiry = storage_time(now + BLOB_KEPT_HOURS * G_TIME_SPAN_HOUR);
   const char *const headers[] = { "x-ms-meta-azlin_created", made, "x-ms-meta-azlin_expiry", expiry, NULL };
   Request request = { blob, op, 201, 409, "make the staging container" };
   ask(request, "PUT", path, headers);
@@ -236,7 +139,7 @@ on_listed(AzlinOp *child, gpointer data)
   if (api->op_error(child) != NULL)
     error = g_error_copy(api->op_error(child));
   else if (reply->status != 200)
-    error = blob_error(request->blob, request->what, reply);
+    error = storage_error(&request->blob->account, request->what, reply);
   g_autoptr(GVariant) found = error == NULL ? blob_container_parse(reply->body, &error) : NULL;
   if (found != NULL)
     api->op_finish_variant(request->op, found);
@@ -251,5 +154,6 @@ blob_container_list(Blob *blob, AzlinOp *op)
   Request *request = g_memdup2(&asked, sizeof asked);
   g_autofree char *path
       = g_strdup_printf("/?comp=list&include=metadata&prefix=" BLOB_PREFIX "&maxresults=%d", MAX_LISTED);
-  blob_request(blob, "GET", path, NULL, NULL, blob->api->op_new(op, asked.what, 0, on_listed, request));
+  StorageRequest http = { .method = "GET", .path = path };
+  storage_send(&blob->account, &http, blob->api->op_new(op, asked.what, 0, on_listed, request));
 }

@@ -14,7 +14,7 @@ blob_undo_facts(Blob *blob, const char *container, GVariant *stages)
   GVariantDict undo;
   g_variant_dict_init(&undo, NULL);
   g_variant_dict_insert(&undo, "container", "s", container);
-  g_variant_dict_insert(&undo, "endpoint", "s", blob->endpoint->url);
+  g_variant_dict_insert(&undo, "endpoint", "s", blob->account.endpoint->url);
   g_variant_dict_insert_value(&undo, "stages", stages);
   return g_variant_dict_end(&undo);
 }
@@ -50,7 +50,7 @@ on_removed(AzlinOp *child, gpointer data)
 static gboolean
 is_here(Blob *blob, const char *container, const char *endpoint)
 {
-  return blob->endpoint != NULL && g_str_equal(blob->endpoint->url, endpoint)
+  return blob->account.endpoint != NULL && g_str_equal(blob->account.endpoint->url, endpoint)
          && g_str_has_prefix(container, BLOB_PREFIX);
 }
 

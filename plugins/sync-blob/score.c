@@ -20,7 +20,7 @@ lacks(const char *tools, const char *tool)
 }
 
 double
-blob_predict(const BlobSpeed *speed, const BlobEndpoint *endpoint, const AzlinSyncJob *job, char **ret_reason)
+blob_predict(const BlobSpeed *speed, const StorageEndpoint *endpoint, const AzlinSyncJob *job, char **ret_reason)
 {
   const AzlinSyncFacts *facts = job->facts;
   if (endpoint == NULL)

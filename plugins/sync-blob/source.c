@@ -320,7 +320,7 @@ blob_source_greet(BlobStaging *staging)
   BlobSource *source = &staging->source;
   if (source->session.exec == NULL || staging->source_sas == NULL || !staging->stands)
     return;
-  blob_session_say(&source->session, "base %s/%s", staging->blob->endpoint->url, staging->container);
+  blob_session_say(&source->session, "base %s/%s", staging->blob->account.endpoint->url, staging->container);
   blob_session_say(&source->session, "sas %s", staging->source_sas);
   if (!source->greeted)
     blob_session_say(&source->session, "go");

@@ -400,7 +400,7 @@ blob_transfer_all(gpointer self, const AzlinSyncJob *const *jobs, AzlinOp *const
   BlobSpeed speed = { 1, 1 };
   if (n == 0)
     return;
-  if (jobs[0]->only == NULL || blob_predict(&speed, blob->endpoint, jobs[0], &reason) < 0) {
+  if (jobs[0]->only == NULL || blob_predict(&speed, blob->account.endpoint, jobs[0], &reason) < 0) {
     for (gsize i = 0; i < n; i++)
       blob->api->op_fail(ops[i], g_error_new(AZLIN_ERROR, AZLIN_ERROR_NOT_SUPPORTED,
                                              "%s cannot be copied through blob storage: %s", jobs[i]->path,

@@ -305,7 +305,7 @@ static void
 greet(BlobTarget *target)
 {
   BlobStaging *staging = target->session.staging;
-  blob_session_say(&target->session, "base %s/%s", staging->blob->endpoint->url, staging->container);
+  blob_session_say(&target->session, "base %s/%s", staging->blob->account.endpoint->url, staging->container);
   blob_session_say(&target->session, "sas %s", staging->target_sas);
   target->greeted = TRUE;
 }

@@ -38,7 +38,7 @@ test_endpoints(void)
                               "https://A_B.example.org" };
   for (gsize i = 0; i < G_N_ELEMENTS(good); i++) {
     g_autoptr(GError) error = NULL;
-    g_autoptr(BlobEndpoint) endpoint = blob_endpoint_parse(good[i].url, good[i].account, &error);
+    g_autoptr(StorageEndpoint) endpoint = storage_endpoint_parse("sync.blob", good[i].url, good[i].account, &error);
     g_assert_no_error(error);
     g_assert_cmpstr(endpoint->url, ==, good[i].expect_url);
     g_assert_cmpstr(endpoint->account, ==, good[i].expect_account);
@@ -46,7 +46,7 @@ test_endpoints(void)
   }
   for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
     g_autoptr(GError) error = NULL;
-    g_assert_null(blob_endpoint_parse(bad[i], NULL, &error));
+    g_assert_null(storage_endpoint_parse("sync.blob", bad[i], NULL, &error));
     g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG);
   }
 }
@@ -55,28 +55,30 @@ test_endpoints(void)
 static void
 test_signatures(void)
 {
-  BlobTerms terms = { .account = "devstoreaccount1",
-                      .container = "azlin-sync-x",
-                      .permissions = "w",
-                      .start = at("2026-11-27T22:25:00Z"),
-                      .expiry = at("2026-11-28T02:30:00Z"),
-                      .https_only = TRUE };
-  g_autofree char *service = blob_sas_by_account_key(&terms, KEY);
+  StorageTerms terms = { .account = "devstoreaccount1",
+                         .container = "azlin-sync-x",
+                         .permissions = "w",
+                         .start = at("2026-11-27T22:25:00Z"),
+                         .expiry = at("2026-11-28T02:30:00Z"),
+                         .https_only = TRUE };
+  g_autofree char *service = storage_sas_by_account_key(&terms, KEY);
   g_assert_cmpstr(service, ==,
                   "sv=2021-12-02&sr=c&sp=w&st=2026-11-27T22%3A25%3A00Z&se=2026-11-28T02%3A30%3A00Z&spr=https"
                   "&sig="
                   "v3RQv33lzBRDwa0zyP4KAFpr8Wb0P%2Bgf202pQ5WMy9c%3D");
   terms.container = NULL;
   terms.permissions = "dlc";
+  terms.types = "sc";
   terms.https_only = FALSE;
-  g_autofree char *account = blob_sas_by_account_key(&terms, KEY);
+  g_autofree char *account = storage_sas_by_account_key(&terms, KEY);
   g_assert_true(g_str_has_suffix(account, "&sig=oTlbd5E6mQJpH2gprFggq6dBRZO%2BFhBHq2uq5Ey6YWk%3D"));
   g_assert_nonnull(strstr(account, "&srt=sc&sp=dlc&"));
   char oid[] = "oid", tid[] = "tid", begins[] = "2026-11-27T22:25:00Z", ends[] = "2026-11-28T03:00:00Z",
-       version[] = BLOB_VERSION, service_name[] = "b", value[] = KEY;
-  BlobDelegation key = { oid, tid, begins, ends, service_name, version, value };
-  BlobTerms delegated = { "acct", "azlin-sync-x", "r", at("2026-11-27T22:25:00Z"), at("2026-11-28T02:30:00Z"), TRUE };
-  g_autofree char *by_token = blob_sas_by_delegation(&delegated, &key);
+       version[] = STORAGE_VERSION, service_name[] = "b", value[] = KEY;
+  StorageDelegation key = { oid, tid, begins, ends, service_name, version, value };
+  StorageTerms delegated
+      = { "acct", "azlin-sync-x", "r", at("2026-11-27T22:25:00Z"), at("2026-11-28T02:30:00Z"), TRUE };
+  g_autofree char *by_token = storage_sas_by_delegation(&delegated, &key);
   g_assert_true(g_str_has_suffix(by_token, "&sig=txFPu6dCyzqGIBdN2cYY9X1uLqWapRk9KgE19xE2lW4%3D"));
   g_assert_nonnull(strstr(by_token, "&skoid=oid&sktid=tid&skt=2026-11-27T22%3A25%3A00Z&ske="));
 }
@@ -90,14 +92,14 @@ test_delegation_keys(void)
         "<SignedVersion>v</SignedVersion><Value>a2V5</Value></UserDelegationKey>";
   g_autoptr(GError) error = NULL;
   g_autoptr(GBytes) whole = g_bytes_new_static(xml, sizeof xml - 1);
-  g_autoptr(BlobDelegation) key = blob_delegation_parse(whole, &error);
+  g_autoptr(StorageDelegation) key = storage_delegation_parse(whole, &error);
   g_assert_no_error(error);
   g_assert_cmpstr(key->value, ==, "a2V5");
   g_assert_cmpstr(key->version, ==, "v");
   for (gsize length = 0; length < sizeof xml - 30; length += 7) {
     g_autoptr(GBytes) part = g_bytes_new_static(xml, length);
     g_autoptr(GError) torn = NULL;
-    g_assert_null(blob_delegation_parse(part, &torn));
+    g_assert_null(storage_delegation_parse(part, &torn));
     g_assert_error(torn, AZLIN_ERROR, AZLIN_ERROR_FAILED);
   }
 }
@@ -106,27 +108,28 @@ static void
 test_key_files(void)
 {
   g_autofree char *path = g_build_filename(g_get_tmp_dir(), "azlin-blob-key-XXXXXX", NULL);
+  StorageAccount account = { .group = "sync.blob", .key_file = path };
   g_autoptr(GError) error = NULL;
   int fd = g_mkstemp_full(path, O_RDWR, 0600);
   g_assert_cmpint(fd, >=, 0);
   g_close(fd, NULL);
   g_assert_true(g_file_set_contents_full(path, KEY "\n", -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
   g_assert_cmpint(g_chmod(path, 0600), ==, 0);
-  g_autofree char *key = blob_read_key(path, &error);
+  g_autofree char *key = storage_read_key(&account, &error);
   g_assert_no_error(error);
   g_assert_cmpstr(key, ==, KEY);
   g_assert_cmpint(g_chmod(path, 0640), ==, 0);
-  g_assert_null(blob_read_key(path, &error));
+  g_assert_null(storage_read_key(&account, &error));
   g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG);
   g_clear_error(&error);
   g_assert_true(g_file_set_contents_full(path, "no key at all!", -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
   g_assert_cmpint(g_chmod(path, 0600), ==, 0);
-  g_assert_null(blob_read_key(path, &error));
+  g_assert_null(storage_read_key(&account, &error));
   g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG);
   g_assert_null(strstr(error->message, "no key at all"));
   g_unlink(path);
   g_clear_error(&error);
-  g_assert_null(blob_read_key(path, &error));
+  g_assert_null(storage_read_key(&account, &error));
   g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG);
 }
 
@@ -442,7 +445,8 @@ test_predictions(void)
   AzlinSyncFacts facts = { .size = sizeof facts, .tools_source = " curl ", .tools_target = " rsync " };
   AzlinSyncJob job = { .size = sizeof job, .source = &vm, .target = &vm, .bytes = 1000 << 20, .files = 1 };
   BlobSpeed speed = { 50, 5000 };
-  g_autoptr(BlobEndpoint) endpoint = blob_endpoint_parse("https://acct.blob.core.windows.net", NULL, NULL);
+  g_autoptr(StorageEndpoint) endpoint
+      = storage_endpoint_parse("sync.blob", "https://acct.blob.core.windows.net", NULL, NULL);
   char *reason = NULL;
   g_assert_cmpfloat(blob_predict(&speed, NULL, &job, &reason), <, 0);
   g_assert_nonnull(strstr(reason, "endpoint"));

@@ -1,9 +1,9 @@
 /* Shared access signatures: which fields are signed, in which order, and how they stand in a query. Pure. */
-#include "blob.h"
+#include "storage.h"
 #include <string.h>
 
 char *
-blob_time(gint64 us)
+storage_time(gint64 us)
 {
   g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(us / G_USEC_PER_SEC);
   return g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ");
@@ -35,22 +35,22 @@ add(GString *query, const char *name, const char *value)
 }
 
 static const char *
-protocol(const BlobTerms *terms)
+protocol(const StorageTerms *terms)
 {
   return terms->https_only ? "https" : "https,http";
 }
 
 /* Of the whole account: fields with a newline after each. */
 static char *
-account_sas(const BlobTerms *terms, const char *start, const char *expiry, const char *key)
+account_sas(const StorageTerms *terms, const char *start, const char *expiry, const char *key)
 {
   GString *query = g_string_new(NULL);
-  g_autofree char *text = g_strdup_printf("%s\n%s\nb\nsc\n%s\n%s\n\n%s\n%s\n\n", terms->account, terms->permissions,
-                                          start, expiry, protocol(terms), BLOB_VERSION);
+  g_autofree char *text = g_strdup_printf("%s\n%s\nb\n%s\n%s\n%s\n\n%s\n%s\n\n", terms->account, terms->permissions,
+                                          terms->types, start, expiry, protocol(terms), STORAGE_VERSION);
   g_autofree char *signature = sign(text, key);
-  add(query, "sv", BLOB_VERSION);
+  add(query, "sv", STORAGE_VERSION);
   add(query, "ss", "b");
-  add(query, "srt", "sc");
+  add(query, "srt", terms->types);
   add(query, "sp", terms->permissions);
   add(query, "st", start);
   add(query, "se", expiry);
@@ -60,9 +60,9 @@ account_sas(const BlobTerms *terms, const char *start, const char *expiry, const
 }
 
 static void
-add_common(GString *query, const BlobTerms *terms, const char *start, const char *expiry)
+add_common(GString *query, const StorageTerms *terms, const char *start, const char *expiry)
 {
-  add(query, "sv", BLOB_VERSION);
+  add(query, "sv", STORAGE_VERSION);
   add(query, "sr", "c");
   add(query, "sp", terms->permissions);
   add(query, "st", start);
@@ -71,17 +71,17 @@ add_common(GString *query, const BlobTerms *terms, const char *start, const char
 }
 
 char *
-blob_sas_by_account_key(const BlobTerms *terms, const char *key)
+storage_sas_by_account_key(const StorageTerms *terms, const char *key)
 {
-  g_autofree char *start = terms->start > 0 ? blob_time(terms->start) : g_strdup(""),
-                  *expiry = blob_time(terms->expiry);
+  g_autofree char *start = terms->start > 0 ? storage_time(terms->start) : g_strdup(""),
+                  *expiry = storage_time(terms->expiry);
   if (terms->container == NULL)
     return account_sas(terms, start, expiry, key);
   GString *query = g_string_new(NULL);
   /* after sv: resource, snapshot, encryption scope, and five headers of answers that may be overridden */
   g_autofree char *text
       = g_strdup_printf("%s\n%s\n%s\n/blob/%s/%s\n\n\n%s\n%s\nc\n\n\n\n\n\n\n", terms->permissions, start, expiry,
-                        terms->account, terms->container, protocol(terms), BLOB_VERSION);
+                        terms->account, terms->container, protocol(terms), STORAGE_VERSION);
   g_autofree char *signature = sign(text, key);
   add_common(query, terms, start, expiry);
   add(query, "sig", signature);
@@ -89,16 +89,16 @@ blob_sas_by_account_key(const BlobTerms *terms, const char *key)
 }
 
 char *
-blob_sas_by_delegation(const BlobTerms *terms, const BlobDelegation *by)
+storage_sas_by_delegation(const StorageTerms *terms, const StorageDelegation *by)
 {
-  g_autofree char *start = terms->start > 0 ? blob_time(terms->start) : g_strdup(""),
-                  *expiry = blob_time(terms->expiry);
+  g_autofree char *start = terms->start > 0 ? storage_time(terms->start) : g_strdup(""),
+                  *expiry = storage_time(terms->expiry);
   GString *query = g_string_new(NULL);
   /* the key's own six fields, three about who else may use it, then as above without a stored policy */
   g_autofree char *text
       = g_strdup_printf("%s\n%s\n%s\n/blob/%s/%s\n%s\n%s\n%s\n%s\n%s\n%s\n\n\n\n\n%s\n%s\nc\n\n\n\n\n\n\n",
                         terms->permissions, start, expiry, terms->account, terms->container, by->oid, by->tid,
-                        by->start, by->expiry, by->service, by->version, protocol(terms), BLOB_VERSION);
+                        by->start, by->expiry, by->service, by->version, protocol(terms), STORAGE_VERSION);
   g_autofree char *signature = sign(text, by->value);
   add_common(query, terms, start, expiry);
   add(query, "skoid", by->oid);
@@ -114,9 +114,9 @@ blob_sas_by_delegation(const BlobTerms *terms, const BlobDelegation *by)
 /* ---- user delegation keys ---- */
 
 char *
-blob_delegation_request(gint64 start, gint64 expiry)
+storage_delegation_request(gint64 start, gint64 expiry)
 {
-  g_autofree char *from = blob_time(start), *until = blob_time(expiry);
+  g_autofree char *from = storage_time(start), *until = storage_time(expiry);
   return g_strdup_printf("<?xml version=\"1.0\" encoding=\"utf-8\"?><KeyInfo><Start>%s</Start><Expiry>%s</Expiry>"
                          "</KeyInfo>",
                          from, until);
@@ -125,7 +125,7 @@ blob_delegation_request(gint64 start, gint64 expiry)
 static void
 on_text(GMarkupParseContext *context, const char *text, gsize length, gpointer data, GError **error)
 {
-  BlobDelegation *key = data;
+  StorageDelegation *key = data;
   const char *element = g_markup_parse_context_get_element(context);
   const struct {
     const char *name;
@@ -140,11 +140,11 @@ on_text(GMarkupParseContext *context, const char *text, gsize length, gpointer d
       *fields[i].value = g_strndup(text, length);
 }
 
-BlobDelegation *
-blob_delegation_parse(GBytes *xml, GError **error)
+StorageDelegation *
+storage_delegation_parse(GBytes *xml, GError **error)
 {
   static const GMarkupParser parser = { .text = on_text };
-  g_autoptr(BlobDelegation) key = g_new0(BlobDelegation, 1);
+  g_autoptr(StorageDelegation) key = g_new0(StorageDelegation, 1);
   gsize length = 0;
   const char *bytes = xml != NULL ? g_bytes_get_data(xml, &length) : NULL;
   g_autoptr(GMarkupParseContext) context = g_markup_parse_context_new(&parser, 0, key, NULL);
@@ -161,7 +161,7 @@ blob_delegation_parse(GBytes *xml, GError **error)
 }
 
 void
-blob_delegation_free(BlobDelegation *key)
+storage_delegation_free(StorageDelegation *key)
 {
   if (key == NULL)
     return;

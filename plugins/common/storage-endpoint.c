@@ -1,5 +1,5 @@
 /* The address of a blob service: what may be configured, and what it says about the account. */
-#include "blob.h"
+#include "storage.h"
 #include <string.h>
 
 static gboolean
@@ -27,43 +27,43 @@ guess_account(GUri *uri)
 }
 
 static gboolean
-refuse(GError **error, const char *what, const char *word)
+refuse(GError **error, const char *group, const char *what, const char *word)
 {
-  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "[sync.blob] %s: %s", what, word);
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "[%s] %s: %s", group, what, word);
   return FALSE;
 }
 
 static gboolean
-check(GUri *uri, const char *url, GError **error)
+check(GUri *uri, const char *group, const char *url, GError **error)
 {
   const char *scheme = g_uri_get_scheme(uri), *host = g_uri_get_host(uri), *path = g_uri_get_path(uri);
   if (host == NULL || *host == '\0' || g_uri_get_userinfo(uri) != NULL || g_uri_get_query(uri) != NULL
       || g_uri_get_fragment(uri) != NULL || strpbrk(url, "\"\\ \t\r\n") != NULL
       || strspn(path, "abcdefghijklmnopqrstuvwxyz0123456789/") != strlen(path))
-    return refuse(error, "endpoint is no address of a blob service", url);
+    return refuse(error, group, "endpoint is no address of a blob service", url);
   if (g_str_equal(scheme, "http") && !is_loopback(host))
-    return refuse(error, "endpoint must be https", url);
+    return refuse(error, group, "endpoint must be https", url);
   if (!g_str_equal(scheme, "http") && !g_str_equal(scheme, "https"))
-    return refuse(error, "endpoint must be https", url);
+    return refuse(error, group, "endpoint must be https", url);
   return TRUE;
 }
 
-BlobEndpoint *
-blob_endpoint_parse(const char *url, const char *account, GError **error)
+StorageEndpoint *
+storage_endpoint_parse(const char *group, const char *url, const char *account, GError **error)
 {
   g_autoptr(GUri) uri = g_uri_parse(url, G_URI_FLAGS_NONE, NULL);
   if (uri == NULL) {
-    refuse(error, "endpoint is no address of a blob service", url);
+    refuse(error, group, "endpoint is no address of a blob service", url);
     return NULL;
   }
-  if (!check(uri, url, error))
+  if (!check(uri, group, url, error))
     return NULL;
   g_autofree char *name = account != NULL && *account != '\0' ? g_strdup(account) : guess_account(uri);
   if (!is_account(name)) {
-    refuse(error, "account is no name of a storage account", name);
+    refuse(error, group, "account is no name of a storage account", name);
     return NULL;
   }
-  BlobEndpoint *endpoint = g_new0(BlobEndpoint, 1);
+  StorageEndpoint *endpoint = g_new0(StorageEndpoint, 1);
   const char *path = g_uri_get_path(uri);
   gsize length = strlen(path);
   while (length > 0 && path[length - 1] == '/')
@@ -78,7 +78,7 @@ blob_endpoint_parse(const char *url, const char *account, GError **error)
 }
 
 void
-blob_endpoint_free(BlobEndpoint *endpoint)
+storage_endpoint_free(StorageEndpoint *endpoint)
 {
   if (endpoint == NULL)
     return;
