@@ -20,7 +20,8 @@ static const AzlinOption bricks_options[] = {
   { "sync", "s", "auto", NULL, NULL, "how data is copied; auto: the best of sync-strategies for each job" },
   { "sync-strategies", "as", "rsync;stream;blob", NULL, NULL, "the strategies that auto chooses from" },
   { "context", "as", "file", NULL, NULL, "where region records are kept: written to all, read from the first" },
-  { "coordinator", "s", "file", NULL, NULL, "who hands out the locks" },
+  { "coordinator", "s", "file", NULL, NULL,
+    "who hands out the locks: file (on this host alone), etcd or blob (among many hosts)" },
   { 0 },
 };
 

@@ -2,14 +2,15 @@
 #include "flow-lease.h"
 #include "error.h"
 
+#define RENEW_S 20u /* a lease on a blob lasts a minute at most, whatever was asked for */
+
 struct _AzLease {
   AzJob *job;
   AzEngine *engine;
-  AzlinOp *root, *held; /* `held` ends with its parent `root`: that is the moment of release */
+  AzlinOp *root;
   char *key;
   guint32 ttl_s;
   guint64 token;
-  AzTimer *timer;
   void (*ready)(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data);
   AzLeaseRefused refused; /* NULL = the job fails */
   gpointer data;
@@ -41,42 +42,74 @@ on_end(AzlinOp *op, gpointer data)
   AzLease *lease = data;
   gpointer self = NULL;
   const AzlinCoordinator *brick = coordinator(lease, &self, NULL);
-  if (lease->timer)
-    az_timer_cancel(lease->timer);
   if (brick)
     brick->release(self, lease->key, lease->token, az_job_cleanup_op(lease->job, "release", 10000, released, NULL));
   lease_free(lease);
 }
 
-static void renew_later(AzLease *lease);
+/* ---- renewals ---- */
+
+typedef struct {
+  AzEngine *engine;
+  AzlinOp *op, *kept; /* `kept` ends with its parent `op` */
+  char *key;
+  guint32 ttl_s;
+  guint64 token;
+  AzTimer *timer;
+} Keeper;
+
+static void renew_later(Keeper *keeper);
 
 static void
 renewed(AzlinOp *op, gpointer data)
 {
-  AzLease *lease = data;
+  Keeper *keeper = data;
   const GError *error = az_op_error(op);
   if (!error)
-    renew_later(lease);
+    renew_later(keeper);
   else if (!g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_CANCELLED))
-    az_op_cancel(lease->root, "the lock was lost");
+    az_op_cancel(keeper->op, "the lock was lost");
 }
 
 static void
 renew(gpointer data)
 {
-  AzLease *lease = data;
+  Keeper *keeper = data;
   gpointer self = NULL;
-  const AzlinCoordinator *brick = coordinator(lease, &self, NULL);
-  lease->timer = NULL;
+  const AzlinCoordinator *brick = az_engine_lookup(keeper->engine, AZLIN_KIND_COORDINATOR, NULL, &self, NULL);
+  keeper->timer = NULL;
   if (brick)
-    brick->renew(self, lease->key, lease->token, az_op_new(lease->held, "renew", lease->ttl_s * 500, renewed, lease));
+    brick->renew(self, keeper->key, keeper->token,
+                 az_op_new(keeper->kept, "renew", keeper->ttl_s * 500, renewed, keeper));
 }
 
 static void
-renew_later(AzLease *lease)
+renew_later(Keeper *keeper)
 {
-  lease->timer = az_clock_after(az_engine_clock(lease->engine), lease->ttl_s * 1000 / 3, renew, lease);
+  guint32 wait_s = MIN(keeper->ttl_s / 3, RENEW_S);
+  keeper->timer = az_clock_after(az_engine_clock(keeper->engine), wait_s * 1000, renew, keeper);
 }
+
+static void
+on_kept(AzlinOp *op, gpointer data)
+{
+  Keeper *keeper = data;
+  if (keeper->timer)
+    az_timer_cancel(keeper->timer);
+  g_free(keeper->key);
+  g_free(keeper);
+}
+
+void
+az_lease_keep(AzEngine *engine, AzlinOp *op, const char *key, guint32 ttl_s, guint64 token)
+{
+  Keeper *keeper = g_new0(Keeper, 1);
+  *keeper = (Keeper){ .engine = engine, .op = op, .key = g_strdup(key), .ttl_s = ttl_s, .token = token };
+  keeper->kept = az_op_new(op, "lease", 0, on_kept, keeper);
+  renew_later(keeper);
+}
+
+/* ---- the lock ---- */
 
 /* Errors after which nobody knows who holds the lock, in contrast to those that say it and to those of this host. */
 static gboolean
@@ -137,8 +170,8 @@ acquired(AzlinOp *op, gpointer data)
     return;
   }
   lease->token = g_variant_get_uint64(az_op_variant(op));
-  lease->held = az_op_new(lease->root, "lease", 0, on_end, lease);
-  renew_later(lease);
+  az_op_new(lease->root, "lock", 0, on_end, lease); /* ends with its parent: that is the moment of release */
+  az_lease_keep(lease->engine, lease->root, lease->key, lease->ttl_s, lease->token);
   lease->ready(lease->job, lease->root, lease, lease->data);
 }
 

@@ -4,7 +4,8 @@
 typedef struct _AzLease AzLease;
 
 /* Acquires `key`; `ready` runs once it is held. A failure ends the job (LOCKED: exit 4). Renewed every third of
- * `ttl_s`; when a renewal fails `root` is cancelled. The lease is released when the job ends, whichever way. */
+ * `ttl_s`, or every 20 s; when a renewal fails `root` is cancelled. The lease is released when the job ends, whichever
+ * way. */
 void az_lease_acquire(AzJob *job, AzlinOp *root, const char *key, guint32 ttl_s,
                       void (*ready)(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data), gpointer data);
 /* The lock cannot be had; takes the error (LOCKED). `unreachable`: the coordinator cannot be asked, so that nobody
@@ -17,6 +18,8 @@ void az_lease_acquire_or(AzJob *job, AzlinOp *root, const char *key, guint32 ttl
 /* For those that ask the coordinator themselves: why `op`, an acquire that has ended, gave no lock; NULL = it did.
  * `ret_unreachable` may be NULL. */
 GError *az_lease_refusal(AzlinOp *op, gboolean *ret_unreachable);
+/* For them too: renews what they hold for as long as `op` lives, and cancels `op` when it is lost. */
+void az_lease_keep(AzEngine *engine, AzlinOp *op, const char *key, guint32 ttl_s, guint64 token);
 /* Whether locks can be had now: `op` finishes, or fails with what stands in the way. Changes nothing. */
 void az_lease_check(AzEngine *engine, AzlinOp *op);
 #define AZ_LEASE_CHECK_MS 5000

@@ -202,6 +202,7 @@ on_locked(AzlinOp *op, gpointer data)
     return;
   }
   recovery->token = g_variant_get_uint64(az_op_variant(op));
+  az_lease_keep(recovery->engine, recovery->op, "failover", LOCK_TTL_S, recovery->token);
   const AzlinContext *context = az_engine_lookup(recovery->engine, AZLIN_KIND_CONTEXT, NULL, &self, &error);
   if (context == NULL)
     fail(recovery, error);

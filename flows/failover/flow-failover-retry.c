@@ -196,6 +196,7 @@ on_locked(AzlinOp *op, gpointer data)
     return;
   }
   retry->token = g_variant_get_uint64(az_op_variant(op));
+  az_lease_keep(retry->engine, retry->op, LOCK_KEY, LOCK_TTL_S, retry->token);
   az_flow_list(retry->engine, retry->op, on_list, retry);
 }
 

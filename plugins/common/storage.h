@@ -79,11 +79,7 @@ const char *storage_header(const AzlinHttpReply *reply, const char *name); /* ""
 /* What a refusal is: "ORIGIN did not WHAT: HTTP 403, AuthorizationFailure", with the steps that help. */
 GError *storage_error(const StorageAccount *account, const char *what, const AzlinHttpReply *reply);
 
-#define STORAGE_ACCOUNT_OPTIONS                                                                                         \
-  {                                                                                                                     \
-    "endpoint", "s", "", NULL, NULL, "blob service: https://ACCOUNT.blob.core.windows.net; http for a loopback address" \
-  },                                                                                                                    \
-      { "account", "s", "", NULL, NULL, "storage account; empty: the one that endpoint names" },                        \
-  {                                                                                                                     \
-    "key-file", "s", "", NULL, NULL, "account key, mode 0600, where no token can be had; empty: a token of the login"   \
-  }
+/* How the options endpoint, account and key-file are described. */
+#define STORAGE_ENDPOINT_HELP "blob service: https://ACCOUNT.blob.core.windows.net; http for a loopback address"
+#define STORAGE_ACCOUNT_HELP "storage account; empty: the one that endpoint names"
+#define STORAGE_KEY_FILE_HELP "account key, mode 0600, where no token can be had; empty: a token of the login"

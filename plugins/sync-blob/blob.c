@@ -49,7 +49,9 @@ init(AzlinHost *host, gpointer *ret_self, GError **error)
 }
 
 static const AzlinOption options[] = {
-  STORAGE_ACCOUNT_OPTIONS,
+  { "endpoint", "s", "", NULL, NULL, STORAGE_ENDPOINT_HELP },
+  { "account", "s", "", NULL, NULL, STORAGE_ACCOUNT_HELP },
+  { "key-file", "s", "", NULL, NULL, STORAGE_KEY_FILE_HELP },
   { "connections", "u", "0", "0", "64", "side by side from one machine to the blob service; 0: by distance" },
   { "chunk", "u", "0", "0", "1024", "MiB of a big file that are stored at once; 0: by distance and size" },
   { "throughput", "u", "50", "1", "100000", "MiB per second between machines and blob service, for predictions" },

@@ -14,6 +14,10 @@ def set_up():
         import etcd
         backend = etcd.Etcd()
         scene_config = "coordinator=etcd\n" + backend.config()
+    elif BRICK == "blob" and backend is None:
+        import blob_scene
+        backend = blob_scene.store("conformance")
+        scene_config = "coordinator=blob\n" + blob_scene.config(backend)
     elif scene_config is None:
         scene_config = "coordinator=file\n"
     return hosts.Scene(scene_config)

@@ -1,6 +1,7 @@
 """Leases of a real etcd while holders die and sleep, members fail, answers are lost, and passwords are asked for."""
-import http.server, json, os, threading, time, urllib.error, urllib.request
+import os, time
 import e2e, etcd, hosts
+from between import Between
 
 TTL = 10
 
@@ -165,66 +166,12 @@ def test_nobody_there():
 
 # ---- answers that are lost, and answers that nobody should believe ----
 
-class Between(http.server.ThreadingHTTPServer):
-    """Stands before a member; `fate(path, number)` of each request, counted per path: "pass", "lose" its answer after it
-    was carried out, "drop" it unseen, or the bytes to answer with."""
-    daemon_threads = True
-
-    def __init__(self, member, fate):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.member, self.fate, self.counts, self.guard = member, fate, {}, threading.Lock()
-        self.url = "http://127.0.0.1:%d" % self.server_port
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.shutdown()
-        self.server_close()
-
-    def handle_error(self, *_):
-        pass
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        with self.server.guard:
-            number = self.server.counts[self.path] = self.server.counts.get(self.path, 0) + 1
-        fate = self.server.fate(self.path, number)
-        if fate == "drop":
-            self.close_connection = True
-            return
-        if isinstance(fate, bytes):
-            status, answer = 200, fate
-        else:
-            request = urllib.request.Request(self.server.member.client + self.path, body,
-                                             {"Content-Type": "application/json"})
-            try:
-                with urllib.request.urlopen(request, timeout=10) as reply:
-                    status, answer = reply.status, reply.read()
-            except urllib.error.HTTPError as error:
-                status, answer = error.code, error.read()
-        if fate == "lose":
-            self.close_connection = True
-            return
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-
 def test_lost_answers_are_looked_up():
     """Whatever came through without an answer: held once, and gone when it is released."""
     paths = ("/v3/lease/grant", "/v3/kv/txn", "/v3/lease/keepalive", "/v3/lease/revoke", "/v3/kv/range")
     with etcd.Etcd() as cluster:
         for fate in ("lose", "drop"):
-            with Between(cluster.members[0], lambda path, number: fate if number % 2 else "pass") as between, \
+            with Between(cluster.members[0].client, lambda path, number: fate if number % 2 else "pass") as between, \
                     scene_of(cluster, endpoints=between.url) as scene:
                 host = scene.host()
                 token = host.acquire("k", 60)
@@ -238,7 +185,7 @@ def test_lost_answers_are_looked_up():
 def test_a_lease_that_was_given_up_keeps_nobody_out_of_its_own_house():
     """Released while nobody could hear it: who held it has it again at once, others when its time is over."""
     cut = []
-    with etcd.Etcd() as cluster, Between(cluster.members[0], lambda *_: "drop" if cut else "pass") as between, \
+    with etcd.Etcd() as cluster, Between(cluster.members[0].client, lambda *_: "drop" if cut else "pass") as between, \
             scene_of(cluster, endpoints=between.url) as scene:
         host, other = scene.host(), scene.host()
         token = host.acquire("k", 60)
@@ -254,7 +201,7 @@ def test_an_answer_lost_for_good_is_no_lock():
     """Taken, and never told so: not held; the key goes with its lease."""
     def fate(path, number):
         return "lose" if path == "/v3/kv/txn" else "pass"
-    with etcd.Etcd() as cluster, Between(cluster.members[0], fate) as between, \
+    with etcd.Etcd() as cluster, Between(cluster.members[0].client, fate) as between, \
             scene_of(cluster, endpoints=between.url) as scene:
         host = scene.host()
         assert host.ask("acquire", "k", 60).startswith("NetworkFailure")
@@ -271,7 +218,7 @@ NONSENSE = (b"", b"{}", b"[]", b"null", b"true", b"<html>", b'{"succeeded":"true
 
 def test_nonsense_is_never_a_lock():
     bad = {}
-    with etcd.Etcd() as cluster, Between(cluster.members[0], lambda path, _: bad.get(path, "pass")) as between, \
+    with etcd.Etcd() as cluster, Between(cluster.members[0].client, lambda path, _: bad.get(path, "pass")) as between, \
             scene_of(cluster, endpoints=between.url) as scene:
         host = scene.host()
         for path in ("/v3/lease/grant", "/v3/kv/txn"):
@@ -285,7 +232,7 @@ def test_nonsense_is_never_a_renewal():
     nonsense = [answer for answer in NONSENSE if answer != b'{"succeeded":true}'
                 and not answer.startswith(b'{"succeeded":true,')]
     bad = {}
-    with etcd.Etcd() as cluster, Between(cluster.members[0], lambda path, _: bad.get(path, "pass")) as between, \
+    with etcd.Etcd() as cluster, Between(cluster.members[0].client, lambda path, _: bad.get(path, "pass")) as between, \
             scene_of(cluster, endpoints=between.url) as scene:
         host = scene.host()
         for path in ("/v3/lease/keepalive", "/v3/kv/txn"):

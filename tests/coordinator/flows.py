@@ -1,8 +1,8 @@
 """What commands do while the coordinator answers, is held by another, and cannot be asked: by itself nothing, by hand what
 a person asks for."""
-import json, os, signal, subprocess, time
+import json
 import e2e, etcd, hosts
-from etcd_faults import Between
+from between import Between
 from fleet import Cloud as Simulated
 
 DEAD = "http://127.0.0.1:1"
@@ -113,7 +113,7 @@ def test_watch_only_looks_without_it():
 
 
 def test_watch_acts_again_when_it_answers_again():
-    with etcd.Etcd() as cluster, Between(cluster.members[0], lambda path, _: "drop" if len(seen) < 400 and
+    with etcd.Etcd() as cluster, Between(cluster.members[0].client, lambda path, _: "drop" if len(seen) < 400 and
                                          seen.append(path) is None else "pass") as between:
         seen = []
         with Cloud(between.url) as cloud:

@@ -53,6 +53,20 @@ test_lost(void)
 }
 
 /* What may have had its effect is not sent again; what was turned away is. */
+/* Who has others to ask is not made to wait, whatever it was. */
+static void
+test_single(void)
+{
+  static const AzHttpOutcome outcomes[] = { AZ_HTTP_UNREACHED, AZ_HTTP_LOST, AZ_HTTP_ANSWERED };
+  for (gsize i = 0; i < G_N_ELEMENTS(outcomes); i++) {
+    gint64 delay_ms = 0;
+    AzHttpAttempt attempt = { .outcome = outcomes[i], .attempts = 1, .remaining_ms = G_MAXINT64, .status = 503 };
+    g_assert_cmpint(az_http_judge(&attempt, &delay_ms), ==, AZ_HTTP_AGAIN);
+    attempt.single = TRUE;
+    g_assert_cmpint(az_http_judge(&attempt, &delay_ms), ==, AZ_HTTP_DELIVER);
+  }
+}
+
 static void
 test_once(void)
 {
@@ -170,6 +184,7 @@ main(int argc, char **argv)
   g_test_add_func("/http/retry/counts", test_counts);
   g_test_add_func("/http/retry/lost", test_lost);
   g_test_add_func("/http/retry/once", test_once);
+  g_test_add_func("/http/retry/single", test_single);
   g_test_add_func("/http/retry/renew", test_renew);
   g_test_add_func("/http/retry/backoff", test_backoff);
   g_test_add_func("/http/retry/order-of-the-server", test_order_of_the_server);
