@@ -65,10 +65,15 @@ renewed(AzlinOp *op, gpointer data)
 {
   Keeper *keeper = data;
   const GError *error = az_op_error(op);
-  if (!error)
+  if (!error) {
     renew_later(keeper);
-  else if (!g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_CANCELLED))
-    az_op_cancel(keeper->op, "the lock was lost");
+    return;
+  }
+  if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_CANCELLED))
+    return;
+  g_autofree char *message = az_error_message(error);
+  az_op_warn(keeper->op, "The lock was lost: %s", message);
+  az_op_cancel(keeper->op, "the lock was lost");
 }
 
 static void

@@ -3,9 +3,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MARGIN_S                                                                                                       \
-  5u /* a lease counts as lost so long before the service lets another have it: clocks run differently                 \
-      */
+/* a lease counts as lost so long before the service lets another have it: clocks run differently */
+#define MARGIN_S 5u
 #define SHORTEST_S 15u
 #define LONGEST_S 60u /* what the service gives at most, but for ever */
 #define REQUEST_MS 8000

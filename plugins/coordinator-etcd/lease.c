@@ -308,11 +308,12 @@ on_still(const EtcdReply *reply, gpointer data)
   work_free(work);
 }
 
+/* Rounded up: whoever gives up then finds the lease lost, and not a network that might come back. */
 static guint32
 seconds_left(Work *work)
 {
   gint64 left = work->lease.deadline - monotonic(work->etcd);
-  return (guint32) MAX(left / G_USEC_PER_SEC, 1);
+  return (guint32) MAX((left + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC, 1);
 }
 
 static void

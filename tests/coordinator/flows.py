@@ -11,7 +11,8 @@ DEAD = "http://127.0.0.1:1"
 class Cloud(Simulated):
     """One whose locks come from etcd, or cannot come from anywhere."""
 
-    def __init__(self, endpoints, **options):
+    def __init__(self, endpoints, create_seconds=5, **options):
+        self.create_seconds = create_seconds
         self.endpoints = ""  # deployed with the lock of this host: what comes then may have none
         super().__init__(**options)
         self.endpoints = endpoints
@@ -19,6 +20,7 @@ class Cloud(Simulated):
 
     def write_config(self, text):
         if self.endpoints:
+            text = text.replace("create-seconds=5", "create-seconds=%d" % self.create_seconds)
             text = text.replace("[bricks]\n", "[bricks]\ncoordinator=etcd\n", 1)
             text += "[coordinator.etcd]\nendpoints=%s\n" % self.endpoints
         super().write_config(text)
@@ -79,6 +81,25 @@ def test_a_lock_that_is_held_binds_a_person_too():
         assert r.code == 0 and cloud.primary() == "westus2", r
         assert "without_lock=no" in cloud.audited(), cloud.audited()
         assert cluster.keys() == {} and cluster.leases() == [], "everything was given back"
+
+
+def test_a_long_job_keeps_its_lock():
+    """A machine takes five minutes and a lease two: it is renewed, and given back at the end."""
+    with etcd.Etcd() as cluster, Between(cluster.members[0].client, lambda *_: "pass") as between, \
+            Cloud(between.url, create_seconds=300) as cloud:
+        cloud.ok("deploy", "--regions", "northeurope")
+        assert between.counts.get("/v3/lease/keepalive", 0) >= 10, between.counts
+        assert cluster.keys() == {} and cluster.leases() == []
+
+
+def test_a_lock_that_is_lost_ends_what_it_protects():
+    gone = b'{"result":{"header":{},"ID":"1"}}'
+    with etcd.Etcd() as cluster, Between(cluster.members[0].client, lambda path, number: gone if "keepalive" in path
+                                         and number > 2 else "pass") as between, \
+            Cloud(between.url, create_seconds=300) as cloud:
+        r = cloud.run("deploy", "--regions", "northeurope")
+        assert r.code not in (0, 64) and "The lock was lost: the lease" in r.out + r.err, r
+        assert between.counts["/v3/lease/keepalive"] == 3, between.counts
 
 
 def test_status_says_so():

@@ -1,5 +1,5 @@
 """etcd for tests: one member or three, on loopback ports of their own, that can be killed, paused and come back."""
-import base64, json, os, shutil, signal, subprocess, tempfile, time, urllib.error, urllib.request
+import base64, json, os, shutil, signal, ssl, subprocess, tempfile, urllib.error, urllib.request
 import azurite, e2e
 
 
@@ -13,7 +13,8 @@ def program():
 class Member:
     def __init__(self, cluster, number):
         self.cluster, self.name = cluster, "m%d" % number
-        self.client, self.peer = ("http://127.0.0.1:%d" % azurite.free_port() for _ in (0, 1))
+        self.client, self.peer = ("%s://127.0.0.1:%d" % (scheme, azurite.free_port())
+                                  for scheme in ("https" if cluster.cert else "http", "http"))
         self.process = None
 
     def start(self):
@@ -24,6 +25,8 @@ class Member:
                 "--initial-cluster", ",".join("%s=%s" % (m.name, m.peer) for m in self.cluster.members),
                 "--initial-cluster-state", "new", "--heartbeat-interval", "100", "--election-timeout", "1000",
                 "--unsafe-no-fsync", "--logger", "zap", "--log-level", "error"]
+        if self.cluster.cert:
+            argv += ["--cert-file", self.cluster.cert, "--key-file", self.cluster.cert + ".key"]
         with open(os.path.join(self.cluster.folder, self.name + ".log"), "a") as log:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -42,12 +45,11 @@ class Member:
 
 
 class Etcd:
-    def __init__(self, members=1):
+    def __init__(self, members=1, tls=False):
         os.makedirs(e2e.SCRATCH, mode=0o700, exist_ok=True)
         program()
         self.folder = tempfile.mkdtemp(prefix="etcd-", dir=e2e.SCRATCH)
-        self.token = None
-        self.members = []
+        self.cert, self.members = self.certificate() if tls else None, []
         for number in range(members):
             self.members.append(Member(self, number))
         try:
@@ -57,6 +59,15 @@ class Etcd:
         except BaseException:
             self.close()
             raise
+
+    def certificate(self):
+        if not shutil.which("openssl"):
+            raise e2e.Skip("openssl is missing: it makes the certificate")
+        path = os.path.join(self.folder, "cert.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                        "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path + ".key",
+                        "-out", path], check=True, capture_output=True)
+        return path
 
     def await_leader(self):
         e2e.until(self.answers, "etcd answers", 30)
@@ -78,12 +89,11 @@ class Etcd:
     def b64(text):
         return base64.b64encode(text.encode()).decode()
 
-    def call(self, path, body, member=0, timeout=5):
-        headers = {"Content-Type": "application/json"}
-        if self.token:
-            headers["Authorization"] = self.token
-        request = urllib.request.Request(self.members[member].client + path, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=timeout) as reply:
+    def call(self, path, body, member=0, timeout=5, token=None):
+        request = urllib.request.Request(self.members[member].client + path, json.dumps(body).encode(),
+                                         {"Content-Type": "application/json", **({"Authorization": token} if token else {})})
+        context = ssl.create_default_context(cafile=self.cert) if self.cert else None
+        with urllib.request.urlopen(request, timeout=timeout, context=context) as reply:
             return json.loads(reply.read())
 
     def keys(self, prefix="/azlin/"):
