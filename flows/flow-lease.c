@@ -211,6 +211,18 @@ az_lease_acquire(AzJob *job, AzlinOp *root, const char *key, guint32 ttl_s,
   az_lease_acquire_or(job, root, key, ttl_s, ready, NULL, data);
 }
 
+void
+az_lease_confirm(AzLease *lease, AzlinOp *op)
+{
+  gpointer self = NULL;
+  GError *error = NULL;
+  const AzlinCoordinator *brick = coordinator(lease, &self, &error);
+  if (brick)
+    brick->renew(self, lease->key, lease->token, op);
+  else
+    az_op_fail(op, error);
+}
+
 guint64
 az_lease_token(const AzLease *lease)
 {

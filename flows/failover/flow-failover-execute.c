@@ -3,12 +3,12 @@
 #include "error.h"
 #include "flow-failover-note.h"
 #include "flow-failover-options.h"
-#include "flow-lease.h"
 #include "flow-sync.h"
 #include "health.h"
 
 #define LOCK_TTL_S 60
 #define TARGET_MS 5000
+#define CONFIRM_MS 5000
 #define SECOND_LOOK_MS 500
 #define UNDO_MS 125000 /* both halves of it */
 
@@ -152,13 +152,53 @@ on_committed(AzlinOp *op, gpointer data)
 }
 
 static void
-commit(AzFailover *run)
+on_confirmed(AzlinOp *op, gpointer data)
+{
+  AzFailover *run = data;
+
+  if (az_op_cancelled(run->root))
+    return;
+  if (az_op_error(op) == NULL) {
+    run->confirmed(run);
+    return;
+  }
+  GError *error = az_lease_refusal(op, NULL);
+  if (!run->power_asked && !run->isolation_asked) {
+    az_failover_abort(run, error);
+    return;
+  }
+  /* Whoever has the lock now may count on a source that is off: only recover, under the lock, may start it again. */
+  g_autofree char *message = az_error_message(error);
+  az_job_message(run->job, "fail", NULL, "The lock was lost: %s", message);
+  g_error_free(error);
+  az_op_cancel(run->root, "the lock was lost");
+}
+
+/* Goes on with `next` where the lock is still held. */
+static void
+confirm(AzFailover *run, void (*next)(AzFailover *run))
+{
+  run->confirmed = next;
+  if (run->lease == NULL)
+    next(run);
+  else
+    az_lease_confirm(run->lease, az_op_new(run->root, "confirm the lock", CONFIRM_MS, on_confirmed, run));
+}
+
+static void
+commit_now(AzFailover *run)
 {
   if (!note_step(run, "COMMITTING"))
     return;
   az_job_message(run->job, "step", NULL, "Updating config to point to %s", run->target->region);
   az_flow_set_primary(run->engine, run->root, run->source->region, run->target->region, run->stored->epoch,
                       on_committed, run);
+}
+
+static void
+commit(AzFailover *run)
+{
+  confirm(run, commit_now);
 }
 
 /* ---- the fence ---- */
@@ -221,13 +261,8 @@ fenced(AzFailover *run)
 }
 
 static void
-fence(AzFailover *run)
+fence_now(AzFailover *run)
 {
-  if (!needs_fence(run)) {
-    run->fence = "epoch";
-    commit(run);
-    return;
-  }
   AzlinPower power = az_health_copy_get(run->source_health)->vm->power;
   run->ran = power != AZLIN_POWER_STOPPED && power != AZLIN_POWER_DEALLOCATED; /* unknown counts as on */
   run->power_asked = TRUE;
@@ -235,6 +270,17 @@ fence(AzFailover *run)
     return;
   az_job_message(run->job, "step", NULL, "Fencing %s (power off)", run->source->region);
   az_failover_fence(run, fenced);
+}
+
+static void
+fence(AzFailover *run)
+{
+  if (needs_fence(run)) {
+    confirm(run, fence_now);
+    return;
+  }
+  run->fence = "epoch";
+  commit(run);
 }
 
 /* ---- data ---- */
@@ -390,6 +436,9 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 static void
 on_lock(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data)
 {
+  AzFailover *run = data;
+
+  run->lease = lease;
   az_stored_read(job, root, on_stored, data);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 #include "flow-failover-lookout.h"
 #include "flow-failover-state.h"
+#include "flow-lease.h"
 #include "flow-support.h"
 
 /* ---- for other flows ---- */
@@ -40,7 +41,9 @@ struct _AzFailover {
   AzFailoverState *state; /* policy: as it was when last looked at */
   char *no_lock;          /* why the coordinator cannot be asked; NULL = it can, or was not tried */
   gboolean without_lock;  /* a person goes on without it */
-  const char *cause;      /* for hooks and audit: "automatic", "manual", "back", "rollback" */
+  AzLease *lease;         /* NULL = it goes on without */
+  void (*confirmed)(AzFailover *run);
+  const char *cause; /* for hooks and audit: "automatic", "manual", "back", "rollback" */
   AzStored *stored;
   const AzlinVm *source, *target; /* of `stored`; target NULL until it is chosen */
 

@@ -83,6 +83,23 @@ def test_a_lock_that_is_held_binds_a_person_too():
         assert cluster.keys() == {} and cluster.leases() == [], "everything was given back"
 
 
+def test_the_lock_is_asked_for_once_more_before_what_must_not_happen_twice():
+    """A host that slept wakes up where it was: the fence and the commit do not come without a yes of the coordinator."""
+    gone = b'{"result":{"header":{},"ID":"1"}}'
+    for number, words, power in ((1, "has run out", "running"), (2, "The lock was lost", "stopped")):
+        with etcd.Etcd() as cluster, Between(cluster.members[0].client, lambda path, n: gone if "keepalive" in path
+                                             and n == number else "pass") as between, Cloud(between.url) as cloud:
+            cloud.faults("probe eastus timeout")
+            r, _ = cloud.failover("--to", "westus2", "--yes")
+            assert r.code in (5, 130) and words in r.out + r.err, r
+            assert cloud.primary() == "eastus", r
+            cloud.faults()
+            assert cloud.power("eastus")["power_state"] == power, cloud.power("eastus")
+            cluster.delete("failover")  # which had not gone: that was made up
+            cloud.ok("recover", "--yes")
+            assert cloud.primary() == "eastus" and cloud.power("eastus")["power_state"] == "running"
+
+
 def test_a_long_job_keeps_its_lock():
     """A machine takes five minutes and a lease two: it is renewed, and given back at the end."""
     with etcd.Etcd() as cluster, Between(cluster.members[0].client, lambda *_: "pass") as between, \

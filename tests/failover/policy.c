@@ -22,7 +22,7 @@ typedef struct {
   gint64 last_sync;
   const char *never;
   const char *fence; /* region of a pending one, or NULL */
-  const char *inhibitor;
+  const char *inhibitor, *no_lock;
   AzHold automatic, manual;  /* what is expected */
   const char *reason, *step; /* parts of the automatic answer */
 } Row;
@@ -41,6 +41,12 @@ static const Row rows[] = {
     .automatic = AZ_HOLD_INHIBITED,
     .reason = "(release.py: a deploy is under way)",
     .step = "azlin failover --to westus2" },
+  { .name = "nobody can tell who acts",
+    .target = "westus2",
+    .no_lock = "etcd is away",
+    .automatic = AZ_HOLD_NO_LOCK,
+    .reason = "nobody can tell who else does: etcd is away",
+    .step = "azlin failover --to westus2 --without-lock" },
   { .name = "paused until later",
     .state = { .paused = TRUE, .paused_at = NOW - S(60), .paused_until = NOW + S(1) },
     .target = "westus2",
@@ -132,6 +138,7 @@ check_row(const Row *row, gboolean automatic)
                           .automatic = automatic,
                           .target = row->target,
                           .inhibitor = row->inhibitor,
+                          .no_lock = row->no_lock,
                           .cool_down_s = row->cool_down_s,
                           .max_sync_age_s = row->max_sync_age_s,
                           .last_sync = row->last_sync,
