@@ -3,6 +3,7 @@
 #include "service-private.h"
 
 #include "record.h"
+#include "service-gate.h"
 #include "service-store.h"
 #include "wire.h"
 
@@ -11,6 +12,7 @@
 struct _ServiceJob {
   Service *service;
   guint64 number;
+  guint32 owner;
   char *path;
   AzJob *job; /* NULL: of a service that died */
   GVariant *args;
@@ -254,6 +256,7 @@ show(ServiceJob *job)
     g_signal_connect(job->skeleton, handlers[i].signal, handlers[i].handler, job);
   dbus_object_skeleton_set_job(object, job->skeleton);
   g_dbus_object_manager_server_export(job->service->objects, G_DBUS_OBJECT_SKELETON(object));
+  service_gate_add_job(job->service->gate, job);
 }
 
 /* What every job has, whether the engine knows it or not. */
@@ -262,6 +265,7 @@ make(ServiceJob *job, Service *service, guint64 number, const char *kind)
 {
   job->service = service;
   job->number = number;
+  job->owner = service_gate_caller(service->gate);
   job->path = g_strdup_printf(AZ_WIRE_PATH "/job/%" G_GUINT64_FORMAT, job->number);
   job->regions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
   job->skeleton = dbus_job_skeleton_new();
@@ -320,6 +324,7 @@ service_job_free(gpointer data)
 {
   ServiceJob *job = data;
   stop_watching_owner(job);
+  service_gate_remove_job(job->service->gate, job);
   g_dbus_object_manager_server_unexport(job->service->objects, job->path);
   g_signal_handlers_disconnect_by_data(job->skeleton, job);
   if (job->job != NULL && (!job->started || job->ended))
@@ -342,6 +347,30 @@ guint64
 service_job_number(const ServiceJob *job)
 {
   return job->number;
+}
+
+guint32
+service_job_owner(const ServiceJob *job)
+{
+  return job->owner;
+}
+
+const char *
+service_job_kind(const ServiceJob *job)
+{
+  return dbus_job_get_kind(job->skeleton);
+}
+
+DbusJob *
+service_job_skeleton(const ServiceJob *job)
+{
+  return job->skeleton;
+}
+
+gboolean
+service_job_is_ended(const ServiceJob *job)
+{
+  return job->ended;
 }
 
 GVariant *

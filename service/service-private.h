@@ -6,12 +6,15 @@
 
 #include <gio/gunixfdlist.h>
 
+typedef struct _ServiceGate ServiceGate;
+
 struct _Service {
   AzEngine *engine;
   char *home;
   GDBusConnection *connection;
   GDBusObjectManagerServer *objects;
   DbusManager *manager;
+  ServiceGate *gate;      /* system mode: what stands between the bus and all of this; else NULL */
   GHashTable *jobs;       /* path -> ServiceJob */
   GQueue ended;           /* of ServiceJob, oldest first; borrowed */
   GPtrArray *inhibitions; /* of Inhibition, service-inhibit.c */
@@ -37,6 +40,10 @@ void service_job_free(gpointer job);
 const char *service_job_path(const ServiceJob *job);
 gboolean service_job_is_live(const ServiceJob *job);
 guint64 service_job_number(const ServiceJob *job);
+guint32 service_job_owner(const ServiceJob *job); /* the user who made it, in system mode; else all have the same */
+const char *service_job_kind(const ServiceJob *job);
+DbusJob *service_job_skeleton(const ServiceJob *job); /* borrowed */
+gboolean service_job_is_ended(const ServiceJob *job);
 /* For a list of jobs: job, kind, state, started_at, message. Floating. */
 GVariant *service_job_facts(const ServiceJob *job);
 void service_job_cancel(ServiceJob *job);
@@ -45,6 +52,7 @@ void service_job_cancel(ServiceJob *job);
 /* The end that the client gets, or NULL. */
 GUnixFDList *service_inhibit(Service *service, const char *who, const char *why, GError **error);
 void service_inhibition_free(gpointer inhibition);
+guint service_inhibitions_of(Service *service, guint32 owner);
 
 /* ---- service.c ---- */
 

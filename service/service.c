@@ -1,10 +1,11 @@
 /* The Manager: takes jobs and questions, keeps what has ended for a while, knows whether there is anything to do. */
 #include "service-private.h"
 
+#include "service-gate.h"
 #include "service-store.h"
 #include "wire.h"
 
-#define MAX_ENDED 100u
+#define MAX_ENDED 100u /* of one owner */
 
 /* ---- busy or not ---- */
 
@@ -19,7 +20,8 @@ gboolean
 service_is_busy(const Service *service)
 {
   /* also jobs that wait for their Start */
-  return g_hash_table_size(service->jobs) > service->ended.length || service->inhibitions->len > 0;
+  return g_hash_table_size(service->jobs) > service->ended.length || service->inhibitions->len > 0
+         || service_gate_is_busy(service->gate);
 }
 
 void
@@ -54,12 +56,24 @@ service_job_began(Service *service)
   count_live(service, 1);
 }
 
+/* Nobody's jobs go because somebody else has many. */
 static void
 retire(Service *service, ServiceJob *job)
 {
+  GList *oldest = NULL;
+  guint n = 0;
   g_queue_push_tail(&service->ended, job);
-  if (service->ended.length > MAX_ENDED)
-    service_job_forget(service, g_queue_pop_head(&service->ended));
+  for (GList *item = service->ended.head; item != NULL; item = item->next) {
+    if (service_job_owner(item->data) != service_job_owner(job))
+      continue;
+    oldest = oldest != NULL ? oldest : item;
+    n++;
+  }
+  if (n > MAX_ENDED) {
+    ServiceJob *forgotten = oldest->data;
+    g_queue_delete_link(&service->ended, oldest);
+    service_job_forget(service, forgotten);
+  }
   service_look_busy(service);
 }
 
@@ -165,7 +179,8 @@ list_jobs(Service *service)
   GVariantBuilder list, result;
   g_hash_table_iter_init(&iter, service->jobs);
   while (g_hash_table_iter_next(&iter, NULL, &job))
-    g_ptr_array_add(jobs, job);
+    if (service_gate_shows(service->gate, service_job_owner(job)))
+      g_ptr_array_add(jobs, job);
   g_ptr_array_sort(jobs, by_number);
   g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
   for (guint i = 0; i < jobs->len; i++)
@@ -275,10 +290,19 @@ service_export(Service *service, GDBusConnection *connection, GError **error)
   return TRUE;
 }
 
+gboolean
+service_export_guarded(Service *service, GDBusConnection *connection, GError **error)
+{
+  service->connection = g_object_ref(connection);
+  service->gate = service_gate_new(service, connection, error);
+  return service->gate != NULL;
+}
+
 void
 service_free(Service *service)
 {
-  if (service->connection != NULL)
+  g_clear_pointer(&service->gate, service_gate_close);
+  if (g_dbus_interface_skeleton_get_connection(G_DBUS_INTERFACE_SKELETON(service->manager)) != NULL)
     g_dbus_interface_skeleton_unexport(G_DBUS_INTERFACE_SKELETON(service->manager));
   g_ptr_array_unref(g_steal_pointer(&service->inhibitions));
   g_queue_clear(&service->ended);

@@ -10,6 +10,8 @@ void service_free(Service *service);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Service, service_free)
 /* Shows all objects on `connection`, a bus or a peer. */
 gboolean service_export(Service *service, GDBusConnection *connection, GError **error);
+/* The same on the system bus, where each call is looked at first, and polkit is asked: service-gate.h. */
+gboolean service_export_guarded(Service *service, GDBusConnection *connection, GError **error);
 /* Takes up what a service was at that died in this home: watches go on under their numbers, all else has failed. */
 void service_resume(Service *service);
 /* `changed` runs whenever the service begins or ceases to have something to do. */

@@ -33,6 +33,9 @@ class Client:
         self.heard = []  # (path, signal, arguments)
         self.connection.signal_subscribe(NAME, None, None, None, None, Gio.DBusSignalFlags.NONE, self.hear)
 
+    def name(self):
+        return self.connection.get_unique_name()
+
     def hear(self, _connection, _sender, path, _interface, signal_name, arguments):
         self.heard.append((path, signal_name, arguments.unpack()))
 
@@ -95,13 +98,16 @@ class Bus:
         self.address = "unix:path=%s/bus" % self.folder
         self.options = options
         with open(self.folder + "/bus.conf", "w") as f:
-            f.write(CONFIG % self.folder)
+            f.write(self.write_config())
         self.bus = subprocess.Popen(["dbus-daemon", "--config-file=" + self.folder + "/bus.conf", "--nofork",
                                      "--print-address=1"], stdout=subprocess.PIPE,
                                     stderr=subprocess.DEVNULL, text=True)
         assert self.bus.stdout.readline(), "no bus"
         self.daemon = None
         self.clients = []
+
+    def write_config(self):
+        return CONFIG % self.folder
 
     def env(self):
         return self.home.env(DBUS_SESSION_BUS_ADDRESS=self.address)
@@ -113,9 +119,9 @@ class Bus:
         assert self.daemon.poll() is None, self.daemon.stderr.read()
         return client
 
-    def is_there(self, client):
+    def is_there(self, client, name=NAME):
         reply = client.connection.call_sync("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                                            "NameHasOwner", GLib.Variant("(s)", (NAME,)), None, Gio.DBusCallFlags.NONE,
+                                            "NameHasOwner", GLib.Variant("(s)", (name,)), None, Gio.DBusCallFlags.NONE,
                                             5000, None)
         return reply.unpack()[0]
 

@@ -1,0 +1,122 @@
+/* Behind the door of system mode: methods go to the skeletons, properties and the list of objects are answered here, so
+ * that nothing is shown that was not granted. */
+#include "service-gate-private.h"
+
+#include "wire.h"
+
+#define PROPERTIES "org.freedesktop.DBus.Properties"
+#define OBJECTS "org.freedesktop.DBus.ObjectManager"
+
+ServiceJob *
+service_gate_job(const GateCall *call)
+{
+  return g_hash_table_lookup(call->gate->service->jobs, g_dbus_method_invocation_get_object_path(call->invocation));
+}
+
+ServiceObject
+service_gate_object(const GateCall *call)
+{
+  const ServiceJob *job = service_gate_job(call);
+  if (g_str_equal(g_dbus_method_invocation_get_object_path(call->invocation), AZ_WIRE_PATH))
+    return SERVICE_OBJECT_MANAGER;
+  if (job == NULL)
+    return SERVICE_OBJECT_MISSING;
+  return service_job_owner(job) == call->user->id ? SERVICE_OBJECT_OWN : SERVICE_OBJECT_FOREIGN;
+}
+
+static GVariant *
+properties_of(gpointer skeleton)
+{
+  return g_variant_ref_sink(g_dbus_interface_skeleton_get_properties(skeleton));
+}
+
+/* GDBus has looked by now whether the interface has such a property. */
+static void
+serve_properties(GateCall *call, GDBusInterfaceSkeleton *skeleton)
+{
+  g_autoptr(GVariant) all = properties_of(skeleton);
+  GVariant *parameters = g_dbus_method_invocation_get_parameters(call->invocation);
+  const char *name = NULL;
+  if (g_str_equal(g_dbus_method_invocation_get_method_name(call->invocation), "GetAll")) {
+    g_dbus_method_invocation_return_value(call->invocation, g_variant_new("(@a{sv})", all));
+    return;
+  }
+  g_variant_get_child(parameters, 1, "&s", &name);
+  g_autoptr(GVariant) value = g_variant_lookup_value(all, name, NULL);
+  if (value == NULL)
+    service_refuse_new(call->invocation, AZLIN_ERROR_NOT_FOUND, "there is no such property");
+  else
+    g_dbus_method_invocation_return_value(call->invocation, g_variant_new("(v)", value));
+}
+
+static void
+serve_objects(GateCall *call)
+{
+  GVariantBuilder objects;
+  GHashTableIter iter;
+  gpointer job;
+  g_variant_builder_init(&objects, G_VARIANT_TYPE("a{oa{sa{sv}}}"));
+  g_hash_table_iter_init(&iter, call->gate->service->jobs);
+  while (g_hash_table_iter_next(&iter, NULL, &job)) {
+    if (!service_gate_shows(call->gate, service_job_owner(job)))
+      continue;
+    g_autoptr(GVariant) properties = properties_of(service_job_skeleton(job));
+    g_variant_builder_open(&objects, G_VARIANT_TYPE("{oa{sa{sv}}}"));
+    g_variant_builder_add(&objects, "o", service_job_path(job));
+    g_variant_builder_open(&objects, G_VARIANT_TYPE("a{sa{sv}}"));
+    g_variant_builder_add(&objects, "{s@a{sv}}", AZ_WIRE_NAME ".Job", properties);
+    g_variant_builder_close(&objects);
+    g_variant_builder_close(&objects);
+  }
+  g_dbus_method_invocation_return_value(call->invocation, g_variant_new("(a{oa{sa{sv}}})", &objects));
+}
+
+static void
+serve_method(GateCall *call, GDBusInterfaceSkeleton *skeleton)
+{
+  GDBusMethodInvocation *invocation = call->invocation;
+  g_autoptr(GDBusInterfaceSkeleton) kept = g_object_ref(skeleton);
+  const GDBusInterfaceVTable *vtable = g_dbus_interface_skeleton_get_vtable(kept);
+  vtable->method_call(call->gate->bus, g_dbus_method_invocation_get_sender(invocation),
+                      g_dbus_method_invocation_get_object_path(invocation),
+                      g_dbus_method_invocation_get_interface_name(invocation),
+                      g_dbus_method_invocation_get_method_name(invocation),
+                      g_dbus_method_invocation_get_parameters(invocation), invocation, kept);
+}
+
+/* Whoever asks what a job has said hears the rest, too. FALSE: refused. */
+static gboolean
+follow(GateCall *call, ServiceJob *job)
+{
+  const char *name = g_dbus_method_invocation_get_sender(call->invocation);
+  if (!g_str_equal(g_dbus_method_invocation_get_method_name(call->invocation), "Listen") || service_job_is_ended(job)
+      || service_teller_follow(call->gate->teller, service_job_path(job), name, call->user->id))
+    return TRUE;
+  service_refuse_new(call->invocation, AZLIN_ERROR_THROTTLED,
+                     "you follow as many jobs as one user may; close a connection that follows some");
+  return FALSE;
+}
+
+static void
+serve(GateCall *call)
+{
+  const char *interface = g_dbus_method_invocation_get_interface_name(call->invocation);
+  ServiceJob *job = service_gate_job(call);
+  gpointer skeleton = job != NULL ? (gpointer) service_job_skeleton(job) : call->gate->service->manager;
+  if (service_gate_object(call) == SERVICE_OBJECT_MISSING)
+    service_refuse_new(call->invocation, AZLIN_ERROR_NOT_FOUND, "there is no such job");
+  else if (g_str_equal(interface, OBJECTS))
+    serve_objects(call);
+  else if (g_str_equal(interface, PROPERTIES))
+    serve_properties(call, skeleton);
+  else if (job == NULL || follow(call, job))
+    serve_method(call, skeleton);
+}
+
+void
+service_gate_serve(GateCall *call)
+{
+  call->gate->serving = call;
+  serve(call);
+  call->gate->serving = NULL;
+}
