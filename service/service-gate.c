@@ -92,8 +92,16 @@ too_much(GateCall *call)
                            SERVICE_CALLS_PER_SECOND);
   if (user->waiting > SERVICE_MAX_WAITING)
     return g_strdup_printf("%u calls of yours wait for a permission, as many as one user may", SERVICE_MAX_WAITING);
+  return no_room(call);
+}
+
+/* The same once it is granted: others of his may have come first. */
+static char *
+too_much_now(GateCall *call)
+{
+  gint64 now = g_get_monotonic_time();
   if (is_method(call, AZ_WIRE_NAME ".Manager", "Submit")
-      && !service_bucket_take(&user->jobs, SERVICE_MAX_NEW_JOBS, SERVICE_NEW_JOBS_PER_MINUTE / 60.0, now))
+      && !service_bucket_take(&call->user->jobs, SERVICE_MAX_NEW_JOBS, SERVICE_NEW_JOBS_PER_MINUTE / 60.0, now))
     return g_strdup_printf("azlind makes %u jobs a minute for one user; wait, and call again",
                            SERVICE_NEW_JOBS_PER_MINUTE);
   return no_room(call);
@@ -104,7 +112,7 @@ too_much(GateCall *call)
 static void
 serve(GateCall *call)
 {
-  g_autofree char *why = no_room(call);
+  g_autofree char *why = too_much_now(call);
   if (why != NULL) {
     refuse(call, AZLIN_ERROR_THROTTLED, why);
     return;
@@ -309,6 +317,13 @@ on_gone(const char *name, gpointer data)
 
 static const GDBusInterfaceVTable calls = { .method_call = on_call }; /* also for properties */
 
+/* GDBus wants to be told, and whoever may see jobs asks for the list of them. */
+static char **
+enumerate(GDBusConnection *bus, const char *sender, const char *path, gpointer data)
+{
+  return g_new0(char *, 1);
+}
+
 /* The same for every number: who may not see a job does not learn here whether there is one. */
 static GDBusInterfaceInfo **
 introspect(GDBusConnection *bus, const char *sender, const char *path, const char *node, gpointer data)
@@ -330,7 +345,7 @@ dispatch(GDBusConnection *bus, const char *sender, const char *path, const char 
 static gboolean
 show(ServiceGate *gate, GError **error)
 {
-  static const GDBusSubtreeVTable jobs = { .introspect = introspect, .dispatch = dispatch };
+  static const GDBusSubtreeVTable jobs = { .enumerate = enumerate, .introspect = introspect, .dispatch = dispatch };
   g_autoptr(GDBusNodeInfo) node = g_dbus_node_info_new_for_xml(OBJECTS_XML, error);
   if (node == NULL)
     return FALSE;

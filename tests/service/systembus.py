@@ -1,5 +1,5 @@
 """A system bus of a test's own: azlind --system on it, polkit as the test wants it, and callers of several users."""
-import getpass, os, subprocess, sys
+import getpass, os, pwd, subprocess, sys
 import e2e
 from bus import Bus, Client, Gio, GLib, NAME, Refused
 
@@ -64,9 +64,23 @@ class SystemBus(Bus):
         """(subject's kind, connection, action, details, flags) of each since the last time."""
         return self.mock("TakeQuestions")[0]
 
-    def caller(self, *actions):
-        """A connection of this test's own user with these actions granted."""
-        return self.grant(self.client(), *actions)
+    def other_user(self, which=0):
+        """The number of a user who is not this test's own; the bus takes only those that the machine knows."""
+        others = sorted({entry.pw_uid for entry in pwd.getpwall()} - {os.geteuid()})
+        return others[which]
+
+    def caller(self, *actions, user=None):
+        """A connection with these actions granted; of another user, by his number, where this test runs as root."""
+        if user is not None and os.geteuid() != 0:
+            raise e2e.Skip("only root speaks for several users")
+        if user is not None:
+            os.seteuid(user)
+        try:
+            client = self.client()
+        finally:
+            if user is not None:
+                os.seteuid(0)
+        return self.grant(client, *actions)
 
     def __exit__(self, *what):
         if self.polkit is not None:
