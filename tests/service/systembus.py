@@ -6,8 +6,9 @@ from bus import Bus, Client, Gio, GLib, NAME, Refused
 SERVICE = os.path.join(os.environ["AZLIN_SOURCE_ROOT"], "service")
 POLICY = os.path.join(SERVICE, "system", "io.azlin.Azlin1.conf")
 ACTION = "io.azlin.Azlin1."
-# what the system's own bus begins with, and room for the mock of polkit
+# what the system's own bus begins with, room for the mock of polkit, and none of the bus's limits before azlind's
 CONFIG = """<busconfig><type>system</type><listen>unix:path=%(folder)s/bus</listen><auth>EXTERNAL</auth>
+<limit name="max_replies_per_connection">10000</limit>
 <policy context="default"><allow user="*"/><deny own="*"/><deny send_type="method_call"/><allow send_type="signal"/>
 <allow send_requested_reply="true" send_type="method_return"/><allow send_requested_reply="true" send_type="error"/>
 <allow receive_type="method_call"/><allow receive_type="method_return"/><allow receive_type="error"/>
