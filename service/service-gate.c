@@ -417,13 +417,17 @@ service_gate_new(Service *service, GDBusConnection *bus, GError **error)
   return NULL;
 }
 
+/* Flushed, since the process is about to end. */
 static void
 refuse_all(ServiceGate *gate)
 {
+  gboolean any = gate->calls->len > 0;
   for (guint i = gate->calls->len; i > 0; i--)
     service_refuse_new(((GateCall *) g_ptr_array_index(gate->calls, i - 1))->invocation, AZLIN_ERROR_LOCKED,
                        "azlind is about to end");
   g_ptr_array_unref(gate->calls);
+  if (any)
+    g_dbus_connection_flush_sync(gate->bus, NULL, NULL);
 }
 
 void

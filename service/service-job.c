@@ -154,7 +154,8 @@ service_job_start(ServiceJob *job)
   Service *service = job->service;
   job->started = TRUE;
   stop_watching_owner(job);
-  service_store_begin(service->home, service->last_number, job->number, dbus_job_get_kind(job->skeleton), job->args);
+  service_store_begin(service->home, service->last_number, job->number, dbus_job_get_kind(job->skeleton), job->owner,
+                      job->args);
   dbus_job_set_started(job->skeleton, (guint64) az_engine_now(service->engine));
   set_state(job, AZ_JOB_RUNNING);
   service_job_began(service);
@@ -353,6 +354,12 @@ guint32
 service_job_owner(const ServiceJob *job)
 {
   return job->owner;
+}
+
+void
+service_job_set_owner(ServiceJob *job, guint32 owner)
+{
+  job->owner = owner;
 }
 
 const char *

@@ -41,6 +41,7 @@ const char *service_job_path(const ServiceJob *job);
 gboolean service_job_is_live(const ServiceJob *job);
 guint64 service_job_number(const ServiceJob *job);
 guint32 service_job_owner(const ServiceJob *job); /* the user who made it, in system mode; else all have the same */
+void service_job_set_owner(ServiceJob *job, guint32 owner); /* of one that another service was at */
 const char *service_job_kind(const ServiceJob *job);
 DbusJob *service_job_skeleton(const ServiceJob *job); /* borrowed */
 gboolean service_job_is_ended(const ServiceJob *job);

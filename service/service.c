@@ -225,11 +225,13 @@ take_up(Service *service, const StoredJob *stored)
   ServiceJob *job
       = goes_on(stored) ? service_job_new(service, stored->number, stored->kind, stored->args, NULL, NULL) : NULL;
   if (job != NULL) {
+    service_job_set_owner(job, stored->owner);
     keep(service, job);
     service_job_start(job);
     return;
   }
   job = service_job_lost(service, stored->number, stored->kind);
+  service_job_set_owner(job, stored->owner);
   keep(service, job);
   retire(service, job);
   service_store_end(service->home, stored->number);

@@ -175,6 +175,10 @@ def test_what_is_not_there_is_not_served():
                 assert error.name.startswith("org.freedesktop.DBus.Error."), error
                 continue
             raise AssertionError("%r was served" % (call,))
+        nameless = Gio.DBusMessage.new_method_call(NAME, PATH, None, "Query")
+        nameless.set_body(GLib.Variant("(sa{sv})", ("engine", {})))
+        reply, _ = client.connection.send_message_with_reply_sync(nameless, Gio.DBusSendMessageFlags.NONE, 5000, None)
+        assert reply.get_message_type() == Gio.DBusMessageType.ERROR, reply.print_(0)
         for path in PATH, PATH + "/job", PATH + "/job/1":
             known = client.call(path, "org.freedesktop.DBus.Introspectable", "Introspect")[0]
             assert "<node name" not in known or path == PATH, known
@@ -393,7 +397,7 @@ def test_the_ended_jobs_of_one_do_not_drive_out_those_of_another():
 # ---- its life ----
 
 
-def test_what_was_begun_before_a_crash_is_nobodys():
+def test_a_job_has_its_owner_after_a_crash():
     with SystemBus(WATCHED) as bus:
         bus.start()
         bus.home.ok("regions", "add", "eastus", "--public-ip", "127.0.0.1", "--ssh-port", "1", "--vm-name", "none", "--no-daemon")
@@ -404,11 +408,52 @@ def test_what_was_begun_before_a_crash_is_nobodys():
         bus.daemon.kill()
         bus.daemon.wait()
         bus.start()
-        assert "jobs-of-others" in refused(lambda: client.job(path, "Cancel"))
-        admin = bus.caller("look", "jobs-of-others")
-        admin.job(path, "Listen", "(t)", 0)
-        admin.job(path, "Cancel")
-        admin.finish(path)
+        client, stranger = bus.caller("look"), bus.caller("look", user=bus.other_user())
+        assert "jobs-of-others" in refused(lambda: stranger.job(path, "Cancel"))
+        client.job(path, "Listen", "(t)", 0)
+        client.job(path, "Cancel")
+        client.finish(path)
+
+
+def test_polkit_that_dies_has_granted_nothing():
+    with SystemBus() as bus:
+        bus.start()
+        client = bus.caller("look")
+        bus.mock("BeSlow", "(b)", True)
+        came = send(client, PATH, MANAGER, "Submit", GLib.Variant("(sa{sv})", ("regions-list", {})))
+        e2e.until(lambda: bus.mock("Waiting")[0] == 1, "polkit is asked")
+        bus.polkit.kill()
+        bus.polkit.wait()
+        client.until(lambda: came, "it is answered")
+        assert came == ["io.azlin.Error.PermissionDenied"], came
+        bus.start_polkit()
+        bus.grant(client, "look")
+        client.submit("regions-list")
+
+
+def test_whoever_waits_is_told_of_the_end():
+    with SystemBus() as bus:
+        bus.start()
+        client = bus.caller("look")
+        bus.mock("BeSlow", "(b)", True)
+        came = send(client, PATH, MANAGER, "Submit", GLib.Variant("(sa{sv})", ("regions-list", {})))
+        e2e.until(lambda: bus.mock("Waiting")[0] == 1, "polkit is asked")
+        assert bus.stop() == 0
+        client.until(lambda: came, "it is answered")
+        assert came == ["io.azlin.Error.LockUnavailable"], came
+
+
+def test_it_ends_with_the_bus():
+    with SystemBus() as bus:
+        bus.start()
+        client = bus.caller("look")
+        client.submit("regions-list")
+        bus.mock("BeSlow", "(b)", True)
+        send(client, PATH, MANAGER, "Submit", GLib.Variant("(sa{sv})", ("regions-list", {})))
+        e2e.until(lambda: bus.mock("Waiting")[0] == 1, "polkit is asked")
+        bus.bus.kill()
+        assert bus.daemon.wait(20) == 1
+        assert bus.daemon.stderr.read() == "azlind: the bus, or its name there, was lost\n"
 
 
 def test_its_configuration_is_the_systems():
