@@ -1,10 +1,9 @@
 /* Who is at the other end of the bus: connections, and the users that they belong to. */
 #pragma once
 #include "service-limit.h"
+#include "service-store.h"
 
 #include <gio/gio.h>
-
-#define SERVICE_NOBODY G_MAXUINT32 /* no user's id */
 
 typedef struct {
   guint32 id;

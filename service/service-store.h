@@ -2,10 +2,12 @@
 #pragma once
 #include <gio/gio.h>
 
+#define SERVICE_NOBODY G_MAXUINT32 /* no user's number: session mode */
+
 typedef struct {
   guint64 number;
   char *kind;
-  guint32 owner;
+  guint32 owner;  /* the user who made it */
   GVariant *args; /* a{sv} */
 } StoredJob;
 void service_stored_free(gpointer job);
