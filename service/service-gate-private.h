@@ -8,7 +8,8 @@
 typedef struct {
   ServiceGate *gate;
   GDBusMethodInvocation *invocation;
-  ServiceUser *user; /* NULL: the bus is being asked */
+  ServiceUser *user;    /* NULL: the bus is being asked */
+  ServiceObject object; /* what the path was when the rule was found; a job that comes later is another matter */
   ServiceRule rule;
   guint granted; /* of what the rule needs */
   gboolean sees_all;

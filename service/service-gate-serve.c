@@ -103,7 +103,7 @@ serve(GateCall *call)
   const char *interface = g_dbus_method_invocation_get_interface_name(call->invocation);
   ServiceJob *job = service_gate_job(call);
   gpointer skeleton = job != NULL ? (gpointer) service_job_skeleton(job) : call->gate->service->manager;
-  if (service_gate_object(call) == SERVICE_OBJECT_MISSING)
+  if (call->object == SERVICE_OBJECT_MISSING || service_gate_object(call) == SERVICE_OBJECT_MISSING)
     service_refuse_new(call->invocation, AZLIN_ERROR_NOT_FOUND, "there is no such job");
   else if (g_str_equal(interface, OBJECTS))
     serve_objects(call);

@@ -146,6 +146,15 @@ on_wider(const char *why, gpointer data)
   serve(call);
 }
 
+static const AzJobKind *
+find_kind(const char *name)
+{
+  for (const AzJobKind *const *kind = az_engine_kinds(); *kind != NULL; kind++)
+    if (g_str_equal((*kind)->kind, name))
+      return *kind;
+  return NULL;
+}
+
 /* What the rules of polkit may decide by. */
 static GVariant *
 details_of(const GateCall *call)
@@ -159,7 +168,7 @@ details_of(const GateCall *call)
     kind = service_job_kind(job);
   g_variant_builder_init(&details, G_VARIANT_TYPE("a{ss}"));
   g_variant_builder_add(&details, "{ss}", "method", g_dbus_method_invocation_get_method_name(call->invocation));
-  if (kind != NULL)
+  if (kind != NULL && find_kind(kind) != NULL)
     g_variant_builder_add(&details, "{ss}", "kind", kind);
   return g_variant_builder_end(&details);
 }
@@ -182,15 +191,6 @@ ask(GateCall *call)
 
 /* ---- a call comes ---- */
 
-static const AzJobKind *
-find_kind(const char *name)
-{
-  for (const AzJobKind *const *kind = az_engine_kinds(); *kind != NULL; kind++)
-    if (g_str_equal((*kind)->kind, name))
-      return *kind;
-  return NULL;
-}
-
 /* The service would read with its own rights what the caller may not. Owned; NULL: there is none. */
 static char *
 names_a_file(const AzJobKind *kind, GVariant *args)
@@ -211,7 +211,7 @@ find_rule(GateCall *call)
   const ServiceJob *job = service_gate_job(call);
   ServiceCall facts = { .interface = g_dbus_method_invocation_get_interface_name(call->invocation),
                         .method = g_dbus_method_invocation_get_method_name(call->invocation),
-                        .object = service_gate_object(call),
+                        .object = call->object,
                         .kind = job != NULL ? service_job_kind(job) : NULL,
                         .kind_known = TRUE };
   g_autoptr(GVariant) args = NULL;
@@ -233,6 +233,7 @@ static void
 admit(GateCall *call, ServiceUser *user)
 {
   call->user = user;
+  call->object = service_gate_object(call);
   user->waiting++;
   g_autofree char *much = too_much(call);
   if (much != NULL) {

@@ -7,7 +7,6 @@
 typedef struct {
   char *name;
   ServiceUser *user; /* NULL: not known yet */
-  guint watch;
 } Peer;
 
 struct _ServicePeers {
@@ -15,6 +14,7 @@ struct _ServicePeers {
   GCancellable *over;
   GHashTable *table; /* name -> Peer */
   GHashTable *users; /* id -> ServiceUser */
+  guint leaving;     /* while anybody is there: a subscription to all who leave the bus */
   ServicePeersWatch watch;
 };
 
@@ -24,7 +24,6 @@ peer_free(gpointer data)
   Peer *peer = data;
   if (peer->user != NULL)
     peer->user->connections--;
-  g_bus_unwatch_name(peer->watch);
   g_free(peer->name);
   g_free(peer);
 }
@@ -58,12 +57,38 @@ user_of(ServicePeers *peers, guint32 id)
 /* ---- connections ---- */
 
 static void
-on_gone(GDBusConnection *bus, const char *name, gpointer data)
+remove_peer(ServicePeers *peers, const char *name)
+{
+  g_hash_table_remove(peers->table, name);
+  if (g_hash_table_size(peers->table) > 0 || peers->leaving == 0)
+    return;
+  g_dbus_connection_signal_unsubscribe(peers->bus, peers->leaving);
+  peers->leaving = 0;
+}
+
+static void
+on_owner_changed(GDBusConnection *bus, const char *sender, const char *path, const char *interface, const char *signal,
+                 GVariant *arguments, gpointer data)
 {
   ServicePeers *peers = data;
-  g_autofree char *kept = g_strdup(name);
-  g_hash_table_remove(peers->table, kept);
-  peers->watch.gone(kept, peers->watch.data);
+  const char *name = NULL, *owner = NULL;
+  if (!g_variant_is_of_type(arguments, G_VARIANT_TYPE("(sss)")))
+    return;
+  g_variant_get(arguments, "(&s&s&s)", &name, NULL, &owner);
+  if (*owner != '\0' || !g_hash_table_contains(peers->table, name))
+    return;
+  remove_peer(peers, name);
+  peers->watch.gone(name, peers->watch.data);
+}
+
+/* One subscription for all: the bus lets a connection have a few hundred, and callers must not use them up. */
+static void
+watch_leaving(ServicePeers *peers)
+{
+  if (peers->leaving == 0)
+    peers->leaving = g_dbus_connection_signal_subscribe(peers->bus, "org.freedesktop.DBus", "org.freedesktop.DBus",
+                                                        "NameOwnerChanged", "/org/freedesktop/DBus", NULL,
+                                                        G_DBUS_SIGNAL_FLAGS_NONE, on_owner_changed, peers, NULL);
 }
 
 typedef struct {
@@ -95,7 +120,7 @@ on_user(GObject *bus, GAsyncResult *result, gpointer data)
   if (reply != NULL)
     g_variant_get(reply, "(u)", &id);
   if (id == SERVICE_NOBODY) {
-    g_hash_table_remove(peers->table, lookup->name); /* its next call asks again */
+    remove_peer(peers, lookup->name); /* its next call asks again */
     peers->watch.known(lookup->name, NULL, peers->watch.data);
     return;
   }
@@ -123,8 +148,7 @@ service_peers_find(ServicePeers *peers, const char *name)
   peer = g_new0(Peer, 1);
   peer->name = g_strdup(name);
   g_hash_table_insert(peers->table, peer->name, peer);
-  peer->watch
-      = g_bus_watch_name_on_connection(peers->bus, name, G_BUS_NAME_WATCHER_FLAGS_NONE, NULL, on_gone, peers, NULL);
+  watch_leaving(peers); /* before the bus is asked: whoever leaves meanwhile is missed by neither */
   ask(peers, name);
   return NULL;
 }
@@ -147,6 +171,8 @@ void
 service_peers_free(ServicePeers *peers)
 {
   g_cancellable_cancel(peers->over);
+  if (peers->leaving > 0)
+    g_dbus_connection_signal_unsubscribe(peers->bus, peers->leaving);
   g_hash_table_unref(peers->table);
   g_hash_table_unref(peers->users);
   g_object_unref(peers->over);

@@ -11,7 +11,7 @@ ALLOW_INTERACTION = 1
 
 def load(mock, _parameters):
     mock.granted, mock.by_password, mock.slow = {}, set(), False
-    mock.questions, mock.waiting = [], {}
+    mock.held, mock.questions, mock.waiting = set(), [], {}
 
 
 @dbus.service.method(MAIN_IFACE, in_signature="(sa{sv})sa{ss}us", out_signature="(bba{ss})",
@@ -24,7 +24,7 @@ def CheckAuthorization(self, subject, action, details, flags, cancellation, answ
     asks = action in self.by_password and not granted
     granted = granted or (asks and bool(flags & ALLOW_INTERACTION))
     reply = (granted, asks and not granted, {})
-    if self.slow:
+    if self.slow or name in self.held:
         self.waiting[str(cancellation)] = lambda: answer(reply)
     else:
         answer(reply)
@@ -52,6 +52,12 @@ def BeSlow(self, slow):
         waiting, self.waiting = self.waiting, {}
         for answer in waiting.values():
             answer()
+
+
+@dbus.service.method(MOCK_IFACE, in_signature="as")
+def Hold(self, names):
+    """Questions about these connections wait until BeSlow(False)."""
+    self.held = {str(name) for name in names}
 
 
 @dbus.service.method(MOCK_IFACE, out_signature="u")

@@ -168,6 +168,8 @@ def test_what_is_not_there_is_not_served():
                (PATH + "/job", "org.freedesktop.DBus.Properties", "GetAll", "(s)", JOB),
                (PATH + "/job/1/x", JOB, "Start"), (PATH + "/job/1", JOB, "Finish"), ("/", JOB, "Start"),
                (PATH + "/job/1", MANAGER, "Inhibit", "(ss)", "a", "b"))
+        objects = "org.freedesktop.DBus.ObjectManager"
+        assert client.call(PATH, "org.freedesktop.DBus.Properties", "GetAll", "(s)", objects) == ({},)
         for call in odd:
             try:
                 client.call(*call)
@@ -246,6 +248,22 @@ def exists(client, path):
         return True
     except Refused:
         return False
+
+
+def test_a_grant_for_nothing_is_none_for_what_comes_later():
+    with SystemBus() as bus:
+        bus.start()
+        owner, stranger = bus.caller("look"), bus.caller("look", user=bus.other_user())
+        bus.mock("Hold", "(as)", [stranger.name()])
+        came = [send(stranger, PATH + "/job/1", JOB, "Cancel"),
+                send(stranger, PATH + "/job/1", JOB, "Listen", GLib.Variant("(t)", (0,)))]
+        e2e.until(lambda: bus.mock("Waiting")[0] == 2, "polkit is asked")
+        path = owner.submit("regions-list")
+        assert path == PATH + "/job/1"
+        bus.mock("BeSlow", "(b)", False)
+        stranger.until(lambda: all(came), "they are answered")
+        assert came == [["io.azlin.Error.NotFound"], ["io.azlin.Error.NotFound"]], came
+        assert owner.get(path, "State") == "created"
 
 
 # ---- nobody waits for others ----
