@@ -3,7 +3,7 @@
 
 #include "home-lock.h"
 #include "paths.h"
-#include "service-notify.h"
+#include "service-watchdog.h"
 #include "wire.h"
 
 #include <glib-unix.h>
@@ -27,7 +27,7 @@ typedef struct {
   const Options *options;
   GMainLoop *loop;
   Service *service;
-  ServiceNotify *notify;
+  ServiceWatchdog *watchdog;
   guint idle; /* source that ends it */
   int exit_code;
   gboolean ending, named;
@@ -67,7 +67,7 @@ on_signal(gpointer data)
   if (self->ending)
     _exit(130);
   self->ending = TRUE;
-  service_notify_say(self->notify, "STOPPING=1");
+  service_watchdog_say(self->watchdog, "STOPPING=1");
   service_wind_up(self->service, on_wound_up, self);
   return G_SOURCE_CONTINUE;
 }
@@ -93,7 +93,7 @@ on_name(GDBusConnection *connection, const char *name, gpointer data)
 {
   Daemon *self = data;
   self->named = TRUE;
-  service_notify_say(self->notify, "READY=1");
+  service_watchdog_say(self->watchdog, "READY=1");
   service_resume(self->service);
   on_busy(service_is_busy(self->service), self);
 }
@@ -157,7 +157,7 @@ static int
 run(const Options *options)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(ServiceNotify) notify = service_notify_new();
+  g_autoptr(ServiceWatchdog) watchdog = service_watchdog_new();
   g_autoptr(AzPaths) paths = az_paths_new(options->home);
   if (!az_paths_ensure(paths, &error))
     return refuse(error, EXIT_CONFIG);
@@ -168,7 +168,7 @@ run(const Options *options)
   if (engine == NULL)
     return refuse(error, EXIT_CONFIG);
   g_autoptr(Service) service = service_new(engine);
-  Daemon self = { .options = options, .service = service, .notify = notify };
+  Daemon self = { .options = options, .service = service, .watchdog = watchdog };
   return serve(&self);
 }
 

@@ -34,17 +34,19 @@ properties_of(gpointer skeleton)
 static void
 serve_properties(GateCall *call, GDBusInterfaceSkeleton *skeleton)
 {
-  g_autoptr(GVariant) all = properties_of(skeleton);
-  GVariant *parameters = g_dbus_method_invocation_get_parameters(call->invocation);
-  const char *name = NULL;
+  const char *name = NULL, *interface = g_dbus_interface_skeleton_get_info(skeleton)->name;
+  g_autoptr(GError) error = NULL;
   if (g_str_equal(g_dbus_method_invocation_get_method_name(call->invocation), "GetAll")) {
+    g_autoptr(GVariant) all = properties_of(skeleton);
     g_dbus_method_invocation_return_value(call->invocation, g_variant_new("(@a{sv})", all));
     return;
   }
-  g_variant_get_child(parameters, 1, "&s", &name);
-  g_autoptr(GVariant) value = g_variant_lookup_value(all, name, NULL);
+  g_variant_get_child(g_dbus_method_invocation_get_parameters(call->invocation), 1, "&s", &name);
+  g_autoptr(GVariant) value = g_dbus_interface_skeleton_get_vtable(skeleton)->get_property(
+      call->gate->bus, g_dbus_method_invocation_get_sender(call->invocation),
+      g_dbus_method_invocation_get_object_path(call->invocation), interface, name, &error, skeleton);
   if (value == NULL)
-    service_refuse_new(call->invocation, AZLIN_ERROR_NOT_FOUND, "there is no such property");
+    g_dbus_method_invocation_return_gerror(call->invocation, error);
   else
     g_dbus_method_invocation_return_value(call->invocation, g_variant_new("(v)", value));
 }

@@ -66,10 +66,33 @@ tell(Told *told, const char *path, const char *interface, const char *what, GVar
 
 /* ---- properties ---- */
 
+/* As the XML has it: those that change too often are only read. */
+static gboolean
+is_silent(const GDBusPropertyInfo *property)
+{
+  const char *emits
+      = g_dbus_annotation_info_lookup(property->annotations, "org.freedesktop.DBus.Property.EmitsChangedSignal");
+  return g_strcmp0(emits, "false") == 0;
+}
+
+/* a{sv}, floating: those that are announced. */
 static GVariant *
 properties_of(Told *told)
 {
-  return g_variant_ref_sink(g_dbus_interface_skeleton_get_properties(G_DBUS_INTERFACE_SKELETON(told->skeleton)));
+  GDBusInterfaceSkeleton *skeleton = G_DBUS_INTERFACE_SKELETON(told->skeleton);
+  const GDBusInterfaceVTable *vtable = g_dbus_interface_skeleton_get_vtable(skeleton);
+  GDBusPropertyInfo **properties = g_dbus_interface_skeleton_get_info(skeleton)->properties;
+  GVariantBuilder all;
+  g_variant_builder_init(&all, G_VARIANT_TYPE_VARDICT);
+  for (guint i = 0; properties[i] != NULL; i++) {
+    const char *name = properties[i]->name;
+    if (is_silent(properties[i]))
+      continue;
+    g_autoptr(GVariant) value = vtable->get_property(told->teller->bus, NULL, told->path, JOB, name, NULL, skeleton);
+    if (value != NULL)
+      g_variant_builder_add(&all, "{sv}", name, value);
+  }
+  return g_variant_builder_end(&all);
 }
 
 static void
@@ -81,7 +104,7 @@ tell_changes(Told *told)
   const char *name;
   GVariant *item;
   gboolean any = FALSE;
-  told->told = properties_of(told);
+  told->told = g_variant_ref_sink(properties_of(told));
   g_variant_builder_init(&changes, G_VARIANT_TYPE_VARDICT);
   g_variant_iter_init(&iter, told->told);
   while (g_variant_iter_next(&iter, "{&sv}", &name, &item)) {
@@ -152,7 +175,7 @@ service_teller_add_job(ServiceTeller *teller, const char *path, DbusJob *job)
   told->path = g_strdup(path);
   told->skeleton = g_object_ref(job);
   told->followers = g_ptr_array_new_with_free_func(follower_free);
-  told->told = properties_of(told);
+  told->told = g_variant_ref_sink(properties_of(told));
   g_signal_connect(job, "notify", G_CALLBACK(on_notify), told);
   g_signal_connect(job, "said", G_CALLBACK(on_said), told);
   g_signal_connect(job, "region-changed", G_CALLBACK(on_region_changed), told);
@@ -220,7 +243,7 @@ service_teller_follow(ServiceTeller *teller, const char *path, const char *name,
     return FALSE;
   if (told->followers->len == 0) {
     g_variant_unref(told->told);
-    told->told = properties_of(told);
+    told->told = g_variant_ref_sink(properties_of(told));
     tell_added(told, name);
   }
   Follower *follower = g_new0(Follower, 1);

@@ -1,14 +1,14 @@
 /* sd_notify(3)'s protocol: datagrams to a socket that the environment names. */
-#include "service-notify.h"
+#include "service-watchdog.h"
 
 #include <gio/gio.h>
 #include <gio/gunixsocketaddress.h>
 #include <unistd.h>
 
-struct _ServiceNotify {
+struct _ServiceWatchdog {
   GSocket *socket; /* NULL: nobody listens */
   GSocketAddress *to;
-  guint watchdog;
+  guint beat; /* source */
 };
 
 /* '@': in the abstract namespace. */
@@ -21,17 +21,18 @@ address_of(const char *path)
 }
 
 void
-service_notify_say(ServiceNotify *notify, const char *state)
+service_watchdog_say(ServiceWatchdog *watchdog, const char *state)
 {
   g_autoptr(GError) error = NULL;
-  if (notify->socket != NULL && g_socket_send_to(notify->socket, notify->to, state, strlen(state), NULL, &error) < 0)
+  if (watchdog->socket != NULL
+      && g_socket_send_to(watchdog->socket, watchdog->to, state, strlen(state), NULL, &error) < 0)
     g_debug("systemd does not hear %s: %s", state, error->message);
 }
 
 static gboolean
 on_time(gpointer data)
 {
-  service_notify_say(data, "WATCHDOG=1");
+  service_watchdog_say(data, "WATCHDOG=1");
   return G_SOURCE_CONTINUE;
 }
 
@@ -47,31 +48,31 @@ interval_of(const char *usec, const char *pid)
   return (guint) MAX(within / 2000, 1);
 }
 
-ServiceNotify *
-service_notify_new(void)
+ServiceWatchdog *
+service_watchdog_new(void)
 {
   static const char *const names[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID" };
-  ServiceNotify *notify = g_new0(ServiceNotify, 1);
+  ServiceWatchdog *watchdog = g_new0(ServiceWatchdog, 1);
   const char *path = g_getenv("NOTIFY_SOCKET");
   guint interval = interval_of(g_getenv("WATCHDOG_USEC"), g_getenv("WATCHDOG_PID"));
   if (path != NULL && (path[0] == '/' || path[0] == '@') && path[1] != '\0') {
-    notify->to = address_of(path);
-    notify->socket = g_socket_new(G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_DEFAULT, NULL);
+    watchdog->to = address_of(path);
+    watchdog->socket = g_socket_new(G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_DEFAULT, NULL);
   }
-  if (notify->socket != NULL)
-    g_socket_set_blocking(notify->socket, FALSE);
-  if (notify->socket != NULL && interval > 0)
-    notify->watchdog = g_timeout_add(interval, on_time, notify);
+  if (watchdog->socket != NULL)
+    g_socket_set_blocking(watchdog->socket, FALSE);
+  if (watchdog->socket != NULL && interval > 0)
+    watchdog->beat = g_timeout_add(interval, on_time, watchdog);
   for (guint i = 0; i < G_N_ELEMENTS(names); i++)
     g_unsetenv(names[i]);
-  return notify;
+  return watchdog;
 }
 
 void
-service_notify_free(ServiceNotify *notify)
+service_watchdog_free(ServiceWatchdog *watchdog)
 {
-  g_clear_handle_id(&notify->watchdog, g_source_remove);
-  g_clear_object(&notify->socket);
-  g_clear_object(&notify->to);
-  g_free(notify);
+  g_clear_handle_id(&watchdog->beat, g_source_remove);
+  g_clear_object(&watchdog->socket);
+  g_clear_object(&watchdog->to);
+  g_free(watchdog);
 }
