@@ -12,12 +12,15 @@ struct _ServiceJob {
   Service *service;
   guint64 number;
   char *path;
-  AzJob *job; /* NULL: of a service that died */
+  AzEngine *engine; /* held for as long as `job` is there */
+  AzJob *job;       /* NULL: it has ended, or is of a service that died */
   GVariant *args;
   DbusJob *skeleton;
   GHashTable *regions; /* name -> GVariant a{sv} */
   GQueue said;         /* of GVariant (ttsa{sv}), in order */
   guint64 next_number;
+  guint forgetting;  /* source */
+  guint32 asked;     /* questions so far */
   guint owner_watch; /* until it is started: of the client that made it */
   gboolean started, ended;
 };
@@ -28,7 +31,7 @@ say(ServiceJob *job, const char *what, GVariant *facts)
 {
   g_autoptr(GVariant) sunk = g_variant_ref_sink(facts);
   g_autoptr(GVariant) packed = az_wire_pack(sunk);
-  guint64 number = job->next_number++, now = (guint64) az_engine_now(job->service->engine);
+  guint64 number = job->next_number++, now = (guint64) az_engine_now(job->engine);
   g_queue_push_tail(&job->said, g_variant_ref_sink(g_variant_new("(tts@a{sv})", number, now, what, packed)));
   if (job->said.length > MAX_SAID)
     g_variant_unref(g_queue_pop_head(&job->said));
@@ -88,6 +91,7 @@ on_region(AzJob *engine_job, const char *region, GVariant *facts, gpointer data)
   g_hash_table_replace(job->regions, g_strdup(region), packed);
   publish_regions(job);
   dbus_job_emit_region_changed(job->skeleton, region, packed);
+  service_regions_take(job->service->regions, job, region, facts);
   say(job, "region", g_variant_new_parsed("{'region': <%s>, 'facts': <%@a{sv}>}", region, facts));
 }
 
@@ -112,10 +116,33 @@ on_question(AzJob *engine_job, const char *text, gpointer data)
 {
   ServiceJob *job = data;
   g_autofree char *valid = g_utf8_make_valid(text, -1);
-  GVariant *question = g_variant_new_parsed("{'text': <%s>}", valid);
+  g_autoptr(GVariant) question
+      = g_variant_ref_sink(g_variant_new_parsed("{'text': <%s>, 'question': <%u>}", valid, ++job->asked));
   set_state(job, AZ_JOB_WAITING_ANSWER);
   dbus_job_set_question(job->skeleton, question);
-  say(job, "question", g_variant_new_parsed("{'text': <%s>}", valid));
+  say(job, "question", question);
+}
+
+/* The engine's job goes at once, all that is told of it stands here: an engine that was replaced waits for nothing
+ * else.
+ */
+static void
+let_go(ServiceJob *job)
+{
+  g_clear_handle_id(&job->forgetting, g_source_remove);
+  if (job->job == NULL)
+    return;
+  az_engine_forget(job->engine, g_steal_pointer(&job->job));
+  service_engine_release(job->service, job->engine);
+}
+
+static gboolean
+on_forget(gpointer data)
+{
+  ServiceJob *job = data;
+  job->forgetting = 0;
+  let_go(job);
+  return G_SOURCE_REMOVE;
 }
 
 static void
@@ -132,6 +159,9 @@ on_finished(AzJob *engine_job, gpointer data)
   service_store_end(job->service->home, job->number);
   g_dbus_interface_skeleton_flush(G_DBUS_INTERFACE_SKELETON(job->skeleton));
   dbus_job_emit_finished(job->skeleton, exit_code, result);
+  job->forgetting = g_idle_add(on_forget, job);
+  service_regions_watch_ended(job->service->regions, job);
+  service_regions_look(job->service->regions);
   service_job_ended(job->service, job);
 }
 
@@ -153,10 +183,10 @@ service_job_start(ServiceJob *job)
   job->started = TRUE;
   stop_watching_owner(job);
   service_store_begin(service->home, service->last_number, job->number, dbus_job_get_kind(job->skeleton), job->args);
-  dbus_job_set_started(job->skeleton, (guint64) az_engine_now(service->engine));
+  dbus_job_set_started(job->skeleton, (guint64) az_engine_now(job->engine));
   set_state(job, AZ_JOB_RUNNING);
   service_job_began(service);
-  az_engine_start(service->engine, job->job);
+  az_engine_start(job->engine, job->job);
 }
 
 static gboolean
@@ -179,6 +209,8 @@ on_answer(DbusJob *skeleton, GDBusMethodInvocation *invocation, GVariant *answer
 {
   ServiceJob *job = data;
   gboolean yes = FALSE;
+  guint32 question = job->asked;
+  g_variant_lookup(answer, "question", "u", &question);
   if (!g_variant_lookup(answer, "yes", "b", &yes)) {
     service_refuse_new(invocation, AZLIN_ERROR_USAGE, "an answer is {\"yes\": <true or false>}");
     return TRUE;
@@ -187,17 +219,22 @@ on_answer(DbusJob *skeleton, GDBusMethodInvocation *invocation, GVariant *answer
     service_refuse_new(invocation, AZLIN_ERROR_USAGE, "this job has asked nothing, or has its answer");
     return TRUE;
   }
+  if (question != job->asked) {
+    service_refuse_new(invocation, AZLIN_ERROR_USAGE, "this answer is to another question than the one that stands");
+    return TRUE;
+  }
   dbus_job_complete_answer(skeleton, invocation);
   dbus_job_set_question(skeleton, nothing());
   set_state(job, AZ_JOB_RUNNING);
-  az_engine_answer(job->service->engine, job->job, yes);
+  az_engine_answer(job->engine, job->job, yes);
   return TRUE;
 }
 
 void
 service_job_cancel(ServiceJob *job)
 {
-  az_engine_cancel(job->service->engine, job->job);
+  if (job->job != NULL)
+    az_engine_cancel(job->engine, job->job);
 }
 
 static gboolean
@@ -282,8 +319,10 @@ service_job_new(Service *service, guint64 number, const char *kind, GVariant *ar
                              .question = on_question,
                              .finished = on_finished,
                              .data = job };
-  job->job = az_engine_submit(service->engine, kind, args, &watch, error);
+  job->engine = service_engine_hold(service);
+  job->job = az_engine_submit(job->engine, kind, args, &watch, error);
   if (job->job == NULL) {
+    service_engine_release(service, job->engine);
     g_free(job);
     return NULL;
   }
@@ -322,8 +361,8 @@ service_job_free(gpointer data)
   stop_watching_owner(job);
   g_dbus_object_manager_server_unexport(job->service->objects, job->path);
   g_signal_handlers_disconnect_by_data(job->skeleton, job);
-  if (job->job != NULL && (!job->started || job->ended))
-    az_engine_forget(job->service->engine, job->job);
+  if (!job->started || job->ended)
+    let_go(job);
   g_queue_clear_full(&job->said, (GDestroyNotify) g_variant_unref);
   g_hash_table_unref(job->regions);
   g_clear_pointer(&job->args, g_variant_unref);

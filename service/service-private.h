@@ -1,17 +1,19 @@
 /* What the files of the service share: its jobs. */
 #pragma once
-#include "service.h"
+#include "service-regions.h"
 
 #include "error.h"
 
 #include <gio/gunixfdlist.h>
 
 struct _Service {
-  AzEngine *engine;
+  AzEngine *engine;   /* the newest: of whatever comes */
+  GPtrArray *engines; /* of Generation, service-engine.c */
   char *home;
   GDBusConnection *connection;
   GDBusObjectManagerServer *objects;
   DbusManager *manager;
+  ServiceRegions *regions;
   GHashTable *jobs;       /* path -> ServiceJob */
   GQueue ended;           /* of ServiceJob, oldest first; borrowed */
   GPtrArray *inhibitions; /* of Inhibition, service-inhibit.c */
@@ -45,6 +47,19 @@ void service_job_cancel(ServiceJob *job);
 /* The end that the client gets, or NULL. */
 GUnixFDList *service_inhibit(Service *service, const char *who, const char *why, GError **error);
 void service_inhibition_free(gpointer inhibition);
+void service_inhibition_apply(gpointer inhibition); /* in every engine that does not know it yet */
+
+/* ---- service-engine.c ---- */
+
+void service_engines_begin(Service *service, AzEngine *engine); /* borrowed: the first */
+/* The newest engine, which lives until it is released. */
+AzEngine *service_engine_hold(Service *service);
+void service_engine_release(Service *service, AzEngine *engine);
+void service_engines_each(Service *service, void (*func)(AzEngine *engine));
+void service_engines_inhibit(Service *service, gconstpointer key, const char *who, const char *why);
+void service_engines_allow(Service *service, gconstpointer key);
+/* Reads the configuration again, for whatever comes from now on; FALSE and why: the one before stays. */
+gboolean service_engines_reload(Service *service, const char *config, const char *home, GError **error);
 
 /* ---- service.c ---- */
 

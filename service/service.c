@@ -230,6 +230,11 @@ service_resume(Service *service)
 
 /* ---- its life ---- */
 
+static void
+on_primary_moved(const char *from, const char *to, guint64 epoch, gpointer data)
+{
+}
+
 static char **
 kind_names(void)
 {
@@ -248,13 +253,14 @@ service_new(AzEngine *engine)
   g_auto(GStrv) kinds = kind_names();
   g_variant_lookup(facts, "home", "&s", &home);
   g_variant_lookup(facts, "config", "&s", &config);
-  service->engine = engine;
+  service_engines_begin(service, engine);
   service->home = g_strdup(home);
   service->stored = service_store_read(home, &service->last_number);
   service->jobs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, service_job_free);
   service->inhibitions = g_ptr_array_new_with_free_func(service_inhibition_free);
   service->objects = g_dbus_object_manager_server_new(AZ_WIRE_PATH);
   service->manager = dbus_manager_skeleton_new();
+  service->regions = service_regions_new(service, on_primary_moved, service);
   dbus_manager_set_version(service->manager, AZLIN_VERSION);
   dbus_manager_set_home(service->manager, home);
   dbus_manager_set_config(service->manager, config);
@@ -272,6 +278,7 @@ service_export(Service *service, GDBusConnection *connection, GError **error)
     return FALSE;
   service->connection = g_object_ref(connection);
   g_dbus_object_manager_server_set_connection(service->objects, connection);
+  service_regions_look(service->regions);
   return TRUE;
 }
 
@@ -283,8 +290,10 @@ service_free(Service *service)
   g_ptr_array_unref(g_steal_pointer(&service->inhibitions));
   g_queue_clear(&service->ended);
   g_hash_table_unref(service->jobs);
+  service_regions_free(service->regions);
   g_object_unref(service->objects);
   g_object_unref(service->manager);
+  g_ptr_array_unref(service->engines);
   g_clear_object(&service->connection);
   g_clear_pointer(&service->stored, g_ptr_array_unref);
   g_free(service->home);
