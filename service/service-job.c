@@ -3,6 +3,7 @@
 #include "service-private.h"
 
 #include "record.h"
+#include "service-job-object.h"
 #include "service-store.h"
 #include "wire.h"
 
@@ -16,8 +17,7 @@ struct _ServiceJob {
   AzJob *job;       /* NULL: it has ended, or is of a service that died */
   GVariant *args;
   DbusJob *skeleton;
-  GHashTable *regions; /* name -> GVariant a{sv} */
-  GQueue said;         /* of GVariant (ttsa{sv}), in order */
+  GQueue said; /* of GVariant (ttsa{sv}), in order */
   guint64 next_number;
   guint forgetting;  /* source */
   guint32 asked;     /* questions so far */
@@ -71,25 +71,11 @@ on_message(AzJob *engine_job, const char *level, const char *region, const char 
 }
 
 static void
-publish_regions(ServiceJob *job)
-{
-  GVariantBuilder regions;
-  GHashTableIter iter;
-  gpointer name, facts;
-  g_variant_builder_init(&regions, G_VARIANT_TYPE("a{sa{sv}}"));
-  g_hash_table_iter_init(&iter, job->regions);
-  while (g_hash_table_iter_next(&iter, &name, &facts))
-    g_variant_builder_add(&regions, "{s@a{sv}}", name, facts);
-  dbus_job_set_regions(job->skeleton, g_variant_builder_end(&regions));
-}
-
-static void
 on_region(AzJob *engine_job, const char *region, GVariant *facts, gpointer data)
 {
   ServiceJob *job = data;
-  GVariant *packed = az_wire_pack(facts);
-  g_hash_table_replace(job->regions, g_strdup(region), packed);
-  publish_regions(job);
+  g_autoptr(GVariant) packed = az_wire_pack(facts);
+  service_job_object_set_region(SERVICE_JOB_OBJECT(job->skeleton), region, packed);
   dbus_job_emit_region_changed(job->skeleton, region, packed);
   service_regions_take(job->service->regions, job, region, facts);
   say(job, "region", g_variant_new_parsed("{'region': <%s>, 'facts': <%@a{sv}>}", region, facts));
@@ -300,10 +286,8 @@ make(ServiceJob *job, Service *service, guint64 number, const char *kind)
   job->service = service;
   job->number = number;
   job->path = g_strdup_printf(AZ_WIRE_PATH "/job/%" G_GUINT64_FORMAT, job->number);
-  job->regions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
-  job->skeleton = dbus_job_skeleton_new();
+  job->skeleton = DBUS_JOB(service_job_object_new());
   dbus_job_set_kind(job->skeleton, kind);
-  dbus_job_set_regions(job->skeleton, g_variant_new("a{sa{sv}}", NULL));
   dbus_job_set_question(job->skeleton, nothing());
   dbus_job_set_result(job->skeleton, nothing());
 }
@@ -364,7 +348,6 @@ service_job_free(gpointer data)
   if (!job->started || job->ended)
     let_go(job);
   g_queue_clear_full(&job->said, (GDestroyNotify) g_variant_unref);
-  g_hash_table_unref(job->regions);
   g_clear_pointer(&job->args, g_variant_unref);
   g_object_unref(job->skeleton);
   g_free(job->path);
