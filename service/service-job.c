@@ -77,7 +77,7 @@ on_region(AzJob *engine_job, const char *region, GVariant *facts, gpointer data)
   g_autoptr(GVariant) packed = az_wire_pack(facts);
   service_job_object_set_region(SERVICE_JOB_OBJECT(job->skeleton), region, packed);
   dbus_job_emit_region_changed(job->skeleton, region, packed);
-  service_regions_take(job->service->regions, job, region, facts);
+  service_regions_take(job->service->regions, job, g_str_equal(az_job_kind(engine_job), "watch"), region, facts);
   say(job, "region", g_variant_new_parsed("{'region': <%s>, 'facts': <%@a{sv}>}", region, facts));
 }
 
@@ -272,11 +272,9 @@ show(ServiceJob *job)
     { "handle-cancel", G_CALLBACK(on_cancel) },
     { "handle-listen", G_CALLBACK(on_listen) },
   };
-  g_autoptr(DbusObjectSkeleton) object = dbus_object_skeleton_new(job->path);
   for (guint i = 0; i < G_N_ELEMENTS(handlers); i++)
     g_signal_connect(job->skeleton, handlers[i].signal, handlers[i].handler, job);
-  dbus_object_skeleton_set_job(object, job->skeleton);
-  g_dbus_object_manager_server_export(job->service->objects, G_DBUS_OBJECT_SKELETON(object));
+  service_objects_add_job(job->service->objects, job->path, G_DBUS_INTERFACE_SKELETON(job->skeleton));
 }
 
 /* What every job has, whether the engine knows it or not. */
@@ -343,7 +341,7 @@ service_job_free(gpointer data)
 {
   ServiceJob *job = data;
   stop_watching_owner(job);
-  g_dbus_object_manager_server_unexport(job->service->objects, job->path);
+  service_objects_remove_job(job->service->objects, job->path);
   g_signal_handlers_disconnect_by_data(job->skeleton, job);
   if (!job->started || job->ended)
     let_go(job);

@@ -1,5 +1,6 @@
 /* What the files of the service share: its jobs. */
 #pragma once
+#include "service-objects.h"
 #include "service-regions.h"
 
 #include "error.h"
@@ -11,7 +12,7 @@ struct _Service {
   GPtrArray *engines; /* of Generation, service-engine.c */
   char *home;
   GDBusConnection *connection;
-  GDBusObjectManagerServer *objects;
+  ServiceObjects *objects;
   DbusManager *manager;
   ServiceRegions *regions;
   GHashTable *jobs;       /* path -> ServiceJob */

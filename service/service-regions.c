@@ -6,18 +6,10 @@
 #include "service-private.h"
 #include "wire.h"
 
-#define FOLDER AZ_WIRE_PATH "/regions/"
 #define CALM_MS 200  /* changes of the files that come together are read together */
 #define BUSY_MS 2000 /* between two readings, where there is much to read */
 #define MANY 1000    /* regions */
 #define SLICE 100    /* regions that become objects in one turn of the main loop */
-
-typedef struct {
-  char *path;
-  DbusRegion *skeleton;
-  gconstpointer watcher; /* the job whose word its state is */
-  guint generation;      /* of the last list that it stood in */
-} Region;
 
 typedef struct {     /* one list that becomes objects */
   GVariant *records; /* av, of regions-list */
@@ -27,7 +19,6 @@ typedef struct {     /* one list that becomes objects */
 
 struct _ServiceRegions {
   Service *service;
-  GHashTable *regions; /* name -> Region */
   GPtrArray *monitors; /* of GFileMonitor */
   guint timer, slicer;
   gint64 looked_at; /* monotonic */
@@ -38,41 +29,21 @@ struct _ServiceRegions {
   Load load;
   char *primary; /* "" = none */
   guint64 epoch;
-  ServicePrimaryMoved moved;
-  gpointer moved_data;
+  ServiceRegionsEars ears;
 };
-
-static void
-region_free(gpointer data)
-{
-  Region *region = data;
-  g_object_unref(region->skeleton);
-  g_free(region->path);
-  g_free(region);
-}
 
 /* ---- objects ---- */
 
-static Region *
-region_new(ServiceRegions *regions, const char *name)
+static GHashTable *
+all(const ServiceRegions *regions)
 {
-  Region *region = g_new0(Region, 1);
-  g_autofree char *escaped = g_dbus_escape_object_path(name);
-  region->path = g_strconcat(FOLDER, escaped, NULL);
-  region->skeleton = dbus_region_skeleton_new();
-  dbus_region_set_name(region->skeleton, name);
-  dbus_region_set_state(region->skeleton, "unknown");
-  dbus_region_set_latency_ms(region->skeleton, -1);
-  g_hash_table_insert(regions->regions, g_strdup(name), region);
-  return region;
+  return service_objects_regions(regions->service->objects);
 }
 
-static void
-show(ServiceRegions *regions, Region *region)
+static ServiceRegion *
+find(const ServiceRegions *regions, const char *name)
 {
-  g_autoptr(DbusObjectSkeleton) object = dbus_object_skeleton_new(region->path);
-  dbus_object_skeleton_set_region(object, region->skeleton);
-  g_dbus_object_manager_server_export(regions->service->objects, G_DBUS_OBJECT_SKELETON(object));
+  return g_hash_table_lookup(all(regions), name);
 }
 
 static const char *
@@ -90,30 +61,31 @@ time_in(GVariant *facts, const char *key)
 }
 
 static void
-set_record(DbusRegion *skeleton, GVariant *record)
+set_record(ServiceRegion *region, GVariant *record)
 {
   guint32 port = 0;
   g_variant_lookup(record, "ssh_port", "u", &port);
-  dbus_region_set_vm_name(skeleton, text_in(record, "vm_name"));
-  dbus_region_set_public_ip(skeleton, text_in(record, "public_ip"));
-  dbus_region_set_ssh_port(skeleton, port);
-  dbus_region_set_ssh_user(skeleton, text_in(record, "ssh_user"));
-  dbus_region_set_resource_group(skeleton, text_in(record, "resource_group"));
-  dbus_region_set_created_at(skeleton, time_in(record, "created_at"));
-  dbus_region_set_status(skeleton, text_in(record, "status"));
-  dbus_region_set_last_health_check(skeleton, time_in(record, "last_health_check"));
+  service_region_set_text(region, REGION_VM_NAME, text_in(record, "vm_name"));
+  service_region_set_text(region, REGION_PUBLIC_IP, text_in(record, "public_ip"));
+  service_region_set_number(region, REGION_SSH_PORT, port);
+  service_region_set_text(region, REGION_SSH_USER, text_in(record, "ssh_user"));
+  service_region_set_text(region, REGION_RESOURCE_GROUP, text_in(record, "resource_group"));
+  service_region_set_number(region, REGION_CREATED_AT, time_in(record, "created_at"));
+  service_region_set_text(region, REGION_STATUS, text_in(record, "status"));
+  service_region_set_number(region, REGION_LAST_HEALTH_CHECK, time_in(record, "last_health_check"));
 }
 
 static void
-set_state(ServiceRegions *regions, DbusRegion *skeleton, GVariant *state)
+set_state(ServiceRegions *regions, ServiceRegion *region, GVariant *state)
 {
   gboolean pending = FALSE;
   double lag = -1;
   g_variant_lookup(state, "fence_pending", "b", &pending);
   g_variant_lookup(state, "lag_seconds", "d", &lag);
   gint64 now = az_engine_now(regions->service->engine);
-  dbus_region_set_fence_pending(skeleton, pending);
-  dbus_region_set_last_sync(skeleton, lag < 0 ? 0 : (guint64) MAX(now - (gint64) (lag * G_USEC_PER_SEC), 0));
+  service_region_set_number(region, REGION_FENCE_PENDING, pending);
+  service_region_set_number(region, REGION_LAST_SYNC,
+                            lag < 0 ? 0 : (guint64) MAX(now - (gint64) (lag * G_USEC_PER_SEC), 0));
 }
 
 /* Owned dictionary, or NULL. */
@@ -136,29 +108,34 @@ take_entry(ServiceRegions *regions, gsize i)
   if (*name == '\0')
     return;
   g_autoptr(GVariant) state = entry_of(regions->load.states, i, name);
-  Region *region = g_hash_table_lookup(regions->regions, name);
+  ServiceRegion *region = find(regions, name);
   gboolean fresh = region == NULL, primary = g_str_equal(name, regions->primary);
   if (fresh)
-    region = region_new(regions, name);
+    region = service_region_new(name);
   region->generation = regions->generation;
-  set_record(region->skeleton, record);
-  dbus_region_set_is_primary(region->skeleton, primary);
-  dbus_region_set_epoch(region->skeleton, primary ? regions->epoch : 0);
+  set_record(region, record);
+  service_region_set_number(region, REGION_IS_PRIMARY, primary);
+  service_region_set_number(region, REGION_EPOCH, primary ? regions->epoch : 0);
   if (state != NULL)
-    set_state(regions, region->skeleton, state);
+    set_state(regions, region, state);
   if (fresh)
-    show(regions, region);
+    service_objects_add_region(regions->service->objects, region);
+  else
+    service_region_say_changes(region, regions->service->connection);
 }
 
-static gboolean
-is_old(gpointer name, gpointer value, gpointer data)
+static void
+remove_old(ServiceRegions *regions)
 {
-  ServiceRegions *regions = data;
-  Region *region = value;
-  if (region->generation == regions->generation)
-    return FALSE;
-  g_dbus_object_manager_server_unexport(regions->service->objects, region->path);
-  return TRUE;
+  g_autoptr(GPtrArray) old = g_ptr_array_new_with_free_func(g_free);
+  GHashTableIter iter;
+  gpointer name, region;
+  g_hash_table_iter_init(&iter, all(regions));
+  while (g_hash_table_iter_next(&iter, &name, &region))
+    if (((const ServiceRegion *) region)->generation != regions->generation)
+      g_ptr_array_add(old, g_strdup(name));
+  for (guint i = 0; i < old->len; i++)
+    service_objects_remove_region(regions->service->objects, g_ptr_array_index(old, i));
 }
 
 static void
@@ -178,7 +155,7 @@ on_slice(gpointer data)
     take_entry(regions, regions->load.next++);
   if (regions->load.next < n)
     return G_SOURCE_CONTINUE;
-  g_hash_table_foreach_remove(regions->regions, is_old, regions);
+  remove_old(regions);
   load_done(&regions->load);
   regions->slicer = 0;
   regions->reading = FALSE;
@@ -201,7 +178,7 @@ note_primary(ServiceRegions *regions, GVariant *result)
   regions->epoch = epoch;
   regions->known = TRUE;
   if (moved)
-    regions->moved(before, regions->primary, epoch, regions->moved_data);
+    regions->ears.primary_moved(before, regions->primary, epoch, regions->ears.data);
 }
 
 static void
@@ -288,7 +265,7 @@ service_regions_look(ServiceRegions *regions)
   regions->again = regions->reading;
   if (regions->reading || regions->timer > 0)
     return;
-  gint64 rest = g_hash_table_size(regions->regions) >= MANY ? BUSY_MS : CALM_MS;
+  gint64 rest = g_hash_table_size(all(regions)) >= MANY ? BUSY_MS : CALM_MS;
   gint64 ms = regions->looked_at + rest * 1000 - g_get_monotonic_time();
   regions->timer = g_timeout_add((guint) CLAMP(ms / 1000, CALM_MS, BUSY_MS), on_timer, regions);
 }
@@ -320,62 +297,63 @@ watch_file(ServiceRegions *regions, const char *name)
 /* ---- what a watch sees ---- */
 
 static void
-set_names(GVariant *facts, const char *key, DbusRegion *skeleton,
-          void (*set)(DbusRegion *skeleton, const char *const *names))
+set_names(ServiceRegion *region, ServiceRegionProperty property, GVariant *facts, const char *key)
 {
-  static const char *const none[] = { NULL };
   g_autofree const char **names = NULL;
   g_variant_lookup(facts, key, "^a&s", &names);
-  set(skeleton, names != NULL ? names : none);
+  service_region_set_names(region, property, names);
+}
+
+static void
+enter(ServiceRegions *regions, ServiceRegion *region, const char *state, guint64 since)
+{
+  g_autofree char *was = g_strdup(region->state);
+  service_region_set_text(region, REGION_STATE, state);
+  service_region_set_number(region, REGION_SINCE, since);
+  if (!g_str_equal(was, state))
+    regions->ears.state_changed(region, was, regions->ears.data);
 }
 
 void
-service_regions_take(ServiceRegions *regions, gconstpointer watcher, const char *name, GVariant *facts)
+service_regions_take(ServiceRegions *regions, gconstpointer watcher, gboolean acts, const char *name, GVariant *facts)
 {
-  Region *region = g_hash_table_lookup(regions->regions, name);
+  ServiceRegion *region = find(regions, name);
   const char *state = text_in(facts, "state");
   gboolean unreachable = FALSE;
   double latency = -1;
   if (region == NULL || *state == '\0')
     return;
+  if (region->watcher != NULL && region->watcher != watcher && !acts)
+    return;
   region->watcher = watcher;
   g_variant_lookup(facts, "unreachable_from_me", "b", &unreachable);
   g_variant_lookup(facts, "latency_ms", "d", &latency);
-  dbus_region_set_state(region->skeleton, state);
-  dbus_region_set_since(region->skeleton, time_in(facts, "since"));
-  dbus_region_set_last_answer(region->skeleton, time_in(facts, "last_answer"));
-  dbus_region_set_latency_ms(region->skeleton, latency);
-  dbus_region_set_unreachable_from_me(region->skeleton, unreachable);
-  set_names(facts, "seen_by", region->skeleton, dbus_region_set_seen_by);
-  set_names(facts, "dark_from", region->skeleton, dbus_region_set_dark_from);
+  service_region_set_number(region, REGION_LAST_ANSWER, time_in(facts, "last_answer"));
+  service_region_set_double(region, REGION_LATENCY_MS, latency);
+  service_region_set_number(region, REGION_UNREACHABLE_FROM_ME, unreachable);
+  set_names(region, REGION_SEEN_BY, facts, "seen_by");
+  set_names(region, REGION_DARK_FROM, facts, "dark_from");
+  enter(regions, region, state, time_in(facts, "since"));
+  service_region_say_changes(region, regions->service->connection);
 }
 
 void
 service_regions_watch_ended(ServiceRegions *regions, gconstpointer watcher)
 {
-  static const char *const none[] = { NULL };
   GHashTableIter iter;
   gpointer value;
-  g_hash_table_iter_init(&iter, regions->regions);
+  g_hash_table_iter_init(&iter, all(regions));
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
-    Region *region = value;
+    ServiceRegion *region = value;
     if (region->watcher != watcher)
       continue;
     region->watcher = NULL;
-    dbus_region_set_state(region->skeleton, "unknown");
-    dbus_region_set_since(region->skeleton, 0);
-    dbus_region_set_unreachable_from_me(region->skeleton, FALSE);
-    dbus_region_set_seen_by(region->skeleton, none);
-    dbus_region_set_dark_from(region->skeleton, none);
+    service_region_set_number(region, REGION_UNREACHABLE_FROM_ME, FALSE);
+    service_region_set_names(region, REGION_SEEN_BY, NULL);
+    service_region_set_names(region, REGION_DARK_FROM, NULL);
+    enter(regions, region, "unknown", 0);
+    service_region_say_changes(region, regions->service->connection);
   }
-}
-
-/* ---- for whoever counts ---- */
-
-guint
-service_regions_count(const ServiceRegions *regions)
-{
-  return g_hash_table_size(regions->regions);
 }
 
 guint64
@@ -384,51 +362,14 @@ service_regions_epoch(const ServiceRegions *regions)
   return regions->epoch;
 }
 
-static int
-by_name(gconstpointer a, gconstpointer b)
-{
-  return g_strcmp0(*(const char *const *) a, *(const char *const *) b);
-}
-
-GPtrArray *
-service_regions_names(const ServiceRegions *regions)
-{
-  GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-  GHashTableIter iter;
-  gpointer name;
-  g_hash_table_iter_init(&iter, regions->regions);
-  while (g_hash_table_iter_next(&iter, &name, NULL))
-    g_ptr_array_add(names, g_strdup(name));
-  g_ptr_array_sort(names, by_name);
-  return names;
-}
-
-gboolean
-service_regions_view(const ServiceRegions *regions, const char *name, ServiceRegionView *ret_view)
-{
-  const Region *region = g_hash_table_lookup(regions->regions, name);
-  if (region == NULL)
-    return FALSE;
-  *ret_view = (ServiceRegionView){ .name = dbus_region_get_name(region->skeleton),
-                                   .status = dbus_region_get_status(region->skeleton),
-                                   .state = dbus_region_get_state(region->skeleton),
-                                   .is_primary = dbus_region_get_is_primary(region->skeleton),
-                                   .fence_pending = dbus_region_get_fence_pending(region->skeleton),
-                                   .last_sync = (gint64) dbus_region_get_last_sync(region->skeleton),
-                                   .last_answer = (gint64) dbus_region_get_last_answer(region->skeleton),
-                                   .latency_ms = dbus_region_get_latency_ms(region->skeleton) };
-  return TRUE;
-}
-
 /* ---- its life ---- */
 
 ServiceRegions *
-service_regions_new(Service *service, ServicePrimaryMoved moved, gpointer data)
+service_regions_new(Service *service, const ServiceRegionsEars *ears)
 {
   static const char *const files[] = { "config.json", "failover.json", "audit.log" };
   ServiceRegions *regions = g_new0(ServiceRegions, 1);
-  *regions = (ServiceRegions){ .service = service, .moved = moved, .moved_data = data };
-  regions->regions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, region_free);
+  *regions = (ServiceRegions){ .service = service, .ears = *ears };
   regions->monitors = g_ptr_array_new_with_free_func(g_object_unref);
   regions->primary = g_strdup("");
   for (guint i = 0; i < G_N_ELEMENTS(files); i++)
@@ -443,7 +384,6 @@ service_regions_free(ServiceRegions *regions)
   g_clear_handle_id(&regions->timer, g_source_remove);
   g_clear_handle_id(&regions->slicer, g_source_remove);
   load_done(&regions->load);
-  g_hash_table_unref(regions->regions);
   g_free(regions->primary);
   g_free(regions);
 }

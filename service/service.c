@@ -235,6 +235,11 @@ on_primary_moved(const char *from, const char *to, guint64 epoch, gpointer data)
 {
 }
 
+static void
+on_state_changed(const ServiceRegion *region, const char *was, gpointer data)
+{
+}
+
 static char **
 kind_names(void)
 {
@@ -251,6 +256,8 @@ service_new(AzEngine *engine)
   g_autoptr(GVariant) facts = az_engine_query(engine, "engine", NULL, NULL);
   Service *service = g_new0(Service, 1);
   g_auto(GStrv) kinds = kind_names();
+  const ServiceRegionsEars ears
+      = { .primary_moved = on_primary_moved, .state_changed = on_state_changed, .data = service };
   g_variant_lookup(facts, "home", "&s", &home);
   g_variant_lookup(facts, "config", "&s", &config);
   service_engines_begin(service, engine);
@@ -258,9 +265,9 @@ service_new(AzEngine *engine)
   service->stored = service_store_read(home, &service->last_number);
   service->jobs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, service_job_free);
   service->inhibitions = g_ptr_array_new_with_free_func(service_inhibition_free);
-  service->objects = g_dbus_object_manager_server_new(AZ_WIRE_PATH);
+  service->objects = service_objects_new();
   service->manager = dbus_manager_skeleton_new();
-  service->regions = service_regions_new(service, on_primary_moved, service);
+  service->regions = service_regions_new(service, &ears);
   dbus_manager_set_version(service->manager, AZLIN_VERSION);
   dbus_manager_set_home(service->manager, home);
   dbus_manager_set_config(service->manager, config);
@@ -277,7 +284,8 @@ service_export(Service *service, GDBusConnection *connection, GError **error)
   if (!g_dbus_interface_skeleton_export(G_DBUS_INTERFACE_SKELETON(service->manager), connection, AZ_WIRE_PATH, error))
     return FALSE;
   service->connection = g_object_ref(connection);
-  g_dbus_object_manager_server_set_connection(service->objects, connection);
+  if (!service_objects_export(service->objects, connection, error))
+    return FALSE;
   service_regions_look(service->regions);
   return TRUE;
 }
@@ -291,7 +299,7 @@ service_free(Service *service)
   g_queue_clear(&service->ended);
   g_hash_table_unref(service->jobs);
   service_regions_free(service->regions);
-  g_object_unref(service->objects);
+  service_objects_free(service->objects);
   g_object_unref(service->manager);
   g_ptr_array_unref(service->engines);
   g_clear_object(&service->connection);

@@ -1,5 +1,5 @@
 """Regions on the bus: what is on record, who changed it, and what a watch sees, without asking."""
-import json, os, subprocess, time
+import os, re, subprocess, time
 import e2e
 from bus import NAME, PATH, Bus
 from fleet import Cloud
@@ -40,6 +40,11 @@ def test_regions_are_what_is_on_record():
                 assert told[name] == value, (name, told[name], value)
         assert told["SshUser"] == "alice" and told["IsPrimary"] and told["Epoch"] == 1, told
         assert told["State"] == "unknown" and told["LatencyMs"] < 0 and told["SeenBy"] == [], told
+        introspected = client.call(path_of("eastus"), "org.freedesktop.DBus.Introspectable", "Introspect")[0]
+        declared = {name for name in re.findall(r'<property type="[a-z]+" name="(\w+)"', introspected)}
+        assert declared == set(told), (declared ^ set(told), introspected)
+        assert client.call(path_of("eastus"), "org.freedesktop.DBus.Properties", "GetAll", "(s)", REGION)[0] == told
+        assert "eastus" in client.call(PATH + "/regions", "org.freedesktop.DBus.Introspectable", "Introspect")[0]
         assert 0 <= time.time() - told["CreatedAt"] / 1e6 < 600 or told["CreatedAt"] == 0, told
 
 
