@@ -7,6 +7,9 @@
 
 static const char *const hidden_in_new[] = { "primary", "max-concurrent", "sync-after", "resume", NULL };
 
+/* For programs that follow thousands of regions; it would leave a screen empty. */
+static const char *const hidden_in_list[] = { "stream", NULL };
+
 static const Flag origin_flags[] = {
   { .name = "origin", .type = "b", .help = "show where each value comes from" },
   { 0 },
@@ -44,11 +47,11 @@ const Command command_table[] = {
   { .name = "deploy", .kind = "deploy", .run = cmd_job_run },
   { .name = "new", .kind = "deploy", .single = "regions", .hidden = hidden_in_new, .run = cmd_job_run,
     .summary = "Create one machine in one region" },
-  { .name = "list", .kind = "regions-list", .run = cmd_job_run, .show = render_regions,
+  { .name = "list", .kind = "regions-list", .hidden = hidden_in_list, .run = cmd_job_run, .show = render_regions,
     .summary = "List the machines of all regions" },
   { .name = "status", .kind = "status", .run = cmd_job_run, .show = render_status },
   { .name = "destroy", .kind = "destroy", .run = cmd_job_run },
-  { .name = "regions list", .kind = "regions-list", .run = cmd_job_run, .show = render_regions },
+  { .name = "regions list", .kind = "regions-list", .hidden = hidden_in_list, .run = cmd_job_run, .show = render_regions },
   { .name = "regions add", .kind = "regions-add", .operand = "region", .run = cmd_job_run },
   { .name = "regions remove", .kind = "regions-remove", .operand = "region", .run = cmd_job_run },
   { .name = "regions set-primary", .kind = "regions-set-primary", .operand = "region", .run = cmd_job_run },

@@ -1,5 +1,5 @@
 /* Regions on the bus: an object for each one on record, kept up with what stands on disk and what a watch sees. The
- * records are read as any client does it, by jobs of the engine; a large list becomes objects in slices. */
+ * records are read as any client does it, by a job of the engine that tells them one by one. */
 #include "service-regions.h"
 
 #include "record.h"
@@ -9,25 +9,17 @@
 #define CALM_MS 200  /* changes of the files that come together are read together */
 #define BUSY_MS 2000 /* between two readings, where there is much to read */
 #define MANY 1000    /* regions */
-#define SLICE 100    /* regions that become objects in one turn of the main loop */
-
-typedef struct {     /* one list that becomes objects */
-  GVariant *records; /* av, of regions-list */
-  GVariant *states;  /* aa{sv}, of status; in the same order; or NULL */
-  gsize next;
-} Load;
 
 struct _ServiceRegions {
   Service *service;
   GPtrArray *monitors; /* of GFileMonitor */
-  guint timer, slicer;
-  gint64 looked_at; /* monotonic */
+  guint timer, ending; /* sources */
+  gint64 looked_at;    /* monotonic */
   guint generation;
   gboolean reading, again, complained, known;
   AzEngine *engine; /* of `job` */
   AzJob *job;       /* reads; or NULL */
-  Load load;
-  char *primary; /* "" = none */
+  char *primary;    /* "" = none */
   guint64 epoch;
   ServiceRegionsEars ears;
 };
@@ -64,7 +56,9 @@ static void
 set_record(ServiceRegion *region, GVariant *record)
 {
   guint32 port = 0;
+  gboolean pending = FALSE;
   g_variant_lookup(record, "ssh_port", "u", &port);
+  g_variant_lookup(record, "fence_pending", "b", &pending);
   service_region_set_text(region, REGION_VM_NAME, text_in(record, "vm_name"));
   service_region_set_text(region, REGION_PUBLIC_IP, text_in(record, "public_ip"));
   service_region_set_number(region, REGION_SSH_PORT, port);
@@ -73,55 +67,35 @@ set_record(ServiceRegion *region, GVariant *record)
   service_region_set_number(region, REGION_CREATED_AT, time_in(record, "created_at"));
   service_region_set_text(region, REGION_STATUS, text_in(record, "status"));
   service_region_set_number(region, REGION_LAST_HEALTH_CHECK, time_in(record, "last_health_check"));
-}
-
-static void
-set_state(ServiceRegions *regions, ServiceRegion *region, GVariant *state)
-{
-  gboolean pending = FALSE;
-  double lag = -1;
-  g_variant_lookup(state, "fence_pending", "b", &pending);
-  g_variant_lookup(state, "lag_seconds", "d", &lag);
-  gint64 now = az_engine_now(regions->service->engine);
+  service_region_set_number(region, REGION_LAST_SYNC, time_in(record, "last_sync"));
   service_region_set_number(region, REGION_FENCE_PENDING, pending);
-  service_region_set_number(region, REGION_LAST_SYNC,
-                            lag < 0 ? 0 : (guint64) MAX(now - (gint64) (lag * G_USEC_PER_SEC), 0));
-}
-
-/* Owned dictionary, or NULL. */
-static GVariant *
-entry_of(GVariant *list, gsize i, const char *name)
-{
-  g_autoptr(GVariant) entry = list != NULL && i < g_variant_n_children(list) ? az_variant_element(list, i) : NULL;
-  if (entry == NULL || !g_variant_is_of_type(entry, G_VARIANT_TYPE_VARDICT))
-    return NULL;
-  if (name != NULL && !g_str_equal(text_in(entry, "region"), name))
-    return NULL; /* the records changed between the two */
-  return g_steal_pointer(&entry);
 }
 
 static void
-take_entry(ServiceRegions *regions, gsize i)
+on_region(AzJob *job, const char *name, GVariant *record, gpointer data)
 {
-  g_autoptr(GVariant) record = entry_of(regions->load.records, i, NULL);
-  const char *name = record != NULL ? text_in(record, "region") : "";
-  if (*name == '\0')
-    return;
-  g_autoptr(GVariant) state = entry_of(regions->load.states, i, name);
+  ServiceRegions *regions = data;
   ServiceRegion *region = find(regions, name);
-  gboolean fresh = region == NULL, primary = g_str_equal(name, regions->primary);
+  gboolean fresh = region == NULL;
   if (fresh)
     region = service_region_new(name);
   region->generation = regions->generation;
   set_record(region, record);
-  service_region_set_number(region, REGION_IS_PRIMARY, primary);
-  service_region_set_number(region, REGION_EPOCH, primary ? regions->epoch : 0);
-  if (state != NULL)
-    set_state(regions, region, state);
   if (fresh)
     service_objects_add_region(regions->service->objects, region);
   else
     service_region_say_changes(region, regions->service->connection);
+}
+
+static void
+set_primary(ServiceRegions *regions, const char *name, gboolean primary)
+{
+  ServiceRegion *region = find(regions, name);
+  if (region == NULL)
+    return;
+  service_region_set_number(region, REGION_IS_PRIMARY, primary);
+  service_region_set_number(region, REGION_EPOCH, primary ? regions->epoch : 0);
+  service_region_say_changes(region, regions->service->connection);
 }
 
 static void
@@ -138,32 +112,6 @@ remove_old(ServiceRegions *regions)
     service_objects_remove_region(regions->service->objects, g_ptr_array_index(old, i));
 }
 
-static void
-load_done(Load *load)
-{
-  g_clear_pointer(&load->records, g_variant_unref);
-  g_clear_pointer(&load->states, g_variant_unref);
-  load->next = 0;
-}
-
-static gboolean
-on_slice(gpointer data)
-{
-  ServiceRegions *regions = data;
-  gsize n = g_variant_n_children(regions->load.records);
-  for (guint i = 0; i < SLICE && regions->load.next < n; i++)
-    take_entry(regions, regions->load.next++);
-  if (regions->load.next < n)
-    return G_SOURCE_CONTINUE;
-  remove_old(regions);
-  load_done(&regions->load);
-  regions->slicer = 0;
-  regions->reading = FALSE;
-  if (regions->again)
-    service_regions_look(regions);
-  return G_SOURCE_REMOVE;
-}
-
 /* ---- reading ---- */
 
 static void
@@ -173,54 +121,46 @@ note_primary(ServiceRegions *regions, GVariant *result)
   const char *primary = text_in(result, "primary");
   g_variant_lookup(result, "epoch", "t", &epoch);
   g_autofree char *before = g_steal_pointer(&regions->primary);
-  gboolean moved = regions->known && !g_str_equal(before, primary);
+  gboolean moved = !g_str_equal(before, primary), known = regions->known;
   regions->primary = g_strdup(primary);
   regions->epoch = epoch;
   regions->known = TRUE;
   if (moved)
+    set_primary(regions, before, FALSE);
+  set_primary(regions, primary, TRUE);
+  if (moved && known)
     regions->ears.primary_moved(before, regions->primary, epoch, regions->ears.data);
 }
 
 static void
-give_up(ServiceRegions *regions, GVariant *result)
+take_end(ServiceRegions *regions, GVariant *result, gboolean ok)
 {
   g_autoptr(GVariant) error = result != NULL ? g_variant_lookup_value(result, "error", G_VARIANT_TYPE_VARDICT) : NULL;
   const char *why = error != NULL ? text_in(error, "error_message") : "";
-  if (!regions->complained)
+  if (!ok && !regions->complained)
     g_warning("regions on the bus are not kept up to date: %s", *why != '\0' ? why : "their records cannot be read");
-  regions->complained = TRUE;
+  regions->complained = !ok;
   regions->reading = FALSE;
-  load_done(&regions->load);
+  if (ok) {
+    remove_old(regions);
+    note_primary(regions, result);
+  }
+  if (regions->again)
+    service_regions_look(regions);
 }
-
-static void read_kind(ServiceRegions *regions, const char *kind);
 
 /* Out of the job's own call, which must not free it. */
 static gboolean
-on_read(gpointer data)
+on_ended(gpointer data)
 {
   ServiceRegions *regions = data;
   AzJob *job = g_steal_pointer(&regions->job);
   g_autoptr(GVariant) result = az_job_result(job) != NULL ? g_variant_ref(az_job_result(job)) : NULL;
-  gboolean records = g_str_equal(az_job_kind(job), "regions-list"), ok = az_job_exit_code(job) == 0;
+  gboolean ok = az_job_exit_code(job) == 0 && result != NULL;
+  regions->ending = 0;
   az_engine_forget(regions->engine, job);
   service_engine_release(regions->service, regions->engine);
-  regions->slicer = 0;
-  if (!ok || result == NULL) {
-    give_up(regions, result);
-    return G_SOURCE_REMOVE;
-  }
-  regions->complained = FALSE;
-  GVariant *list = g_variant_lookup_value(result, "regions", G_VARIANT_TYPE_ARRAY);
-  if (records) {
-    regions->load.records = list;
-    note_primary(regions, result);
-    read_kind(regions, "status");
-    return G_SOURCE_REMOVE;
-  }
-  regions->load.states = list;
-  regions->generation++;
-  regions->slicer = g_idle_add(on_slice, regions);
+  take_end(regions, result, ok);
   return G_SOURCE_REMOVE;
 }
 
@@ -228,23 +168,25 @@ static void
 on_finished(AzJob *job, gpointer data)
 {
   ServiceRegions *regions = data;
-  regions->slicer = g_idle_add(on_read, regions);
+  regions->ending = g_idle_add(on_ended, regions);
 }
 
 static void
-read_kind(ServiceRegions *regions, const char *kind)
+read_records(ServiceRegions *regions)
 {
-  const AzJobWatch watch = { .finished = on_finished, .data = regions };
+  const AzJobWatch watch = { .region_changed = on_region, .finished = on_finished, .data = regions };
   g_autoptr(GError) error = NULL;
+  regions->generation++;
   regions->engine = service_engine_hold(regions->service);
-  regions->job = az_engine_submit(regions->engine, kind, g_variant_new("a{sv}", NULL), &watch, &error);
+  regions->job
+      = az_engine_submit(regions->engine, "regions-list", g_variant_new_parsed("{'stream': <true>}"), &watch, &error);
   if (regions->job != NULL) {
     az_engine_start(regions->engine, regions->job);
     return;
   }
   service_engine_release(regions->service, regions->engine);
   g_autoptr(GVariant) result = g_variant_ref_sink(az_error_result(error));
-  give_up(regions, result);
+  take_end(regions, result, FALSE);
 }
 
 static gboolean
@@ -255,7 +197,7 @@ on_timer(gpointer data)
   regions->reading = TRUE;
   regions->again = FALSE;
   regions->looked_at = g_get_monotonic_time();
-  read_kind(regions, "regions-list");
+  read_records(regions);
   return G_SOURCE_REMOVE;
 }
 
@@ -382,8 +324,7 @@ service_regions_free(ServiceRegions *regions)
 {
   g_ptr_array_unref(regions->monitors);
   g_clear_handle_id(&regions->timer, g_source_remove);
-  g_clear_handle_id(&regions->slicer, g_source_remove);
-  load_done(&regions->load);
+  g_clear_handle_id(&regions->ending, g_source_remove);
   g_free(regions->primary);
   g_free(regions);
 }
