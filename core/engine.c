@@ -13,6 +13,11 @@ typedef struct {
   char *text;
 } Inhibitor;
 
+typedef struct { /* wants to know when the host sleeps */
+  void (*func)(gboolean asleep, gpointer data);
+  gpointer data;
+} Sleeper;
+
 struct _AzEngine {
   AzConfig *config;
   AzPaths *paths;
@@ -27,6 +32,8 @@ struct _AzEngine {
   GPtrArray *inhibitors; /* of Inhibitor, oldest first */
   guint last_inhibitor;
   AzSyncGranter sync_granter;
+  GPtrArray *sleepers; /* of Sleeper */
+  gboolean asleep;
 };
 
 void
@@ -78,6 +85,38 @@ az_engine_inhibitor(AzEngine *engine)
   return engine->inhibitors->len > 0 ? ((Inhibitor *) g_ptr_array_index(engine->inhibitors, 0))->text : NULL;
 }
 
+void
+az_engine_hear_sleep(AzEngine *engine, void (*func)(gboolean asleep, gpointer data), gpointer data)
+{
+  Sleeper *sleeper = g_new0(Sleeper, 1);
+  *sleeper = (Sleeper){ func, data };
+  g_ptr_array_add(engine->sleepers, sleeper);
+}
+
+void
+az_engine_ignore_sleep(AzEngine *engine, gpointer data)
+{
+  for (guint i = engine->sleepers->len; i > 0; i--)
+    if (((const Sleeper *) g_ptr_array_index(engine->sleepers, i - 1))->data == data)
+      g_ptr_array_remove_index(engine->sleepers, i - 1);
+}
+
+gboolean
+az_engine_is_asleep(AzEngine *engine)
+{
+  return engine->asleep;
+}
+
+void
+az_engine_set_asleep(AzEngine *engine, gboolean asleep)
+{
+  engine->asleep = asleep;
+  for (guint i = engine->sleepers->len; i > 0; i--) {
+    const Sleeper *sleeper = g_ptr_array_index(engine->sleepers, i - 1);
+    sleeper->func(asleep, sleeper->data);
+  }
+}
+
 AzEngine *
 az_engine_new(const char *config_path, const char *home, GError **error)
 {
@@ -90,6 +129,7 @@ az_engine_new(const char *config_path, const char *home, GError **error)
   engine->registry = az_registry_new(engine);
   engine->jobs = g_ptr_array_new_with_free_func((GDestroyNotify) az_job_free);
   engine->inhibitors = g_ptr_array_new_with_free_func(inhibitor_free);
+  engine->sleepers = g_ptr_array_new_with_free_func(g_free);
   return engine;
 }
 
@@ -108,6 +148,7 @@ az_engine_free(AzEngine *engine)
   az_paths_free(engine->paths);
   az_config_free(engine->config);
   g_ptr_array_unref(engine->inhibitors);
+  g_ptr_array_unref(engine->sleepers);
   g_free(engine);
 }
 

@@ -64,6 +64,9 @@ GVariant *az_engine_query(AzEngine *engine, const char *what, GVariant *args, GE
  * `who` and `why` are shown to them. */
 guint az_engine_inhibit(AzEngine *engine, const char *who, const char *why);
 void az_engine_allow(AzEngine *engine, guint id);
+/* The host went to sleep (`asleep`) or is back: whatever watches asks nothing in between, and forgets what it saw
+ * before, so that a sleep is no outage. Waking twice does no harm. */
+void az_engine_set_asleep(AzEngine *engine, gboolean asleep);
 gint64 az_engine_now(AzEngine *engine); /* microseconds since the Unix epoch; virtual under provider-sim */
 
 AzJobState az_job_state(AzJob *job);

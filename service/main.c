@@ -19,7 +19,8 @@
 typedef struct {
   GMainLoop *loop;
   Service *service;
-  guint idle; /* source that ends it */
+  guint idle;                /* source that ends it */
+  const char *config, *home; /* as given */
   int idle_seconds;
   int exit_code;
   gboolean ending, named;
@@ -63,6 +64,14 @@ on_signal(gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+static gboolean
+on_hangup(gpointer data)
+{
+  Daemon *self = data;
+  service_reload(self->service, self->config, self->home);
+  return G_SOURCE_CONTINUE;
+}
+
 /* ---- the bus ---- */
 
 static void
@@ -71,6 +80,7 @@ on_bus(GDBusConnection *connection, const char *name, gpointer data)
   Daemon *self = data;
   g_autoptr(GError) error = NULL;
   g_dbus_connection_set_exit_on_close(connection, FALSE); /* jobs end in good order then, too */
+  service_set_desktop(self->service, connection);
   if (service_export(self->service, connection, &error))
     return;
   fprintf(stderr, "azlind: it cannot be shown on the bus: %s\n", error->message);
@@ -107,7 +117,8 @@ serve(Daemon *self)
 {
   guint name = g_bus_own_name(G_BUS_TYPE_SESSION, AZ_WIRE_NAME, G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE, on_bus, on_name,
                               on_no_name, self, NULL);
-  guint signals[] = { g_unix_signal_add(SIGTERM, on_signal, self), g_unix_signal_add(SIGINT, on_signal, self) };
+  guint signals[] = { g_unix_signal_add(SIGTERM, on_signal, self), g_unix_signal_add(SIGINT, on_signal, self),
+                      g_unix_signal_add(SIGHUP, on_hangup, self) };
   self->loop = g_main_loop_new(NULL, FALSE);
   service_on_busy(self->service, on_busy, self);
   g_main_loop_run(self->loop);
@@ -142,7 +153,7 @@ run(const char *config, const char *home, int idle_seconds)
   if (engine == NULL)
     return refuse(error, EXIT_CONFIG);
   g_autoptr(Service) service = service_new(engine);
-  Daemon self = { .service = service, .idle_seconds = idle_seconds };
+  Daemon self = { .service = service, .config = config, .home = home, .idle_seconds = idle_seconds };
   return serve(&self);
 }
 

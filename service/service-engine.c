@@ -89,10 +89,10 @@ service_engine_release(Service *service, AzEngine *engine)
 }
 
 void
-service_engines_each(Service *service, void (*func)(AzEngine *engine))
+service_engines_set_asleep(Service *service, gboolean asleep)
 {
   for (guint i = 0; i < service->engines->len; i++)
-    func(generation_at(service, i)->engine);
+    az_engine_set_asleep(generation_at(service, i)->engine, asleep);
 }
 
 void

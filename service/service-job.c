@@ -92,9 +92,27 @@ on_progress(AzJob *engine_job, guint64 done, guint64 total, const char *text, gp
 }
 
 static void
+note_switch(ServiceJob *job, GVariant *facts)
+{
+  const char *phase = "", *from = "", *why = "it ended without one";
+  gint32 exit_code = 0;
+  g_autoptr(GVariant) error = g_variant_lookup_value(facts, "error", G_VARIANT_TYPE_VARDICT);
+  g_variant_lookup(facts, "phase", "&s", &phase);
+  g_variant_lookup(facts, "from", "&s", &from);
+  g_variant_lookup(facts, "exit_code", "i", &exit_code);
+  if (error != NULL)
+    g_variant_lookup(error, "error_message", "&s", &why);
+  if (g_str_equal(phase, "ended") && exit_code != 0)
+    service_notify_no_switch(job->service->notify, from, why);
+}
+
+static void
 on_event(AzJob *engine_job, const char *name, GVariant *facts, gpointer data)
 {
-  say(data, name, facts);
+  ServiceJob *job = data;
+  say(job, name, facts);
+  if (g_str_equal(az_job_kind(engine_job), "watch") && g_str_equal(name, "switch"))
+    note_switch(job, facts);
 }
 
 static void

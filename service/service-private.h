@@ -1,7 +1,9 @@
 /* What the files of the service share: its jobs. */
 #pragma once
+#include "service-notify.h"
 #include "service-objects.h"
 #include "service-regions.h"
+#include "service-suspend.h"
 
 #include "error.h"
 
@@ -15,6 +17,8 @@ struct _Service {
   ServiceObjects *objects;
   DbusManager *manager;
   ServiceRegions *regions;
+  ServiceNotify *notify;
+  ServiceSuspend *suspend;
   GHashTable *jobs;       /* path -> ServiceJob */
   GQueue ended;           /* of ServiceJob, oldest first; borrowed */
   GPtrArray *inhibitions; /* of Inhibition, service-inhibit.c */
@@ -56,7 +60,7 @@ void service_engines_begin(Service *service, AzEngine *engine); /* borrowed: the
 /* The newest engine, which lives until it is released. */
 AzEngine *service_engine_hold(Service *service);
 void service_engine_release(Service *service, AzEngine *engine);
-void service_engines_each(Service *service, void (*func)(AzEngine *engine));
+void service_engines_set_asleep(Service *service, gboolean asleep);
 void service_engines_inhibit(Service *service, gconstpointer key, const char *who, const char *why);
 void service_engines_allow(Service *service, gconstpointer key);
 /* Reads the configuration again, for whatever comes from now on; FALSE and why: the one before stays. */

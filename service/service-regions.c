@@ -99,6 +99,16 @@ set_primary(ServiceRegions *regions, const char *name, gboolean primary)
 }
 
 static void
+enter(ServiceRegions *regions, ServiceRegion *region, const char *state, guint64 since)
+{
+  g_autofree char *was = g_strdup(region->state);
+  service_region_set_text(region, REGION_STATE, state);
+  service_region_set_number(region, REGION_SINCE, since);
+  if (!g_str_equal(was, state))
+    regions->ears.state_changed(region, was, regions->ears.data);
+}
+
+static void
 remove_old(ServiceRegions *regions)
 {
   g_autoptr(GPtrArray) old = g_ptr_array_new_with_free_func(g_free);
@@ -108,8 +118,10 @@ remove_old(ServiceRegions *regions)
   while (g_hash_table_iter_next(&iter, &name, &region))
     if (((const ServiceRegion *) region)->generation != regions->generation)
       g_ptr_array_add(old, g_strdup(name));
-  for (guint i = 0; i < old->len; i++)
+  for (guint i = 0; i < old->len; i++) {
+    enter(regions, find(regions, g_ptr_array_index(old, i)), "unknown", 0);
     service_objects_remove_region(regions->service->objects, g_ptr_array_index(old, i));
+  }
 }
 
 /* ---- reading ---- */
@@ -244,16 +256,6 @@ set_names(ServiceRegion *region, ServiceRegionProperty property, GVariant *facts
   g_autofree const char **names = NULL;
   g_variant_lookup(facts, key, "^a&s", &names);
   service_region_set_names(region, property, names);
-}
-
-static void
-enter(ServiceRegions *regions, ServiceRegion *region, const char *state, guint64 since)
-{
-  g_autofree char *was = g_strdup(region->state);
-  service_region_set_text(region, REGION_STATE, state);
-  service_region_set_number(region, REGION_SINCE, since);
-  if (!g_str_equal(was, state))
-    regions->ears.state_changed(region, was, regions->ears.data);
 }
 
 void

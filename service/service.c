@@ -233,11 +233,44 @@ service_resume(Service *service)
 static void
 on_primary_moved(const char *from, const char *to, guint64 epoch, gpointer data)
 {
+  service_notify_primary(((Service *) data)->notify, from, to, epoch);
 }
 
 static void
 on_state_changed(const ServiceRegion *region, const char *was, gpointer data)
 {
+  service_notify_state(((Service *) data)->notify, region, was);
+}
+
+static void
+on_slept(gboolean asleep, gpointer data)
+{
+  Service *service = data;
+  service_engines_set_asleep(service, asleep);
+  if (!asleep)
+    service_notify_woke(service->notify);
+}
+
+void
+service_set_desktop(Service *service, GDBusConnection *session)
+{
+  service_notify_set_desktop(service->notify, session);
+}
+
+void
+service_reload(Service *service, const char *config, const char *home)
+{
+  g_autoptr(GError) error = NULL;
+  const char *source = "";
+  if (!service_engines_reload(service, config, home, &error)) {
+    service_notify_reload(service->notify, error->message);
+    return;
+  }
+  g_autoptr(GVariant) facts = az_engine_query(service->engine, "engine", NULL, NULL);
+  g_variant_lookup(facts, "config", "&s", &source);
+  dbus_manager_set_config(service->manager, source);
+  service_notify_reload(service->notify, NULL);
+  service_regions_look(service->regions);
 }
 
 static char **
@@ -267,6 +300,8 @@ service_new(AzEngine *engine)
   service->inhibitions = g_ptr_array_new_with_free_func(service_inhibition_free);
   service->objects = service_objects_new();
   service->manager = dbus_manager_skeleton_new();
+  service->notify = service_notify_new();
+  service->suspend = service_suspend_new(on_slept, service);
   service->regions = service_regions_new(service, &ears);
   dbus_manager_set_version(service->manager, AZLIN_VERSION);
   dbus_manager_set_home(service->manager, home);
@@ -298,7 +333,9 @@ service_free(Service *service)
   g_ptr_array_unref(g_steal_pointer(&service->inhibitions));
   g_queue_clear(&service->ended);
   g_hash_table_unref(service->jobs);
+  service_suspend_free(service->suspend);
   service_regions_free(service->regions);
+  service_notify_free(service->notify);
   service_objects_free(service->objects);
   g_object_unref(service->manager);
   g_ptr_array_unref(service->engines);

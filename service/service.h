@@ -10,6 +10,11 @@ void service_free(Service *service);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Service, service_free)
 /* Shows all objects on `connection`, a bus or a peer. */
 gboolean service_export(Service *service, GDBusConnection *connection, GError **error);
+/* Regions that go dark and primaries that move are shown on the desktop behind this session bus, too. */
+void service_set_desktop(Service *service, GDBusConnection *session);
+/* Reads the configuration again, for jobs that come from now on; one that is bad changes nothing. The journal is told.
+ */
+void service_reload(Service *service, const char *config, const char *home);
 /* Takes up what a service was at that died in this home: watches go on under their numbers, all else has failed. */
 void service_resume(Service *service);
 /* `changed` runs whenever the service begins or ceases to have something to do. */

@@ -113,7 +113,7 @@ class Bus:
         self.clients = []
 
     def env(self):
-        return self.home.env(DBUS_SESSION_BUS_ADDRESS=self.address)
+        return self.home.env(DBUS_SESSION_BUS_ADDRESS=self.address, DBUS_SYSTEM_BUS_ADDRESS=self.address)
 
     def start(self, *options):
         self.daemon = subprocess.Popen([AZLIND, *self.options, *options], env=self.env(), stderr=self.said or subprocess.PIPE,
