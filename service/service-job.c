@@ -22,7 +22,7 @@ struct _ServiceJob {
   guint forgetting;  /* source */
   guint32 asked;     /* questions so far */
   guint owner_watch; /* until it is started: of the client that made it */
-  gboolean started, ended;
+  gboolean started, ended, tied;
 };
 
 /* `facts`: may be floating. */
@@ -51,6 +51,14 @@ static GVariant *
 nothing(void)
 {
   return g_variant_new("a{sv}", NULL);
+}
+
+static void
+stop_watching_owner(ServiceJob *job)
+{
+  if (job->owner_watch > 0)
+    g_bus_unwatch_name(job->owner_watch);
+  job->owner_watch = 0;
 }
 
 /* ---- what the engine says ---- */
@@ -163,6 +171,7 @@ on_finished(AzJob *engine_job, gpointer data)
   service_store_end(job->service->home, job->number);
   g_dbus_interface_skeleton_flush(G_DBUS_INTERFACE_SKELETON(job->skeleton));
   dbus_job_emit_finished(job->skeleton, exit_code, result);
+  stop_watching_owner(job);
   job->forgetting = g_idle_add(on_forget, job);
   service_regions_watch_ended(job->service->regions, job);
   service_regions_look(job->service->regions);
@@ -171,22 +180,16 @@ on_finished(AzJob *engine_job, gpointer data)
 
 /* ---- what clients want ---- */
 
-static void
-stop_watching_owner(ServiceJob *job)
-{
-  if (job->owner_watch > 0)
-    g_bus_unwatch_name(job->owner_watch);
-  job->owner_watch = 0;
-}
-
 /* On disk before its first effect. */
 void
 service_job_start(ServiceJob *job)
 {
   Service *service = job->service;
   job->started = TRUE;
-  stop_watching_owner(job);
-  service_store_begin(service->home, service->last_number, job->number, dbus_job_get_kind(job->skeleton), job->args);
+  if (!job->tied) { /* else it is worth nothing to anybody else, and nothing to look for after a crash */
+    stop_watching_owner(job);
+    service_store_begin(service->home, service->last_number, job->number, dbus_job_get_kind(job->skeleton), job->args);
+  }
   dbus_job_set_started(job->skeleton, (guint64) az_engine_now(job->engine));
   set_state(job, AZ_JOB_RUNNING);
   service_job_began(service);
@@ -275,7 +278,11 @@ static void
 on_owner_gone(GDBusConnection *connection, const char *name, gpointer data)
 {
   ServiceJob *job = data;
-  service_job_forget(job->service, job);
+  stop_watching_owner(job);
+  if (!job->started)
+    service_job_forget(job->service, job);
+  else if (!job->ended)
+    service_job_cancel(job);
 }
 
 static void
@@ -308,6 +315,15 @@ make(ServiceJob *job, Service *service, guint64 number, const char *kind)
   dbus_job_set_result(job->skeleton, nothing());
 }
 
+static gboolean
+is_tied(const char *name)
+{
+  for (const AzJobKind *const *kind = az_engine_kinds(); *kind != NULL; kind++)
+    if (g_str_equal((*kind)->kind, name))
+      return (*kind)->tied;
+  return FALSE;
+}
+
 ServiceJob *
 service_job_new(Service *service, guint64 number, const char *kind, GVariant *args, const char *sender, GError **error)
 {
@@ -327,6 +343,8 @@ service_job_new(Service *service, guint64 number, const char *kind, GVariant *ar
     return NULL;
   }
   make(job, service, number, kind);
+  az_job_set_number(job->job, number);
+  job->tied = is_tied(kind);
   job->args = g_variant_ref_sink(args);
   set_state(job, AZ_JOB_CREATED);
   show(job);

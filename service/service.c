@@ -175,20 +175,32 @@ list_jobs(Service *service)
   return g_variant_ref_sink(g_variant_builder_end(&result));
 }
 
+static void
+on_answered(GObject *source, GAsyncResult *result, gpointer data)
+{
+  GDBusMethodInvocation *invocation = data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) found = az_engine_query_finish(result, &error);
+  if (found == NULL) {
+    service_refuse(invocation, error);
+    return;
+  }
+  g_autoptr(GVariant) packed = az_wire_pack(found);
+  g_dbus_method_invocation_return_value(invocation, g_variant_new("(@a{sv})", packed));
+}
+
 static gboolean
 on_query(DbusManager *manager, GDBusMethodInvocation *invocation, const char *what, GVariant *args, gpointer data)
 {
   Service *service = data;
-  g_autoptr(GError) error = NULL;
   if (service->busy_changed != NULL) /* whoever asks will want something soon */
     service->busy_changed(service_is_busy(service), service->busy_data);
-  g_autoptr(GVariant) result
-      = g_str_equal(what, "jobs") ? list_jobs(service) : az_engine_query(service->engine, what, args, &error);
-  if (result == NULL) {
-    service_refuse(invocation, error);
+  if (!g_str_equal(what, "jobs")) {
+    az_engine_query_async(service->engine, what, args, on_answered, invocation);
     return TRUE;
   }
-  g_autoptr(GVariant) packed = az_wire_pack(result);
+  g_autoptr(GVariant) jobs = list_jobs(service);
+  g_autoptr(GVariant) packed = az_wire_pack(jobs);
   dbus_manager_complete_query(manager, invocation, packed);
   return TRUE;
 }
