@@ -89,6 +89,17 @@ query_audit(AzEngine *engine, const char *what, GVariant *args, GError **error)
 
 /* ---- the others ---- */
 
+static GVariant *
+query_counts(AzEngine *engine)
+{
+  static const char *const names[AZ_PROBE_N_OUTCOMES] = { "nothing", "alive", "dark", "refused" };
+  GVariantDict counts;
+  g_variant_dict_init(&counts, NULL);
+  for (guint i = 0; i < AZ_PROBE_N_OUTCOMES; i++)
+    g_variant_dict_insert(&counts, names[i], "t", az_engine_probes(engine)[i]);
+  return g_variant_ref_sink(g_variant_dict_end(&counts));
+}
+
 /* What tells one engine from another, for whoever reaches it through a service. */
 static GVariant *
 query_engine(AzEngine *engine)
@@ -100,6 +111,7 @@ query_engine(AzEngine *engine)
   g_variant_dict_insert(&facts, "home", "s", az_paths_home(az_engine_paths(engine)));
   g_variant_dict_insert(&facts, "config", "s", config != NULL ? config : "");
   g_variant_dict_insert(&facts, "now", "t", (guint64) az_engine_now(engine));
+  g_variant_dict_insert(&facts, "metrics", "s", az_config_string(az_engine_config(engine), "metrics", "listen"));
   g_variant_dict_insert(&facts, "virtual", "b", az_clock_is_virtual(az_engine_clock(engine)));
   return g_variant_ref_sink(g_variant_dict_end(&facts));
 }
@@ -120,6 +132,8 @@ az_engine_query(AzEngine *engine, const char *what, GVariant *args, GError **err
     return wrap("jobs", g_variant_new_array(G_VARIANT_TYPE_VARDICT, NULL, 0));
   if (g_str_equal(what, "engine"))
     return query_engine(engine);
+  if (g_str_equal(what, "counts"))
+    return query_counts(engine);
   if (g_str_has_prefix(what, "audit"))
     return query_audit(engine, what, args, error);
   g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "there is no query '%s'", what);

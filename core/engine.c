@@ -34,6 +34,7 @@ struct _AzEngine {
   AzSyncGranter sync_granter;
   GPtrArray *sleepers; /* of Sleeper */
   gboolean asleep;
+  guint64 probes[AZ_PROBE_N_OUTCOMES];
 };
 
 void
@@ -99,6 +100,12 @@ az_engine_ignore_sleep(AzEngine *engine, gpointer data)
   for (guint i = engine->sleepers->len; i > 0; i--)
     if (((const Sleeper *) g_ptr_array_index(engine->sleepers, i - 1))->data == data)
       g_ptr_array_remove_index(engine->sleepers, i - 1);
+}
+
+guint64 *
+az_engine_probes(AzEngine *engine)
+{
+  return engine->probes;
 }
 
 gboolean

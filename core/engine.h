@@ -58,7 +58,8 @@ void az_engine_cancel(AzEngine *engine, AzJob *job);
 /* Frees a job that has finished; without it jobs live as long as the engine. Not from within a watcher's call. */
 void az_engine_forget(AzEngine *engine, AzJob *job);
 /* Questions that need no side effect and no waiting: "config", "bricks", "bricks-info" (name s), "audit" (limit u),
- * "audit-verify", "engine" (version, home, config, now, virtual), "jobs". */
+ * "audit-verify", "engine" (version, home, config, metrics, now, virtual), "jobs", "counts" (answers to the questions
+ * of lookouts since the engine began: alive, dark, refused, nothing). */
 /* Owned result (a{sv}); NULL and error. */
 GVariant *az_engine_query(AzEngine *engine, const char *what, GVariant *args, GError **error);
 /* The same for whoever must not wait: the audit log is read by a thread. `done` runs on this one's main loop. */

@@ -153,6 +153,8 @@ run(const char *config, const char *home, int idle_seconds)
   if (engine == NULL)
     return refuse(error, EXIT_CONFIG);
   g_autoptr(Service) service = service_new(engine);
+  if (!service_offer_metrics(service, &error))
+    return refuse(error, EXIT_CONFIG);
   Daemon self = { .service = service, .config = config, .home = home, .idle_seconds = idle_seconds };
   return serve(&self);
 }

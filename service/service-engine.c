@@ -52,6 +52,7 @@ void
 service_engines_begin(Service *service, AzEngine *engine)
 {
   service->engines = g_ptr_array_new_with_free_func(generation_free);
+  service->past_counts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   add(service, engine, FALSE);
 }
 
@@ -62,13 +63,31 @@ service_engine_hold(Service *service)
   return service->engine;
 }
 
+static void
+keep_counts(Service *service, AzEngine *engine)
+{
+  g_autoptr(GVariant) counts = az_engine_query(engine, "counts", NULL, NULL);
+  GVariantIter iter;
+  const char *name;
+  guint64 count = 0;
+  g_variant_iter_init(&iter, counts);
+  while (g_variant_iter_loop(&iter, "{&sv}", &name, NULL)) {
+    const guint64 *past = g_hash_table_lookup(service->past_counts, name);
+    g_variant_lookup(counts, name, "t", &count);
+    count += past != NULL ? *past : 0;
+    g_hash_table_replace(service->past_counts, g_strdup(name), g_memdup2(&count, sizeof count));
+  }
+}
+
 static gboolean
 on_unused(gpointer data)
 {
   Generation *generation = data;
   generation->freeing = 0;
-  if (generation->users == 0)
-    g_ptr_array_remove(generation->service->engines, generation);
+  if (generation->users > 0)
+    return G_SOURCE_REMOVE;
+  keep_counts(generation->service, generation->engine);
+  g_ptr_array_remove(generation->service->engines, generation);
   return G_SOURCE_REMOVE;
 }
 
@@ -86,6 +105,20 @@ service_engine_release(Service *service, AzEngine *engine)
   Generation *generation = generation_of(service, engine);
   generation->users--;
   retire_if_unused(generation);
+}
+
+guint64
+service_engines_count(const Service *service, const char *name)
+{
+  const guint64 *past = g_hash_table_lookup(service->past_counts, name);
+  guint64 sum = past != NULL ? *past : 0;
+  for (guint i = 0; i < service->engines->len; i++) {
+    g_autoptr(GVariant) counts = az_engine_query(generation_at(service, i)->engine, "counts", NULL, NULL);
+    guint64 count = 0;
+    g_variant_lookup(counts, name, "t", &count);
+    sum += count;
+  }
+  return sum;
 }
 
 void

@@ -23,6 +23,7 @@ struct _ServiceJob {
   guint32 asked;     /* questions so far */
   guint owner_watch; /* until it is started: of the client that made it */
   gboolean started, ended, tied;
+  AzJobState state;
 };
 
 /* `facts`: may be floating. */
@@ -44,6 +45,7 @@ set_state(ServiceJob *job, AzJobState state)
   static const char *const names[]
       = { [AZ_JOB_CREATED] = "created", [AZ_JOB_RUNNING] = "running", [AZ_JOB_WAITING_ANSWER] = "waiting-answer",
           [AZ_JOB_DONE] = "done",       [AZ_JOB_FAILED] = "failed",   [AZ_JOB_CANCELLED] = "cancelled" };
+  job->state = state;
   dbus_job_set_state(job->skeleton, names[state]);
 }
 
@@ -412,6 +414,12 @@ service_job_facts(const ServiceJob *job)
   g_variant_builder_add(&facts, "{sv}", "started_at", az_variant_str(started));
   g_variant_builder_add(&facts, "{sv}", "message", az_variant_str(dbus_job_get_message(job->skeleton)));
   return g_variant_builder_end(&facts);
+}
+
+AzJobState
+service_job_state(const ServiceJob *job)
+{
+  return job->state;
 }
 
 gboolean

@@ -1,5 +1,6 @@
 /* What the files of the service share: its jobs. */
 #pragma once
+#include "service-metrics.h"
 #include "service-notify.h"
 #include "service-objects.h"
 #include "service-regions.h"
@@ -24,6 +25,9 @@ struct _Service {
   GPtrArray *inhibitions; /* of Inhibition, service-inhibit.c */
   GPtrArray *stored;      /* of StoredJob: what another service was at; NULL once it is taken up */
   guint64 last_number;
+  guint64 ended_total[AZ_JOB_CANCELLED + 1]; /* by AzJobState */
+  GHashTable *past_counts;                   /* of engines that are gone: name -> guint64 */
+  ServiceMetrics *metrics;
   guint live; /* jobs that have not ended */
   gboolean was_busy;
   void (*busy_changed)(gboolean busy, gpointer data);
@@ -42,6 +46,7 @@ ServiceJob *service_job_lost(Service *service, guint64 number, const char *kind)
 void service_job_start(ServiceJob *job);
 void service_job_free(gpointer job);
 const char *service_job_path(const ServiceJob *job);
+AzJobState service_job_state(const ServiceJob *job);
 gboolean service_job_is_live(const ServiceJob *job);
 guint64 service_job_number(const ServiceJob *job);
 /* For a list of jobs: job, kind, state, started_at, message. Floating. */
@@ -60,6 +65,8 @@ void service_engines_begin(Service *service, AzEngine *engine); /* borrowed: the
 /* The newest engine, which lives until it is released. */
 AzEngine *service_engine_hold(Service *service);
 void service_engine_release(Service *service, AzEngine *engine);
+/* The sum of this count (Query "counts") over all engines that there were. */
+guint64 service_engines_count(const Service *service, const char *name);
 void service_engines_set_asleep(Service *service, gboolean asleep);
 void service_engines_inhibit(Service *service, gconstpointer key, const char *who, const char *why);
 void service_engines_allow(Service *service, gconstpointer key);

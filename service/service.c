@@ -66,6 +66,7 @@ retire(Service *service, ServiceJob *job)
 void
 service_job_ended(Service *service, ServiceJob *job)
 {
+  service->ended_total[service_job_state(job)]++;
   retire(service, job);
   count_live(service, -1);
 }
@@ -269,6 +270,15 @@ service_set_desktop(Service *service, GDBusConnection *session)
   service_notify_set_desktop(service->notify, session);
 }
 
+gboolean
+service_offer_metrics(Service *service, GError **error)
+{
+  const char *where = "";
+  g_autoptr(GVariant) facts = az_engine_query(service->engine, "engine", NULL, NULL);
+  g_variant_lookup(facts, "metrics", "&s", &where);
+  return service_metrics_listen(service->metrics, where, error);
+}
+
 void
 service_reload(Service *service, const char *config, const char *home)
 {
@@ -282,6 +292,8 @@ service_reload(Service *service, const char *config, const char *home)
   g_variant_lookup(facts, "config", "&s", &source);
   dbus_manager_set_config(service->manager, source);
   service_notify_reload(service->notify, NULL);
+  if (!service_offer_metrics(service, &error))
+    g_warning("figures are offered as before: %s", error->message);
   service_regions_look(service->regions);
 }
 
@@ -313,6 +325,7 @@ service_new(AzEngine *engine)
   service->objects = service_objects_new();
   service->manager = dbus_manager_skeleton_new();
   service->notify = service_notify_new();
+  service->metrics = service_metrics_new(service);
   service->suspend = service_suspend_new(on_slept, service);
   service->regions = service_regions_new(service, &ears);
   dbus_manager_set_version(service->manager, AZLIN_VERSION);
@@ -345,12 +358,14 @@ service_free(Service *service)
   g_ptr_array_unref(g_steal_pointer(&service->inhibitions));
   g_queue_clear(&service->ended);
   g_hash_table_unref(service->jobs);
+  service_metrics_free(service->metrics);
   service_suspend_free(service->suspend);
   service_regions_free(service->regions);
   service_notify_free(service->notify);
   service_objects_free(service->objects);
   g_object_unref(service->manager);
   g_ptr_array_unref(service->engines);
+  g_hash_table_unref(service->past_counts);
   g_clear_object(&service->connection);
   g_clear_pointer(&service->stored, g_ptr_array_unref);
   g_free(service->home);

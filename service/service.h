@@ -12,6 +12,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Service, service_free)
 gboolean service_export(Service *service, GDBusConnection *connection, GError **error);
 /* Regions that go dark and primaries that move are shown on the desktop behind this session bus, too. */
 void service_set_desktop(Service *service, GDBusConnection *session);
+/* Offers figures where the configuration wants them; CONFIG. */
+gboolean service_offer_metrics(Service *service, GError **error);
 /* Reads the configuration again, for jobs that come from now on; one that is bad changes nothing. The journal is told.
  */
 void service_reload(Service *service, const char *config, const char *home);

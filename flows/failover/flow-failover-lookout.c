@@ -47,6 +47,8 @@ typedef struct {      /* one question under way */
   gboolean whole; /* a whole check */
 } Look;
 
+G_STATIC_ASSERT(AZ_SIGHT_REFUSED + 1 == AZ_PROBE_N_OUTCOMES);
+
 static GSList *running; /* of AzLookout, the oldest first */
 
 static void pump(AzLookout *lookout);
@@ -366,6 +368,7 @@ on_answer(AzlinOp *op, gpointer data)
   if (post != NULL) {
     outcome = here ? note_here(lookout, post, look, op) : note_witness(post, look, op);
     note_verdict(lookout, look, outcome);
+    az_engine_probes(lookout->engine)[outcome]++;
   }
   az_detector_answer(lookout->detector, look->id, outcome, monotonic(lookout));
   g_autofree char *region = g_strdup(look->region);
