@@ -8,7 +8,7 @@
 
 #define FOLDER AZ_WIRE_PATH "/regions"
 #define OBJECT_MANAGER "org.freedesktop.DBus.ObjectManager"
-#define SLICE 200 /* regions that are told in one turn of the main loop */
+#define SLICE 50 /* regions that are told in one turn of the main loop */
 
 struct _ServiceObjects {
   GDBusConnection *connection;

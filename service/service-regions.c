@@ -7,7 +7,7 @@
 #include "wire.h"
 
 #define CALM_MS 200  /* changes of the files that come together are read together */
-#define BUSY_MS 2000 /* between two readings, where there is much to read */
+#define BUSY_MS 5000 /* between two readings, where there is much to read */
 #define MANY 1000    /* regions */
 
 struct _ServiceRegions {
@@ -220,8 +220,8 @@ service_regions_look(ServiceRegions *regions)
   if (regions->reading || regions->timer > 0)
     return;
   gint64 rest = g_hash_table_size(all(regions)) >= MANY ? BUSY_MS : CALM_MS;
-  gint64 ms = regions->looked_at + rest * 1000 - g_get_monotonic_time();
-  regions->timer = g_timeout_add((guint) CLAMP(ms / 1000, CALM_MS, BUSY_MS), on_timer, regions);
+  gint64 passed = (g_get_monotonic_time() - regions->looked_at) / 1000;
+  regions->timer = g_timeout_add((guint) CLAMP(rest - passed, CALM_MS, BUSY_MS), on_timer, regions);
 }
 
 /* ---- what others change on disk ---- */

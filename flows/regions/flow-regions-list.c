@@ -4,7 +4,7 @@
 #include "flow-support.h"
 #include "flow-sync.h"
 
-#define SLICE 200 /* regions that are told in one turn of the main loop */
+#define SLICE 50 /* regions that are told in one turn of the main loop */
 
 /* ---- as one document ---- */
 
