@@ -72,6 +72,14 @@ on_signal(gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+static gboolean
+on_hangup(gpointer data)
+{
+  Daemon *self = data;
+  service_reload(self->service, self->options->config, self->options->home);
+  return G_SOURCE_CONTINUE;
+}
+
 /* ---- the bus ---- */
 
 static void
@@ -80,6 +88,8 @@ on_bus(GDBusConnection *connection, const char *name, gpointer data)
   Daemon *self = data;
   g_autoptr(GError) error = NULL;
   g_dbus_connection_set_exit_on_close(connection, FALSE); /* jobs end in good order then, too */
+  if (!self->options->of_system)
+    service_set_desktop(self->service, connection);
   if (self->options->of_system ? service_export_guarded(self->service, connection, &error)
                                : service_export(self->service, connection, &error))
     return;
@@ -122,7 +132,8 @@ serve(Daemon *self)
 {
   guint name = g_bus_own_name(self->options->of_system ? G_BUS_TYPE_SYSTEM : G_BUS_TYPE_SESSION, AZ_WIRE_NAME,
                               G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE, on_bus, on_name, on_no_name, self, NULL);
-  guint signals[] = { g_unix_signal_add(SIGTERM, on_signal, self), g_unix_signal_add(SIGINT, on_signal, self) };
+  guint signals[] = { g_unix_signal_add(SIGTERM, on_signal, self), g_unix_signal_add(SIGINT, on_signal, self),
+                      g_unix_signal_add(SIGHUP, on_hangup, self) };
   self->loop = g_main_loop_new(NULL, FALSE);
   service_on_busy(self->service, on_busy, self);
   g_main_loop_run(self->loop);
@@ -168,6 +179,8 @@ run(const Options *options)
   if (engine == NULL)
     return refuse(error, EXIT_CONFIG);
   g_autoptr(Service) service = service_new(engine);
+  if (!service_offer_metrics(service, &error))
+    return refuse(error, EXIT_CONFIG);
   Daemon self = { .options = options, .service = service, .watchdog = watchdog };
   return serve(&self);
 }

@@ -23,7 +23,7 @@ struct _ServiceGate {
   ServiceTeller *teller;
   GPtrArray *calls; /* of GateCall, that wait */
   const GateCall *serving;
-  guint manager, objects, jobs; /* what stands on the bus */
+  guint manager, objects, jobs, regions; /* what stands on the bus */
 };
 
 /* ---- service-gate-serve.c ---- */

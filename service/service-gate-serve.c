@@ -6,6 +6,7 @@
 
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define OBJECTS "org.freedesktop.DBus.ObjectManager"
+#define REGIONS AZ_WIRE_PATH "/regions/"
 
 ServiceJob *
 service_gate_job(const GateCall *call)
@@ -17,7 +18,8 @@ ServiceObject
 service_gate_object(const GateCall *call)
 {
   const ServiceJob *job = service_gate_job(call);
-  if (g_str_equal(g_dbus_method_invocation_get_object_path(call->invocation), AZ_WIRE_PATH))
+  const char *path = g_dbus_method_invocation_get_object_path(call->invocation);
+  if (g_str_equal(path, AZ_WIRE_PATH) || g_str_has_prefix(path, REGIONS))
     return SERVICE_OBJECT_MANAGER;
   if (job == NULL)
     return SERVICE_OBJECT_MISSING;
@@ -52,25 +54,43 @@ serve_properties(GateCall *call, GDBusInterfaceSkeleton *skeleton)
 }
 
 static void
+serve_region(GateCall *call, const ServiceRegion *region)
+{
+  const char *name = NULL;
+  g_autoptr(GVariant) all = g_variant_ref_sink(service_region_interfaces(region));
+  if (g_str_equal(g_dbus_method_invocation_get_method_name(call->invocation), "GetAll")) {
+    g_autoptr(GVariant) properties = g_variant_lookup_value(all, AZ_WIRE_NAME ".Region", G_VARIANT_TYPE_VARDICT);
+    g_dbus_method_invocation_return_value(call->invocation, g_variant_new("(@a{sv})", properties));
+    return;
+  }
+  g_variant_get_child(g_dbus_method_invocation_get_parameters(call->invocation), 1, "&s", &name);
+  g_dbus_method_invocation_return_value(call->invocation, g_variant_new("(v)", service_region_get(region, name)));
+}
+
+static gboolean
+shows(const char *path, gpointer data)
+{
+  const GateCall *call = data;
+  const ServiceJob *job = g_hash_table_lookup(call->gate->service->jobs, path);
+  return job != NULL && service_gate_shows(call->gate, service_job_owner(job));
+}
+
+static void
+refuse_to_follow(GateCall *call)
+{
+  service_refuse_new(call->invocation, AZLIN_ERROR_THROTTLED,
+                     "you follow as much as one user may; close a connection that follows some");
+}
+
+/* Whoever has asked for all of them hears of regions from now on. */
+static void
 serve_objects(GateCall *call)
 {
-  GVariantBuilder objects;
-  GHashTableIter iter;
-  gpointer job;
-  g_variant_builder_init(&objects, G_VARIANT_TYPE("a{oa{sa{sv}}}"));
-  g_hash_table_iter_init(&iter, call->gate->service->jobs);
-  while (g_hash_table_iter_next(&iter, NULL, &job)) {
-    if (!service_gate_shows(call->gate, service_job_owner(job)))
-      continue;
-    g_autoptr(GVariant) properties = properties_of(service_job_skeleton(job));
-    g_variant_builder_open(&objects, G_VARIANT_TYPE("{oa{sa{sv}}}"));
-    g_variant_builder_add(&objects, "o", service_job_path(job));
-    g_variant_builder_open(&objects, G_VARIANT_TYPE("a{sa{sv}}"));
-    g_variant_builder_add(&objects, "{s@a{sv}}", AZ_WIRE_NAME ".Job", properties);
-    g_variant_builder_close(&objects);
-    g_variant_builder_close(&objects);
-  }
-  g_dbus_method_invocation_return_value(call->invocation, g_variant_new("(a{oa{sa{sv}}})", &objects));
+  const char *name = g_dbus_method_invocation_get_sender(call->invocation);
+  if (service_teller_follow_regions(call->gate->teller, name, call->user->id))
+    service_objects_tell(call->gate->service->objects, call->invocation, shows, call);
+  else
+    refuse_to_follow(call);
 }
 
 static void
@@ -94,8 +114,7 @@ follow(GateCall *call, ServiceJob *job)
   if (!g_str_equal(g_dbus_method_invocation_get_method_name(call->invocation), "Listen") || service_job_is_ended(job)
       || service_teller_follow(call->gate->teller, service_job_path(job), name, call->user->id))
     return TRUE;
-  service_refuse_new(call->invocation, AZLIN_ERROR_THROTTLED,
-                     "you follow as many jobs as one user may; close a connection that follows some");
+  refuse_to_follow(call);
   return FALSE;
 }
 
@@ -103,10 +122,16 @@ static void
 serve(GateCall *call)
 {
   const char *interface = g_dbus_method_invocation_get_interface_name(call->invocation);
+  const char *path = g_dbus_method_invocation_get_object_path(call->invocation);
   ServiceJob *job = service_gate_job(call);
+  const ServiceRegion *region = service_objects_region_at(call->gate->service->objects, path);
   gpointer skeleton = job != NULL ? (gpointer) service_job_skeleton(job) : call->gate->service->manager;
   if (call->object == SERVICE_OBJECT_MISSING || service_gate_object(call) == SERVICE_OBJECT_MISSING)
     service_refuse_new(call->invocation, AZLIN_ERROR_NOT_FOUND, "there is no such job");
+  else if (region != NULL)
+    serve_region(call, region);
+  else if (g_str_has_prefix(path, REGIONS))
+    service_refuse_new(call->invocation, AZLIN_ERROR_NOT_FOUND, "there is no such region");
   else if (g_str_equal(interface, OBJECTS))
     serve_objects(call);
   else if (g_str_equal(interface, PROPERTIES))

@@ -327,6 +327,15 @@ enumerate(GDBusConnection *bus, const char *sender, const char *path, gpointer d
 
 /* The same for every number: who may not see a job does not learn here whether there is one. */
 static GDBusInterfaceInfo **
+introspect_region(GDBusConnection *bus, const char *sender, const char *path, const char *node, gpointer data)
+{
+  GDBusInterfaceInfo **infos = g_new0(GDBusInterfaceInfo *, 2);
+  if (node != NULL)
+    infos[0] = g_dbus_interface_info_ref(dbus_region_interface_info());
+  return infos;
+}
+
+static GDBusInterfaceInfo **
 introspect(GDBusConnection *bus, const char *sender, const char *path, const char *node, gpointer data)
 {
   GDBusInterfaceInfo **infos = g_new0(GDBusInterfaceInfo *, 2);
@@ -347,6 +356,8 @@ static gboolean
 show(ServiceGate *gate, GError **error)
 {
   static const GDBusSubtreeVTable jobs = { .enumerate = enumerate, .introspect = introspect, .dispatch = dispatch };
+  static const GDBusSubtreeVTable regions
+      = { .enumerate = enumerate, .introspect = introspect_region, .dispatch = dispatch };
   g_autoptr(GDBusNodeInfo) node = g_dbus_node_info_new_for_xml(OBJECTS_XML, error);
   if (node == NULL)
     return FALSE;
@@ -360,7 +371,12 @@ show(ServiceGate *gate, GError **error)
             ? g_dbus_connection_register_subtree(gate->bus, AZ_WIRE_PATH "/job", &jobs,
                                                  G_DBUS_SUBTREE_FLAGS_DISPATCH_TO_UNENUMERATED_NODES, gate, NULL, error)
             : 0;
-  return gate->jobs > 0;
+  gate->regions
+      = gate->jobs > 0
+            ? g_dbus_connection_register_subtree(gate->bus, AZ_WIRE_PATH "/regions", &regions,
+                                                 G_DBUS_SUBTREE_FLAGS_DISPATCH_TO_UNENUMERATED_NODES, gate, NULL, error)
+            : 0;
+  return gate->regions > 0;
 }
 
 /* ---- for the rest of the service ---- */
@@ -381,6 +397,18 @@ gboolean
 service_gate_shows(const ServiceGate *gate, guint32 owner)
 {
   return gate == NULL || (gate->serving != NULL && (gate->serving->sees_all || gate->serving->user->id == owner));
+}
+
+static void
+say(const char *path, const char *interface, const char *signal, GVariant *arguments, gpointer data)
+{
+  service_teller_say(((ServiceGate *) data)->teller, path, interface, signal, arguments);
+}
+
+void
+service_gate_set_voice(ServiceGate *gate, ServiceVoice *voice)
+{
+  *voice = (ServiceVoice){ .say = say, .data = gate };
 }
 
 void
@@ -434,6 +462,8 @@ refuse_all(ServiceGate *gate)
 void
 service_gate_close(ServiceGate *gate)
 {
+  if (gate->regions > 0)
+    g_dbus_connection_unregister_subtree(gate->bus, gate->regions);
   if (gate->jobs > 0)
     g_dbus_connection_unregister_subtree(gate->bus, gate->jobs);
   if (gate->objects > 0)

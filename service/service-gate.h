@@ -13,5 +13,7 @@ gboolean service_gate_is_busy(const ServiceGate *gate); /* somebody waits for an
 guint32 service_gate_caller(const ServiceGate *gate);
 /* Whether what belongs to `owner` may be shown in the call that is being served. */
 gboolean service_gate_shows(const ServiceGate *gate, guint32 owner);
+/* From now on what is said of regions reaches those who asked for all objects. */
+void service_gate_set_voice(ServiceGate *gate, ServiceVoice *voice);
 void service_gate_add_job(ServiceGate *gate, ServiceJob *job); /* its maker hears of it */
 void service_gate_remove_job(ServiceGate *gate, ServiceJob *job);

@@ -8,17 +8,27 @@
 typedef struct {
   Service *service;
   int fd;
-  guint id, source;
+  guint source;
   guint32 owner;
+  char *who, *why;
 } Inhibition;
+
+void
+service_inhibition_apply(gpointer data)
+{
+  const Inhibition *inhibition = data;
+  service_engines_inhibit(inhibition->service, inhibition, inhibition->who, inhibition->why);
+}
 
 void
 service_inhibition_free(gpointer data)
 {
   Inhibition *inhibition = data;
   g_clear_handle_id(&inhibition->source, g_source_remove);
-  az_engine_allow(inhibition->service->engine, inhibition->id);
+  service_engines_allow(inhibition->service, inhibition);
   close(inhibition->fd);
+  g_free(inhibition->who);
+  g_free(inhibition->why);
   g_free(inhibition);
 }
 
@@ -41,7 +51,9 @@ service_inhibit(Service *service, const char *who, const char *why, GError **err
     return NULL;
   Inhibition *inhibition = g_new0(Inhibition, 1);
   *inhibition = (Inhibition){ .service = service, .fd = ends[0], .owner = service_gate_caller(service->gate) };
-  inhibition->id = az_engine_inhibit(service->engine, who, why);
+  inhibition->who = g_strdup(who);
+  inhibition->why = g_strdup(why);
+  service_inhibition_apply(inhibition);
   inhibition->source = g_unix_fd_add(ends[0], G_IO_HUP | G_IO_ERR, on_closed, inhibition);
   g_ptr_array_add(service->inhibitions, inhibition);
   service_look_busy(service);

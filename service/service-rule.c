@@ -32,6 +32,7 @@ static const Entry kinds[] = {
   { "failover-replay", INSPECT },
   { "failover-resume", FAILOVER },
   { "failover-rollback", FAILOVER },
+  { "logs", INSPECT },
   { "recover", CHANGE },
   { "regions-add", CHANGE },
   { "regions-health", LOOK },
@@ -55,8 +56,8 @@ static const Entry kinds[] = {
 };
 
 static const Entry queries[] = {
-  { "audit", INSPECT },  { "audit-verify", INSPECT }, { "bricks", LOOK },       { "bricks-info", LOOK },
-  { "config", INSPECT }, { "engine", LOOK },          { "jobs", LOOK, OTHERS },
+  { "audit", INSPECT }, { "audit-verify", INSPECT }, { "bricks", LOOK }, { "bricks-info", LOOK },
+  { "counts", LOOK },   { "config", INSPECT },       { "engine", LOOK }, { "jobs", LOOK, OTHERS },
 };
 
 typedef enum { FIXED, BY_KIND, BY_QUERY } Way;

@@ -25,7 +25,8 @@ typedef struct {
 
 struct _ServiceTeller {
   GDBusConnection *bus;
-  GHashTable *jobs; /* path -> Told */
+  GHashTable *jobs;      /* path -> Told */
+  GPtrArray *of_regions; /* of Follower */
 };
 
 static void
@@ -51,6 +52,16 @@ told_free(gpointer data)
 
 /* `arguments`: may be floating. */
 static void
+tell_all(ServiceTeller *teller, GPtrArray *followers, const char *path, const char *interface, const char *what,
+         GVariant *arguments)
+{
+  g_autoptr(GVariant) sunk = g_variant_ref_sink(arguments);
+  for (guint i = 0; i < followers->len; i++)
+    g_dbus_connection_emit_signal(teller->bus, ((Follower *) g_ptr_array_index(followers, i))->name, path, interface,
+                                  what, sunk, NULL);
+}
+
+static void
 tell_one(Told *told, const char *name, const char *path, const char *interface, const char *what, GVariant *arguments)
 {
   g_dbus_connection_emit_signal(told->teller->bus, name, path, interface, what, arguments, NULL);
@@ -59,9 +70,7 @@ tell_one(Told *told, const char *name, const char *path, const char *interface, 
 static void
 tell(Told *told, const char *path, const char *interface, const char *what, GVariant *arguments)
 {
-  g_autoptr(GVariant) sunk = g_variant_ref_sink(arguments);
-  for (guint i = 0; i < told->followers->len; i++)
-    tell_one(told, ((Follower *) g_ptr_array_index(told->followers, i))->name, path, interface, what, sunk);
+  tell_all(told->teller, told->followers, path, interface, what, arguments);
 }
 
 /* ---- properties ---- */
@@ -196,29 +205,51 @@ service_teller_remove_job(ServiceTeller *teller, const char *path)
 /* ---- those who hear ---- */
 
 static guint
+count_in(GPtrArray *followers, guint32 user)
+{
+  guint n = 0;
+  for (guint i = 0; i < followers->len; i++)
+    n += ((Follower *) g_ptr_array_index(followers, i))->user == user;
+  return n;
+}
+
+static guint
 count_followed(ServiceTeller *teller, guint32 user)
 {
   GHashTableIter iter;
-  gpointer value;
-  guint n = 0;
+  gpointer told;
+  guint n = count_in(teller->of_regions, user);
   g_hash_table_iter_init(&iter, teller->jobs);
-  while (g_hash_table_iter_next(&iter, NULL, &value)) {
-    const Told *told = value;
-    for (guint i = 0; i < told->followers->len; i++)
-      n += ((Follower *) g_ptr_array_index(told->followers, i))->user == user;
-  }
+  while (g_hash_table_iter_next(&iter, NULL, &told))
+    n += count_in(((const Told *) told)->followers, user);
   return n;
 }
 
 static gboolean
-find_follower(const Told *told, const char *name, guint *ret_index)
+find_follower(GPtrArray *followers, const char *name, guint *ret_index)
 {
-  for (guint i = 0; i < told->followers->len; i++) {
+  for (guint i = 0; i < followers->len; i++) {
     *ret_index = i;
-    if (g_str_equal(((Follower *) g_ptr_array_index(told->followers, i))->name, name))
+    if (g_str_equal(((Follower *) g_ptr_array_index(followers, i))->name, name))
       return TRUE;
   }
   return FALSE;
+}
+
+static void
+add_follower(GPtrArray *followers, const char *name, guint32 user)
+{
+  Follower *follower = g_new0(Follower, 1);
+  *follower = (Follower){ .name = g_strdup(name), .user = user };
+  g_ptr_array_add(followers, follower);
+}
+
+static void
+remove_follower(GPtrArray *followers, const char *name)
+{
+  guint index = 0;
+  if (find_follower(followers, name, &index))
+    g_ptr_array_remove_index_fast(followers, index);
 }
 
 /* The first one comes to something new; whoever comes later asks for what he wants to know. */
@@ -237,7 +268,7 @@ service_teller_follow(ServiceTeller *teller, const char *path, const char *name,
 {
   Told *told = g_hash_table_lookup(teller->jobs, path);
   guint index = 0;
-  if (told == NULL || find_follower(told, name, &index))
+  if (told == NULL || find_follower(told->followers, name, &index))
     return TRUE;
   if (count_followed(teller, user) >= SERVICE_MAX_FOLLOWED)
     return FALSE;
@@ -246,10 +277,27 @@ service_teller_follow(ServiceTeller *teller, const char *path, const char *name,
     told->told = g_variant_ref_sink(properties_of(told));
     tell_added(told, name);
   }
-  Follower *follower = g_new0(Follower, 1);
-  *follower = (Follower){ .name = g_strdup(name), .user = user };
-  g_ptr_array_add(told->followers, follower);
+  add_follower(told->followers, name, user);
   return TRUE;
+}
+
+gboolean
+service_teller_follow_regions(ServiceTeller *teller, const char *name, guint32 user)
+{
+  guint index = 0;
+  if (find_follower(teller->of_regions, name, &index))
+    return TRUE;
+  if (count_followed(teller, user) >= SERVICE_MAX_FOLLOWED)
+    return FALSE;
+  add_follower(teller->of_regions, name, user);
+  return TRUE;
+}
+
+void
+service_teller_say(ServiceTeller *teller, const char *path, const char *interface, const char *what,
+                   GVariant *arguments)
+{
+  tell_all(teller, teller->of_regions, path, interface, what, arguments);
 }
 
 void
@@ -257,11 +305,10 @@ service_teller_forget(ServiceTeller *teller, const char *name)
 {
   GHashTableIter iter;
   gpointer told;
-  guint index = 0;
+  remove_follower(teller->of_regions, name);
   g_hash_table_iter_init(&iter, teller->jobs);
   while (g_hash_table_iter_next(&iter, NULL, &told))
-    if (find_follower(told, name, &index))
-      g_ptr_array_remove_index_fast(((Told *) told)->followers, index);
+    remove_follower(((Told *) told)->followers, name);
 }
 
 /* ---- its life ---- */
@@ -272,6 +319,7 @@ service_teller_new(GDBusConnection *bus)
   ServiceTeller *teller = g_new0(ServiceTeller, 1);
   teller->bus = g_object_ref(bus);
   teller->jobs = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, told_free);
+  teller->of_regions = g_ptr_array_new_with_free_func(follower_free);
   return teller;
 }
 
@@ -279,6 +327,7 @@ void
 service_teller_free(ServiceTeller *teller)
 {
   g_hash_table_unref(teller->jobs);
+  g_ptr_array_unref(teller->of_regions);
   g_object_unref(teller->bus);
   g_free(teller);
 }

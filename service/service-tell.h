@@ -11,5 +11,9 @@ void service_teller_add_job(ServiceTeller *teller, const char *path, DbusJob *jo
 void service_teller_remove_job(ServiceTeller *teller, const char *path);
 /* `name`, a connection of `user`, hears of it, too. FALSE: the user hears of as much as one may. */
 gboolean service_teller_follow(ServiceTeller *teller, const char *path, const char *name, guint32 user);
+/* Of all regions. */
+gboolean service_teller_follow_regions(ServiceTeller *teller, const char *name, guint32 user);
+void service_teller_say(ServiceTeller *teller, const char *path, const char *interface, const char *what,
+                        GVariant *arguments);
 /* The connection is gone. */
 void service_teller_forget(ServiceTeller *teller, const char *name);

@@ -26,6 +26,7 @@ KINDS = {
     "failover-replay": ("inspect", {}),
     "failover-resume": ("failover", {}),
     "failover-rollback": ("failover", {}),
+    "logs": ("inspect", {}),
     "recover": ("change", {}),
     "regions-add": ("change", {**EAST, "public-ip": GLib.Variant("s", "127.0.0.1")}),
     "regions-health": ("look", {}),
@@ -47,7 +48,7 @@ KINDS = {
     "vm-stop": ("change", EAST),
     "watch": ("failover", {}),
 }
-QUERIES = {"audit": "inspect", "audit-verify": "inspect", "bricks": "look", "bricks-info": "look", "config": "inspect",
+QUERIES = {"audit": "inspect", "audit-verify": "inspect", "bricks": "look", "bricks-info": "look", "config": "inspect", "counts": "look",
            "engine": "look", "jobs": "look", "nonsense": NEVER, "audit-": NEVER}
 KIND = "what its kind needs"
 # of the interfaces in the XML file: what a call needs, its arguments
@@ -57,6 +58,9 @@ JOB = {"Listen": ("look", "(t)", 0), "Answer": (KIND, "(a{sv})", {"yes": GLib.Va
 MANAGER_PROPERTIES = {"Version", "Home", "Config", "Kinds"}
 JOB_PROPERTIES = {"Kind", "State", "Progress", "ProgressValid", "Message", "Regions", "Started", "Deadline", "Question",
                   "ExitCode", "Result"}
+REGION_PROPERTIES = {"Name", "VmName", "PublicIp", "SshPort", "SshUser", "ResourceGroup", "CreatedAt", "Status",
+                     "LastHealthCheck", "IsPrimary", "Epoch", "FencePending", "LastSync", "State", "Since", "SeenBy",
+                     "DarkFrom", "UnreachableFromMe", "LastAnswer", "LatencyMs"}
 JOB_SIGNALS = {"RegionChanged", "Said", "Finished"}
 PROPERTIES, OBJECTS = "org.freedesktop.DBus.Properties", "org.freedesktop.DBus.ObjectManager"
 
@@ -121,7 +125,9 @@ def test_everything_has_its_entry():
         bus.start()
         kinds = bus.caller("look").call(PATH, PROPERTIES, "Get", "(ss)", NAME + ".Manager", "Kinds")[0]
     assert set(kinds) == set(KINDS), set(kinds) ^ set(KINDS)
-    assert set(found) == {NAME + ".Manager", NAME + ".Job"}, found
+    assert set(found) == {NAME + ".Manager", NAME + ".Job", NAME + ".Region"}, found
+    region = found[NAME + ".Region"]
+    assert region == {"method": set(), "property": REGION_PROPERTIES, "signal": set()}, region
     manager, job = found[NAME + ".Manager"], found[NAME + ".Job"]
     assert manager["method"] == set(MANAGER) and manager["property"] == MANAGER_PROPERTIES and not manager["signal"], manager
     assert job["method"] == set(JOB) and job["property"] == JOB_PROPERTIES and job["signal"] == JOB_SIGNALS, job
@@ -147,6 +153,20 @@ def test_the_manager():
                            "Get of " + name)
         matrix.try_all(client, {"look"}, lambda: client.call(PATH, PROPERTIES, "GetAll", "(s)", NAME + ".Manager"), "GetAll")
         matrix.try_all(client, {"look"}, lambda: client.call(PATH, OBJECTS, "GetManagedObjects"), "GetManagedObjects")
+        matrix.end()
+
+
+def test_regions():
+    with SystemBus("[bricks]\nprovider=static\n") as bus:
+        bus.home.ok("regions", "add", "eastus", "--public-ip", "127.0.0.1", "--ssh-port", "1", "--vm-name", "none")
+        bus.start()
+        client, matrix, path = bus.caller("look"), Matrix(bus), PATH + "/regions/eastus"
+        e2e.until(lambda: outcome(lambda: client.call(path, PROPERTIES, "GetAll", "(s)", NAME + ".Region")) == "done",
+                  "the region is shown")
+        for name in sorted(REGION_PROPERTIES):
+            matrix.try_all(client, {"look"}, lambda: client.call(path, PROPERTIES, "Get", "(ss)", NAME + ".Region", name),
+                           "Get of a region's " + name)
+        matrix.try_all(client, {"look"}, lambda: client.call(path, PROPERTIES, "GetAll", "(s)", NAME + ".Region"), "GetAll")
         matrix.end()
 
 
