@@ -81,13 +81,27 @@ no_room(const GateCall *call)
   return NULL;
 }
 
+/* Long answers cost more than short ones. */
+static double
+cost_of(const GateCall *call)
+{
+  const ServiceJob *job = service_gate_job(call);
+  guint told = 0;
+  if (is_method(call, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"))
+    told = g_hash_table_size(call->gate->service->jobs)
+           + g_hash_table_size(service_objects_regions(call->gate->service->objects));
+  else if (job != NULL && is_method(call, AZ_WIRE_NAME ".Job", "Listen"))
+    told = service_job_said(job);
+  return 1 + told / SERVICE_TOLD_PER_CALL;
+}
+
 /* What has been wanted lately, too. */
 static char *
 too_much(GateCall *call)
 {
   gint64 now = g_get_monotonic_time();
   ServiceUser *user = call->user;
-  if (!service_bucket_take(&user->calls, SERVICE_MAX_CALLS, SERVICE_CALLS_PER_SECOND, now))
+  if (!service_bucket_take(&user->calls, cost_of(call), SERVICE_MAX_CALLS, SERVICE_CALLS_PER_SECOND, now))
     return g_strdup_printf("azlind takes %u calls a second from one user; wait, and call again",
                            SERVICE_CALLS_PER_SECOND);
   if (user->waiting > SERVICE_MAX_WAITING)
@@ -101,7 +115,7 @@ too_much_now(GateCall *call)
 {
   gint64 now = g_get_monotonic_time();
   if (is_method(call, AZ_WIRE_NAME ".Manager", "Submit")
-      && !service_bucket_take(&call->user->jobs, SERVICE_MAX_NEW_JOBS, SERVICE_NEW_JOBS_PER_MINUTE / 60.0, now))
+      && !service_bucket_take(&call->user->jobs, 1, SERVICE_MAX_NEW_JOBS, SERVICE_NEW_JOBS_PER_MINUTE / 60.0, now))
     return g_strdup_printf("azlind makes %u jobs a minute for one user; wait, and call again",
                            SERVICE_NEW_JOBS_PER_MINUTE);
   return no_room(call);

@@ -432,6 +432,12 @@ service_job_skeleton(const ServiceJob *job)
   return job->skeleton;
 }
 
+guint
+service_job_said(const ServiceJob *job)
+{
+  return job->said.length;
+}
+
 gboolean
 service_job_is_ended(const ServiceJob *job)
 {

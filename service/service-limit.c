@@ -9,13 +9,14 @@ used_at(const ServiceBucket *bucket, double per_second, gint64 now)
 }
 
 gboolean
-service_bucket_take(ServiceBucket *bucket, double size, double per_second, gint64 now)
+service_bucket_take(ServiceBucket *bucket, double cost, double size, double per_second, gint64 now)
 {
+  double taken = MIN(cost, size);
   bucket->used = used_at(bucket, per_second, now);
   bucket->at = now;
-  if (bucket->used + 1 > size)
+  if (bucket->used + taken > size)
     return FALSE;
-  bucket->used += 1;
+  bucket->used += taken;
   return TRUE;
 }
 

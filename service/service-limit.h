@@ -4,6 +4,7 @@
 
 #define SERVICE_MAX_CALLS 200u          /* at once, and */
 #define SERVICE_CALLS_PER_SECOND 50u    /* for ever */
+#define SERVICE_TOLD_PER_CALL 200u      /* entries of a list that are told for the price of one call */
 #define SERVICE_MAX_NEW_JOBS 60u        /* at once, and */
 #define SERVICE_NEW_JOBS_PER_MINUTE 60u /* for ever */
 #define SERVICE_MAX_OPEN_JOBS 8u        /* made and not ended */
@@ -18,6 +19,7 @@ typedef struct {
   gint64 at; /* microseconds, monotonic */
 } ServiceBucket;
 
-/* Takes one of at most `size`, of which `per_second` come back; FALSE: none is left. `now`: microseconds, monotonic. */
-gboolean service_bucket_take(ServiceBucket *bucket, double size, double per_second, gint64 now);
+/* Takes `cost` of at most `size`, of which `per_second` come back; FALSE: there is not as much. A cost above `size`
+ * takes all that there is when it is full. `now`: microseconds, monotonic. */
+gboolean service_bucket_take(ServiceBucket *bucket, double cost, double size, double per_second, gint64 now);
 gboolean service_bucket_is_full(const ServiceBucket *bucket, double per_second, gint64 now);

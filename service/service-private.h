@@ -58,6 +58,7 @@ void service_job_set_owner(ServiceJob *job, guint32 owner); /* of one that anoth
 const char *service_job_kind(const ServiceJob *job);
 DbusJob *service_job_skeleton(const ServiceJob *job); /* borrowed */
 gboolean service_job_is_ended(const ServiceJob *job);
+guint service_job_said(const ServiceJob *job); /* how much Listen would tell */
 /* For a list of jobs: job, kind, state, started_at, message. Floating. */
 GVariant *service_job_facts(const ServiceJob *job);
 void service_job_cancel(ServiceJob *job);

@@ -53,21 +53,34 @@ test_what_has_no_entry(void)
 }
 
 static void
+test_costs(void)
+{
+  ServiceBucket bucket = { 0 };
+  gint64 now = 1000 * SECOND;
+  g_assert_true(service_bucket_take(&bucket, 3, 5, 2, now));
+  g_assert_false(service_bucket_take(&bucket, 3, 5, 2, now));
+  g_assert_true(service_bucket_take(&bucket, 2, 5, 2, now));
+  g_assert_false(service_bucket_take(&bucket, 50, 5, 2, now + 2 * SECOND));
+  g_assert_true(service_bucket_take(&bucket, 50, 5, 2, now + 3 * SECOND)); /* else it would never come */
+  g_assert_false(service_bucket_take(&bucket, 1, 5, 2, now + 3 * SECOND));
+}
+
+static void
 test_buckets(void)
 {
   ServiceBucket bucket = { 0 };
   gint64 now = 1000 * SECOND;
   for (guint i = 0; i < 5; i++)
-    g_assert_true(service_bucket_take(&bucket, 5, 2, now));
-  g_assert_false(service_bucket_take(&bucket, 5, 2, now));
-  g_assert_false(service_bucket_take(&bucket, 5, 2, now + SECOND / 4));
-  g_assert_true(service_bucket_take(&bucket, 5, 2, now + SECOND / 2));
-  g_assert_false(service_bucket_take(&bucket, 5, 2, now + SECOND / 2));
+    g_assert_true(service_bucket_take(&bucket, 1, 5, 2, now));
+  g_assert_false(service_bucket_take(&bucket, 1, 5, 2, now));
+  g_assert_false(service_bucket_take(&bucket, 1, 5, 2, now + SECOND / 4));
+  g_assert_true(service_bucket_take(&bucket, 1, 5, 2, now + SECOND / 2));
+  g_assert_false(service_bucket_take(&bucket, 1, 5, 2, now + SECOND / 2));
   g_assert_false(service_bucket_is_full(&bucket, 2, now + 2 * SECOND));
   g_assert_true(service_bucket_is_full(&bucket, 2, now + 4 * SECOND));
   for (guint i = 0; i < 5; i++) /* what was not used does not add up */
-    g_assert_true(service_bucket_take(&bucket, 5, 2, now + 1000 * SECOND));
-  g_assert_false(service_bucket_take(&bucket, 5, 2, now + 1000 * SECOND));
+    g_assert_true(service_bucket_take(&bucket, 1, 5, 2, now + 1000 * SECOND));
+  g_assert_false(service_bucket_take(&bucket, 1, 5, 2, now + 1000 * SECOND));
 }
 
 int
@@ -77,5 +90,6 @@ main(int argc, char **argv)
   g_test_add_func("/rules/found", test_rules);
   g_test_add_func("/rules/none", test_what_has_no_entry);
   g_test_add_func("/limits/bucket", test_buckets);
+  g_test_add_func("/limits/cost", test_costs);
   return g_test_run();
 }
