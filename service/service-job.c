@@ -33,7 +33,9 @@ say(ServiceJob *job, const char *what, GVariant *facts)
   g_autoptr(GVariant) sunk = g_variant_ref_sink(facts);
   g_autoptr(GVariant) packed = az_wire_pack(sunk);
   guint64 number = job->next_number++, now = (guint64) az_engine_now(job->engine);
-  g_queue_push_tail(&job->said, g_variant_ref_sink(g_variant_new("(tts@a{sv})", number, now, what, packed)));
+  GVariant *entry = g_variant_ref_sink(g_variant_new("(tts@a{sv})", number, now, what, packed));
+  g_variant_get_data(entry); /* bytes take a tenth of the room of a tree */
+  g_queue_push_tail(&job->said, entry);
   if (job->said.length > MAX_SAID)
     g_variant_unref(g_queue_pop_head(&job->said));
   dbus_job_emit_said(job->skeleton, number, now, what, packed);
@@ -85,9 +87,12 @@ on_region(AzJob *engine_job, const char *region, GVariant *facts, gpointer data)
 {
   ServiceJob *job = data;
   g_autoptr(GVariant) packed = az_wire_pack(facts);
-  service_job_object_set_region(SERVICE_JOB_OBJECT(job->skeleton), region, packed);
-  dbus_job_emit_region_changed(job->skeleton, region, packed);
+  gboolean say_it
+      = service_job_object_set_region(SERVICE_JOB_OBJECT(job->skeleton), region, packed, g_get_monotonic_time());
   service_regions_take(job->service->regions, job, g_str_equal(az_job_kind(engine_job), "watch"), region, facts);
+  if (!say_it)
+    return;
+  dbus_job_emit_region_changed(job->skeleton, region, packed);
   say(job, "region", g_variant_new_parsed("{'region': <%s>, 'facts': <%@a{sv}>}", region, facts));
 }
 
