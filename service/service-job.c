@@ -126,8 +126,12 @@ on_event(AzJob *engine_job, const char *name, GVariant *facts, gpointer data)
 {
   ServiceJob *job = data;
   say(job, name, facts);
-  if (g_str_equal(az_job_kind(engine_job), "watch") && g_str_equal(name, "switch"))
+  if (!g_str_equal(az_job_kind(engine_job), "watch"))
+    return;
+  if (g_str_equal(name, "switch"))
     note_switch(job, facts);
+  if (g_str_equal(name, "primary") || g_str_equal(name, "record"))
+    service_regions_look_now(job->service->regions);
 }
 
 static void
