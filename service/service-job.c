@@ -8,6 +8,7 @@
 #include "wire.h"
 
 #define MAX_SAID 20000u /* of a watch that runs for weeks the newest are kept */
+#define MAX_SAID_BYTES (4u << 20)
 
 struct _ServiceJob {
   Service *service;
@@ -18,6 +19,7 @@ struct _ServiceJob {
   GVariant *args;
   DbusJob *skeleton;
   GQueue said; /* of GVariant (ttsa{sv}), in order */
+  gsize said_bytes;
   guint64 next_number;
   guint forgetting;  /* source */
   guint32 asked;     /* questions so far */
@@ -25,6 +27,13 @@ struct _ServiceJob {
   gboolean started, ended, tied;
   AzJobState state;
 };
+
+static void
+forget_oldest(ServiceJob *job)
+{
+  g_autoptr(GVariant) oldest = g_queue_pop_head(&job->said);
+  job->said_bytes -= g_variant_get_size(oldest);
+}
 
 /* `facts`: may be floating. */
 static void
@@ -36,8 +45,9 @@ say(ServiceJob *job, const char *what, GVariant *facts)
   GVariant *entry = g_variant_ref_sink(g_variant_new("(tts@a{sv})", number, now, what, packed));
   g_variant_get_data(entry); /* bytes take a tenth of the room of a tree */
   g_queue_push_tail(&job->said, entry);
-  if (job->said.length > MAX_SAID)
-    g_variant_unref(g_queue_pop_head(&job->said));
+  job->said_bytes += g_variant_get_size(entry);
+  while (job->said.length > MAX_SAID || job->said_bytes > MAX_SAID_BYTES)
+    forget_oldest(job);
   dbus_job_emit_said(job->skeleton, number, now, what, packed);
 }
 
