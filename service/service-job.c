@@ -9,6 +9,7 @@
 #include "wire.h"
 
 #define MAX_SAID 20000u /* of a watch that runs for weeks the newest are kept */
+#define MAX_SAID_BYTES (4u << 20)
 
 struct _ServiceJob {
   Service *service;
@@ -20,6 +21,7 @@ struct _ServiceJob {
   GVariant *args;
   DbusJob *skeleton;
   GQueue said; /* of GVariant (ttsa{sv}), in order */
+  gsize said_bytes;
   guint64 next_number;
   guint forgetting;  /* source */
   guint32 asked;     /* questions so far */
@@ -28,6 +30,13 @@ struct _ServiceJob {
   AzJobState state;
 };
 
+static void
+forget_oldest(ServiceJob *job)
+{
+  g_autoptr(GVariant) oldest = g_queue_pop_head(&job->said);
+  job->said_bytes -= g_variant_get_size(oldest);
+}
+
 /* `facts`: may be floating. */
 static void
 say(ServiceJob *job, const char *what, GVariant *facts)
@@ -35,9 +44,12 @@ say(ServiceJob *job, const char *what, GVariant *facts)
   g_autoptr(GVariant) sunk = g_variant_ref_sink(facts);
   g_autoptr(GVariant) packed = az_wire_pack(sunk);
   guint64 number = job->next_number++, now = (guint64) az_engine_now(job->engine);
-  g_queue_push_tail(&job->said, g_variant_ref_sink(g_variant_new("(tts@a{sv})", number, now, what, packed)));
-  if (job->said.length > MAX_SAID)
-    g_variant_unref(g_queue_pop_head(&job->said));
+  GVariant *entry = g_variant_ref_sink(g_variant_new("(tts@a{sv})", number, now, what, packed));
+  g_variant_get_data(entry); /* bytes take a tenth of the room of a tree */
+  g_queue_push_tail(&job->said, entry);
+  job->said_bytes += g_variant_get_size(entry);
+  while (job->said.length > MAX_SAID || job->said_bytes > MAX_SAID_BYTES)
+    forget_oldest(job);
   dbus_job_emit_said(job->skeleton, number, now, what, packed);
 }
 
@@ -87,9 +99,12 @@ on_region(AzJob *engine_job, const char *region, GVariant *facts, gpointer data)
 {
   ServiceJob *job = data;
   g_autoptr(GVariant) packed = az_wire_pack(facts);
-  service_job_object_set_region(SERVICE_JOB_OBJECT(job->skeleton), region, packed);
-  dbus_job_emit_region_changed(job->skeleton, region, packed);
+  gboolean say_it
+      = service_job_object_set_region(SERVICE_JOB_OBJECT(job->skeleton), region, packed, g_get_monotonic_time());
   service_regions_take(job->service->regions, job, g_str_equal(az_job_kind(engine_job), "watch"), region, facts);
+  if (!say_it)
+    return;
+  dbus_job_emit_region_changed(job->skeleton, region, packed);
   say(job, "region", g_variant_new_parsed("{'region': <%s>, 'facts': <%@a{sv}>}", region, facts));
 }
 
@@ -123,8 +138,12 @@ on_event(AzJob *engine_job, const char *name, GVariant *facts, gpointer data)
 {
   ServiceJob *job = data;
   say(job, name, facts);
-  if (g_str_equal(az_job_kind(engine_job), "watch") && g_str_equal(name, "switch"))
+  if (!g_str_equal(az_job_kind(engine_job), "watch"))
+    return;
+  if (g_str_equal(name, "switch"))
     note_switch(job, facts);
+  if (g_str_equal(name, "primary") || g_str_equal(name, "record"))
+    service_regions_look_now(job->service->regions);
 }
 
 static void

@@ -2,13 +2,15 @@
  * records are read as any client does it, by a job of the engine that tells them one by one. */
 #include "service-regions.h"
 
+#include <malloc.h>
+
 #include "record.h"
 #include "service-private.h"
 #include "wire.h"
 
-#define CALM_MS 200  /* changes of the files that come together are read together */
-#define BUSY_MS 5000 /* between two readings, where there is much to read */
-#define MANY 1000    /* regions */
+#define CALM_MS 200   /* changes of the files that come together are read together */
+#define BUSY_MS 30000 /* between two readings, where there is much to read: that takes half a second for 10,000 */
+#define MANY 1000     /* regions */
 
 struct _ServiceRegions {
   Service *service;
@@ -153,6 +155,8 @@ take_end(ServiceRegions *regions, GVariant *result, gboolean ok)
     g_warning("regions on the bus are not kept up to date: %s", *why != '\0' ? why : "their records cannot be read");
   regions->complained = !ok;
   regions->reading = FALSE;
+  if (g_hash_table_size(all(regions)) >= MANY)
+    malloc_trim(0); /* what the list took for a moment is tens of megabytes */
   if (ok) {
     remove_old(regions);
     note_primary(regions, result);
@@ -211,6 +215,14 @@ on_timer(gpointer data)
   regions->looked_at = g_get_monotonic_time();
   read_records(regions);
   return G_SOURCE_REMOVE;
+}
+
+void
+service_regions_look_now(ServiceRegions *regions)
+{
+  regions->looked_at = 0;
+  g_clear_handle_id(&regions->timer, g_source_remove);
+  service_regions_look(regions);
 }
 
 void

@@ -15,8 +15,10 @@ typedef struct { /* whom it tells what changed, once each; all run on the main l
 /* `service`: borrowed; its objects and its engine must be there. Nothing is read before service_regions_look(). */
 ServiceRegions *service_regions_new(Service *service, const ServiceRegionsEars *ears);
 void service_regions_free(ServiceRegions *regions);
-/* Reads the records, soon: many calls in a short time are one. */
+/* Reads the records, soon (of a thousand regions and more at most every half minute): many calls are one. */
 void service_regions_look(ServiceRegions *regions);
+/* The same, at once: something is known to have changed that matters. */
+void service_regions_look_now(ServiceRegions *regions);
 /* What the job `watcher` says of `region` (facts a{sv} of its row). One that acts is believed before one that looks. */
 void service_regions_take(ServiceRegions *regions, gconstpointer watcher, gboolean acts, const char *region,
                           GVariant *facts);
