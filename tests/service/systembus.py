@@ -29,8 +29,12 @@ class SystemBus(Bus):
             raise e2e.Skip("python3-dbusmock is not there")
         super().__init__(config, "--system", *options)
         self.polkit = self.grants = None
-        if polkit:
-            self.start_polkit()
+        try:
+            if polkit:
+                self.start_polkit()
+        except BaseException:
+            self.__exit__()
+            raise
 
     def write_config(self):
         os.chmod(self.folder, 0o711)
