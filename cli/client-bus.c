@@ -29,7 +29,8 @@ typedef struct {
   BusClient *client;
   char *path, *kind;
   gboolean attached;
-  guint64 next; /* what it says next; what comes twice is not told twice */
+  guint64 next;  /* what it says next; what comes twice is not told twice */
+  guint32 asked; /* number of the question that stands; 0 = the service gave it none */
   guint subscription;
   int exit_code;
   GVariant *result; /* NULL until it has ended */
@@ -151,6 +152,14 @@ take_question(const ClientWatch *watch, GVariant *facts)
   watch->question(text, watch->data);
 }
 
+/* Which one it is: somebody else may answer it first, and the job ask another. */
+static void
+note_question(BusJob *job, GVariant *facts)
+{
+  job->asked = 0;
+  g_variant_lookup(facts, "question", "u", &job->asked);
+}
+
 static void
 take_said(BusJob *job, GVariant *arguments)
 {
@@ -169,6 +178,8 @@ take_said(BusJob *job, GVariant *arguments)
   g_autoptr(GVariant) facts = az_wire_unpack(packed);
   job->next = number + 1;
   note_time(job->client, now);
+  if (!strcmp(what, "question"))
+    note_question(job, facts);
   for (guint i = 0; i < G_N_ELEMENTS(table); i++)
     if (!strcmp(what, table[i].what)) {
       table[i].take(&job->base.watch, facts);
@@ -301,8 +312,10 @@ follow(BusJob *job)
   g_variant_lookup(properties, "Question", "@a{sv}", &question);
   g_variant_lookup(properties, "ExitCode", "i", &exit_code);
   g_variant_lookup(properties, "Result", "@a{sv}", &packed);
-  if (question && g_variant_n_children(question) > 0)
+  if (question && g_variant_n_children(question) > 0) {
+    note_question(job, question);
     take_question(&job->base.watch, question);
+  }
   if (packed && g_strv_contains(over, state)) {
     g_autoptr(GVariant) result = az_wire_unpack(packed);
     end(job, exit_code, result);
@@ -377,7 +390,8 @@ bus_start(ClientJob *job)
 static void
 bus_answer(ClientJob *job, gboolean yes)
 {
-  call_job((BusJob *) job, "Answer", g_variant_new_parsed("({'yes': <%b>},)", yes));
+  BusJob *bus = (BusJob *) job;
+  call_job(bus, "Answer", g_variant_new_parsed("({'yes': <%b>, 'question': <%u>},)", yes, bus->asked));
 }
 
 static void

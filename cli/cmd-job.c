@@ -70,6 +70,25 @@ put_event(Run *run, GVariantBuilder *builder) /* takes it */
 }
 
 static void
+pause_screen(Run *run)
+{
+  if (run->screen)
+    screen_pause(run->screen);
+  if (run->board)
+    board_pause(run->board);
+  fflush(stdout);
+}
+
+static void
+resume_screen(Run *run)
+{
+  if (run->screen)
+    screen_resume(run->screen);
+  if (run->board)
+    board_resume(run->board);
+}
+
+static void
 on_message(const char *level, const char *region, const char *text, gpointer data)
 {
   Run *run = data;
@@ -138,6 +157,12 @@ on_event(const char *name, GVariant *facts, gpointer data)
   GVariant *value;
   if (run->board)
     board_event(run->board, name, facts);
+  if (run->screen && run->inv->command->event) {
+    pause_screen(run);
+    run->inv->command->event(run->inv, name, facts);
+    resume_screen(run);
+    check_reader(run);
+  }
   if (run->screen || run->board)
     return;
   GVariantBuilder *event = new_event(name, NULL);
@@ -148,25 +173,6 @@ on_event(const char *name, GVariant *facts, gpointer data)
 }
 
 /* ---- questions ---- */
-
-static void
-pause_screen(Run *run)
-{
-  if (run->screen)
-    screen_pause(run->screen);
-  if (run->board)
-    board_pause(run->board);
-  fflush(stdout);
-}
-
-static void
-resume_screen(Run *run)
-{
-  if (run->screen)
-    screen_resume(run->screen);
-  if (run->board)
-    board_resume(run->board);
-}
 
 static void
 answer(Run *run, gboolean yes)
@@ -231,7 +237,7 @@ static gboolean
 only_reads(const Run *run)
 {
   static const char *const readers[]
-      = { "regions-list", "regions-health", "status", "vm-status", "ssh-target", "simulate", NULL };
+      = { "regions-list", "regions-health", "status", "vm-status", "ssh-target", "simulate", "logs", NULL };
   return g_strv_contains(readers, run->inv->command->kind);
 }
 
@@ -314,7 +320,7 @@ loop_until_finished(Run *run, GError **error)
     run->live = g_str_equal(client_kind(run->job), "watch");
   guint signals[] = { g_unix_signal_add(SIGINT, on_signal, run), g_unix_signal_add(SIGTERM, on_signal, run),
                       run->live && !is_ignored(SIGHUP) ? g_unix_signal_add(SIGHUP, on_signal, run) : 0 };
-  if (run->live && run->inv->output == OUTPUT_TABLE)
+  if (run->live && run->inv->output == OUTPUT_TABLE && !run->inv->command->event)
     run->board = board_new(run->inv->terminal, run->client, run->inv->quiet);
   else if (run->inv->output != OUTPUT_JSONL)
     run->screen = screen_new(run->inv->terminal, run->client, run->inv->quiet);

@@ -7,6 +7,9 @@
 
 static const char *const hidden_in_new[] = { "primary", "max-concurrent", "sync-after", "resume", NULL };
 
+/* How a result is told is the output's matter. */
+static const char *const hidden_stream[] = { "stream", NULL };
+
 static const Flag origin_flags[] = {
   { .name = "origin", .type = "b", .help = "show where each value comes from" },
   { 0 },
@@ -44,11 +47,12 @@ const Command command_table[] = {
   { .name = "deploy", .kind = "deploy", .run = cmd_job_run },
   { .name = "new", .kind = "deploy", .single = "regions", .hidden = hidden_in_new, .run = cmd_job_run,
     .summary = "Create one machine in one region" },
-  { .name = "list", .kind = "regions-list", .run = cmd_job_run, .show = render_regions,
+  { .name = "list", .kind = "regions-list", .hidden = hidden_stream, .run = cmd_job_run, .show = render_regions,
     .summary = "List the machines of all regions" },
   { .name = "status", .kind = "status", .run = cmd_job_run, .show = render_status },
   { .name = "destroy", .kind = "destroy", .run = cmd_job_run },
-  { .name = "regions list", .kind = "regions-list", .run = cmd_job_run, .show = render_regions },
+  { .name = "regions list", .kind = "regions-list", .hidden = hidden_stream, .run = cmd_job_run,
+    .show = render_regions },
   { .name = "regions add", .kind = "regions-add", .operand = "region", .run = cmd_job_run },
   { .name = "regions remove", .kind = "regions-remove", .operand = "region", .run = cmd_job_run },
   { .name = "regions set-primary", .kind = "regions-set-primary", .operand = "region", .run = cmd_job_run },
@@ -86,6 +90,8 @@ const Command command_table[] = {
     .summary = "List the bricks that can be found, and which are in use" },
   { .name = "bricks info", .query = "bricks-info", .operand = "name", .operand_required = TRUE, .run = cmd_query_run,
     .show = render_brick, .summary = "Show one brick: what it is, where it comes from, its options" },
+  { .name = "logs", .kind = "logs", .hidden = hidden_stream, .live = "follow", .run = cmd_logs_run,
+    .event = render_log },
   { .name = "audit show", .query = "audit", .flags = limit_flags, .run = cmd_query_run, .show = render_audit,
     .summary = "Show who did what, on which evidence, and how it ended" },
   { .name = "audit verify", .query = "audit-verify", .run = cmd_query_run, .show = render_audit_verdict,

@@ -33,6 +33,8 @@ struct _Command {
   gboolean alone;                 /* computes, and touches nothing: no matter for a service */
   const char *summary;            /* one line; NULL = the kind's own */
   int (*run)(const Invocation *); /* returns the exit code */
+  /* Events for people, one by one, in place of a live screen; or NULL. */
+  void (*event)(const Invocation *, const char *name, GVariant *facts);
   void (*show)(const Invocation *, Client *, GVariant *); /* the result for people; NULL = messages said it all */
 };
 
@@ -54,6 +56,7 @@ gboolean invocation_is_live(const Invocation *invocation);
 
 int cmd_job_run(const Invocation *invocation);
 int cmd_query_run(const Invocation *invocation);
+int cmd_logs_run(const Invocation *invocation);
 int cmd_jobs_attach_run(const Invocation *invocation);
 int cmd_jobs_cancel_run(const Invocation *invocation);
 int cmd_ssh_run(const Invocation *invocation);

@@ -1,6 +1,8 @@
 /* What the queries answer: configuration, bricks, audit log. */
 #include "render.h"
 
+#include <string.h>
+
 #include "text.h"
 
 void
@@ -93,6 +95,22 @@ print_event(Terminal *t, GVariant *event)
   g_autofree char *rest = text_clean_line(told);
   terminal_line(t, INK_BOLD, "%s", harmless);
   terminal_line(t, INK_PLAIN, "  %s", rest);
+}
+
+void
+render_log(const Invocation *invocation, const char *name, GVariant *record)
+{
+  const char *time = "", *what = "";
+  g_autoptr(GVariant) facts = g_variant_lookup_value(record, "facts", G_VARIANT_TYPE_VARDICT);
+  g_variant_lookup(record, "time", "&s", &time);
+  g_variant_lookup(record, "what", "&s", &what);
+  g_autofree char *told = facts ? short_facts(facts) : g_strdup("");
+  g_autofree char *line = g_strdup_printf("%.19sZ  %-20s  %s", time, what, told);
+  g_autofree char *harmless = text_clean_line(line);
+  if (!strcmp(name, "log")) {
+    terminal_line(invocation->terminal, INK_PLAIN, "%s", harmless);
+    fflush(invocation->terminal->out);
+  }
 }
 
 void

@@ -71,6 +71,8 @@ void render_config(const Invocation *invocation, Client *client, GVariant *resul
 void render_bricks(const Invocation *invocation, Client *client, GVariant *result);
 void render_brick(const Invocation *invocation, Client *client, GVariant *result);
 void render_jobs(const Invocation *invocation, Client *client, GVariant *result);
+/* One record of the log, on a line. */
+void render_log(const Invocation *invocation, const char *name, GVariant *record);
 void render_audit(const Invocation *invocation, Client *client, GVariant *result);
 void render_audit_verdict(const Invocation *invocation, Client *client, GVariant *result);
 /* "azlin: sentence" and the next steps on stderr; `error` is an ErrorResult (a{sv}). */

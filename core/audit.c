@@ -54,7 +54,7 @@ note_head(AzAudit *audit)
 }
 
 static GVariant *
-event_of(const char *what, GVariant *facts)
+event_of(guint64 job, const char *what, GVariant *facts)
 {
   GVariantBuilder event;
   g_autoptr(GDateTime) now = g_date_time_new_now_utc();
@@ -65,6 +65,8 @@ event_of(const char *what, GVariant *facts)
   g_variant_builder_add(&event, "{sv}", "uid", g_variant_new_int64(getuid()));
   g_variant_builder_add(&event, "{sv}", "pid", g_variant_new_int64(getpid()));
   g_variant_builder_add(&event, "{sv}", "host", az_variant_str(g_get_host_name()));
+  if (job > 0)
+    g_variant_builder_add(&event, "{sv}", "job", g_variant_new_uint64(job));
   g_variant_builder_add(&event, "{sv}", "facts", facts);
   return g_variant_builder_end(&event);
 }
@@ -72,8 +74,14 @@ event_of(const char *what, GVariant *facts)
 gboolean
 az_audit_write(AzAudit *audit, const char *what, GVariant *facts, GError **error)
 {
+  return az_audit_write_of(audit, 0, what, facts, error);
+}
+
+gboolean
+az_audit_write_of(AzAudit *audit, guint64 job, const char *what, GVariant *facts, GError **error)
+{
   g_autoptr(GVariant) held = g_variant_ref_sink(facts != NULL ? facts : g_variant_new("a{sv}", NULL));
-  g_autofree char *json = az_json_from_variant(event_of(what, held), 0);
+  g_autofree char *json = az_json_from_variant(event_of(job, what, held), 0);
   if (!az_logfile_lock(audit->file, error))
     return FALSE;
   gboolean ok = az_logfile_append(audit->file, json, error);

@@ -69,6 +69,12 @@ static const AzlinOption health_options[] = {
   { 0 },
 };
 
+static const AzlinOption metrics_options[] = {
+  { "listen", "s", NULL, NULL, NULL,
+    "where azlind offers its figures to Prometheus: the path of a socket, or as 127.0.0.1:9469; empty: nowhere" },
+  { 0 },
+};
+
 const AzConfigGroup az_config_core_groups[] = {
   { "azlin", "the program itself", azlin_options, FALSE },
   { "bricks", "which bricks run; a name here loads kind-name.so and no other file", bricks_options, FALSE },
@@ -78,5 +84,6 @@ const AzConfigGroup az_config_core_groups[] = {
   { "ssh", "how machines are entered", ssh_options, FALSE },
   { "http", "how clouds are spoken to", http_options, FALSE },
   { "health", "how health is checked", health_options, FALSE },
+  { "metrics", "figures for a monitoring system", metrics_options, FALSE },
   { 0 },
 };

@@ -25,6 +25,13 @@ struct _AzRegistry *az_engine_registry(AzEngine *engine);
 gconstpointer az_engine_lookup(AzEngine *engine, AzlinKind kind, const char *name, gpointer *ret_self, GError **error);
 /* The provider of a stored machine: vm->provider, else the selected one. */
 const AzlinProvider *az_engine_provider_of(AzEngine *engine, const AzlinVm *vm, gpointer *ret_self, GError **error);
+#define AZ_PROBE_N_OUTCOMES 4 /* of AzSightOutcome */
+/* How many answers of each outcome there were; whoever gets one counts it here. */
+guint64 *az_engine_probes(AzEngine *engine);
+/* `func` runs when the host goes to sleep or wakes, until az_engine_ignore_sleep(). */
+void az_engine_hear_sleep(AzEngine *engine, void (*func)(gboolean asleep, gpointer data), gpointer data);
+void az_engine_ignore_sleep(AzEngine *engine, gpointer data);
+gboolean az_engine_is_asleep(AzEngine *engine);
 /* Runs on the machine through its provider's vm_exec or over SSH; here when request->vm is NULL. */
 void az_engine_exec(AzEngine *engine, const AzlinExec *request, AzlinOp *op);
 /* Who answers AzlinHostApi.sync_grant: the flow that runs copies. */

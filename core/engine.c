@@ -13,6 +13,11 @@ typedef struct {
   char *text;
 } Inhibitor;
 
+typedef struct { /* wants to know when the host sleeps */
+  void (*func)(gboolean asleep, gpointer data);
+  gpointer data;
+} Sleeper;
+
 struct _AzEngine {
   AzConfig *config;
   AzPaths *paths;
@@ -27,6 +32,9 @@ struct _AzEngine {
   GPtrArray *inhibitors; /* of Inhibitor, oldest first */
   guint last_inhibitor;
   AzSyncGranter sync_granter;
+  GPtrArray *sleepers; /* of Sleeper */
+  gboolean asleep;
+  guint64 probes[AZ_PROBE_N_OUTCOMES];
 };
 
 void
@@ -78,6 +86,44 @@ az_engine_inhibitor(AzEngine *engine)
   return engine->inhibitors->len > 0 ? ((Inhibitor *) g_ptr_array_index(engine->inhibitors, 0))->text : NULL;
 }
 
+void
+az_engine_hear_sleep(AzEngine *engine, void (*func)(gboolean asleep, gpointer data), gpointer data)
+{
+  Sleeper *sleeper = g_new0(Sleeper, 1);
+  *sleeper = (Sleeper){ func, data };
+  g_ptr_array_add(engine->sleepers, sleeper);
+}
+
+void
+az_engine_ignore_sleep(AzEngine *engine, gpointer data)
+{
+  for (guint i = engine->sleepers->len; i > 0; i--)
+    if (((const Sleeper *) g_ptr_array_index(engine->sleepers, i - 1))->data == data)
+      g_ptr_array_remove_index(engine->sleepers, i - 1);
+}
+
+guint64 *
+az_engine_probes(AzEngine *engine)
+{
+  return engine->probes;
+}
+
+gboolean
+az_engine_is_asleep(AzEngine *engine)
+{
+  return engine->asleep;
+}
+
+void
+az_engine_set_asleep(AzEngine *engine, gboolean asleep)
+{
+  engine->asleep = asleep;
+  for (guint i = engine->sleepers->len; i > 0; i--) {
+    const Sleeper *sleeper = g_ptr_array_index(engine->sleepers, i - 1);
+    sleeper->func(asleep, sleeper->data);
+  }
+}
+
 AzEngine *
 az_engine_new(const char *config_path, const char *home, GError **error)
 {
@@ -90,6 +136,7 @@ az_engine_new(const char *config_path, const char *home, GError **error)
   engine->registry = az_registry_new(engine);
   engine->jobs = g_ptr_array_new_with_free_func((GDestroyNotify) az_job_free);
   engine->inhibitors = g_ptr_array_new_with_free_func(inhibitor_free);
+  engine->sleepers = g_ptr_array_new_with_free_func(g_free);
   return engine;
 }
 
@@ -108,6 +155,7 @@ az_engine_free(AzEngine *engine)
   az_paths_free(engine->paths);
   az_config_free(engine->config);
   g_ptr_array_unref(engine->inhibitors);
+  g_ptr_array_unref(engine->sleepers);
   g_free(engine);
 }
 
@@ -311,90 +359,4 @@ void
 az_engine_forget(AzEngine *engine, AzJob *job)
 {
   g_ptr_array_remove_fast(engine->jobs, job);
-}
-
-/* Loads what [bricks] selects, so that their options are declared and the whole configuration is checked. */
-static gboolean
-load_selected(AzEngine *engine, GError **error)
-{
-  for (AzlinKind kind = AZLIN_KIND_PROVIDER; kind <= AZLIN_KIND_COORDINATOR; kind++) {
-    if (kind != AZLIN_KIND_SYNC && az_registry_lookup(engine->registry, kind, NULL, NULL, error) == NULL)
-      return FALSE;
-  }
-  g_auto(GStrv) strategies = az_config_strv(engine->config, "bricks", "sync-strategies");
-  for (guint i = 0; strategies != NULL && strategies[i] != NULL; i++) {
-    if (!az_registry_load(engine->registry, AZLIN_KIND_SYNC, strategies[i], error))
-      return FALSE;
-  }
-  g_auto(GStrv) contexts = az_config_strv(engine->config, "bricks", "context");
-  for (guint i = 0; contexts != NULL && contexts[i] != NULL; i++) {
-    if (!az_registry_load(engine->registry, AZLIN_KIND_CONTEXT, contexts[i], error))
-      return FALSE;
-  }
-  return az_config_check_groups(engine->config, error);
-}
-
-static GVariant *
-wrap(const char *key, GVariant *value)
-{
-  g_autoptr(GVariant) sunk = value == NULL ? NULL : g_variant_take_ref(value);
-  GVariantBuilder builder;
-  if (sunk == NULL)
-    return NULL;
-  g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add(&builder, "{sv}", key, sunk);
-  return g_variant_ref_sink(g_variant_builder_end(&builder));
-}
-
-static GVariant *
-query_audit(AzEngine *engine, const char *what, GVariant *args, GError **error)
-{
-  guint32 limit = 0;
-  AzAudit *audit = az_engine_audit(engine, error);
-  if (audit == NULL)
-    return NULL;
-  if (g_str_equal(what, "audit-verify")) {
-    GVariant *verdict = az_audit_verify(audit, error);
-    return verdict == NULL ? NULL : g_variant_take_ref(verdict);
-  }
-  if (args != NULL)
-    g_variant_lookup(args, "limit", "u", &limit);
-  return wrap("events", az_audit_show(audit, limit, error));
-}
-
-/* What tells one engine from another, for whoever reaches it through a service. */
-static GVariant *
-query_engine(AzEngine *engine)
-{
-  const char *config = az_config_source(engine->config);
-  GVariantDict facts;
-  g_variant_dict_init(&facts, NULL);
-  g_variant_dict_insert(&facts, "version", "s", AZLIN_VERSION);
-  g_variant_dict_insert(&facts, "home", "s", az_paths_home(engine->paths));
-  g_variant_dict_insert(&facts, "config", "s", config != NULL ? config : "");
-  g_variant_dict_insert(&facts, "now", "t", (guint64) az_engine_now(engine));
-  g_variant_dict_insert(&facts, "virtual", "b", az_clock_is_virtual(az_engine_clock(engine)));
-  return g_variant_ref_sink(g_variant_dict_end(&facts));
-}
-
-GVariant *
-az_engine_query(AzEngine *engine, const char *what, GVariant *args, GError **error)
-{
-  const char *name = NULL;
-  if (args != NULL)
-    g_variant_lookup(args, "name", "&s", &name);
-  if (g_str_equal(what, "config"))
-    return load_selected(engine, error) ? wrap("config", az_config_show(engine->config)) : NULL;
-  if (g_str_equal(what, "bricks"))
-    return wrap("bricks", az_registry_show(engine->registry, NULL, error));
-  if (g_str_equal(what, "bricks-info"))
-    return wrap("bricks", az_registry_show(engine->registry, name != NULL ? name : "", error));
-  if (g_str_equal(what, "jobs")) /* those of this process are nobody else's */
-    return wrap("jobs", g_variant_new_array(G_VARIANT_TYPE_VARDICT, NULL, 0));
-  if (g_str_equal(what, "engine"))
-    return query_engine(engine);
-  if (g_str_has_prefix(what, "audit"))
-    return query_audit(engine, what, args, error);
-  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "there is no query '%s'", what);
-  return NULL;
 }

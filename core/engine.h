@@ -18,6 +18,7 @@ typedef struct {
   const char *kind; /* "deploy", "regions-add" */
   const char *help;
   const AzFlag *flags; /* ends {0} */
+  gboolean tied;       /* only reads, for somebody who listens: a service ends it with the client that began it */
 } AzJobKind;
 
 /* `config_path`, `home`: --config and --home or NULL. Reads the configuration; bricks load on first use. */
@@ -57,15 +58,24 @@ void az_engine_cancel(AzEngine *engine, AzJob *job);
 /* Frees a job that has finished; without it jobs live as long as the engine. Not from within a watcher's call. */
 void az_engine_forget(AzEngine *engine, AzJob *job);
 /* Questions that need no side effect and no waiting: "config", "bricks", "bricks-info" (name s), "audit" (limit u),
- * "audit-verify", "engine" (version, home, config, now, virtual), "jobs". */
+ * "audit-verify", "engine" (version, home, config, metrics, now, virtual), "jobs", "counts" (answers to the questions
+ * of lookouts since the engine began: alive, dark, refused, nothing). */
 /* Owned result (a{sv}); NULL and error. */
 GVariant *az_engine_query(AzEngine *engine, const char *what, GVariant *args, GError **error);
+/* The same for whoever must not wait: the audit log is read by a thread. `done` runs on this one's main loop. */
+void az_engine_query_async(AzEngine *engine, const char *what, GVariant *args, GAsyncReadyCallback done, gpointer data);
+GVariant *az_engine_query_finish(GAsyncResult *result, GError **error);
 /* Until az_engine_allow(): no region becomes primary by itself in any job of this engine; people still may switch.
  * `who` and `why` are shown to them. */
 guint az_engine_inhibit(AzEngine *engine, const char *who, const char *why);
 void az_engine_allow(AzEngine *engine, guint id);
+/* The host went to sleep (`asleep`) or is back: whatever watches asks nothing in between, and forgets what it saw
+ * before, so that a sleep is no outage. Waking twice does no harm. */
+void az_engine_set_asleep(AzEngine *engine, gboolean asleep);
 gint64 az_engine_now(AzEngine *engine); /* microseconds since the Unix epoch; virtual under provider-sim */
 
+/* By which a service knows it; stands in what the job writes to the audit log. 0 = none. */
+void az_job_set_number(AzJob *job, guint64 number);
 AzJobState az_job_state(AzJob *job);
 int az_job_exit_code(AzJob *job);    /* valid when finished */
 GVariant *az_job_result(AzJob *job); /* a{sv} of the JSON contract, or {"error": ErrorResult}; borrowed */

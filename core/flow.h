@@ -17,6 +17,7 @@ typedef struct _AzFlow {
 const AzFlow *const *az_flows(void);
 
 AzEngine *az_job_engine(AzJob *job);
+guint64 az_job_number(AzJob *job); /* 0 = no service knows it */
 GVariant *az_job_args(AzJob *job);
 const char *az_job_arg_string(AzJob *job, const char *name); /* NULL when not given */
 gboolean az_job_arg_bool(AzJob *job, const char *name);

@@ -11,6 +11,7 @@ struct _AzJob {
   const AzFlow *flow;
   GVariant *args;
   AzJobWatch watch;
+  guint64 number;
   AzOpSink sink; /* the flow's, for what bricks stream */
   AzJobState state;
   AzlinOp *root;
@@ -388,6 +389,18 @@ az_job_arg_strv(AzJob *job, const char *name)
   char **value = NULL;
   g_variant_lookup(job->args, name, "^as", &value);
   return value;
+}
+
+void
+az_job_set_number(AzJob *job, guint64 number)
+{
+  job->number = number;
+}
+
+guint64
+az_job_number(AzJob *job)
+{
+  return job->number;
 }
 
 AzJobState

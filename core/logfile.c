@@ -429,6 +429,38 @@ az_logfile_foreach(AzLogfile *file, void (*func)(guint64 line, const char *json,
 }
 
 gboolean
+az_logfile_read_on(const char *path, AzLogfileCursor *cursor,
+                   void (*func)(guint64 line, const char *json, gpointer data), gpointer data, GError **error)
+{
+  Scan scan = { .func = func, .data = data, .line = cursor->line };
+  FILE *stream = fopen(path, "re");
+  char *line = NULL;
+  gsize room = 0;
+  gssize length;
+  if (stream == NULL && errno == ENOENT)
+    return TRUE;
+  if (stream == NULL || fseeko(stream, (off_t) cursor->offset, SEEK_SET) != 0) {
+    set_errno(error, "read", path);
+    g_clear_pointer(&stream, fclose);
+    return FALSE;
+  }
+  memset(scan.previous, '0', HASH);
+  if (cursor->offset > 0)
+    memcpy(scan.previous, cursor->previous, HASH);
+  /* what has no end yet is being written */
+  while ((length = getline(&line, &room, stream)) > 0 && line[length - 1] == '\n') {
+    line[length - 1] = '\0';
+    scan_line(&scan, line, (gsize) length - 1);
+    cursor->offset += (guint64) length;
+  }
+  cursor->line = scan.line;
+  memcpy(cursor->previous, scan.previous, HASH);
+  free(line);
+  fclose(stream);
+  return TRUE;
+}
+
+gboolean
 az_logfile_reset(AzLogfile *file, GError **error)
 {
   g_autofree char *fresh = g_strconcat(file->path, ".new", NULL);

@@ -15,6 +15,15 @@ gboolean az_logfile_head(AzLogfile *file, char *ret_head, GError **error);
 /* Calls `func` for each valid record in order; `ret_bad_line` = first line that breaks the chain, 0 = none. */
 gboolean az_logfile_foreach(AzLogfile *file, void (*func)(guint64 line, const char *json, gpointer data), gpointer data,
                             guint64 *ret_bad_line, GError **error);
+/* A place in such a file, for readers that come back; {0} = its beginning. */
+typedef struct {
+  guint64 offset, line;
+  char previous[AZ_LOGFILE_HASH + 1]; /* hash of the record before it */
+} AzLogfileCursor;
+/* The valid records from `cursor` on, which moves on behind the last whole one. Takes no lock and touches no AzLogfile,
+ * so that any thread may do it; a file that is not there has none. */
+gboolean az_logfile_read_on(const char *path, AzLogfileCursor *cursor,
+                            void (*func)(guint64 line, const char *json, gpointer data), gpointer data, GError **error);
 /* Holds the lock over several calls (calls nest), so that what was read is still true when it is acted upon. */
 gboolean az_logfile_lock(AzLogfile *file, GError **error);
 void az_logfile_unlock(AzLogfile *file);

@@ -45,7 +45,7 @@ az_flow_audit(AzJob *job, const char *what, GVariant *facts)
   g_autoptr(GVariant) sunk = g_variant_ref_sink(facts);
   g_autoptr(GError) error = NULL;
   AzAudit *audit = az_engine_audit(az_job_engine(job), &error);
-  if (!audit || !az_audit_write(audit, what, sunk, &error))
+  if (!audit || !az_audit_write_of(audit, az_job_number(job), what, sunk, &error))
     az_job_message(job, "warn", NULL, "The audit log cannot be written: %s", error->message);
 }
 

@@ -12,6 +12,7 @@
   X(failover_pause) \
   X(failover_resume) \
   X(failover_rollback) \
+  X(logs) \
   X(recover) \
   X(regions_add) \
   X(regions_health) \

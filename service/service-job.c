@@ -3,24 +3,39 @@
 #include "service-private.h"
 
 #include "record.h"
+#include "service-gate.h"
+#include "service-job-object.h"
 #include "service-store.h"
 #include "wire.h"
 
 #define MAX_SAID 20000u /* of a watch that runs for weeks the newest are kept */
+#define MAX_SAID_BYTES (4u << 20)
 
 struct _ServiceJob {
   Service *service;
   guint64 number;
+  guint32 owner;
   char *path;
-  AzJob *job; /* NULL: of a service that died */
+  AzEngine *engine; /* held for as long as `job` is there */
+  AzJob *job;       /* NULL: it has ended, or is of a service that died */
   GVariant *args;
   DbusJob *skeleton;
-  GHashTable *regions; /* name -> GVariant a{sv} */
-  GQueue said;         /* of GVariant (ttsa{sv}), in order */
+  GQueue said; /* of GVariant (ttsa{sv}), in order */
+  gsize said_bytes;
   guint64 next_number;
+  guint forgetting;  /* source */
+  guint32 asked;     /* questions so far */
   guint owner_watch; /* until it is started: of the client that made it */
-  gboolean started, ended;
+  gboolean started, ended, tied;
+  AzJobState state;
 };
+
+static void
+forget_oldest(ServiceJob *job)
+{
+  g_autoptr(GVariant) oldest = g_queue_pop_head(&job->said);
+  job->said_bytes -= g_variant_get_size(oldest);
+}
 
 /* `facts`: may be floating. */
 static void
@@ -28,10 +43,13 @@ say(ServiceJob *job, const char *what, GVariant *facts)
 {
   g_autoptr(GVariant) sunk = g_variant_ref_sink(facts);
   g_autoptr(GVariant) packed = az_wire_pack(sunk);
-  guint64 number = job->next_number++, now = (guint64) az_engine_now(job->service->engine);
-  g_queue_push_tail(&job->said, g_variant_ref_sink(g_variant_new("(tts@a{sv})", number, now, what, packed)));
-  if (job->said.length > MAX_SAID)
-    g_variant_unref(g_queue_pop_head(&job->said));
+  guint64 number = job->next_number++, now = (guint64) az_engine_now(job->engine);
+  GVariant *entry = g_variant_ref_sink(g_variant_new("(tts@a{sv})", number, now, what, packed));
+  g_variant_get_data(entry); /* bytes take a tenth of the room of a tree */
+  g_queue_push_tail(&job->said, entry);
+  job->said_bytes += g_variant_get_size(entry);
+  while (job->said.length > MAX_SAID || job->said_bytes > MAX_SAID_BYTES)
+    forget_oldest(job);
   dbus_job_emit_said(job->skeleton, number, now, what, packed);
 }
 
@@ -41,6 +59,7 @@ set_state(ServiceJob *job, AzJobState state)
   static const char *const names[]
       = { [AZ_JOB_CREATED] = "created", [AZ_JOB_RUNNING] = "running", [AZ_JOB_WAITING_ANSWER] = "waiting-answer",
           [AZ_JOB_DONE] = "done",       [AZ_JOB_FAILED] = "failed",   [AZ_JOB_CANCELLED] = "cancelled" };
+  job->state = state;
   dbus_job_set_state(job->skeleton, names[state]);
 }
 
@@ -48,6 +67,14 @@ static GVariant *
 nothing(void)
 {
   return g_variant_new("a{sv}", NULL);
+}
+
+static void
+stop_watching_owner(ServiceJob *job)
+{
+  if (job->owner_watch > 0)
+    g_bus_unwatch_name(job->owner_watch);
+  job->owner_watch = 0;
 }
 
 /* ---- what the engine says ---- */
@@ -68,25 +95,15 @@ on_message(AzJob *engine_job, const char *level, const char *region, const char 
 }
 
 static void
-publish_regions(ServiceJob *job)
-{
-  GVariantBuilder regions;
-  GHashTableIter iter;
-  gpointer name, facts;
-  g_variant_builder_init(&regions, G_VARIANT_TYPE("a{sa{sv}}"));
-  g_hash_table_iter_init(&iter, job->regions);
-  while (g_hash_table_iter_next(&iter, &name, &facts))
-    g_variant_builder_add(&regions, "{s@a{sv}}", name, facts);
-  dbus_job_set_regions(job->skeleton, g_variant_builder_end(&regions));
-}
-
-static void
 on_region(AzJob *engine_job, const char *region, GVariant *facts, gpointer data)
 {
   ServiceJob *job = data;
-  GVariant *packed = az_wire_pack(facts);
-  g_hash_table_replace(job->regions, g_strdup(region), packed);
-  publish_regions(job);
+  g_autoptr(GVariant) packed = az_wire_pack(facts);
+  gboolean say_it
+      = service_job_object_set_region(SERVICE_JOB_OBJECT(job->skeleton), region, packed, g_get_monotonic_time());
+  service_regions_take(job->service->regions, job, g_str_equal(az_job_kind(engine_job), "watch"), region, facts);
+  if (!say_it)
+    return;
   dbus_job_emit_region_changed(job->skeleton, region, packed);
   say(job, "region", g_variant_new_parsed("{'region': <%s>, 'facts': <%@a{sv}>}", region, facts));
 }
@@ -102,9 +119,31 @@ on_progress(AzJob *engine_job, guint64 done, guint64 total, const char *text, gp
 }
 
 static void
+note_switch(ServiceJob *job, GVariant *facts)
+{
+  const char *phase = "", *from = "", *why = "it ended without one";
+  gint32 exit_code = 0;
+  g_autoptr(GVariant) error = g_variant_lookup_value(facts, "error", G_VARIANT_TYPE_VARDICT);
+  g_variant_lookup(facts, "phase", "&s", &phase);
+  g_variant_lookup(facts, "from", "&s", &from);
+  g_variant_lookup(facts, "exit_code", "i", &exit_code);
+  if (error != NULL)
+    g_variant_lookup(error, "error_message", "&s", &why);
+  if (g_str_equal(phase, "ended") && exit_code != 0)
+    service_notify_no_switch(job->service->notify, from, why);
+}
+
+static void
 on_event(AzJob *engine_job, const char *name, GVariant *facts, gpointer data)
 {
-  say(data, name, facts);
+  ServiceJob *job = data;
+  say(job, name, facts);
+  if (!g_str_equal(az_job_kind(engine_job), "watch"))
+    return;
+  if (g_str_equal(name, "switch"))
+    note_switch(job, facts);
+  if (g_str_equal(name, "primary") || g_str_equal(name, "record"))
+    service_regions_look_now(job->service->regions);
 }
 
 static void
@@ -112,10 +151,33 @@ on_question(AzJob *engine_job, const char *text, gpointer data)
 {
   ServiceJob *job = data;
   g_autofree char *valid = g_utf8_make_valid(text, -1);
-  GVariant *question = g_variant_new_parsed("{'text': <%s>}", valid);
+  g_autoptr(GVariant) question
+      = g_variant_ref_sink(g_variant_new_parsed("{'text': <%s>, 'question': <%u>}", valid, ++job->asked));
   set_state(job, AZ_JOB_WAITING_ANSWER);
   dbus_job_set_question(job->skeleton, question);
-  say(job, "question", g_variant_new_parsed("{'text': <%s>}", valid));
+  say(job, "question", question);
+}
+
+/* The engine's job goes at once, all that is told of it stands here: an engine that was replaced waits for nothing
+ * else.
+ */
+static void
+let_go(ServiceJob *job)
+{
+  g_clear_handle_id(&job->forgetting, g_source_remove);
+  if (job->job == NULL)
+    return;
+  az_engine_forget(job->engine, g_steal_pointer(&job->job));
+  service_engine_release(job->service, job->engine);
+}
+
+static gboolean
+on_forget(gpointer data)
+{
+  ServiceJob *job = data;
+  job->forgetting = 0;
+  let_go(job);
+  return G_SOURCE_REMOVE;
 }
 
 static void
@@ -132,18 +194,14 @@ on_finished(AzJob *engine_job, gpointer data)
   service_store_end(job->service->home, job->number);
   g_dbus_interface_skeleton_flush(G_DBUS_INTERFACE_SKELETON(job->skeleton));
   dbus_job_emit_finished(job->skeleton, exit_code, result);
+  stop_watching_owner(job);
+  job->forgetting = g_idle_add(on_forget, job);
+  service_regions_watch_ended(job->service->regions, job);
+  service_regions_look(job->service->regions);
   service_job_ended(job->service, job);
 }
 
 /* ---- what clients want ---- */
-
-static void
-stop_watching_owner(ServiceJob *job)
-{
-  if (job->owner_watch > 0)
-    g_bus_unwatch_name(job->owner_watch);
-  job->owner_watch = 0;
-}
 
 /* On disk before its first effect. */
 void
@@ -151,12 +209,15 @@ service_job_start(ServiceJob *job)
 {
   Service *service = job->service;
   job->started = TRUE;
-  stop_watching_owner(job);
-  service_store_begin(service->home, service->last_number, job->number, dbus_job_get_kind(job->skeleton), job->args);
-  dbus_job_set_started(job->skeleton, (guint64) az_engine_now(service->engine));
+  if (!job->tied) { /* else it is worth nothing to anybody else, and nothing to look for after a crash */
+    stop_watching_owner(job);
+    service_store_begin(service->home, service->last_number, job->number, dbus_job_get_kind(job->skeleton), job->owner,
+                        job->args);
+  }
+  dbus_job_set_started(job->skeleton, (guint64) az_engine_now(job->engine));
   set_state(job, AZ_JOB_RUNNING);
   service_job_began(service);
-  az_engine_start(service->engine, job->job);
+  az_engine_start(job->engine, job->job);
 }
 
 static gboolean
@@ -179,6 +240,8 @@ on_answer(DbusJob *skeleton, GDBusMethodInvocation *invocation, GVariant *answer
 {
   ServiceJob *job = data;
   gboolean yes = FALSE;
+  guint32 question = job->asked;
+  g_variant_lookup(answer, "question", "u", &question);
   if (!g_variant_lookup(answer, "yes", "b", &yes)) {
     service_refuse_new(invocation, AZLIN_ERROR_USAGE, "an answer is {\"yes\": <true or false>}");
     return TRUE;
@@ -187,17 +250,22 @@ on_answer(DbusJob *skeleton, GDBusMethodInvocation *invocation, GVariant *answer
     service_refuse_new(invocation, AZLIN_ERROR_USAGE, "this job has asked nothing, or has its answer");
     return TRUE;
   }
+  if (question != job->asked) {
+    service_refuse_new(invocation, AZLIN_ERROR_USAGE, "this answer is to another question than the one that stands");
+    return TRUE;
+  }
   dbus_job_complete_answer(skeleton, invocation);
   dbus_job_set_question(skeleton, nothing());
   set_state(job, AZ_JOB_RUNNING);
-  az_engine_answer(job->service->engine, job->job, yes);
+  az_engine_answer(job->engine, job->job, yes);
   return TRUE;
 }
 
 void
 service_job_cancel(ServiceJob *job)
 {
-  az_engine_cancel(job->service->engine, job->job);
+  if (job->job != NULL)
+    az_engine_cancel(job->engine, job->job);
 }
 
 static gboolean
@@ -234,7 +302,11 @@ static void
 on_owner_gone(GDBusConnection *connection, const char *name, gpointer data)
 {
   ServiceJob *job = data;
-  service_job_forget(job->service, job);
+  stop_watching_owner(job);
+  if (!job->started)
+    service_job_forget(job->service, job);
+  else if (!job->ended)
+    service_job_cancel(job);
 }
 
 static void
@@ -249,11 +321,10 @@ show(ServiceJob *job)
     { "handle-cancel", G_CALLBACK(on_cancel) },
     { "handle-listen", G_CALLBACK(on_listen) },
   };
-  g_autoptr(DbusObjectSkeleton) object = dbus_object_skeleton_new(job->path);
   for (guint i = 0; i < G_N_ELEMENTS(handlers); i++)
     g_signal_connect(job->skeleton, handlers[i].signal, handlers[i].handler, job);
-  dbus_object_skeleton_set_job(object, job->skeleton);
-  g_dbus_object_manager_server_export(job->service->objects, G_DBUS_OBJECT_SKELETON(object));
+  service_objects_add_job(job->service->objects, job->path, G_DBUS_INTERFACE_SKELETON(job->skeleton));
+  service_gate_add_job(job->service->gate, job);
 }
 
 /* What every job has, whether the engine knows it or not. */
@@ -262,13 +333,21 @@ make(ServiceJob *job, Service *service, guint64 number, const char *kind)
 {
   job->service = service;
   job->number = number;
+  job->owner = service_gate_caller(service->gate);
   job->path = g_strdup_printf(AZ_WIRE_PATH "/job/%" G_GUINT64_FORMAT, job->number);
-  job->regions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
-  job->skeleton = dbus_job_skeleton_new();
+  job->skeleton = DBUS_JOB(service_job_object_new());
   dbus_job_set_kind(job->skeleton, kind);
-  dbus_job_set_regions(job->skeleton, g_variant_new("a{sa{sv}}", NULL));
   dbus_job_set_question(job->skeleton, nothing());
   dbus_job_set_result(job->skeleton, nothing());
+}
+
+static gboolean
+is_tied(const char *name)
+{
+  for (const AzJobKind *const *kind = az_engine_kinds(); *kind != NULL; kind++)
+    if (g_str_equal((*kind)->kind, name))
+      return (*kind)->tied;
+  return FALSE;
 }
 
 ServiceJob *
@@ -282,12 +361,16 @@ service_job_new(Service *service, guint64 number, const char *kind, GVariant *ar
                              .question = on_question,
                              .finished = on_finished,
                              .data = job };
-  job->job = az_engine_submit(service->engine, kind, args, &watch, error);
+  job->engine = service_engine_hold(service);
+  job->job = az_engine_submit(job->engine, kind, args, &watch, error);
   if (job->job == NULL) {
+    service_engine_release(service, job->engine);
     g_free(job);
     return NULL;
   }
   make(job, service, number, kind);
+  az_job_set_number(job->job, number);
+  job->tied = is_tied(kind);
   job->args = g_variant_ref_sink(args);
   set_state(job, AZ_JOB_CREATED);
   show(job);
@@ -320,12 +403,12 @@ service_job_free(gpointer data)
 {
   ServiceJob *job = data;
   stop_watching_owner(job);
-  g_dbus_object_manager_server_unexport(job->service->objects, job->path);
+  service_gate_remove_job(job->service->gate, job);
+  service_objects_remove_job(job->service->objects, job->path);
   g_signal_handlers_disconnect_by_data(job->skeleton, job);
-  if (job->job != NULL && (!job->started || job->ended))
-    az_engine_forget(job->service->engine, job->job);
+  if (!job->started || job->ended)
+    let_go(job);
   g_queue_clear_full(&job->said, (GDestroyNotify) g_variant_unref);
-  g_hash_table_unref(job->regions);
   g_clear_pointer(&job->args, g_variant_unref);
   g_object_unref(job->skeleton);
   g_free(job->path);
@@ -344,6 +427,42 @@ service_job_number(const ServiceJob *job)
   return job->number;
 }
 
+guint32
+service_job_owner(const ServiceJob *job)
+{
+  return job->owner;
+}
+
+void
+service_job_set_owner(ServiceJob *job, guint32 owner)
+{
+  job->owner = owner;
+}
+
+const char *
+service_job_kind(const ServiceJob *job)
+{
+  return dbus_job_get_kind(job->skeleton);
+}
+
+DbusJob *
+service_job_skeleton(const ServiceJob *job)
+{
+  return job->skeleton;
+}
+
+guint
+service_job_said(const ServiceJob *job)
+{
+  return job->said.length;
+}
+
+gboolean
+service_job_is_ended(const ServiceJob *job)
+{
+  return job->ended;
+}
+
 GVariant *
 service_job_facts(const ServiceJob *job)
 {
@@ -356,6 +475,12 @@ service_job_facts(const ServiceJob *job)
   g_variant_builder_add(&facts, "{sv}", "started_at", az_variant_str(started));
   g_variant_builder_add(&facts, "{sv}", "message", az_variant_str(dbus_job_get_message(job->skeleton)));
   return g_variant_builder_end(&facts);
+}
+
+AzJobState
+service_job_state(const ServiceJob *job)
+{
+  return job->state;
 }
 
 gboolean

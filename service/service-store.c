@@ -37,12 +37,19 @@ write_text(const char *path, const char *text, GFileSetContentsFlags how)
     g_warning("a job would not be found again after a crash: %s", error->message);
 }
 
+static GVariant *
+describe(const char *kind, guint32 owner, GVariant *args)
+{
+  return owner == SERVICE_NOBODY ? g_variant_new("(s@a{sv})", kind, args)
+                                 : g_variant_new("(s@a{sv}u)", kind, args, owner);
+}
+
 void
-service_store_begin(const char *home, guint64 last, guint64 number, const char *kind, GVariant *args)
+service_store_begin(const char *home, guint64 last, guint64 number, const char *kind, guint32 owner, GVariant *args)
 {
   g_autofree char *folder = g_build_filename(home, FOLDER, NULL), *last_path = g_build_filename(folder, LAST, NULL);
   g_autofree char *path = path_of(home, number), *count = g_strdup_printf("%" G_GUINT64_FORMAT "\n", last);
-  g_autoptr(GVariant) both = g_variant_ref_sink(g_variant_new("(s@a{sv})", kind, args));
+  g_autoptr(GVariant) both = g_variant_ref_sink(describe(kind, owner, args));
   g_autofree char *text = g_variant_print(both, TRUE);
   g_autoptr(GError) error = NULL;
   if (!az_paths_make_dir(folder, &error)) {
@@ -71,13 +78,21 @@ read_text(const char *path)
   return g_file_get_contents(path, &text, NULL, NULL) ? text : NULL;
 }
 
+/* Who made it stands there in system mode alone. */
+static GVariant *
+parse(const char *text)
+{
+  GVariant *owned = g_variant_parse(G_VARIANT_TYPE("(sa{sv}u)"), text, NULL, NULL, NULL);
+  return owned != NULL ? owned : g_variant_parse(G_VARIANT_TYPE("(sa{sv})"), text, NULL, NULL, NULL);
+}
+
 static StoredJob *
 read_job(const char *folder, const char *name)
 {
   g_autofree char *path = g_build_filename(folder, name, NULL), *text = read_text(path);
   g_autofree char *digits = g_strndup(name, strlen(name) - strlen(SUFFIX));
   guint64 number = 0;
-  g_autoptr(GVariant) both = text != NULL ? g_variant_parse(G_VARIANT_TYPE("(sa{sv})"), text, NULL, NULL, NULL) : NULL;
+  g_autoptr(GVariant) both = text != NULL ? parse(text) : NULL;
   gboolean counts = digits[0] != '0' && g_ascii_string_to_unsigned(digits, 10, 1, MAX_NUMBER, &number, NULL);
   if (both == NULL || !counts) {
     g_unlink(path);
@@ -85,7 +100,11 @@ read_job(const char *folder, const char *name)
   }
   StoredJob *job = g_new0(StoredJob, 1);
   job->number = number;
-  g_variant_get(both, "(s@a{sv})", &job->kind, &job->args);
+  job->owner = SERVICE_NOBODY;
+  g_variant_get_child(both, 0, "s", &job->kind);
+  g_variant_get_child(both, 1, "@a{sv}", &job->args);
+  if (g_variant_n_children(both) > 2)
+    g_variant_get_child(both, 2, "u", &job->owner);
   return job;
 }
 

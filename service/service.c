@@ -1,10 +1,11 @@
 /* The Manager: takes jobs and questions, keeps what has ended for a while, knows whether there is anything to do. */
 #include "service-private.h"
 
+#include "service-gate.h"
 #include "service-store.h"
 #include "wire.h"
 
-#define MAX_ENDED 100u
+#define MAX_ENDED 100u /* of one owner */
 
 /* ---- busy or not ---- */
 
@@ -19,7 +20,8 @@ gboolean
 service_is_busy(const Service *service)
 {
   /* also jobs that wait for their Start */
-  return g_hash_table_size(service->jobs) > service->ended.length || service->inhibitions->len > 0;
+  return g_hash_table_size(service->jobs) > service->ended.length || service->inhibitions->len > 0
+         || service_gate_is_busy(service->gate);
 }
 
 void
@@ -54,18 +56,31 @@ service_job_began(Service *service)
   count_live(service, 1);
 }
 
+/* Nobody's jobs go because somebody else has many. */
 static void
 retire(Service *service, ServiceJob *job)
 {
+  GList *oldest = NULL;
+  guint n = 0;
   g_queue_push_tail(&service->ended, job);
-  if (service->ended.length > MAX_ENDED)
-    service_job_forget(service, g_queue_pop_head(&service->ended));
+  for (GList *item = service->ended.head; item != NULL; item = item->next) {
+    if (service_job_owner(item->data) != service_job_owner(job))
+      continue;
+    oldest = oldest != NULL ? oldest : item;
+    n++;
+  }
+  if (n > MAX_ENDED) {
+    ServiceJob *forgotten = oldest->data;
+    g_queue_delete_link(&service->ended, oldest);
+    service_job_forget(service, forgotten);
+  }
   service_look_busy(service);
 }
 
 void
 service_job_ended(Service *service, ServiceJob *job)
 {
+  service->ended_total[service_job_state(job)]++;
   retire(service, job);
   count_live(service, -1);
 }
@@ -165,7 +180,8 @@ list_jobs(Service *service)
   GVariantBuilder list, result;
   g_hash_table_iter_init(&iter, service->jobs);
   while (g_hash_table_iter_next(&iter, NULL, &job))
-    g_ptr_array_add(jobs, job);
+    if (service_gate_shows(service->gate, service_job_owner(job)))
+      g_ptr_array_add(jobs, job);
   g_ptr_array_sort(jobs, by_number);
   g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
   for (guint i = 0; i < jobs->len; i++)
@@ -175,20 +191,32 @@ list_jobs(Service *service)
   return g_variant_ref_sink(g_variant_builder_end(&result));
 }
 
+static void
+on_answered(GObject *source, GAsyncResult *result, gpointer data)
+{
+  GDBusMethodInvocation *invocation = data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) found = az_engine_query_finish(result, &error);
+  if (found == NULL) {
+    service_refuse(invocation, error);
+    return;
+  }
+  g_autoptr(GVariant) packed = az_wire_pack(found);
+  g_dbus_method_invocation_return_value(invocation, g_variant_new("(@a{sv})", packed));
+}
+
 static gboolean
 on_query(DbusManager *manager, GDBusMethodInvocation *invocation, const char *what, GVariant *args, gpointer data)
 {
   Service *service = data;
-  g_autoptr(GError) error = NULL;
   if (service->busy_changed != NULL) /* whoever asks will want something soon */
     service->busy_changed(service_is_busy(service), service->busy_data);
-  g_autoptr(GVariant) result
-      = g_str_equal(what, "jobs") ? list_jobs(service) : az_engine_query(service->engine, what, args, &error);
-  if (result == NULL) {
-    service_refuse(invocation, error);
+  if (!g_str_equal(what, "jobs")) {
+    az_engine_query_async(service->engine, what, args, on_answered, invocation);
     return TRUE;
   }
-  g_autoptr(GVariant) packed = az_wire_pack(result);
+  g_autoptr(GVariant) jobs = list_jobs(service);
+  g_autoptr(GVariant) packed = az_wire_pack(jobs);
   dbus_manager_complete_query(manager, invocation, packed);
   return TRUE;
 }
@@ -210,11 +238,13 @@ take_up(Service *service, const StoredJob *stored)
   ServiceJob *job
       = goes_on(stored) ? service_job_new(service, stored->number, stored->kind, stored->args, NULL, NULL) : NULL;
   if (job != NULL) {
+    service_job_set_owner(job, stored->owner);
     keep(service, job);
     service_job_start(job);
     return;
   }
   job = service_job_lost(service, stored->number, stored->kind);
+  service_job_set_owner(job, stored->owner);
   keep(service, job);
   retire(service, job);
   service_store_end(service->home, stored->number);
@@ -229,6 +259,60 @@ service_resume(Service *service)
 }
 
 /* ---- its life ---- */
+
+static void
+on_primary_moved(const char *from, const char *to, guint64 epoch, gpointer data)
+{
+  service_notify_primary(((Service *) data)->notify, from, to, epoch);
+}
+
+static void
+on_state_changed(const ServiceRegion *region, const char *was, gpointer data)
+{
+  service_notify_state(((Service *) data)->notify, region, was);
+}
+
+static void
+on_slept(gboolean asleep, gpointer data)
+{
+  Service *service = data;
+  service_engines_set_asleep(service, asleep);
+  if (!asleep)
+    service_notify_woke(service->notify);
+}
+
+void
+service_set_desktop(Service *service, GDBusConnection *session)
+{
+  service_notify_set_desktop(service->notify, session);
+}
+
+gboolean
+service_offer_metrics(Service *service, GError **error)
+{
+  const char *where = "";
+  g_autoptr(GVariant) facts = az_engine_query(service->engine, "engine", NULL, NULL);
+  g_variant_lookup(facts, "metrics", "&s", &where);
+  return service_metrics_listen(service->metrics, where, error);
+}
+
+void
+service_reload(Service *service, const char *config, const char *home)
+{
+  g_autoptr(GError) error = NULL;
+  const char *source = "";
+  if (!service_engines_reload(service, config, home, &error)) {
+    service_notify_reload(service->notify, error->message);
+    return;
+  }
+  g_autoptr(GVariant) facts = az_engine_query(service->engine, "engine", NULL, NULL);
+  g_variant_lookup(facts, "config", "&s", &source);
+  dbus_manager_set_config(service->manager, source);
+  service_notify_reload(service->notify, NULL);
+  if (!service_offer_metrics(service, &error))
+    g_warning("figures are offered as before: %s", error->message);
+  service_regions_look(service->regions);
+}
 
 static char **
 kind_names(void)
@@ -246,15 +330,21 @@ service_new(AzEngine *engine)
   g_autoptr(GVariant) facts = az_engine_query(engine, "engine", NULL, NULL);
   Service *service = g_new0(Service, 1);
   g_auto(GStrv) kinds = kind_names();
+  const ServiceRegionsEars ears
+      = { .primary_moved = on_primary_moved, .state_changed = on_state_changed, .data = service };
   g_variant_lookup(facts, "home", "&s", &home);
   g_variant_lookup(facts, "config", "&s", &config);
-  service->engine = engine;
+  service_engines_begin(service, engine);
   service->home = g_strdup(home);
   service->stored = service_store_read(home, &service->last_number);
   service->jobs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, service_job_free);
   service->inhibitions = g_ptr_array_new_with_free_func(service_inhibition_free);
-  service->objects = g_dbus_object_manager_server_new(AZ_WIRE_PATH);
+  service->objects = service_objects_new(&service->voice);
   service->manager = dbus_manager_skeleton_new();
+  service->notify = service_notify_new();
+  service->metrics = service_metrics_new(service);
+  service->suspend = service_suspend_new(on_slept, service);
+  service->regions = service_regions_new(service, &ears);
   dbus_manager_set_version(service->manager, AZLIN_VERSION);
   dbus_manager_set_home(service->manager, home);
   dbus_manager_set_config(service->manager, config);
@@ -265,26 +355,55 @@ service_new(AzEngine *engine)
   return service;
 }
 
+static void
+say_to_all(const char *path, const char *interface, const char *signal, GVariant *arguments, gpointer bus)
+{
+  g_dbus_connection_emit_signal(bus, NULL, path, interface, signal, arguments, NULL);
+}
+
 gboolean
 service_export(Service *service, GDBusConnection *connection, GError **error)
 {
   if (!g_dbus_interface_skeleton_export(G_DBUS_INTERFACE_SKELETON(service->manager), connection, AZ_WIRE_PATH, error))
     return FALSE;
   service->connection = g_object_ref(connection);
-  g_dbus_object_manager_server_set_connection(service->objects, connection);
+  service->voice = (ServiceVoice){ .say = say_to_all, .data = connection };
+  if (!service_objects_export(service->objects, connection, error))
+    return FALSE;
+  service_regions_look(service->regions);
+  return TRUE;
+}
+
+gboolean
+service_export_guarded(Service *service, GDBusConnection *connection, GError **error)
+{
+  service->connection = g_object_ref(connection);
+  service->gate = service_gate_new(service, connection, error);
+  if (service->gate == NULL)
+    return FALSE;
+  service_gate_set_voice(service->gate, &service->voice);
+  service_regions_look(service->regions);
   return TRUE;
 }
 
 void
 service_free(Service *service)
 {
-  if (service->connection != NULL)
+  service->voice = (ServiceVoice){ 0 };
+  g_clear_pointer(&service->gate, service_gate_close);
+  if (g_dbus_interface_skeleton_get_connection(G_DBUS_INTERFACE_SKELETON(service->manager)) != NULL)
     g_dbus_interface_skeleton_unexport(G_DBUS_INTERFACE_SKELETON(service->manager));
   g_ptr_array_unref(g_steal_pointer(&service->inhibitions));
   g_queue_clear(&service->ended);
   g_hash_table_unref(service->jobs);
-  g_object_unref(service->objects);
+  service_metrics_free(service->metrics);
+  service_suspend_free(service->suspend);
+  service_regions_free(service->regions);
+  service_notify_free(service->notify);
+  service_objects_free(service->objects);
   g_object_unref(service->manager);
+  g_ptr_array_unref(service->engines);
+  g_hash_table_unref(service->past_counts);
   g_clear_object(&service->connection);
   g_clear_pointer(&service->stored, g_ptr_array_unref);
   g_free(service->home);

@@ -10,6 +10,15 @@ void service_free(Service *service);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Service, service_free)
 /* Shows all objects on `connection`, a bus or a peer. */
 gboolean service_export(Service *service, GDBusConnection *connection, GError **error);
+/* The same on the system bus, where each call is looked at first, and polkit is asked: service-gate.h. */
+gboolean service_export_guarded(Service *service, GDBusConnection *connection, GError **error);
+/* Regions that go dark and primaries that move are shown on the desktop behind this session bus, too. */
+void service_set_desktop(Service *service, GDBusConnection *session);
+/* Offers figures where the configuration wants them; CONFIG. */
+gboolean service_offer_metrics(Service *service, GError **error);
+/* Reads the configuration again, for jobs that come from now on; one that is bad changes nothing. The journal is told.
+ */
+void service_reload(Service *service, const char *config, const char *home);
 /* Takes up what a service was at that died in this home: watches go on under their numbers, all else has failed. */
 void service_resume(Service *service);
 /* `changed` runs whenever the service begins or ceases to have something to do. */

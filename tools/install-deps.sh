@@ -3,7 +3,8 @@
 set -eu
 packages=(gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libjansson-dev libssh-dev
           libsoup-3.0-dev libgnutls28-dev glib-networking
-          etcd-server bubblewrap openssh-server openssh-client rsync iproute2 nftables python3 python3-gi dbus-daemon gjs "$@")
+          bubblewrap openssh-server openssh-client rsync iproute2 nftables etcd-server dbus-daemon gjs python3 python3-gi
+          python3-dbusmock "$@")
 missing=()
 for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")

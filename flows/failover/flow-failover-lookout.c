@@ -47,6 +47,8 @@ typedef struct {      /* one question under way */
   gboolean whole; /* a whole check */
 } Look;
 
+G_STATIC_ASSERT(AZ_SIGHT_REFUSED + 1 == AZ_PROBE_N_OUTCOMES);
+
 static GSList *running; /* of AzLookout, the oldest first */
 
 static void pump(AzLookout *lookout);
@@ -70,6 +72,28 @@ post_free(gpointer data)
   g_free(post);
 }
 
+/* What is under way is no matter of this lookout any more, whatever comes of it. */
+static void
+drop_looks(AzLookout *lookout)
+{
+  for (guint i = 0; i < lookout->looks->len; i++) {
+    Look *look = g_ptr_array_index(lookout->looks, i);
+    look->lookout = NULL;
+    az_timer_cancel(g_steal_pointer(&look->early));
+  }
+  g_ptr_array_set_size(lookout->looks, 0);
+}
+
+/* A probe that spans a sleep says nothing of the machine, and neither does the network that is not up yet. */
+static void
+on_sleep(gboolean asleep, gpointer data)
+{
+  AzLookout *lookout = data;
+  drop_looks(lookout);
+  az_detector_reset(lookout->detector, monotonic(lookout));
+  pump(lookout);
+}
+
 AzLookout *
 az_lookout_new(AzEngine *engine, AzlinOp *root, void (*seen)(const char *region, gpointer data), gpointer data,
                GError **error)
@@ -88,6 +112,7 @@ az_lookout_new(AzEngine *engine, AzlinOp *root, void (*seen)(const char *region,
   lookout->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   lookout->looks = g_ptr_array_new();
   running = g_slist_append(running, lookout);
+  az_engine_hear_sleep(engine, on_sleep, lookout);
   return lookout;
 }
 
@@ -134,13 +159,10 @@ az_lookout_free(AzLookout *lookout)
   if (lookout == NULL)
     return;
   running = g_slist_remove(running, lookout);
+  az_engine_ignore_sleep(lookout->engine, lookout);
   store(lookout);
   az_timer_cancel(lookout->timer);
-  for (guint i = 0; i < lookout->looks->len; i++) {
-    Look *look = g_ptr_array_index(lookout->looks, i);
-    look->lookout = NULL;
-    az_timer_cancel(g_steal_pointer(&look->early));
-  }
+  drop_looks(lookout);
   g_ptr_array_unref(lookout->looks);
   g_clear_pointer(&lookout->syncs, g_hash_table_unref);
   g_free(lookout->syncs_of);
@@ -346,6 +368,7 @@ on_answer(AzlinOp *op, gpointer data)
   if (post != NULL) {
     outcome = here ? note_here(lookout, post, look, op) : note_witness(post, look, op);
     note_verdict(lookout, look, outcome);
+    az_engine_probes(lookout->engine)[outcome]++;
   }
   az_detector_answer(lookout->detector, look->id, outcome, monotonic(lookout));
   g_autofree char *region = g_strdup(look->region);
@@ -408,7 +431,7 @@ static void
 pump(AzLookout *lookout)
 {
   AzQuestion question;
-  if (az_op_cancelled(lookout->root))
+  if (az_op_cancelled(lookout->root) || az_engine_is_asleep(lookout->engine))
     return;
   while (az_detector_next(lookout->detector, monotonic(lookout), &question))
     ask(lookout, &question);

@@ -1,40 +1,10 @@
-/* regions list, set-primary, remove: the records as they are stored, and changes of them. */
+/* regions set-primary, remove: changes of the records. */
 #include "error.h"
 #include "flow-deletion.h"
 #include "flow-epoch.h"
 #include "flow-failover-note.h"
 #include "flow-support.h"
 #include "regions.h"
-
-/* ---- list: stored state with its age; no network, no provider ---- */
-
-static void
-list_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
-{
-  g_autoptr(AzStored) owned = stored;
-  GVariantBuilder regions, result;
-  g_variant_builder_init(&regions, G_VARIANT_TYPE("av"));
-  for (guint i = 0; i < stored->vms->len; i++)
-    g_variant_builder_add(&regions, "v", az_vm_to_variant(g_ptr_array_index(stored->vms, i)));
-  g_variant_builder_init(&result, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add(&result, "{sv}", "regions", g_variant_builder_end(&regions));
-  g_variant_builder_add(&result, "{sv}", "primary", az_variant_str(stored->primary));
-  g_variant_builder_add(&result, "{sv}", "epoch", g_variant_new_uint64(stored->epoch));
-  g_variant_builder_add(&result, "{sv}", "failover", az_failover_state_to_variant(az_job_engine(job)));
-  az_failover_say_state(job, FALSE, AZ_HOLD_NONE);
-  az_job_finish(job, 0, g_variant_builder_end(&result));
-}
-
-static void
-list_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
-{
-  az_stored_read(job, root, list_ready, NULL);
-}
-
-const AzFlow az_flow_regions_list = {
-  .kind = { .kind = "regions-list", .help = "List all regions, the primary first" },
-  .run = list_run,
-};
 
 /* ---- set-primary ---- */
 

@@ -147,6 +147,7 @@ begin(AzWatch *watch, const char *kind, const char *flag)
     az_job_message(watch->job, "fail", NULL, "No switch: %s", error->message);
     return;
   }
+  az_job_set_number(watch->child, az_job_number(watch->job));
   watch->busy = TRUE;
   tell(watch, "begun", NULL);
   az_engine_start(watch->engine, watch->child);

@@ -106,6 +106,12 @@ def rows():
 
     yield Row("destroy", "yes", "destroy", "destroy --yes", shows="exit 0", hides="exit 2", setup=three)
     yield Row("config show", "origin", "config show", "config show --origin", shows="azlin.conf")
+    logged = ["deploy -r eastus,westus2 --vm-name vm", "vm stop --region westus2 --yes"]
+    yield Row("logs", "limit", "logs", "logs --limit 1", hides="outcome=requested", setup=logged)
+    yield Row("logs", "since", "logs", "logs --since 2099-01-01", hides="vm.stop", setup=logged)
+    yield Row("logs", "region", "logs", "logs --region eastus", hides="vm.stop", setup=logged)
+    yield Row("logs", "job", "logs", "logs --job 1", hides="vm.stop", setup=logged)
+    yield Row("logs", "follow", "logs -o json", "logs -o json --follow", shows="exit 64", setup=logged)
     yield Row("audit show", "limit", "audit show", "audit show --limit 1", hides="outcome=requested",
               setup=three + ["vm stop westus2 --yes"])
 

@@ -33,6 +33,9 @@ class Client:
         self.heard = []  # (path, signal, arguments)
         self.connection.signal_subscribe(NAME, None, None, None, None, Gio.DBusSignalFlags.NONE, self.hear)
 
+    def name(self):
+        return self.connection.get_unique_name()
+
     def hear(self, _connection, _sender, path, _interface, signal_name, arguments):
         self.heard.append((path, signal_name, arguments.unpack()))
 
@@ -66,6 +69,15 @@ class Client:
     def get(self, path, name):
         return self.call(path, "org.freedesktop.DBus.Properties", "Get", "(ss)", NAME + ".Job", name)[0]
 
+    def objects(self):
+        """{path: {interface: properties}}, as any ObjectManager tells."""
+        return self.call(PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")[0]
+
+    def regions(self):
+        """{name: properties} of the regions on the bus."""
+        found = [interfaces[NAME + ".Region"] for interfaces in self.objects().values() if NAME + ".Region" in interfaces]
+        return {properties["Name"]: properties for properties in found}
+
     def signals(self, path, name):
         return [arguments for at, signal_name, arguments in self.heard if at == path and signal_name == name]
 
@@ -87,35 +99,47 @@ class Client:
 class Bus:
     """A home with azlind at work in it."""
 
-    def __init__(self, config="[bricks]\nprovider=sim\n", *options):
+    def __init__(self, config="[bricks]\nprovider=sim\n", *options, home=None):
         if Gio is None:
             raise e2e.Skip("python3-gi is not there")
-        self.home = e2e.Home(config)
+        self.home = home or e2e.Home(config)
         self.folder = tempfile.mkdtemp(prefix="azlin-bus-")
         self.address = "unix:path=%s/bus" % self.folder
         self.options = options
         with open(self.folder + "/bus.conf", "w") as f:
-            f.write(CONFIG % self.folder)
+            f.write(self.write_config())
         self.bus = subprocess.Popen(["dbus-daemon", "--config-file=" + self.folder + "/bus.conf", "--nofork",
                                      "--print-address=1"], stdout=subprocess.PIPE,
                                     stderr=subprocess.DEVNULL, text=True)
         assert self.bus.stdout.readline(), "no bus"
-        self.daemon = None
+        self.daemon = self.said = None
         self.clients = []
 
+    def write_config(self):
+        return CONFIG % self.folder
+
     def env(self):
-        return self.home.env(DBUS_SESSION_BUS_ADDRESS=self.address)
+        return self.home.env(DBUS_SESSION_BUS_ADDRESS=self.address, DBUS_SYSTEM_BUS_ADDRESS=self.address)
 
     def start(self, *options):
-        self.daemon = subprocess.Popen([AZLIND, *self.options, *options], env=self.env(), stderr=subprocess.PIPE, text=True)
+        self.daemon = subprocess.Popen([AZLIND, *self.options, *options], env=self.env(), stderr=self.said or subprocess.PIPE,
+                                       text=True)
         client = self.client()
         e2e.until(lambda: self.daemon.poll() is not None or self.is_there(client), "azlind is on the bus")
         assert self.daemon.poll() is None, self.daemon.stderr.read()
         return client
 
-    def is_there(self, client):
+    def log(self):
+        """What it has said on stderr; `listen()` comes before `start()`."""
+        with open(self.said.name) as f:
+            return f.read()
+
+    def listen(self):
+        self.said = open(self.folder + "/log", "a")
+
+    def is_there(self, client, name=NAME):
         reply = client.connection.call_sync("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                                            "NameHasOwner", GLib.Variant("(s)", (NAME,)), None, Gio.DBusCallFlags.NONE,
+                                            "NameHasOwner", GLib.Variant("(s)", (name,)), None, Gio.DBusCallFlags.NONE,
                                             5000, None)
         return reply.unpack()[0]
 

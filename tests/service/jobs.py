@@ -73,8 +73,12 @@ def test_a_question_waits_for_its_answer():
         client.job(path, "Start")
         client.until(lambda: client.get(path, "State") == "waiting-answer", "it asks")
         assert client.get(path, "Question")["text"]
+        assert client.get(path, "Question")["question"] == 1
         refused(lambda: client.job(path, "Answer", "(a{sv})", {}), "InvalidUsage")
-        client.job(path, "Answer", "(a{sv})", {"yes": variant("b", False)})
+        stale = {"yes": variant("b", True), "question": variant("u", 2)}
+        assert "another question" in refused(lambda: client.job(path, "Answer", "(a{sv})", stale), "InvalidUsage")
+        assert client.get(path, "State") == "waiting-answer"
+        client.job(path, "Answer", "(a{sv})", {"yes": variant("b", False), "question": variant("u", 1)})
         code, _ = client.finish(path)
         assert code == 2 and client.get(path, "Question") == {}
         assert len(bus.home.ok("regions", "list", "-o", "json").json()["regions"]) == 1

@@ -28,6 +28,8 @@ STORY = (
     ("recover",),
     ("audit", "show"),
     ("audit", "verify"),
+    ("logs",),
+    ("logs", "-n", "1", "--region", "eastus"),
     ("config", "show"),
     ("bricks", "list"),
     ("bricks", "info", "provider-sim"),
@@ -54,6 +56,7 @@ VARIES = (
     (r"\b\d+(\.\d+)?( ?m?s\b)", "TIME"),
     (r'("[a-z_]*(seconds|_ms|duration)": ?)[\d.e-]+', r"\1N"),
     (r'"pid": ?\d+', "PID"),
+    (r'"job": ?\d+,\s*', ""),  # a process of its own has no numbers
     (r"  +", "  "),
     ("─+", "─"),
 )
