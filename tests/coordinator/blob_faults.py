@@ -189,12 +189,5 @@ def test_what_may_not_be_configured():
             assert said.startswith("InvalidConfig") and words in said and "[coordinator.blob]" in said, (options, said)
 
 
-def test_zz_clean_up():
-    if store is not None:
-        store.close()
-    if os.path.exists(blob_scene.key_file()):
-        os.unlink(blob_scene.key_file())
-
-
 if __name__ == "__main__":
     e2e.main(globals())

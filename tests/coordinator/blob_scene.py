@@ -1,11 +1,13 @@
 """A real Azurite for the tests of coordinator-blob, and the part of azlin.conf that names it."""
-import os
+import atexit, os
 import azurite, e2e
 
 
 def store(name):
     os.makedirs(e2e.SCRATCH, mode=0o700, exist_ok=True)
-    return azurite.Azurite(os.path.join(e2e.SCRATCH, "azurite-%s-%d" % (name, os.getpid())))
+    server = azurite.Azurite(os.path.join(e2e.SCRATCH, "azurite-%s-%d" % (name, os.getpid())))
+    atexit.register(server.close)  # whichever tests of the file have run
+    return server
 
 
 def key_file():
@@ -13,6 +15,7 @@ def key_file():
     if not os.path.exists(path):
         with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
             f.write(azurite.KEY + "\n")
+        atexit.register(os.unlink, path)
     return path
 
 

@@ -1,5 +1,5 @@
 """What every coordinator must do, whichever brick it is: run for file, etcd and blob."""
-import os, sys
+import atexit, os, sys
 import e2e, hosts
 
 RACES = int(os.environ.get("AZLIN_COORDINATOR_RACES", "1000"))
@@ -13,6 +13,7 @@ def set_up():
     if BRICK == "etcd" and backend is None:
         import etcd
         backend = etcd.Etcd()
+        atexit.register(backend.close)
         scene_config = "coordinator=etcd\n" + backend.config()
     elif BRICK == "blob" and backend is None:
         import blob_scene
@@ -94,11 +95,6 @@ def test_races_have_one_winner():
         wins = hosts.contend(*two(scene), "race", RACES)
         print("# %d races, won %d to %d, 0 double holders" % (RACES, *wins))
         assert sum(wins) == RACES
-
-
-def test_zz_clean_up():
-    if backend is not None:
-        backend.close()
 
 
 if __name__ == "__main__":
