@@ -29,7 +29,7 @@ service_gate_object(const GateCall *call)
 static GVariant *
 properties_of(gpointer skeleton)
 {
-  return g_variant_ref_sink(g_dbus_interface_skeleton_get_properties(skeleton));
+  return g_dbus_interface_skeleton_get_properties(skeleton);
 }
 
 /* GDBus has looked by now whether the interface has such a property. */

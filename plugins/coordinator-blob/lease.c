@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 /* a lease counts as lost so long before the service lets another have it: clocks run differently */
+/* A lease counts as lost so long before the service lets another have it: clocks run differently. */
 #define MARGIN_S 5u
 #define SHORTEST_S 15u
 #define LONGEST_S 60u /* what the service gives at most, but for ever */
