@@ -453,10 +453,10 @@ copy_next(AzSyncPair *pair)
     return;
   }
   AzSyncPath *path = az_sync_pair_path(pair);
-  if (path->error != NULL)
-    path_failed(pair, path->error);
-  else if (pair->deletions != NULL && !pair->deletions[pair->next].known)
+  if (pair->deletions != NULL && !pair->deletions[pair->next].known)
     path_over(pair, PATH_FAILED); /* its plan failed, and said so */
+  else if (path->error != NULL)
+    path_failed(pair, path->error);
   else
     az_sync_pair_scan(pair, FALSE, on_scanned);
 }

@@ -393,6 +393,9 @@ class Round:
         in_the_way = ("a folder that is not empty stands where this belongs", "could not make way for")
         if result.code == 1 and self.is_blocked() and any(words in result.out for words in in_the_way):
             return self.count("reported")
+        empty = not any(one.kind != "d" for one in self.final.values())
+        if result.code == 2 and empty and "would empty the target" in result.out:
+            return self.count("failed_honestly")
         if result.code != 0:
             raise Trouble("strange_end", "exit %d with nothing in its way" % result.code)
         self.check_equal("silent_mismatches", True)
