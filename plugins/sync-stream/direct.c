@@ -134,7 +134,6 @@ on_sent(AzlinOp *op, gpointer data)
   g_autoptr(GError) error = reply->status != 0 ? sending_failed(copy, reply->status, words) : NULL;
   if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_SSH)) {
     copy->note = stream_unreachable;
-    copy->direct = -1;
     stream_relay(copy);
   } else if (error != NULL) {
     send_again_or_fail(copy, g_steal_pointer(&error));

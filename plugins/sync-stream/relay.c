@@ -8,21 +8,11 @@
 
 #define MAX_REPORT (1u << 20)
 
-static const char stream_slow[] = "going through azlin is slow: copied from machine to machine";
-
 static void
 on_moved(guint64 bytes, gpointer data)
 {
   StreamCopy *copy = data;
-  AzlinHost *host = copy->self->host;
-  double seconds = (double) (host->api->monotonic(host) - copy->began) / G_USEC_PER_SEC;
   copy->sent = bytes;
-  if (!copy->leaving && stream_is_to_leave(copy->wire, (double) bytes, seconds, copy->direct)) {
-    copy->leaving = TRUE;
-    copy->note = stream_slow;
-    host->api->op_cancel(copy->relaying, stream_slow);
-    return;
-  }
   copy->self->host->api->op_progress(copy->op, MIN(bytes, copy->job.bytes), copy->job.bytes, copy->note);
 }
 
@@ -46,44 +36,10 @@ take_trouble(StreamCopy *copy, const char *words)
 }
 
 static void
-on_left(AzlinOp *op, gpointer data)
-{
-  StreamCopy *copy = data;
-  const AzlinHostApi *api = copy->self->host->api;
-  const AzlinReply *reply = api->op_error(op) == NULL ? api->op_reply(op) : NULL;
-  if (reply != NULL && reply->status == 0)
-    stream_direct(copy);
-  else
-    stream_fail(copy, reply == NULL ? g_error_copy(api->op_error(op))
-                                    : g_error_new(AZLIN_ERROR, AZLIN_ERROR_SYNC,
-                                                  "what had come through azlin could not be taken "
-                                                  "away in %s (status %d)",
-                                                  copy->job.target->region, reply->status));
-}
-
-/* What unpacked there takes its stage away by itself, and nothing may begin in it before. */
-static void
-leave(StreamCopy *copy)
-{
-  const AzlinHostApi *api = copy->self->host->api;
-  const char *const argv[] = { "sh", "-c", stream_leave_script, "azlin", copy->job.target_folder, copy->job.run, NULL };
-  AzlinExec request = { .size = sizeof request, .vm = copy->job.target, .argv = argv };
-  copy->sent = 0;
-  g_byte_array_set_size(copy->report, 0);
-  api->op_progress(copy->op, 0, copy->job.bytes, stream_slow);
-  api->exec(copy->self->host, &request, api->op_new(copy->op, "leaving", 0, on_left, copy));
-}
-
-static void
 on_piped(AzlinOp *op, gpointer data)
 {
   StreamCopy *copy = data;
   const AzlinHostApi *api = copy->self->host->api;
-  copy->relaying = NULL;
-  if (copy->leaving && api->op_error(op) != NULL && !api->op_cancelled(copy->op)) {
-    leave(copy);
-    return;
-  }
   gint32 from_status = 0, to_status = 0;
   const char *from_err = "", *to_err = "";
   if (api->op_error(op) != NULL) {
@@ -130,8 +86,5 @@ stream_relay(StreamCopy *copy)
                         .data = copy };
   if (copy->note != NULL)
     api->op_progress(copy->op, 0, copy->job.bytes, copy->note);
-  copy->leaving = FALSE;
-  copy->began = api->monotonic(copy->self->host);
-  copy->relaying = api->op_new(copy->op, "relaying", 0, on_piped, copy);
-  api->pipe(copy->self->host, &request, copy->relaying);
+  api->pipe(copy->self->host, &request, api->op_new(copy->op, "relaying", 0, on_piped, copy));
 }

@@ -109,8 +109,6 @@ transfer(gpointer data, const AzlinSyncJob *job, AzlinOp *op)
   copy->most = most_connections(self);
   copy->level = forecast.level;
   copy->rtt_ms = forecast.rtt_ms;
-  copy->wire = forecast.wire;
-  copy->direct = self->road == STREAM_AUTO ? forecast.direct : -1;
   if (g_bytes_get_size(copy->job.only) == 0) {
     stream_done(copy, FALSE);
     return;

@@ -16,16 +16,12 @@ typedef struct { /* one copy; `only` of its job names the folders above, too */
   guint connections, most; /* of the direct road, to begin with and at most */
   guint level;             /* for zstd; 0 = as it is */
   guint rtt_ms;            /* between the machines; 0 = unknown, or next to nothing */
-  double wire, direct;     /* bytes and seconds as they were predicted, see StreamForecast */
   GPtrArray *command;      /* of the source, on the direct road */
   guint attempt;
   const char *note;   /* static: what people should know of the way it went, or NULL */
   GByteArray *report; /* of azlin_place, by the relayed road */
   GPtrArray *errors;  /* of char* */
   guint64 sent;       /* bytes that went over the line */
-  AzlinOp *relaying;  /* NULL = no archive is under way */
-  gint64 began;       /* monotonic: the archive did */
-  gboolean leaving;   /* the relayed road, which turned out to be slow */
 } StreamCopy;
 
 /* ---- stream.c: the ends of a copy; each frees it ---- */
@@ -48,7 +44,7 @@ void stream_relay(StreamCopy *copy);
 /* ---- *.sh; receive, finish and unpack go behind landing_script() ---- */
 
 extern const char stream_send_script[], stream_receive_script[], stream_finish_script[];
-extern const char stream_pack_script[], stream_unpack_script[], stream_leave_script[];
+extern const char stream_pack_script[], stream_unpack_script[];
 
 /* ---- score.c: pure ---- */
 
@@ -58,11 +54,7 @@ typedef struct {
   guint level;          /* for zstd */
   guint rtt_ms;         /* between the machines, 0 = next to nothing */
   StreamRoad road;      /* the quicker one */
-  double wire;          /* bytes that are to go over the line */
 } StreamForecast;
 
 /* `most` connections at once. */
 StreamForecast stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted);
-/* `moved` of `wire` bytes went through azlin in `seconds`: is it better to begin again on the direct road, which is
- * predicted to take `direct`? */
-gboolean stream_is_to_leave(double wire, double moved, double seconds, double direct);
