@@ -1,11 +1,9 @@
 /* Leases: a blob that one lease at a time may write; its epoch, advanced under the lease, is the fence token. */
 #include "blob.h"
+#include "lease.h"
 #include <string.h>
-#include <unistd.h>
 
 /* a lease counts as lost so long before the service lets another have it: clocks run differently */
-/* A lease counts as lost so long before the service lets another have it: clocks run differently. */
-#define MARGIN_S 5u
 #define SHORTEST_S 15u
 #define LONGEST_S 60u /* what the service gives at most, but for ever */
 #define REQUEST_MS 8000
@@ -202,18 +200,10 @@ on_written(AzlinOp *op, gpointer data)
     give_back(work, refusal(work, "write down who has the lock", reply));
 }
 
-static char *
-describe_us(Work *work)
-{
-  g_autoptr(GDateTime) now = g_date_time_new_from_unix_utc(work->api->now(work->locks->account.host) / G_USEC_PER_SEC);
-  g_autofree char *time = g_date_time_format(now, "%Y-%m-%dT%H:%M:%SZ");
-  return g_strdup_printf("%s, process %d, since %s", g_get_host_name(), (int) getpid(), time);
-}
-
 static void
 write_record(Work *work, guint64 epoch, const char *etag)
 {
-  g_autofree char *us = describe_us(work);
+  g_autofree char *us = lease_holder(work->locks->account.host);
   LockRecord record = { .epoch = epoch, .mark = work->mark, .holder = us };
   g_autoptr(GBytes) body = lock_record_print(&record);
   const char *const headers[]
@@ -268,10 +258,8 @@ on_holder(AzlinOp *op, gpointer data)
   Work *work = data;
   g_auto(LockRecord) record = { 0 };
   const AzlinHttpReply *reply = work->api->op_error(op) == NULL ? work->api->op_http(op) : NULL;
-  gboolean known = reply != NULL && reply->status == 200 && lock_record_parse(reply->body, &record)
-                   && record.holder != NULL && *record.holder != '\0';
-  fail(work, g_error_new(AZLIN_ERROR, AZLIN_ERROR_LOCKED, "\"%s\" is held by %s", work->key,
-                         known ? record.holder : "another azlin"));
+  gboolean known = reply != NULL && reply->status == 200 && lock_record_parse(reply->body, &record);
+  fail(work, lease_held(work->key, known ? record.holder : NULL));
 }
 
 static void
@@ -336,7 +324,7 @@ static void
 take_lease(Work *work)
 {
   work->sent = monotonic(work);
-  work->deadline = work->sent + (gint64) (work->ttl_s - MARGIN_S) * G_USEC_PER_SEC;
+  work->deadline = work->sent + (gint64) (work->ttl_s - LEASE_MARGIN_S) * G_USEC_PER_SEC;
   ask_lease(work, "acquire", REQUEST_MS, on_leased);
 }
 
@@ -360,13 +348,6 @@ locks_acquire(gpointer self, const char *key, guint32 ttl_s, AzlinOp *op)
 
 static void renew(Work *work);
 
-static GError *
-lost(const char *key, guint64 token, const char *why)
-{
-  return g_error_new(AZLIN_ERROR, AZLIN_ERROR_FENCED, "the lease \"%s\" with token %" G_GUINT64_FORMAT " %s", key,
-                     token, why);
-}
-
 static void
 lose(Work *work, const char *why)
 {
@@ -374,7 +355,7 @@ lose(Work *work, const char *why)
     give_up(work->locks, work->key, work->lease_id);
     g_hash_table_remove(work->locks->leases, work->key);
   }
-  fail(work, lost(work->key, work->token, why));
+  fail(work, lease_lost(work->key, work->token, why));
 }
 
 static void
@@ -424,10 +405,10 @@ on_renewed(AzlinOp *op, gpointer data)
   }
   BlobLease *lease = held(work->locks, work->key, work->token);
   if (lease == NULL) {
-    fail(work, lost(work->key, work->token, "was released meanwhile"));
+    fail(work, lease_lost(work->key, work->token, "was released meanwhile"));
     return;
   }
-  lease->deadline = MAX(lease->deadline, work->sent + (gint64) (lease->ttl_s - MARGIN_S) * G_USEC_PER_SEC);
+  lease->deadline = MAX(lease->deadline, work->sent + (gint64) (lease->ttl_s - LEASE_MARGIN_S) * G_USEC_PER_SEC);
   finish(work);
 }
 
@@ -449,7 +430,7 @@ locks_renew(gpointer self, const char *key, guint64 token, AzlinOp *op)
   Locks *locks = self;
   const BlobLease *lease = held(locks, key, token);
   if (lease == NULL) {
-    locks->account.api->op_fail(op, lost(key, token, "is not held any more"));
+    locks->account.api->op_fail(op, lease_lost(key, token, "is not held any more"));
     return;
   }
   Work *work = work_new(locks, op, key);

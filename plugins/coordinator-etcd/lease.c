@@ -1,10 +1,9 @@
 /* Leases: a key that stands as long as its lease is kept alive; its create revision is the fence token. */
 #include "etcd.h"
+#include "lease.h"
 #include <string.h>
-#include <unistd.h>
 
-#define MARGIN_S 5u /* a lease counts as lost so long before etcd lets another have it: clocks run differently */
-#define MIN_TTL_S (2 * MARGIN_S)
+#define MIN_TTL_S (2 * LEASE_MARGIN_S)
 #define ACQUIRE_S 8u
 #define QUICK_S 3u
 #define MAX_GIVEN_UP 256
@@ -70,7 +69,7 @@ static gint64
 deadline_of(gint64 sent, guint32 asked_s, guint32 given_s)
 {
   guint32 seconds = MIN(asked_s, given_s);
-  return sent + (gint64) (seconds > MARGIN_S ? seconds - MARGIN_S : 0) * G_USEC_PER_SEC;
+  return sent + (gint64) (seconds > LEASE_MARGIN_S ? seconds - LEASE_MARGIN_S : 0) * G_USEC_PER_SEC;
 }
 
 /* It is ours no more, whatever etcd thinks of it: nobody here counts on it from now on. */
@@ -117,13 +116,6 @@ revoke_beside(Work *work)
   etcd_ask(&work->etcd->cluster, op, "/v3/lease/revoke", etcd_lease(work->lease.lease), 0, on_revoke_answer, beside);
 }
 
-static GError *
-held_by(const char *key, const EtcdHolder *holder)
-{
-  return g_error_new(AZLIN_ERROR, AZLIN_ERROR_LOCKED, "\"%s\" is held by %s", key,
-                     holder->value != NULL && *holder->value != '\0' ? holder->value : "another azlin");
-}
-
 static void
 keep(Work *work, guint64 token)
 {
@@ -146,7 +138,7 @@ on_taken(const EtcdReply *reply, gpointer data)
   if (error == NULL && !etcd_find(reply->body, &holder))
     error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "etcd's answer does not say who holds \"%s\"", work->key);
   else if (error == NULL && holder.created > 0 && holder.lease != work->lease.lease)
-    error = held_by(work->key, &holder);
+    error = lease_held(work->key, holder.value);
   else if (error == NULL && holder.created == 0)
     error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "etcd lost \"%s\" as it gave it out", work->key);
   else if (error == NULL && monotonic(etcd) >= work->lease.deadline)
@@ -157,14 +149,6 @@ on_taken(const EtcdReply *reply, gpointer data)
   }
   revoke_beside(work);
   fail(work, error);
-}
-
-static char *
-describe_us(Etcd *etcd)
-{
-  g_autoptr(GDateTime) now = g_date_time_new_from_unix_utc(etcd->cluster.api->now(etcd->cluster.host) / G_USEC_PER_SEC);
-  g_autofree char *time = g_date_time_format(now, "%Y-%m-%dT%H:%M:%SZ");
-  return g_strdup_printf("%s, process %d, since %s", g_get_host_name(), (int) getpid(), time);
 }
 
 static void
@@ -182,7 +166,7 @@ on_granted(const EtcdReply *reply, gpointer data)
     fail(work, g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "etcd gave out a lease without saying for how long"));
     return;
   }
-  g_autofree char *us = describe_us(work->etcd);
+  g_autofree char *us = lease_holder(work->etcd->cluster.host);
   work->lease.deadline = deadline_of(work->sent, work->lease.ttl_s, given);
   etcd_ask(&work->etcd->cluster, work->op, "/v3/kv/txn", etcd_take(work->full, us, work->lease.lease), ACQUIRE_S,
            on_taken, work);
@@ -230,7 +214,7 @@ on_looked(const EtcdReply *reply, gpointer data)
   }
   if (etcd_find(reply->body, &holder) && holder.created > 0) {
     if (!sweep(work, &holder))
-      fail(work, held_by(work->key, &holder));
+      fail(work, lease_held(work->key, holder.value));
     return;
   }
   work->lease.lease = fresh_number();
@@ -260,18 +244,11 @@ etcd_acquire(gpointer self, const char *key, guint32 ttl_s, AzlinOp *op)
 
 /* ---- renew ---- */
 
-static GError *
-lost(const char *key, guint64 token, const char *why)
-{
-  return g_error_new(AZLIN_ERROR, AZLIN_ERROR_FENCED, "the lease \"%s\" with token %" G_GUINT64_FORMAT " %s", key,
-                     token, why);
-}
-
 static void
 lose(Work *work, const char *why)
 {
   give_up(work);
-  fail(work, lost(work->key, work->lease.token, why));
+  fail(work, lease_lost(work->key, work->lease.token, why));
 }
 
 /* An error while there is time is not a lease lost yet: whoever asks may ask again. */
@@ -300,7 +277,7 @@ on_still(const EtcdReply *reply, gpointer data)
     return;
   }
   if (lease == NULL) {
-    fail(work, lost(work->key, work->lease.token, "was released meanwhile"));
+    fail(work, lease_lost(work->key, work->lease.token, "was released meanwhile"));
     return;
   }
   lease->deadline = MAX(lease->deadline, work->sent);
@@ -340,7 +317,7 @@ etcd_renew(gpointer self, const char *key, guint64 token, AzlinOp *op)
   Etcd *etcd = self;
   EtcdLease *lease = held(etcd, key, token);
   if (lease == NULL) {
-    etcd->cluster.api->op_fail(op, lost(key, token, "is not held any more"));
+    etcd->cluster.api->op_fail(op, lease_lost(key, token, "is not held any more"));
     return;
   }
   Work *work = work_new(etcd, op, key);

@@ -1,5 +1,5 @@
 /* coordinator-file: leases on one host as locked files, which the kernel takes back when their process dies. */
-#include "azlin-plugin.h"
+#include "lease.h"
 #include "token.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -74,7 +74,7 @@ held_by_another(int fd, const char *key)
   text[MAX(n, 0)] = '\0';
   g_strdelimit(text, "\n", '\0');
   gboolean known = g_str_has_prefix(text, "process ") && g_str_is_ascii(text);
-  return g_error_new(AZLIN_ERROR, AZLIN_ERROR_LOCKED, "\"%s\" is held by %s", key, known ? text : "another process");
+  return lease_held(key, known ? text : "another process");
 }
 
 static int
@@ -139,8 +139,7 @@ coordinator_renew(gpointer data, const char *key, guint64 token, AzlinOp *op)
     api->op_finish(op);
     return;
   }
-  api->op_fail(op, g_error_new(AZLIN_ERROR, AZLIN_ERROR_FENCED,
-                               "the lease \"%s\" with token %" G_GUINT64_FORMAT " is not held any more", key, token));
+  api->op_fail(op, lease_lost(key, token, "is not held any more"));
 }
 
 static void
