@@ -236,7 +236,7 @@ blob_source_pump(BlobStaging *staging)
   BlobSource *source = &staging->source;
   if (source->sorted && source->greeted && !source->planned)
     plan(staging);
-  while (source->planned && source->session.exec != NULL && source->open < staging->tuning.lanes) {
+  while (source->planned && source->session.exec != NULL && source->open < staging->tuning.cut.lanes) {
     if (g_queue_is_empty(&source->runs))
       steal(staging);
     if (g_queue_is_empty(&source->runs))
@@ -258,7 +258,7 @@ blob_source_hedge(BlobStaging *staging)
 {
   BlobSource *source = &staging->source;
   gint64 now = staging->api->monotonic(staging->blob->host);
-  guint idle = staging->tuning.lanes - MIN(source->open, staging->tuning.lanes);
+  guint idle = staging->tuning.cut.lanes - MIN(source->open, staging->tuning.cut.lanes);
   GHashTableIter iter;
   gpointer run;
   if (staging->tuning.rate > 0 || !g_queue_is_empty(&source->runs))
@@ -266,7 +266,7 @@ blob_source_hedge(BlobStaging *staging)
   g_hash_table_iter_init(&iter, source->sending);
   while (idle > 0 && g_hash_table_iter_next(&iter, NULL, &run)) {
     guint64 length = blob_run_next_length(staging->ledger, run);
-    if (!blob_run_is_late(run, &source->pace, length, source->open * 2 <= staging->tuning.lanes, now))
+    if (!blob_run_is_late(run, &source->pace, length, source->open * 2 <= staging->tuning.cut.lanes, now))
       continue;
     g_queue_push_tail(&source->runs, blob_run_twin(run));
     idle--;

@@ -14,8 +14,7 @@ typedef struct {
   gboolean near;       /* chunks are checked from end to end by CRC: MD5 would cost more than sending them */
   guint64 rate;        /* bytes per second and connection; 0 = any */
   gboolean train;      /* the source begins with one, by which the line is measured */
-  BlobCut cut;         /* of files in ranges */
-  guint lanes;         /* connections of the source for them */
+  BlobCut cut;         /* of files in ranges; its lanes are connections of the source */
   guint fetchers;      /* of a target: lanes at a time, and pieces at a time */
   guint64 big_bytes;   /* longer files are sent in ranges */
   guint64 piece_bytes; /* of the packed stream */

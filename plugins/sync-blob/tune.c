@@ -29,15 +29,15 @@ blob_tune_to_line(BlobTuning *tuning, double mib_per_second)
 {
   double rate = mib_per_second > 0 ? MIN(mib_per_second, LINE_MIB * 64) : UNKNOWN_MIB;
   guint64 chunk = MAX((guint64) (rate / LINE_MIB), 1) * MIB;
-  tuning->lanes = tuning->wishes.connections > 0 ? tuning->wishes.connections : tuning->near ? 2 : rate < 64 ? 24 : 16;
-  while (chunk < 64 * MIB && chunk < tuning->bytes / tuning->lanes / MAX_CHUNKS) /* a file may be huge */
+  guint lanes = tuning->wishes.connections > 0 ? tuning->wishes.connections : tuning->near ? 2 : rate < 64 ? 24 : 16;
+  while (chunk < 64 * MIB && chunk < tuning->bytes / lanes / MAX_CHUNKS) /* a file may be huge */
     chunk *= 2;
   chunk = tuning->near ? 16 * MIB : MIN(chunk, 64 * MIB);
   if (tuning->rate > 0) /* curl's limit is one connection's */
-    tuning->lanes = 1;
-  tuning->fetchers = tuning->lanes * 2;
+    lanes = 1;
+  tuning->fetchers = lanes * 2;
   tuning->cut = (BlobCut){ .chunk_bytes = tuning->wishes.chunk_bytes > 0 ? tuning->wishes.chunk_bytes : chunk,
-                           .lanes = tuning->lanes,
+                           .lanes = lanes,
                            .graded = !tuning->near };
 }
 
@@ -51,7 +51,7 @@ blob_tune(const AzlinSyncJob *job, const BlobWishes *wishes)
     tuning.rate = MAX((guint64) job->bwlimit_kib * 1024 / 2, 1024);
   blob_tune_to_line(&tuning, facts != NULL ? facts->mib_per_second : 0);
   tuning.train = facts != NULL && facts->rtt_source_ms >= TRAIN_MS && job->bytes >= WORTH_A_TRAIN && tuning.rate == 0;
-  tuning.packers = tuning.lanes;
+  tuning.packers = tuning.cut.lanes;
   tuning.piece_bytes = tuning.cut.chunk_bytes;
   tuning.big_bytes = 4 * tuning.cut.chunk_bytes;
   tuning.keep = job->bytes <= 1024 * MIB;

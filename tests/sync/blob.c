@@ -406,20 +406,20 @@ test_tuning(void)
   AzlinSyncJob job = { .size = sizeof job, .bytes = 500 << 20, .facts = &facts };
   BlobWishes none = { 0 }, wishes = { .connections = 5, .chunk_bytes = 3 << 20 };
   BlobTuning far = blob_tune(&job, &none), wished = blob_tune(&job, &wishes);
-  g_assert_cmpuint(far.lanes * far.cut.chunk_bytes, <=, 48u << 20);
+  g_assert_cmpuint(far.cut.lanes * far.cut.chunk_bytes, <=, 48u << 20);
   g_assert_cmpuint(far.level, >, 0);
   g_assert_true(far.train);
   blob_tune_to_line(&far, 24);
   g_assert_cmpuint(far.cut.chunk_bytes, ==, 1 << 20);
-  g_assert_cmpuint(far.lanes, ==, 24);
+  g_assert_cmpuint(far.cut.lanes, ==, 24);
   blob_tune_to_line(&far, 120);
-  g_assert_cmpuint(far.lanes, ==, 16);
+  g_assert_cmpuint(far.cut.lanes, ==, 16);
   g_assert_cmpuint(far.cut.chunk_bytes, ==, 5 << 20);
   blob_tune_to_line(&wished, 120);
-  g_assert_cmpuint(wished.lanes, ==, 5);
+  g_assert_cmpuint(wished.cut.lanes, ==, 5);
   g_assert_cmpuint(wished.cut.chunk_bytes, ==, 3 << 20);
   far = blob_tune(&job, &none);
-  g_assert_cmpuint(wished.lanes, ==, 5);
+  g_assert_cmpuint(wished.cut.lanes, ==, 5);
   g_assert_cmpuint(wished.cut.chunk_bytes, ==, 3 << 20);
   facts.tools_target = " curl ";
   g_assert_cmpuint(blob_tune(&job, &none).level, ==, 0);
@@ -427,7 +427,7 @@ test_tuning(void)
   g_assert_cmpuint(blob_tune(&job, &none).cut.chunk_bytes, >, far.cut.chunk_bytes);
   job.bwlimit_kib = 1000;
   BlobTuning limited = blob_tune(&job, &none);
-  g_assert_cmpuint(limited.rate * (limited.lanes + limited.packers), <=, 1000 * 1024);
+  g_assert_cmpuint(limited.rate * (limited.cut.lanes + limited.packers), <=, 1000 * 1024);
   job.bytes = G_GUINT64_CONSTANT(1) << 45;
   job.facts = NULL;
   for (guint64 size = 1; size < G_GUINT64_CONSTANT(1) << 45; size *= 3) {
