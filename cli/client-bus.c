@@ -269,8 +269,8 @@ path_of(guint64 number)
 static GVariant *
 properties_of(BusJob *job, GError **error)
 {
-  g_autoptr(GVariant) reply = call(job->client, job->path, "org.freedesktop.DBus.Properties", "GetAll",
-                                   g_variant_new("(s)", JOB), "(a{sv})", error);
+  g_autoptr(GVariant) reply
+      = call(job->client, job->path, AZ_WIRE_PROPERTIES, "GetAll", g_variant_new("(s)", JOB), "(a{sv})", error);
   return reply ? g_variant_get_child_value(reply, 0) : NULL;
 }
 

@@ -6,21 +6,12 @@
 #include "nearest.h"
 #include "record.h"
 
-static const AzJobKind *
-find_kind(const char *kind)
-{
-  for (const AzJobKind *const *k = az_engine_kinds(); *k; k++)
-    if (!g_strcmp0((*k)->kind, kind))
-      return *k;
-  return NULL;
-}
-
 const Flag *
 client_flags(const char *kind)
 {
   static const Flag none[] = { { 0 } };
   static GHashTable *made;
-  const AzJobKind *found = find_kind(kind);
+  const AzJobKind *found = az_engine_kind(kind);
   if (!found)
     return NULL;
   if (!found->flags)
@@ -47,7 +38,7 @@ client_flags(const char *kind)
 const char *
 client_kind_help(const char *kind)
 {
-  const AzJobKind *found = find_kind(kind);
+  const AzJobKind *found = az_engine_kind(kind);
   return found ? found->help : NULL;
 }
 

@@ -324,6 +324,15 @@ az_engine_kinds(void)
   return kinds;
 }
 
+const AzJobKind *
+az_engine_kind(const char *name)
+{
+  for (const AzJobKind *const *kind = az_engine_kinds(); *kind != NULL; kind++)
+    if (g_strcmp0((*kind)->kind, name) == 0)
+      return *kind;
+  return NULL;
+}
+
 AzJob *
 az_engine_submit(AzEngine *engine, const char *kind, GVariant *args, const AzJobWatch *watch, GError **error)
 {

@@ -25,7 +25,8 @@ typedef struct {
 AzEngine *az_engine_new(const char *config_path, const char *home, GError **error);
 void az_engine_free(AzEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzEngine, az_engine_free)
-const AzJobKind *const *az_engine_kinds(void); /* ends NULL; needs no engine */
+const AzJobKind *const *az_engine_kinds(void);     /* ends NULL; needs no engine */
+const AzJobKind *az_engine_kind(const char *name); /* NULL: there is none */
 
 typedef enum {
   AZ_JOB_CREATED,

@@ -4,10 +4,6 @@
 
 #include "wire.h"
 
-#define PROPERTIES "org.freedesktop.DBus.Properties"
-#define OBJECTS "org.freedesktop.DBus.ObjectManager"
-#define REGIONS AZ_WIRE_PATH "/regions/"
-
 ServiceJob *
 service_gate_job(const GateCall *call)
 {
@@ -19,7 +15,7 @@ service_gate_object(const GateCall *call)
 {
   const ServiceJob *job = service_gate_job(call);
   const char *path = g_dbus_method_invocation_get_object_path(call->invocation);
-  if (g_str_equal(path, AZ_WIRE_PATH) || g_str_has_prefix(path, REGIONS))
+  if (g_str_equal(path, AZ_WIRE_PATH) || g_str_has_prefix(path, SERVICE_REGIONS_PATH "/"))
     return SERVICE_OBJECT_MANAGER;
   if (job == NULL)
     return SERVICE_OBJECT_MISSING;
@@ -57,8 +53,8 @@ static void
 serve_region(GateCall *call, const ServiceRegion *region)
 {
   const char *name = NULL;
-  g_autoptr(GVariant) all = g_variant_ref_sink(service_region_interfaces(region));
   if (g_str_equal(g_dbus_method_invocation_get_method_name(call->invocation), "GetAll")) {
+    g_autoptr(GVariant) all = g_variant_ref_sink(service_region_interfaces(region));
     g_autoptr(GVariant) properties = g_variant_lookup_value(all, AZ_WIRE_NAME ".Region", G_VARIANT_TYPE_VARDICT);
     g_dbus_method_invocation_return_value(call->invocation, g_variant_new("(@a{sv})", properties));
     return;
@@ -130,11 +126,11 @@ serve(GateCall *call)
     service_refuse_new(call->invocation, AZLIN_ERROR_NOT_FOUND, "there is no such job");
   else if (region != NULL)
     serve_region(call, region);
-  else if (g_str_has_prefix(path, REGIONS))
+  else if (g_str_has_prefix(path, SERVICE_REGIONS_PATH "/"))
     service_refuse_new(call->invocation, AZLIN_ERROR_NOT_FOUND, "there is no such region");
-  else if (g_str_equal(interface, OBJECTS))
+  else if (g_str_equal(interface, AZ_WIRE_OBJECTS))
     serve_objects(call);
-  else if (g_str_equal(interface, PROPERTIES))
+  else if (g_str_equal(interface, AZ_WIRE_PROPERTIES))
     serve_properties(call, skeleton);
   else if (job == NULL || follow(call, job))
     serve_method(call, skeleton);

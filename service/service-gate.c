@@ -4,13 +4,6 @@
 
 #include "wire.h"
 
-#define OBJECTS_XML                                                                                                    \
-  "<node><interface name='org.freedesktop.DBus.ObjectManager'><method name='GetManagedObjects'>"                       \
-  "<arg name='objects' type='a{oa{sa{sv}}}' direction='out'/></method>"                                                \
-  "<signal name='InterfacesAdded'><arg name='object' type='o'/><arg name='interfaces' type='a{sa{sv}}'/></signal>"     \
-  "<signal name='InterfacesRemoved'><arg name='object' type='o'/><arg name='interfaces' type='as'/></signal>"          \
-  "</interface></node>"
-
 static const char *
 sender_of(const GateCall *call)
 {
@@ -87,7 +80,7 @@ cost_of(const GateCall *call)
 {
   const ServiceJob *job = service_gate_job(call);
   guint told = 0;
-  if (is_method(call, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"))
+  if (is_method(call, AZ_WIRE_OBJECTS, "GetManagedObjects"))
     told = g_hash_table_size(call->gate->service->jobs)
            + g_hash_table_size(service_objects_regions(call->gate->service->objects));
   else if (job != NULL && is_method(call, AZ_WIRE_NAME ".Job", "Listen"))
@@ -160,15 +153,6 @@ on_wider(const char *why, gpointer data)
   serve(call);
 }
 
-static const AzJobKind *
-find_kind(const char *name)
-{
-  for (const AzJobKind *const *kind = az_engine_kinds(); *kind != NULL; kind++)
-    if (g_str_equal((*kind)->kind, name))
-      return *kind;
-  return NULL;
-}
-
 /* What the rules of polkit may decide by. */
 static GVariant *
 details_of(const GateCall *call)
@@ -182,7 +166,7 @@ details_of(const GateCall *call)
     kind = service_job_kind(job);
   g_variant_builder_init(&details, G_VARIANT_TYPE("a{ss}"));
   g_variant_builder_add(&details, "{ss}", "method", g_dbus_method_invocation_get_method_name(call->invocation));
-  if (kind != NULL && find_kind(kind) != NULL)
+  if (kind != NULL && az_engine_kind(kind) != NULL)
     g_variant_builder_add(&details, "{ss}", "kind", kind);
   return g_variant_builder_end(&details);
 }
@@ -233,7 +217,7 @@ find_rule(GateCall *call)
   if (facts.object == SERVICE_OBJECT_MANAGER && g_variant_is_of_type(parameters, G_VARIANT_TYPE("(sa{sv})")))
     g_variant_get(parameters, "(&s@a{sv})", &facts.kind, &args);
   if (is_method(call, AZ_WIRE_NAME ".Manager", "Submit")) {
-    const AzJobKind *kind = find_kind(facts.kind);
+    const AzJobKind *kind = az_engine_kind(facts.kind);
     facts.kind_known = kind != NULL;
     why = names_a_file(kind, args);
   }
@@ -366,31 +350,29 @@ dispatch(GDBusConnection *bus, const char *sender, const char *path, const char 
   return &calls;
 }
 
+static guint
+show_object(ServiceGate *gate, GDBusInterfaceInfo *interface, GError **error)
+{
+  return g_dbus_connection_register_object(gate->bus, AZ_WIRE_PATH, interface, &calls, gate, NULL, error);
+}
+
+static guint
+show_subtree(ServiceGate *gate, const char *path, const GDBusSubtreeVTable *table, GError **error)
+{
+  return g_dbus_connection_register_subtree(gate->bus, path, table, G_DBUS_SUBTREE_FLAGS_DISPATCH_TO_UNENUMERATED_NODES,
+                                            gate, NULL, error);
+}
+
 static gboolean
 show(ServiceGate *gate, GError **error)
 {
   static const GDBusSubtreeVTable jobs = { .enumerate = enumerate, .introspect = introspect, .dispatch = dispatch };
   static const GDBusSubtreeVTable regions
       = { .enumerate = enumerate, .introspect = introspect_region, .dispatch = dispatch };
-  g_autoptr(GDBusNodeInfo) node = g_dbus_node_info_new_for_xml(OBJECTS_XML, error);
-  if (node == NULL)
-    return FALSE;
-  gate->manager = g_dbus_connection_register_object(gate->bus, AZ_WIRE_PATH, dbus_manager_interface_info(), &calls,
-                                                    gate, NULL, error);
-  gate->objects = gate->manager > 0 ? g_dbus_connection_register_object(gate->bus, AZ_WIRE_PATH, node->interfaces[0],
-                                                                        &calls, gate, NULL, error)
-                                    : 0;
-  gate->jobs
-      = gate->objects > 0
-            ? g_dbus_connection_register_subtree(gate->bus, AZ_WIRE_PATH "/job", &jobs,
-                                                 G_DBUS_SUBTREE_FLAGS_DISPATCH_TO_UNENUMERATED_NODES, gate, NULL, error)
-            : 0;
-  gate->regions
-      = gate->jobs > 0
-            ? g_dbus_connection_register_subtree(gate->bus, AZ_WIRE_PATH "/regions", &regions,
-                                                 G_DBUS_SUBTREE_FLAGS_DISPATCH_TO_UNENUMERATED_NODES, gate, NULL, error)
-            : 0;
-  return gate->regions > 0;
+  return (gate->manager = show_object(gate, dbus_manager_interface_info(), error)) > 0
+         && (gate->objects = show_object(gate, service_objects_interface(), error)) > 0
+         && (gate->jobs = show_subtree(gate, AZ_WIRE_PATH "/job", &jobs, error)) > 0
+         && (gate->regions = show_subtree(gate, SERVICE_REGIONS_PATH, &regions, error)) > 0;
 }
 
 /* ---- for the rest of the service ---- */

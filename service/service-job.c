@@ -341,15 +341,6 @@ make(ServiceJob *job, Service *service, guint64 number, const char *kind)
   dbus_job_set_result(job->skeleton, nothing());
 }
 
-static gboolean
-is_tied(const char *name)
-{
-  for (const AzJobKind *const *kind = az_engine_kinds(); *kind != NULL; kind++)
-    if (g_str_equal((*kind)->kind, name))
-      return (*kind)->tied;
-  return FALSE;
-}
-
 ServiceJob *
 service_job_new(Service *service, guint64 number, const char *kind, GVariant *args, const char *sender, GError **error)
 {
@@ -370,7 +361,7 @@ service_job_new(Service *service, guint64 number, const char *kind, GVariant *ar
   }
   make(job, service, number, kind);
   az_job_set_number(job->job, number);
-  job->tied = is_tied(kind);
+  job->tied = az_engine_kind(kind)->tied;
   job->args = g_variant_ref_sink(args);
   set_state(job, AZ_JOB_CREATED);
   show(job);

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#define FOLDER AZ_WIRE_PATH "/regions"
-#define OBJECT_MANAGER "org.freedesktop.DBus.ObjectManager"
 #define SLICE 50 /* regions that are told in one turn of the main loop */
 
 struct _ServiceObjects {
@@ -18,10 +16,9 @@ struct _ServiceObjects {
   GHashTable *nodes;   /* last part of a region's path -> ServiceRegion, borrowed */
   GPtrArray *tellings; /* of Telling, under way */
   guint manager, subtree;
-  GDBusNodeInfo *info;
 };
 
-static const char xml[] = "<node><interface name='" OBJECT_MANAGER "'>"
+static const char xml[] = "<node><interface name='" AZ_WIRE_OBJECTS "'>"
                           "<method name='GetManagedObjects'><arg type='a{oa{sa{sv}}}' name='objects' direction='out'/>"
                           "</method>"
                           "<signal name='InterfacesAdded'><arg type='o' name='object'/>"
@@ -29,10 +26,19 @@ static const char xml[] = "<node><interface name='" OBJECT_MANAGER "'>"
                           "<signal name='InterfacesRemoved'><arg type='o' name='object'/>"
                           "<arg type='as' name='interfaces'/></signal></interface></node>";
 
+GDBusInterfaceInfo *
+service_objects_interface(void)
+{
+  static GDBusNodeInfo *node;
+  if (node == NULL)
+    node = g_dbus_node_info_new_for_xml(xml, NULL);
+  return node->interfaces[0];
+}
+
 static const char *
 node_of(const ServiceRegion *region)
 {
-  return region->path + strlen(FOLDER "/");
+  return region->path + strlen(SERVICE_REGIONS_PATH "/");
 }
 
 /* ---- all objects ---- */
@@ -137,7 +143,7 @@ say(ServiceObjects *objects, const char *signal, GVariant *arguments)
 {
   g_autoptr(GVariant) sunk = g_variant_ref_sink(arguments);
   if (objects->voice->say != NULL)
-    objects->voice->say(AZ_WIRE_PATH, OBJECT_MANAGER, signal, sunk, objects->voice->data);
+    objects->voice->say(AZ_WIRE_PATH, AZ_WIRE_OBJECTS, signal, sunk, objects->voice->data);
 }
 
 static void
@@ -204,7 +210,9 @@ service_objects_remove_region(ServiceObjects *objects, const char *name)
 const ServiceRegion *
 service_objects_region_at(ServiceObjects *objects, const char *path)
 {
-  return g_str_has_prefix(path, FOLDER "/") ? g_hash_table_lookup(objects->nodes, path + strlen(FOLDER "/")) : NULL;
+  return g_str_has_prefix(path, SERVICE_REGIONS_PATH "/")
+             ? g_hash_table_lookup(objects->nodes, path + strlen(SERVICE_REGIONS_PATH "/"))
+             : NULL;
 }
 
 GHashTable *
@@ -259,7 +267,6 @@ service_objects_new(const ServiceVoice *voice)
   objects->regions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, service_region_free);
   objects->nodes = g_hash_table_new(g_str_hash, g_str_equal);
   objects->tellings = g_ptr_array_new_with_free_func(telling_free);
-  objects->info = g_dbus_node_info_new_for_xml(xml, NULL);
   return objects;
 }
 
@@ -269,13 +276,14 @@ service_objects_export(ServiceObjects *objects, GDBusConnection *connection, GEr
   static const GDBusInterfaceVTable manager = { .method_call = on_manager_call };
   static const GDBusSubtreeVTable subtree
       = { .enumerate = on_enumerate, .introspect = on_introspect, .dispatch = on_dispatch };
-  objects->manager = g_dbus_connection_register_object(connection, AZ_WIRE_PATH, objects->info->interfaces[0], &manager,
+  objects->manager = g_dbus_connection_register_object(connection, AZ_WIRE_PATH, service_objects_interface(), &manager,
                                                        objects, NULL, error);
   if (objects->manager == 0)
     return FALSE;
   /* else every call would enumerate all regions first */
-  objects->subtree = g_dbus_connection_register_subtree(
-      connection, FOLDER, &subtree, G_DBUS_SUBTREE_FLAGS_DISPATCH_TO_UNENUMERATED_NODES, objects, NULL, error);
+  objects->subtree
+      = g_dbus_connection_register_subtree(connection, SERVICE_REGIONS_PATH, &subtree,
+                                           G_DBUS_SUBTREE_FLAGS_DISPATCH_TO_UNENUMERATED_NODES, objects, NULL, error);
   if (objects->subtree == 0)
     return FALSE;
   objects->connection = g_object_ref(connection);
@@ -286,12 +294,6 @@ service_objects_export(ServiceObjects *objects, GDBusConnection *connection, GEr
     if (!g_dbus_interface_skeleton_export(job, connection, path, error))
       return FALSE;
   return TRUE;
-}
-
-GDBusConnection *
-service_objects_connection(ServiceObjects *objects)
-{
-  return objects->connection;
 }
 
 void
@@ -310,7 +312,6 @@ service_objects_free(ServiceObjects *objects)
   g_hash_table_unref(objects->nodes);
   g_hash_table_unref(objects->regions);
   g_hash_table_unref(objects->jobs);
-  g_dbus_node_info_unref(objects->info);
   g_clear_object(&objects->connection);
   g_free(objects);
 }

@@ -6,6 +6,7 @@
 
 typedef struct _ServiceObjects ServiceObjects;
 
+GDBusInterfaceInfo *service_objects_interface(void);            /* the ObjectManager's; borrowed, for ever */
 ServiceObjects *service_objects_new(const ServiceVoice *voice); /* borrowed */
 void service_objects_free(ServiceObjects *objects);
 /* Shows all that there are and will be on `connection`; once. */
@@ -14,7 +15,6 @@ gboolean service_objects_export(ServiceObjects *objects, GDBusConnection *connec
 void service_objects_tell(ServiceObjects *objects, GDBusMethodInvocation *invocation,
                           gboolean (*shows)(const char *path, gpointer data), gpointer data);
 const ServiceRegion *service_objects_region_at(ServiceObjects *objects, const char *path); /* NULL: there is none */
-GDBusConnection *service_objects_connection(ServiceObjects *objects); /* NULL before that; borrowed */
 
 /* Adding says so on the bus, and so does removing. `job` gets a reference. */
 void service_objects_add_job(ServiceObjects *objects, const char *path, GDBusInterfaceSkeleton *job);

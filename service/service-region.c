@@ -41,7 +41,7 @@ service_region_new(const char *name)
 {
   ServiceRegion *region = g_new0(ServiceRegion, 1);
   g_autofree char *escaped = g_dbus_escape_object_path(name);
-  region->path = g_strconcat(AZ_WIRE_PATH "/regions/", escaped, NULL);
+  region->path = g_strconcat(SERVICE_REGIONS_PATH "/", escaped, NULL);
   for (guint i = 0; i < REGION_N_PROPERTIES; i++)
     if (properties[i].type[0] == 's')
       MEMBER(char *, region, i) = g_ref_string_new_intern("");
@@ -173,6 +173,6 @@ service_region_say_changes(ServiceRegion *region, const ServiceVoice *voice)
   region->changed = 0;
   g_autoptr(GVariant) changed = g_variant_ref_sink(g_variant_builder_end(&values));
   if (n > 0 && voice->say != NULL)
-    voice->say(region->path, "org.freedesktop.DBus.Properties", "PropertiesChanged",
+    voice->say(region->path, AZ_WIRE_PROPERTIES, "PropertiesChanged",
                g_variant_new("(s@a{sv}as)", INTERFACE, changed, NULL), voice->data);
 }

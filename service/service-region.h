@@ -3,6 +3,10 @@
 #pragma once
 #include <gio/gio.h>
 
+#include "wire.h"
+
+#define SERVICE_REGIONS_PATH AZ_WIRE_PATH "/regions" /* above all of them */
+
 typedef struct {
   char *path;
   char *name, *vm_name, *public_ip, *ssh_user, *resource_group, *status, *state; /* of g_ref_string_new_intern() */

@@ -1,6 +1,8 @@
 /* Who may do what in system mode: what stands in no table is refused. */
 #include "service-rule.h"
 
+#include "wire.h"
+
 #define LOOK SERVICE_ACTION "look"
 #define INSPECT SERVICE_ACTION "inspect"
 #define DEPLOY SERVICE_ACTION "deploy"
@@ -11,10 +13,8 @@
 #define DESTROY SERVICE_ACTION "destroy"
 #define OTHERS SERVICE_ACTION "jobs-of-others"
 
-#define MANAGER "io.azlin.Azlin1.Manager"
-#define JOB "io.azlin.Azlin1.Job"
-#define PROPERTIES "org.freedesktop.DBus.Properties"
-#define OBJECTS "org.freedesktop.DBus.ObjectManager"
+#define MANAGER AZ_WIRE_NAME ".Manager"
+#define JOB AZ_WIRE_NAME ".Job"
 
 typedef struct {
   const char *name, *action;
@@ -78,11 +78,11 @@ static const Method methods[] = {
   { JOB, "Answer", TRUE, BY_KIND },
   { JOB, "Cancel", TRUE, FIXED, { .action = LOOK } },
   { JOB, "Listen", TRUE, FIXED, { .action = LOOK } },
-  { PROPERTIES, "Get", FALSE, FIXED, { .action = LOOK } },
-  { PROPERTIES, "GetAll", FALSE, FIXED, { .action = LOOK } },
-  { PROPERTIES, "Get", TRUE, FIXED, { .action = LOOK } },
-  { PROPERTIES, "GetAll", TRUE, FIXED, { .action = LOOK } },
-  { OBJECTS, "GetManagedObjects", FALSE, FIXED, { .action = LOOK, .wider = OTHERS } },
+  { AZ_WIRE_PROPERTIES, "Get", FALSE, FIXED, { .action = LOOK } },
+  { AZ_WIRE_PROPERTIES, "GetAll", FALSE, FIXED, { .action = LOOK } },
+  { AZ_WIRE_PROPERTIES, "Get", TRUE, FIXED, { .action = LOOK } },
+  { AZ_WIRE_PROPERTIES, "GetAll", TRUE, FIXED, { .action = LOOK } },
+  { AZ_WIRE_OBJECTS, "GetManagedObjects", FALSE, FIXED, { .action = LOOK, .wider = OTHERS } },
 };
 
 static const Entry *

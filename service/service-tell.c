@@ -5,8 +5,6 @@
 #include "service-limit.h"
 #include "wire.h"
 
-#define OBJECTS "org.freedesktop.DBus.ObjectManager"
-#define PROPERTIES "org.freedesktop.DBus.Properties"
 #define JOB AZ_WIRE_NAME ".Job"
 
 typedef struct {
@@ -126,7 +124,7 @@ tell_changes(Told *told)
   }
   g_autoptr(GVariant) changed = g_variant_ref_sink(g_variant_builder_end(&changes));
   if (any)
-    tell(told, told->path, PROPERTIES, "PropertiesChanged", g_variant_new("(s@a{sv}as)", JOB, changed, NULL));
+    tell(told, told->path, AZ_WIRE_PROPERTIES, "PropertiesChanged", g_variant_new("(s@a{sv}as)", JOB, changed, NULL));
 }
 
 static gboolean
@@ -198,7 +196,7 @@ service_teller_remove_job(ServiceTeller *teller, const char *path)
   static const char *const interfaces[] = { JOB, NULL };
   Told *told = g_hash_table_lookup(teller->jobs, path);
   if (told != NULL)
-    tell(told, AZ_WIRE_PATH, OBJECTS, "InterfacesRemoved", g_variant_new("(o^as)", path, interfaces));
+    tell(told, AZ_WIRE_PATH, AZ_WIRE_OBJECTS, "InterfacesRemoved", g_variant_new("(o^as)", path, interfaces));
   g_hash_table_remove(teller->jobs, path);
 }
 
@@ -259,7 +257,7 @@ tell_added(Told *told, const char *name)
   GVariantBuilder interfaces;
   g_variant_builder_init(&interfaces, G_VARIANT_TYPE("a{sa{sv}}"));
   g_variant_builder_add(&interfaces, "{s@a{sv}}", JOB, told->told);
-  tell_one(told, name, AZ_WIRE_PATH, OBJECTS, "InterfacesAdded",
+  tell_one(told, name, AZ_WIRE_PATH, AZ_WIRE_OBJECTS, "InterfacesAdded",
            g_variant_new("(oa{sa{sv}})", told->path, &interfaces));
 }
 

@@ -267,12 +267,16 @@ def test_a_job_belongs_to_the_user_and_not_to_the_connection():
         second.finish(path)
 
 
-def exists(client, path):
+def can(call):
     try:
-        client.get(path, "State")
+        call()
         return True
     except Refused:
         return False
+
+
+def exists(client, path):
+    return can(lambda: client.get(path, "State"))
 
 
 def test_a_grant_for_nothing_is_none_for_what_comes_later():
@@ -403,14 +407,6 @@ def test_one_user_follows_so_many_and_holds_back_so_often():
         owner.until(lambda: can(lambda: crowd[7].job(paths[0], "Listen", "(t)", 0)), "room comes back")
         for descriptor in held:
             os.close(descriptor)
-
-
-def can(call):
-    try:
-        call()
-        return True
-    except Refused:
-        return False
 
 
 def test_large_arguments_are_refused():
