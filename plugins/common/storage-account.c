@@ -1,4 +1,5 @@
 /* An account of Azure Storage: who signs azlin's own requests, and what the service's refusals mean. */
+#include "option.h"
 #include "secret-file.h"
 #include "storage.h"
 #include <string.h>
@@ -16,13 +17,6 @@ static const struct {
 };
 
 /* ---- what is configured ---- */
-
-static char *
-option_string(AzlinHost *host, const char *name)
-{
-  g_autoptr(GVariant) value = host->api->option(host, name);
-  return g_variant_dup_string(value, NULL);
-}
 
 static char *
 authority(const char *origin)

@@ -1,5 +1,6 @@
 /* coordinator-blob: leases among many hosts, on one blob per key in a container of Azure Storage. */
 #include "blob.h"
+#include "option.h"
 #include <string.h>
 
 static void
@@ -41,10 +42,9 @@ static gboolean
 init(AzlinHost *host, gpointer *ret_self, GError **error)
 {
   Locks *locks = g_new0(Locks, 1);
-  g_autoptr(GVariant) container = host->api->option(host, "container");
   locks->leases = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, locks_lease_free);
   locks->given_up = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-  locks->container = g_variant_dup_string(container, NULL);
+  locks->container = option_string(host, "container");
   if (!storage_account_init(&locks->account, host, "coordinator.blob", "rwc", "co", error) || !check(locks, error)) {
     locks_free(locks);
     return FALSE;

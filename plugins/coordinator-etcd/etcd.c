@@ -1,15 +1,9 @@
 /* coordinator-etcd: leases among many hosts, from etcd's JSON gateway. */
 #include "etcd.h"
+#include "option.h"
 #include <string.h>
 
 #define MAX_ENDPOINTS 16
-
-static char *
-option_string(AzlinHost *host, const char *name)
-{
-  g_autoptr(GVariant) value = host->api->option(host, name);
-  return g_variant_dup_string(value, NULL);
-}
 
 static void
 etcd_free(gpointer data)

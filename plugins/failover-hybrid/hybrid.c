@@ -1,6 +1,7 @@
 /* failover-hybrid: the pure judgement whether a primary is lost: automatic when the evidence is clear, manual
  * otherwise. */
 #include "hybrid.h"
+#include "option.h"
 
 static void
 decide(gpointer data, const AzlinDecisionInput *input, AzlinDecision *out)
@@ -54,13 +55,6 @@ check_mode(AzlinHost *host, GError **error)
   g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "[failover.hybrid] mode=%s: it is one of auto, hybrid, manual",
               mode);
   return FALSE;
-}
-
-static guint32
-option_uint(AzlinHost *host, const char *name)
-{
-  g_autoptr(GVariant) value = host->api->option(host, name);
-  return g_variant_get_uint32(value);
 }
 
 static double

@@ -1,16 +1,10 @@
 /* provider-azure: machines in Microsoft Azure, through Azure Resource Manager's REST API. */
 #include "azure.h"
+#include "option.h"
 #include "arm.h"
 #include "catalogue.h"
 #include "record.h"
 #include <string.h>
-
-char *
-azure_option_string(Azure *azure, const char *name)
-{
-  g_autoptr(GVariant) value = azure->api->option(azure->host, name);
-  return g_variant_dup_string(value, NULL);
-}
 
 static const AzlinOption OPTIONS[] = {
   { "subscription", "s", "", NULL, NULL, "Subscription id; empty: AZURE_SUBSCRIPTION_ID, else the only enabled one" },
@@ -83,7 +77,7 @@ origin_of(const char *url, const char *where, GError **error)
 static gboolean
 check_word(Azure *azure, const char *name, const char *const *words, GError **error)
 {
-  g_autofree char *value = azure_option_string(azure, name);
+  g_autofree char *value = option_string(azure->host, name);
   if (g_strv_contains(words, value))
     return TRUE;
   g_autofree char *all = g_strjoin(", ", words[0], words[1], words[2], NULL);
@@ -106,10 +100,10 @@ check_words(Azure *azure, GError **error)
 static gboolean
 settle_addresses(Azure *azure, GError **error)
 {
-  g_autofree char *cloud = azure_option_string(azure, "cloud");
-  g_autofree char *endpoint = azure_option_string(azure, "resource-manager-endpoint");
-  g_autofree char *authority = azure_option_string(azure, "authority-host");
-  g_autofree char *audience = azure_option_string(azure, "token-audience");
+  g_autofree char *cloud = option_string(azure->host, "cloud");
+  g_autofree char *endpoint = option_string(azure->host, "resource-manager-endpoint");
+  g_autofree char *authority = option_string(azure->host, "authority-host");
+  g_autofree char *audience = option_string(azure->host, "token-audience");
   const char *variable = g_getenv("AZURE_AUTHORITY_HOST");
   const char *where = "authority-host in [provider.azure]";
   gsize i = 0;

@@ -30,7 +30,6 @@ typedef struct {
  * CANCELLED when `op` ended first. `then` runs once, before azure_ready() has returned when there is nothing to ask. */
 typedef void (*AzureReady)(Azure *azure, const GError *error, gpointer data);
 void azure_ready(Azure *azure, AzlinOp *op, AzureReady then, gpointer data);
-char *azure_option_string(Azure *azure, const char *name); /* owned */
 
 /* vtable functions, one file each: see the file of that name */
 void azure_vm_create(gpointer self, const AzlinVmSpec *spec, AzlinOp *op);           /* create.c */

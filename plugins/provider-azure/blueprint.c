@@ -1,5 +1,6 @@
 /* What is asked for one machine, checked before anything is sent: user, key, user data, addresses that may come in. */
 #include "blueprint.h"
+#include "option.h"
 #include "image.h"
 #include <gio/gio.h>
 #include <string.h>
@@ -62,7 +63,7 @@ azure_ssh_source_parse(const char *const *words, GError **error)
 static gboolean
 read_user_data(Azure *azure, char **ret_base64, GError **error)
 {
-  g_autofree char *path = azure_option_string(azure, "user-data-file"), *text = NULL;
+  g_autofree char *path = option_string(azure->host, "user-data-file"), *text = NULL;
   gsize length = 0;
   g_autoptr(GError) unread = NULL;
   if (!path || !*path)
@@ -129,7 +130,7 @@ azure_blueprint_new(Azure *azure, const AzlinVmSpec *spec, GError **error)
   blueprint->zone = spec->zone && *spec->zone ? g_strdup(spec->zone) : NULL;
   blueprint->user = g_strdup(spec->ssh_user);
   blueprint->ssh_key = g_strdup(spec->ssh_public_key);
-  blueprint->vm_type = azure_option_string(azure, "vm-type");
+  blueprint->vm_type = option_string(azure->host, "vm-type");
   blueprint->tags = spec->tags ? g_variant_ref_sink(spec->tags) : NULL;
   blueprint->op = g_uuid_string_random();
   blueprint->created_at = now_text(azure);

@@ -1,5 +1,6 @@
 /* vm_create: the group, an intent in the journal before the first write, and undoing when it fails or is cancelled. */
 #include "creation.h"
+#include "option.h"
 #include "deployment.h"
 #include "remove.h"
 
@@ -240,7 +241,7 @@ intent_facts(const Creation *creation, const char *road)
 static void
 take_road(Creation *creation)
 {
-  g_autofree char *road = azure_option_string(creation->azure, "create");
+  g_autofree char *road = option_string(creation->azure->host, "create");
   if (g_strcmp0(road, "direct") == 0)
     creation_by_direct_puts(creation);
   else
@@ -279,7 +280,7 @@ void
 creation_start(Creation *creation)
 {
   const AzlinHostApi *api = creation->azure->api;
-  g_autofree char *road = azure_option_string(creation->azure, "create");
+  g_autofree char *road = option_string(creation->azure->host, "create");
   GError *error = NULL;
   if (!creation_goes_on(creation, NULL))
     return;

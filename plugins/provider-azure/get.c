@@ -1,5 +1,6 @@
 /* One machine as it is now: its instance view, its address when that is not known, what the platform says of it. */
 #include "arm.h"
+#include "option.h"
 #include "record.h"
 
 typedef struct {
@@ -50,7 +51,7 @@ on_platform(const AzurePlatform *platform, gpointer data)
 static gboolean
 wants_platform(Get *get)
 {
-  g_autofree char *when = azure_option_string(get->azure, "resource-health");
+  g_autofree char *when = option_string(get->azure->host, "resource-health");
   gboolean suspect = get->known->power != AZLIN_POWER_RUNNING || get->azure->api->op_urgent(get->op);
   return g_str_equal(when, "always") || (g_str_equal(when, "stopped") && suspect);
 }

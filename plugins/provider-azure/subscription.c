@@ -1,5 +1,6 @@
 /* Which subscription azlin works in: said in the configuration, or the only one that the login sees; asked once. */
 #include "arm.h"
+#include "option.h"
 #include <string.h>
 
 #define ASK_MS 60000
@@ -142,7 +143,7 @@ take(Azure *azure, const char *id, const char *where, GError **error)
 void
 azure_ready(Azure *azure, AzlinOp *op, AzureReady then, gpointer data)
 {
-  g_autofree char *option = azure_option_string(azure, "subscription");
+  g_autofree char *option = option_string(azure->host, "subscription");
   g_autoptr(GError) error = NULL;
   const char *variable = g_getenv("AZURE_SUBSCRIPTION_ID");
   gboolean said = azure->subscription != NULL;

@@ -1,27 +1,14 @@
 /* provider-local: real machines on this host, each an OpenSSH server inside bubblewrap on a loopback address of its
  * own. */
 #include "local.h"
+#include "option.h"
 #include "create.h"
 #include "task.h"
 
 char *
-local_option_string(Local *local, const char *name)
-{
-  g_autoptr(GVariant) value = local->host->api->option(local->host, name);
-  return g_variant_dup_string(value, NULL);
-}
-
-guint32
-local_option_uint(Local *local, const char *name)
-{
-  g_autoptr(GVariant) value = local->host->api->option(local->host, name);
-  return g_variant_get_uint32(value);
-}
-
-char *
 local_find_program(Local *local, const char *option)
 {
-  g_autofree char *name = local_option_string(local, option);
+  g_autofree char *name = option_string(local->host, option);
   char *found = g_find_program_in_path(name);
   static const char *const FOLDERS[] = { "/usr/sbin", "/usr/bin", "/sbin", "/usr/local/sbin", "/usr/lib/ssh" };
   for (gsize i = 0; found == NULL && !g_path_is_absolute(name) && i < G_N_ELEMENTS(FOLDERS); i++) {
@@ -54,7 +41,7 @@ local_check_programs(Local *local, GError **error)
     g_autofree char *path = local_find_program(local, NEEDED[i].option);
     if (path != NULL)
       continue;
-    g_autofree char *name = local_option_string(local, NEEDED[i].option);
+    g_autofree char *name = option_string(local->host, NEEDED[i].option);
     g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_NOT_SUPPORTED,
                 "machines on this host need %s, which is not installed; on Debian: apt install %s", name,
                 NEEDED[i].package);

@@ -7,8 +7,6 @@ typedef struct {
 } Local;
 
 /* The value of an option; the string is owned. */
-char *local_option_string(Local *local, const char *name);
-guint32 local_option_uint(Local *local, const char *name);
 
 /* A program by name or absolute path; also looks where a plain user's PATH does not. NULL = not installed. */
 char *local_find_program(Local *local, const char *option);

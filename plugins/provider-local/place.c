@@ -1,5 +1,6 @@
 /* Chooses loopback addresses and asks them whether an SSH server listens. */
 #include "place.h"
+#include "option.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -74,13 +75,13 @@ derive(Local *local, Machine *machine, guint attempt, guint32 base, guint32 size
   inet_ntop(AF_INET, &in, text, sizeof text);
   g_free(machine->address);
   machine->address = g_strdup(text);
-  machine->port = local_option_uint(local, "first-port") + words[1] % N_PORTS;
+  machine->port = option_uint(local->host, "first-port") + words[1] % N_PORTS;
 }
 
 gboolean
 place_choose(Local *local, Machine *machine, GError **error)
 {
-  g_autofree char *range = local_option_string(local, "address-range");
+  g_autofree char *range = option_string(local->host, "address-range");
   guint32 base, size;
   if (!place_parse_range(range, &base, &size, error))
     return FALSE;

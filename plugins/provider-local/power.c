@@ -1,5 +1,6 @@
 /* Starts and ends machines: a detached bubblewrap with sshd in it, polled until it answers or until it is gone. */
 #include "power.h"
+#include "option.h"
 #include "layout.h"
 #include "place.h"
 #include "process.h"
@@ -150,7 +151,7 @@ prepare(Change *change, GError **error)
 void
 power_start(Local *local, Machine *machine, AzlinOp *op)
 {
-  Change *change = change_new(local, machine, op, local_option_uint(local, "start-timeout") * 1000);
+  Change *change = change_new(local, machine, op, option_uint(local->host, "start-timeout") * 1000);
   GError *error = NULL;
   int pid = process_of_machine(machine);
   if (pid > 0 && !place_is_free(machine->address, machine->port)) {
@@ -208,7 +209,7 @@ power_stop(Local *local, Machine *machine, AzlinOp *op)
     local->host->api->op_finish(op);
     return;
   }
-  Change *change = change_new(local, machine, op, local_option_uint(local, "stop-timeout") * 1000);
+  Change *change = change_new(local, machine, op, option_uint(local->host, "stop-timeout") * 1000);
   process_signal(machine, SIGTERM);
   poll_again(change, stop_polled);
 }

@@ -1,5 +1,6 @@
 /* What simulated machines answer: to probes from any vantage, and to the few commands that they know. */
 #include "sim.h"
+#include "option.h"
 #include <string.h>
 
 #define HERE "here"
@@ -32,7 +33,7 @@ look(Sim *sim, const SimVm *suspect, const char *vantage, double *ret_seconds)
 {
   const char *outcome = "ok";
   gboolean gone = suspect == NULL || suspect->power != AZLIN_POWER_RUNNING;
-  *ret_seconds = sim_option_uint(sim, "probe-ms") / 1000.0;
+  *ret_seconds = option_uint(sim->host, "probe-ms") / 1000.0;
   for (guint i = 0; suspect != NULL && i < sim->rules->len; i++) {
     const Rule *rule = g_ptr_array_index(sim->rules, i);
     if (!rule_matches(rule, RULE_PROBE, sim_now(sim), suspect->region, suspect->name)
@@ -50,7 +51,7 @@ look(Sim *sim, const SimVm *suspect, const char *vantage, double *ret_seconds)
   else if (!gone && !sim_is_up(sim, suspect) && strcmp(outcome, "ok") == 0)
     outcome = "timeout";
   if (strcmp(outcome, "timeout") == 0)
-    *ret_seconds = sim_option_uint(sim, "silence-seconds");
+    *ret_seconds = option_uint(sim->host, "silence-seconds");
   return outcome;
 }
 

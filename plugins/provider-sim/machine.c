@@ -1,5 +1,6 @@
 /* Makes, reads, switches and deletes simulated machines, taking as long and failing as the script says. */
 #include "sim.h"
+#include "option.h"
 #include <string.h>
 
 typedef struct {
@@ -174,7 +175,7 @@ create_new(Action *action, const AzlinVmSpec *spec)
   Sim *sim = action->sim;
   GError *error = NULL;
   Fate fate;
-  if (!sim_fate(sim, RULE_CREATE, spec->region, spec->vm_name, sim_option_uint(sim, "create-seconds"), &fate, &error)
+  if (!sim_fate(sim, RULE_CREATE, spec->region, spec->vm_name, option_uint(sim->host, "create-seconds"), &fate, &error)
       || !begin_machine(action, spec, &fate, &error)) {
     g_clear_error(&fate.error);
     action_end(action, error);
@@ -188,7 +189,7 @@ adopt(Action *action, const SimVm *vm)
 {
   Sim *sim = action->sim;
   gboolean on = vm->power == AZLIN_POWER_RUNNING;
-  double wait = on ? seconds_until(sim, vm->ready_at) : sim_option_uint(sim, "power-seconds");
+  double wait = on ? seconds_until(sim, vm->ready_at) : option_uint(sim->host, "power-seconds");
   if (on && vm->ready_at <= sim_now(sim))
     action_end(action, NULL);
   else
@@ -307,7 +308,7 @@ change(Action *action, RuleKind kind, const SimVm *vm, const char *what)
   g_autofree char *region = g_strdup(vm->region);
   Sim *sim = action->sim;
   GError *error = NULL;
-  Fate fate = { .seconds = sim_option_uint(sim, "power-seconds") };
+  Fate fate = { .seconds = option_uint(sim->host, "power-seconds") };
   if ((!action->forced && !announce(action, what, &error))
       || !sim_fate(sim, kind, region, action->name, fate.seconds, &fate, &error)) {
     action_end(action, error);

@@ -1,13 +1,7 @@
 /* provider-sim: a cloud in memory on the engine's virtual clock, with faults by script and a world that outlives azlin.
  */
 #include "sim.h"
-
-guint32
-sim_option_uint(Sim *sim, const char *name)
-{
-  g_autoptr(GVariant) value = sim->host->api->option(sim->host, name);
-  return g_variant_get_uint32(value);
-}
+#include "option.h"
 
 gboolean
 sim_read_rules(Sim *sim, GError **error)
@@ -55,7 +49,7 @@ sim_ready(Sim *sim, GError **error)
   sim->world = world_open(path, error);
   if (sim->world == NULL)
     return FALSE;
-  sim->seed = sim_option_uint(sim, "seed");
+  sim->seed = option_uint(sim->host, "seed");
   sim->elapsed = world_elapsed(sim->world);
   sim->began = sim->host->api->monotonic(sim->host);
   return TRUE;

@@ -18,7 +18,6 @@ gboolean sim_ready(Sim *sim, GError **error);
 gboolean sim_read_rules(Sim *sim, GError **error);
 /* World time: microseconds that have passed in it, over all processes that looked at it. */
 gint64 sim_now(Sim *sim);
-guint32 sim_option_uint(Sim *sim, const char *name);
 /* The machine after all that has happened to it up to now; NOT_FOUND. A namesake with another id is not it. */
 SimVm *sim_find(Sim *sim, const AzlinVm *vm, GError **error);
 /* Is it up? */

@@ -1,13 +1,7 @@
 /* sync-blob: copies through a staging container of Azure Blob Storage, filled and emptied side by side with curl. */
 #include "blob.h"
+#include "option.h"
 #include <string.h>
-
-static guint32
-option_uint(AzlinHost *host, const char *name)
-{
-  g_autoptr(GVariant) value = host->api->option(host, name);
-  return g_variant_get_uint32(value);
-}
 
 static double
 score(gpointer data, const AzlinSyncJob *job, char **ret_reason)

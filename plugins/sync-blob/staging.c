@@ -1,5 +1,6 @@
 /* One staged copy from its beginning to its end: signatures, the container and its journal record, and who is left. */
 #include "staging.h"
+#include "option.h"
 #include "landing.h"
 #include <string.h>
 
@@ -377,9 +378,7 @@ staging_new(Blob *blob, const AzlinSyncJob *const *jobs, gsize n)
   staging->source_vm = blob->api->vm_dup(job->source);
   staging->source_folder = g_strdup(job->source_folder);
   staging->names = names_of_all(jobs, n);
-  g_autoptr(GVariant) chunk = blob->api->option(blob->host, "chunk");
-  g_autoptr(GVariant) connections = blob->api->option(blob->host, "connections");
-  BlobWishes wishes = { g_variant_get_uint32(connections), (guint64) g_variant_get_uint32(chunk) << 20 };
+  BlobWishes wishes = { option_uint(blob->host, "connections"), (guint64) option_uint(blob->host, "chunk") << 20 };
   staging->tuning = blob_tune(job, &wishes);
   staging->ledger = blob_ledger_new();
   staging->ledger->no_echo = staging->tuning.near;

@@ -1,5 +1,6 @@
 /* sync-rsync: copies one path by rsync that runs on the source machine against the target, with a key made for it. */
 #include "rsync.h"
+#include "option.h"
 #include "syncjob.h"
 #include <string.h>
 
@@ -21,20 +22,6 @@ typedef struct {
 
 static void attempt(Transfer *transfer);
 static void begin(Transfer *transfer);
-
-static char *
-option_string(Rsync *self, const char *name)
-{
-  g_autoptr(GVariant) value = self->host->api->option(self->host, name);
-  return g_variant_dup_string(value, NULL);
-}
-
-static guint32
-option_uint(Rsync *self, const char *name)
-{
-  g_autoptr(GVariant) value = self->host->api->option(self->host, name);
-  return g_variant_get_uint32(value);
-}
 
 static void
 transfer_free(Transfer *transfer)
@@ -202,9 +189,9 @@ transfer(gpointer data, const AzlinSyncJob *job, AzlinOp *op)
                              g_error_new(AZLIN_ERROR, AZLIN_ERROR_NOT_SUPPORTED, "rsync cannot do this: %s", refusal));
     return;
   }
-  g_autofree char *compress = option_string(self, "compress");
+  g_autofree char *compress = option_string(self->host, "compress");
   Transfer *state = transfer_new(self, job, op);
-  state->options = (RsyncOptions){ .io_timeout_s = option_uint(self, "timeout"), .xattrs = TRUE };
+  state->options = (RsyncOptions){ .io_timeout_s = option_uint(self->host, "timeout"), .xattrs = TRUE };
   state->options.compress = rsync_should_compress(compress, job);
   begin(state);
 }
@@ -218,8 +205,8 @@ score(gpointer data, const AzlinSyncJob *job, char **ret_reason)
     *ret_reason = g_strdup(refusal);
     return -1;
   }
-  RsyncSpeed speed = { .throughput_mib = option_uint(self, "throughput"),
-                       .files_per_second = option_uint(self, "files-per-second") };
+  RsyncSpeed speed = { .throughput_mib = option_uint(self->host, "throughput"),
+                       .files_per_second = option_uint(self->host, "files-per-second") };
   return rsync_predict(&speed, job, ret_reason);
 }
 
@@ -228,7 +215,7 @@ init(AzlinHost *host, gpointer *ret_self, GError **error)
 {
   Rsync *self = g_new0(Rsync, 1);
   self->host = host;
-  g_autofree char *compress = option_string(self, "compress");
+  g_autofree char *compress = option_string(self->host, "compress");
   if (!g_str_equal(compress, "auto") && !g_str_equal(compress, "yes") && !g_str_equal(compress, "no")) {
     g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "[sync.rsync] compress is auto, yes or no, not \"%s\"",
                 compress);

@@ -2,6 +2,7 @@
 #include "stream.h"
 
 #include "landing.h"
+#include "option.h"
 #include "syncjob.h"
 
 #include <string.h>
@@ -90,8 +91,7 @@ stream_placed(StreamCopy *copy, int status, GBytes *report, const char *words, g
 static guint
 most_connections(Stream *self)
 {
-  g_autoptr(GVariant) value = self->host->api->option(self->host, "connections");
-  return g_variant_get_uint32(value);
+  return option_uint(self->host, "connections");
 }
 
 static void
