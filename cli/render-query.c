@@ -101,16 +101,16 @@ void
 render_log(const Invocation *invocation, const char *name, GVariant *record)
 {
   const char *time = "", *what = "";
+  if (strcmp(name, "log") != 0)
+    return;
   g_autoptr(GVariant) facts = g_variant_lookup_value(record, "facts", G_VARIANT_TYPE_VARDICT);
   g_variant_lookup(record, "time", "&s", &time);
   g_variant_lookup(record, "what", "&s", &what);
   g_autofree char *told = facts ? short_facts(facts) : g_strdup("");
   g_autofree char *line = g_strdup_printf("%.19sZ  %-20s  %s", time, what, told);
   g_autofree char *harmless = text_clean_line(line);
-  if (!strcmp(name, "log")) {
-    terminal_line(invocation->terminal, INK_PLAIN, "%s", harmless);
-    fflush(invocation->terminal->out);
-  }
+  terminal_line(invocation->terminal, INK_PLAIN, "%s", harmless);
+  fflush(invocation->terminal->out);
 }
 
 void
