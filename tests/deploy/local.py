@@ -77,6 +77,20 @@ def test_rerun_adopts_what_stands():
         home.ok("ssh", "--region", "eu", "--", "test -e kept")
 
 
+def seen(home):
+    """Pairs of a vantage and a region that it has seen up."""
+    with open(os.path.join(home.path, "vantages.json")) as f:
+        return {pair for pair, up in json.load(f).items() if up is True}
+
+
+def test_what_was_seen_of_destroyed_machines_is_forgotten():
+    with Home(LOCAL) as home:
+        home.ok("deploy", "-r", "us,eu")
+        assert {"here>eastus", "here>westeurope"} <= seen(home), seen(home)
+        home.ok("destroy", "--yes")
+        assert seen(home) == set(), seen(home)
+
+
 def test_new_and_names():
     with Home(LOCAL) as home:
         home.ok("new", "--region", "us", "--vm-name", "web")
