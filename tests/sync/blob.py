@@ -241,6 +241,17 @@ def test_no_secret_is_seen():
 # -- alone --
 
 
+def test_a_long_line_is_measured_before_much_goes_over_it():
+    with Alone() as home:
+        big(os.path.join(home.source, "f"), 65)
+        for environment, lines in (({"DRIVE_RTT": "80"}, 100), ({}, 0)):
+            _, err = home.copy(**environment)
+            assert err.count("< east @train ") == lines, err.count("< east @train ")
+            same(home.source, home.targets[0])
+            os.unlink(os.path.join(home.targets[0], "f"))
+        nothing_left()
+
+
 def test_several_targets_are_stored_once():
     with Alone(chunk=1, connections=4) as home:
         make_tree(home.source)
