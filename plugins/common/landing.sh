@@ -5,13 +5,14 @@
 # does the same in one process where there is Python; what it has not done when it fails is done without it. The mode
 # 1700 of `tree` says that nothing has been said of the folder itself.
 azlin_astray() { echo "$1 is not azlin's own folder" >&2; return 66; }
+azlin_enter() { mkdir .azlin-partial 2>/dev/null; azlin_made=$?; cd -P ./.azlin-partial; }
 azlin_open() {
   umask 077; LC_ALL=C; export LC_ALL; unset CDPATH; azlin_run=$2
   cd -P -- "$1" && [ "$PWD" = "$1" ] || { echo "$1 is no folder, or leads elsewhere" >&2; return 66; }
   AZLIN_ROOT=${PWD%/}; export AZLIN_ROOT
   exec 4<.
-  mkdir .azlin-partial 2>/dev/null; azlin_made=$?
-  cd -P ./.azlin-partial && [ "$PWD" = "$AZLIN_ROOT/.azlin-partial" ] && [ -O . ] || azlin_astray "$PWD" || return
+  azlin_enter || azlin_enter # another copy may have taken it away meanwhile
+  [ "$PWD" = "$AZLIN_ROOT/.azlin-partial" ] && [ -O . ] || azlin_astray "$PWD" || return
   if [ $azlin_made = 0 ]; then mkdir -p -m 1700 -- "$2/tree"; else chmod 700 . && mkdir -p -- "$2"; fi || return 66
   cd -P -- "./$2" && [ "$PWD" = "$AZLIN_ROOT/.azlin-partial/$2" ] && [ -O . ] || azlin_astray "$PWD" || return
   [ -d tree ] || mkdir -p -m 1700 tree || return 66
@@ -158,6 +159,15 @@ azlin_place() {
   [ -s /proc/self/fd/5/report ] || return 0
   cat /proc/self/fd/5/report
   return 23
+}
+# What still writes into the stage of this run, as it has said there itself, and must not any more.
+azlin_end_writers() {
+  for azlin_it in /proc/self/fd/5/writer.*; do
+    azlin_n=${azlin_it##*.}
+    [ "/proc/$azlin_n/cwd" -ef /proc/self/fd/5 ] || [ "/proc/$azlin_n/cwd" -ef /proc/self/fd/3 ] || continue
+    kill -KILL -- "-$azlin_n" 2>/dev/null || kill -KILL "$azlin_n" 2>/dev/null
+    while [ -e "/proc/$azlin_n" ] || kill -0 -- "-$azlin_n" 2>/dev/null; do sleep 0.02; done
+  done
 }
 azlin_drop_once() {
   cd -P /proc/self/fd/4/ && azlin_time=$(stat -c @%.9Y .) && cd -P /proc/self/fd/5/.. || return 66

@@ -33,11 +33,11 @@ send_command(StreamCopy *copy, GVariant *grant)
   g_ptr_array_add(argv, g_strdup_printf("%s@%s", user, host));
   g_ptr_array_add(argv, g_strdup_printf("%u", port));
   add(argv, copy->job.source_folder);
-  g_ptr_array_add(argv, g_strdup_printf("%u", copy->connections));
-  g_ptr_array_add(argv, g_strdup_printf("%u", MAX(copy->most, copy->connections)));
+  g_ptr_array_add(argv, g_strdup_printf("%u", copy->forecast.connections));
+  g_ptr_array_add(argv, g_strdup_printf("%u", MAX(copy->most, copy->forecast.connections)));
   g_ptr_array_add(argv, g_strdup_printf("%u", copy->job.bwlimit_kib));
-  g_ptr_array_add(argv, g_strdup_printf("%u", copy->level));
-  g_ptr_array_add(argv, g_strdup_printf("%u", copy->rtt_ms));
+  g_ptr_array_add(argv, g_strdup_printf("%u", copy->forecast.level));
+  g_ptr_array_add(argv, g_strdup_printf("%u", copy->forecast.rtt_ms));
   g_ptr_array_add(argv, NULL);
   return argv;
 }
@@ -71,7 +71,7 @@ finish(StreamCopy *copy)
   const AzlinHostApi *api = copy->self->host->api;
   g_autofree char *script = landing_script(stream_finish_script);
   const char *const argv[]
-      = { "sh", "-c", script, "azlin", copy->job.target_folder, copy->job.run, copy->job.single_file ? "kept" : "all",
+      = { "sh", "-c", script, "azlin", copy->job.target_folder, copy->stage, copy->job.single_file ? "kept" : "all",
           NULL };
   AzlinExec request = { .size = sizeof request, .vm = copy->job.target, .argv = argv };
   api->exec(copy->self->host, &request, api->op_new(copy->op, "placing", 0, on_finished, copy));
@@ -134,6 +134,7 @@ on_sent(AzlinOp *op, gpointer data)
   g_autoptr(GError) error = reply->status != 0 ? sending_failed(copy, reply->status, words) : NULL;
   if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_SSH)) {
     copy->note = stream_unreachable;
+    copy->forecast.direct = -1;
     stream_relay(copy);
   } else if (error != NULL) {
     send_again_or_fail(copy, g_steal_pointer(&error));
@@ -188,5 +189,7 @@ stream_direct(StreamCopy *copy)
 {
   const AzlinHostApi *api = copy->self->host->api;
   g_autofree char *receiver = landing_script(stream_receive_script);
+  g_free(copy->stage);
+  copy->stage = g_strdup(copy->job.run); /* which its key admits */
   api->sync_grant(copy->self->host, &copy->job, receiver, api->op_new(copy->op, "key", 0, on_granted, copy));
 }

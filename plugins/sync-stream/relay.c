@@ -8,11 +8,21 @@
 
 #define MAX_REPORT (1u << 20)
 
+static const char stream_slow[] = "going through azlin is slow: copied from machine to machine";
+
 static void
 on_moved(guint64 bytes, gpointer data)
 {
   StreamCopy *copy = data;
+  AzlinHost *host = copy->self->host;
+  double seconds = (double) (host->api->monotonic(host) - copy->began) / G_USEC_PER_SEC;
   copy->sent = bytes;
+  if (!copy->leaving && stream_is_to_leave(&copy->forecast, (double) bytes, seconds)) {
+    copy->leaving = TRUE;
+    copy->note = stream_slow;
+    host->api->op_cancel(copy->relaying, stream_slow);
+    return;
+  }
   copy->self->host->api->op_progress(copy->op, MIN(bytes, copy->job.bytes), copy->job.bytes, copy->note);
 }
 
@@ -35,11 +45,28 @@ take_trouble(StreamCopy *copy, const char *words)
       g_ptr_array_add(copy->errors, g_strdup(lines[i]));
 }
 
+/* What is still on its way to the target may take longer to arrive than the whole copy on the other road: nobody waits
+ * for it, and no stage is shared with it. */
+static void
+leave(StreamCopy *copy)
+{
+  stream_drop(copy);
+  copy->sent = 0;
+  g_byte_array_set_size(copy->report, 0);
+  copy->self->host->api->op_progress(copy->op, 0, copy->job.bytes, stream_slow);
+  stream_direct(copy);
+}
+
 static void
 on_piped(AzlinOp *op, gpointer data)
 {
   StreamCopy *copy = data;
   const AzlinHostApi *api = copy->self->host->api;
+  copy->relaying = NULL;
+  if (copy->leaving && api->op_error(op) != NULL && !api->op_cancelled(copy->op)) {
+    leave(copy);
+    return;
+  }
   gint32 from_status = 0, to_status = 0;
   const char *from_err = "", *to_err = "";
   if (api->op_error(op) != NULL) {
@@ -63,16 +90,18 @@ stream_relay(StreamCopy *copy)
 {
   const AzlinHostApi *api = copy->self->host->api;
   g_autofree char *unpack = landing_script(stream_unpack_script);
-  g_autofree char *level = g_strdup_printf("%u", copy->level);
+  g_free(copy->stage);
+  copy->stage = g_strconcat(copy->job.run, "-relayed", NULL);
+  g_autofree char *level = g_strdup_printf("%u", copy->forecast.level);
   const char *const from[] = { "sh", "-c", stream_pack_script, "azlin", copy->job.source_folder, level, NULL };
   const char *const to[] = { "sh",
                              "-c",
                              unpack,
                              "azlin",
                              copy->job.target_folder,
-                             copy->job.run,
+                             copy->stage,
                              copy->job.single_file ? "kept" : "all",
-                             copy->level > 0 ? "-Izstd" : "",
+                             copy->forecast.level > 0 ? "-Izstd" : "",
                              NULL };
   AzlinPipe request = { .size = sizeof request,
                         .from = copy->job.source,
@@ -86,5 +115,8 @@ stream_relay(StreamCopy *copy)
                         .data = copy };
   if (copy->note != NULL)
     api->op_progress(copy->op, 0, copy->job.bytes, copy->note);
-  api->pipe(copy->self->host, &request, api->op_new(copy->op, "relaying", 0, on_piped, copy));
+  copy->leaving = FALSE;
+  copy->began = api->monotonic(copy->self->host);
+  copy->relaying = api->op_new(copy->op, "relaying", 0, on_piped, copy);
+  api->pipe(copy->self->host, &request, copy->relaying);
 }

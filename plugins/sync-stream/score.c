@@ -21,7 +21,9 @@
  * before */
 #define LARGE_FILE (8 * MIB)
 #define MOST_OF_LARGE_FILES (12 * MIB)
-#define SHRINK 0.6 /* what zstd leaves of what people have, when nothing is known of it */
+#define TRIAL_SECONDS 1.0 /* until a road shows what it carries, */
+#define TRIAL_ROUNDS 12.0 /* and so many round trips */
+#define SHRINK 0.6        /* what zstd leaves of what people have, when nothing is known of it */
 
 static double
 or_unknown(double rtt_ms)
@@ -62,9 +64,10 @@ stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted)
   if (job->bwlimit_kib > 0)
     rate = MIN(rate, job->bwlimit_kib * 1024.0);
   forecast.level = near || !both_have(facts, " zstd ") ? 0 : rate > 100 * MIB ? 1 : 3;
-  double wire = forecast.level > 0 ? bytes * SHRINK : bytes;
-  forecast.relay
-      = 2 * MAX(source, target) + handling + moving(wire, MAX(source, target), 1, near ? PROCESSOR_MIB * MIB : rate);
+  forecast.trial = TRIAL_SECONDS + TRIAL_ROUNDS * MAX(source, target);
+  forecast.wire = forecast.level > 0 ? bytes * SHRINK : bytes;
+  forecast.relay = 2 * MAX(source, target) + handling
+                   + moving(forecast.wire, MAX(source, target), 1, near ? PROCESSOR_MIB * MIB : rate);
   if (facts->rtt_between_ms > SHUT_MS) {
     double useful = between > 0.002 ? ceil(bytes / (4 * MIB)) : 2;
     double begin = between > 0.02 ? 6 : 4;
@@ -83,4 +86,13 @@ stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted)
   if (forecast.road == STREAM_DIRECT && forecast.direct < 0)
     forecast.road = STREAM_RELAY; /* the port is shut */
   return forecast;
+}
+
+/* Nobody knows of loss, or of how slow azlin's own line is, before something has gone over it. */
+gboolean
+stream_is_to_leave(const StreamForecast *forecast, double moved, double seconds)
+{
+  if (forecast->direct < 0 || seconds < forecast->trial || moved <= 0)
+    return FALSE;
+  return (forecast->wire - moved) * seconds / moved > 2 * forecast->direct + forecast->trial;
 }

@@ -149,7 +149,10 @@ dial=
 read -r allowed < /proc/sys/net/ipv4/tcp_allowed_congestion_control
 case " $allowed " in *' bbr '*)
   if [ -x /usr/bin/python3 ]; then
-    AZLIN_DIAL='import array, socket, sys
+    # ssh has 2 MiB on the way at most. When a loss is mended it may send all of them at once, and bbr would, faster than
+    # what is narrow lets them through: the next loss.
+    pace=0; [ "$rtt" = 0 ] || pace=$((2097152 * 1150 / rtt))
+    AZLIN_DIAL='import array, socket, struct, sys
 try:
     s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 15)
 except OSError as error:
@@ -157,12 +160,14 @@ except OSError as error:
 s.settimeout(None)
 try:
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr")
+    if int(sys.argv[3]):
+        s.setsockopt(socket.SOL_SOCKET, 47, struct.pack("Q", int(sys.argv[3])))  # SO_MAX_PACING_RATE
 except OSError:
     pass
 socket.socket(fileno=1).sendmsg([b"0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))])'
     export AZLIN_DIAL
-    echo 'exec /usr/bin/python3 -I -S -c "$AZLIN_DIAL" "$1" "$2"' > "$dir/dial"
-    dial='-o ProxyUseFdpass=yes -o ProxyCommand=sh${IFS}"$AZLIN_JOB/stream/dial"${IFS}%h${IFS}%p'
+    echo 'exec /usr/bin/python3 -I -S -c "$AZLIN_DIAL" "$@"' > "$dir/dial"
+    dial='-o ProxyUseFdpass=yes -o ProxyCommand=sh${IFS}"$AZLIN_JOB/stream/dial"${IFS}%h${IFS}%p${IFS}'$pace
     AZLIN_JOB=$job; export AZLIN_JOB
   fi ;;
 esac
@@ -188,6 +193,7 @@ fi
 set -- $(awk '{ n++; s += $1 } END { printf "%d %.0f", n, s / 1048576 }' "$dir/bytes")
 small=$2
 shards=$(($2 / 16 + $1 / 4000 + 1)); [ "$shards" -le 64 ] || shards=64
+[ "$shards" -ge "$first" ] || shards=$(($2 / 2 < first ? $2 / 2 + 1 : first)) # so that loss holds up none for long
 [ ! -s "$dir/small" ] || split -t '\0' -d -a 3 -n "r/$shards" "$dir/small" "$dir/shard."
 total=$(awk -v small="$small" '{ s += $1 } END { printf "%.0f", s + small * 1048576 }' "$dir/sizes")
 chunk=$((total / 128 / 65536 * 65536))
@@ -201,27 +207,48 @@ more_bytes=
 it=0; while [ $it -lt "$last" ]; do it=$((it + 1)); echo; done >&8
 
 # ---- as many lines as bring more
-ticks=0; calm=0; before=0; best=0; added=; settled=; failed=0
+ticks=0; calm=0; before=0; rate=0; best=0; added=; settled=; failed=0
 shed() { # lines: they end after the unit that they have
   for it in "$@"; do true >| "$dir/off.$it"; done
 }
+staying() { # sets `lines`: those that have not been told to end
+  lines=
+  for it in $running; do [ -e "$dir/off.$it" ] || lines="$lines $it"; done
+}
+slowest() { # how many of `lines`; by what each has carried since this was last asked
+  for it in $lines; do
+    now=0; then=0
+    read -r now < "$dir/io.$it"; read -r then < "$dir/then.$it"
+    echo "$((now - then)) $it"; echo "$now" >| "$dir/then.$it"
+  done 2>/dev/null | sort -n | head -n "$1" | cut -d ' ' -f 2
+}
+# A line has 2 MiB on the way at most; of more than are needed each only fills the queue before the narrow place. But of
+# what has just met with loss there one may have next to nothing on the way for seconds: the slowest go, half at a time.
+too_many() { # of `lines`
+  need=$(((rate / 1000 * rtt + 2097151) / 2097152))
+  [ "$rtt" -gt 0 ] && [ $rate -gt 6000000 ] && [ $rate -le $grown ] && [ $rate -ge $((best * 85 / 100)) ] &&
+    [ $need -lt $# ]
+}
 adapt() {
   sent; echo "sent $bytes"
-  rate=$((bytes - before)); before=$bytes
-  [ "$limit" = 0 ] && [ $rate -gt 1000000 ] && [ $((calm = calm + 1)) -ge 3 ] || return 0
-  set -- $running
+  grown=$((rate * 110 / 100)); rate=$((bytes - before)); before=$bytes
+  [ "$limit" = 0 ] && [ $rate -gt 1000000 ] || return 0
+  calm=$((calm + 1)); staying
+  set -- $lines
+  if [ -z "$added" ] && too_many $lines; then
+    [ $rate -le $best ] || best=$rate
+    shed $(slowest $((($# - need + 1) / 2))); settled=1; calm=0
+    return 0
+  fi
+  [ $calm -ge 3 ] || return 0
+  calm=0
   if [ -n "$added" ] && [ $rate -lt $((best * 115 / 100)) ]; then shed $added; settled=1; fi
-  added=; calm=0
+  added=
   if [ -n "$settled" ]; then # what was shed was needed after all
-    [ $rate -ge $((best * 75 / 100)) ] || [ $# -ge "$first" ] || { best=0; settled=; more $((first - $#)); }
+    [ $rate -ge $((best * 75 / 100)) ] || [ $# -ge "$first" ] || { best=0; settled=; more $#; }
     return 0
   fi
-  # a line has 2 MiB on the way at most; of more than are needed each only fills the queue before the narrow place
-  need=$(((rate / 1000 * rtt + 2097151) / 2097152)); best=$rate
-  if [ "$rtt" -gt 0 ] && [ $rate -gt 6000000 ] && [ $need -lt $# ]; then
-    shift $need; shed "$@"; settled=1
-    return 0
-  fi
+  best=$rate
   [ $# -lt "$most" ] && [ $# -lt $((units / 2)) ] && [ $(((total - bytes) / rate)) -ge 3 ] || return 0
   add=$#
   [ $add -le 8 ] || add=8

@@ -17,6 +17,7 @@ copy_free(StreamCopy *copy)
 {
   sync_job_clear(copy->self->host->api, &copy->job);
   g_clear_pointer(&copy->command, g_ptr_array_unref);
+  g_free(copy->stage);
   g_byte_array_unref(copy->report);
   g_ptr_array_unref(copy->errors);
   g_free(copy);
@@ -57,11 +58,11 @@ on_dropped(AzlinOp *op, gpointer data)
 }
 
 /* Goes on when the copy was cancelled, or failed because azlin ends. */
-static void
-drop(StreamCopy *copy)
+void
+stream_drop(StreamCopy *copy)
 {
   AzlinHost *host = copy->self->host;
-  g_autoptr(GPtrArray) argv = landing_drop_argv(copy->job.target_folder, copy->job.run);
+  g_autoptr(GPtrArray) argv = landing_drop_argv(copy->job.target_folder, copy->stage);
   AzlinExec request = { .size = sizeof request, .vm = copy->job.target, .argv = (const char *const *) argv->pdata };
   host->api->exec(host, &request, host->api->op_new_detached(copy->op, "clean up", DROP_MS, on_dropped, host));
 }
@@ -69,7 +70,7 @@ drop(StreamCopy *copy)
 void
 stream_fail(StreamCopy *copy, GError *error)
 {
-  drop(copy);
+  stream_drop(copy);
   copy->self->host->api->op_fail(copy->op, error);
   copy_free(copy);
 }
@@ -105,10 +106,10 @@ transfer(gpointer data, const AzlinSyncJob *job, AzlinOp *op)
   }
   StreamForecast forecast = stream_predict(job, most_connections(self), self->road);
   StreamCopy *copy = copy_new(self, job, op);
-  copy->connections = forecast.connections;
+  copy->forecast = forecast;
+  if (self->road == STREAM_RELAY) /* it is stayed on, however slow it is */
+    copy->forecast.direct = -1;
   copy->most = most_connections(self);
-  copy->level = forecast.level;
-  copy->rtt_ms = forecast.rtt_ms;
   if (g_bytes_get_size(copy->job.only) == 0) {
     stream_done(copy, FALSE);
     return;

@@ -9,19 +9,32 @@ typedef struct {
   StreamRoad road; /* as configured */
 } Stream;
 
+typedef struct {        /* see stream_predict() */
+  double direct, relay; /* seconds; < 0 = cannot be gone */
+  guint connections;    /* to begin with on the direct road */
+  guint level;          /* for zstd */
+  guint rtt_ms;         /* between the machines, 0 = next to nothing */
+  StreamRoad road;      /* the quicker one */
+  double wire;          /* bytes that are to go through azlin */
+  double trial;         /* seconds after which it has shown what it carries */
+} StreamForecast;
+
 typedef struct { /* one copy; `only` of its job names the folders above, too */
   Stream *self;
   AzlinOp *op;
   AzlinSyncJob job;
-  guint connections, most; /* of the direct road, to begin with and at most */
-  guint level;             /* for zstd; 0 = as it is */
-  guint rtt_ms;            /* between the machines; 0 = unknown, or next to nothing */
-  GPtrArray *command;      /* of the source, on the direct road */
+  StreamForecast forecast;
+  char *stage;        /* where it arrives, as landing.h has it */
+  guint most;         /* connections of the direct road */
+  GPtrArray *command; /* of the source, on the direct road */
   guint attempt;
   const char *note;   /* static: what people should know of the way it went, or NULL */
   GByteArray *report; /* of azlin_place, by the relayed road */
   GPtrArray *errors;  /* of char* */
   guint64 sent;       /* bytes that went over the line */
+  AzlinOp *relaying;  /* NULL = no archive is under way */
+  gint64 began;       /* monotonic: the archive did */
+  gboolean leaving;   /* the relayed road, which turned out to be slow */
 } StreamCopy;
 
 /* ---- stream.c: the ends of a copy; each frees it ---- */
@@ -32,6 +45,9 @@ void stream_fail(StreamCopy *copy, GError *error);
 /* What the script that places things ended with; `report` as landing_read_report() reads it. `incomplete`: something
  * was missing before. */
 void stream_placed(StreamCopy *copy, int status, GBytes *report, const char *words, gboolean incomplete);
+
+/* Ends who unpacks for this copy, and takes its stage away, beside whatever comes next. */
+void stream_drop(StreamCopy *copy);
 
 /* A note: */
 extern const char stream_unreachable[];
@@ -48,13 +64,7 @@ extern const char stream_pack_script[], stream_unpack_script[];
 
 /* ---- score.c: pure ---- */
 
-typedef struct {
-  double direct, relay; /* seconds; < 0 = cannot be gone */
-  guint connections;    /* to begin with on the direct road */
-  guint level;          /* for zstd */
-  guint rtt_ms;         /* between the machines, 0 = next to nothing */
-  StreamRoad road;      /* the quicker one */
-} StreamForecast;
-
 /* `most` connections at once. */
 StreamForecast stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted);
+/* So many bytes went through azlin in so many seconds: is it better to begin again on the direct road? */
+gboolean stream_is_to_leave(const StreamForecast *forecast, double moved, double seconds);

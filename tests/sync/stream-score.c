@@ -69,6 +69,20 @@ test_shut_and_unknown(void)
   g_assert_cmpint(stream_predict(&bare, 32, STREAM_RELAY).road, ==, STREAM_RELAY);
 }
 
+static void
+test_a_slow_road_is_left(void)
+{
+  double mib = 1048576;
+  StreamForecast forecast = { .wire = 6 * mib, .direct = 3, .trial = 2 };
+  g_assert_true(stream_is_to_leave(&forecast, 0.9 * mib, 2.1));
+  g_assert_false(stream_is_to_leave(&forecast, 0.9 * mib, 1.9)); /* too early to say */
+  g_assert_false(stream_is_to_leave(&forecast, 2 * mib, 2.1));   /* soon there */
+  g_assert_false(stream_is_to_leave(&forecast, 7 * mib, 30));    /* it shrank less than was thought */
+  g_assert_false(stream_is_to_leave(&forecast, 0, 10));
+  forecast.direct = -1;
+  g_assert_false(stream_is_to_leave(&forecast, 0.9 * mib, 2.1));
+}
+
 /* More to copy, or less of a line, never takes less time; a limit is never beaten. */
 static void
 test_bounds(void)
@@ -92,6 +106,7 @@ int
 main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/stream-score/slow-road", test_a_slow_road_is_left);
   g_test_add_func("/stream-score/small", test_small_goes_through_azlin);
   g_test_add_func("/stream-score/large", test_large_goes_straight);
   g_test_add_func("/stream-score/near", test_near);

@@ -1,7 +1,8 @@
 """The strategy stream between real machines: both roads, any names, cut connections, and nothing left behind."""
-import contextlib, io, os, random, shutil, signal, subprocess, tarfile, threading, time
+import contextlib, io, json, os, random, shutil, signal, socket, subprocess, tarfile, threading, time
 import e2e
 from e2e import until
+from faults import Proxy
 from machines import clean_up, make_hostile, need, no_keys, put, result, same
 
 ROUNDS = int(os.environ.get("AZLIN_SYNC_KILLS", "10"))
@@ -170,6 +171,70 @@ def test_a_target_out_of_reach_is_said_and_gone_around():
     assert "cannot reach" in r.out + r.err, r
     same(home.at("eastus", "shut"), home.at("westus2", "shut"))
     nothing_left(home, "shut")
+
+
+class Narrow(Proxy):
+    """A line that carries 200 kB a second on each connection and way."""
+
+    def pump(self, a, b, pair):
+        try:
+            while data := a.recv(8192):
+                time.sleep(len(data) / 200e3)
+                b.sendall(data)
+            b.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.drop(pair)
+
+
+@contextlib.contextmanager
+def narrow(home, region):
+    """The line between azlin and that machine is a narrow one."""
+    path = os.path.join(home.path, "config.json")
+    with open(path) as f:
+        before = f.read()
+    document = json.loads(before)
+    record, = [r for r in document["regions"] if r["region"] == region]
+    proxy = Narrow(record["public_ip"], record["ssh_port"])
+    record["ssh_port"] = proxy.port
+    document.pop("checksum")  # written by hand
+    with open(path, "w") as f:
+        json.dump(document, f)
+    try:
+        yield
+    finally:
+        with open(path, "w") as f:
+            f.write(before)
+        proxy.close()
+
+
+def test_a_narrow_line_of_azlins_own_is_gone_around():
+    home = need()
+    for i in range(30):
+        put(home.at("eastus", "narrow", "f%d" % i), os.urandom(100000))
+    with narrow(home, "eastus"):
+        r = home.run("sync", "--strategy", "stream", "--dest", "westus2", "--paths", "/home/azureuser/narrow", timeout=60)
+        assert r.code == 0, r
+        assert "copied from machine to machine" in r.out + r.err, r
+        shutil.rmtree(home.at("westus2", "narrow"))
+        with road(home, "relay"):  # as asked for, however long that takes
+            r = home.run("sync", "--strategy", "stream", "--dest", "westus2", "--paths", "/home/azureuser/narrow", timeout=60)
+        assert r.code == 0, r
+        assert "copied from machine to machine" not in r.out + r.err, r
+    same(home.at("eastus", "narrow"), home.at("westus2", "narrow"))
+    nothing_left(home, "narrow")
+
+
+def test_what_is_still_on_its_way_to_the_target_is_not_waited_for():
+    home = need()
+    for i in range(60):
+        put(home.at("eastus", "queued", "f%d" % i), os.urandom(100000))
+    with narrow(home, "westus2"):
+        r = home.run("sync", "--strategy", "stream", "--dest", "westus2", "--paths", "/home/azureuser/queued", timeout=60)
+        assert r.code == 0, r
+        assert "copied from machine to machine" in r.out + r.err, r
+        assert not workers(home), "who unpacked what came through azlin still waits for it"
+    same(home.at("eastus", "queued"), home.at("westus2", "queued"))
+    nothing_left(home, "queued")
 
 
 def test_the_limit_is_kept():
