@@ -160,15 +160,6 @@ azlin_place() {
   cat /proc/self/fd/5/report
   return 23
 }
-# What still writes into the stage of this run, as it has said there itself, and must not any more.
-azlin_end_writers() {
-  for azlin_it in /proc/self/fd/5/writer.*; do
-    azlin_n=${azlin_it##*.}
-    [ "/proc/$azlin_n/cwd" -ef /proc/self/fd/5 ] || [ "/proc/$azlin_n/cwd" -ef /proc/self/fd/3 ] || continue
-    kill -KILL -- "-$azlin_n" 2>/dev/null || kill -KILL "$azlin_n" 2>/dev/null
-    while [ -e "/proc/$azlin_n" ] || kill -0 -- "-$azlin_n" 2>/dev/null; do sleep 0.02; done
-  done
-}
 azlin_drop_once() {
   cd -P /proc/self/fd/4/ && azlin_time=$(stat -c @%.9Y .) && cd -P /proc/self/fd/5/.. || return 66
   rm -rf -- "$azlin_run" 2>/dev/null || { chmod -R u+w -- "$azlin_run"; rm -rf -- "$azlin_run"; } || return 66

@@ -5,7 +5,12 @@
 # unpacked into a folder of its own, and joins the tree as the tree joins the target: through no link.
 azlin_open "$1" "$2" || exit
 cd -P /proc/self/fd/5/ || exit 66
-azlin_end_writers
+for azlin_it in writer.*; do
+  azlin_n=${azlin_it#writer.}
+  [ "/proc/$azlin_n/cwd" -ef . ] || continue
+  kill -KILL -- "-$azlin_n" 2>/dev/null || kill -KILL "$azlin_n" 2>/dev/null
+  while [ -e "/proc/$azlin_n" ] || kill -0 -- "-$azlin_n" 2>/dev/null; do sleep 0.02; done
+done
 join() { # run, folder
   (AZLIN_ROOT=$AZLIN_ROOT/.azlin-partial/$1/tree; exec 4<&3 3< "$2" && azlin_place all >&2) || exit 70
 }

@@ -46,7 +46,7 @@ void stream_fail(StreamCopy *copy, GError *error);
  * was missing before. */
 void stream_placed(StreamCopy *copy, int status, GBytes *report, const char *words, gboolean incomplete);
 
-/* Ends who unpacks for this copy, and takes its stage away, beside whatever comes next. */
+/* Takes its stage away, beside whatever comes next. */
 void stream_drop(StreamCopy *copy);
 
 /* A note: */
