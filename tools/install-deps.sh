@@ -4,7 +4,7 @@ set -eu
 packages=(gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libjansson-dev libssh-dev
           libsoup-3.0-dev libgnutls28-dev glib-networking
           bubblewrap openssh-server openssh-client rsync iproute2 nftables etcd-server dbus-daemon gjs python3 python3-gi
-          python3-dbusmock "$@")
+          python3-dbusmock inotify-tools "$@")
 missing=()
 for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")

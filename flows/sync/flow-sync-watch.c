@@ -205,7 +205,8 @@ static void
 on_change(const char *line, gpointer data)
 {
   Watch *watch = data;
-  if (watch->changed)
+  gboolean begins = g_str_has_prefix(line, "Watches established"); /* nobody heard what changed before that */
+  if (watch->changed || (!begins && !g_str_equal(line, "x")))
     return;
   watch->changed = TRUE;
   if (!watch->busy && !watch->ending)

@@ -1,5 +1,5 @@
 """azlin sync between real machines of provider-local: real sshd, rsync and rrsync, trees compared byte by byte."""
-import json, os, signal, stat, subprocess, threading, time
+import json, os, shutil, signal, stat, subprocess, threading, time
 import e2e
 from machines import HOSTILE, clean_up, fill, make_hostile, need, no_keys, put, result, same, tree
 
@@ -417,6 +417,31 @@ def test_watch_keeps_targets_in_step_and_says_how_far_behind():
     assert "[eastus]" in text and "westus2=" in text and "westeurope=" in text, text
     assert home.sync("--watch", "--dry-run", "--all").code == 64
     assert home.sync("--interval", "3", "--all").code == 64
+    no_keys(home)
+
+
+def test_watch_hears_of_changes_where_the_source_can_tell():
+    if shutil.which("inotifywait") is None:
+        raise e2e.Skip("inotifywait (inotify-tools) is not there")
+    home = need()
+    here = home.at("eastus", "heard")
+    put(os.path.join(here, "a"), b"1")
+    process = home.popen("sync", "--watch", "--dest", "westus2", "--paths", "/home/azureuser/heard", "--interval", "3600",
+                         "-o", "jsonl")
+    seen = []
+    reader = threading.Thread(target=events_of, args=(process, seen))
+    reader.start()
+    try:
+        # the second one comes when the source begins to listen, for what changed before that
+        wait_for(lambda: len([e for e in seen if e["event"] == "lag"]) >= 2)
+        for i in range(3):
+            put(os.path.join(here, "new folder %d" % i, "b"), b"%d" % i)
+            wait_for(lambda: os.path.exists(home.at("westus2", "heard", "new folder %d" % i, "b")), 10)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+        reader.join(20)
+    same(here, home.at("westus2", "heard"))
     no_keys(home)
 
 
