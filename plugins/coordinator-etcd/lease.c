@@ -30,7 +30,7 @@ work_new(Etcd *etcd, AzlinOp *op, const char *key)
   work->etcd = etcd;
   work->op = op;
   work->key = g_strdup(key);
-  work->full = g_strconcat(etcd->prefix, key, NULL);
+  work->full = g_strconcat(etcd->cluster.prefix, key, NULL);
   return work;
 }
 

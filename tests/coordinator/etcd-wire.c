@@ -162,7 +162,7 @@ test_refusals(void)
   };
   for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
     json_auto_t *answer = rows[i].text != NULL ? parse(rows[i].text) : NULL;
-    g_autoptr(GError) error = etcd_refusal(az_host_api(), "https://etcd:2379", rows[i].status, answer);
+    g_autoptr(GError) error = etcd_refusal(az_host_api(), "context.etcd", "https://etcd:2379", rows[i].status, answer);
     g_assert_error(error, AZLIN_ERROR, rows[i].code);
     g_assert_nonnull(strstr(error->message, "https://etcd:2379"));
   }

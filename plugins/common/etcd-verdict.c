@@ -1,5 +1,5 @@
 /* What etcd's refusals mean, and to whom they matter. */
-#include "wire.h"
+#include "etcd-wire.h"
 #include <string.h>
 
 #define LONGEST_COMPLAINT 200
@@ -57,19 +57,18 @@ etcd_judge(int status, const json_t *answer)
 static const struct {
   const char *complaint;
   AzlinError class;
-  const char *step;
+  const char *step; /* to do in the section of its options */
 } refusals[] = {
-  { "user name is empty", AZLIN_ERROR_AUTH,
-    "Name user and password-file in [coordinator.etcd]: this etcd asks for them" },
-  { "authentication failed", AZLIN_ERROR_AUTH, "Check user and password-file of [coordinator.etcd]" },
+  { "user name is empty", AZLIN_ERROR_AUTH, "name user and password-file: this etcd asks for them" },
+  { "authentication failed", AZLIN_ERROR_AUTH, "check user and password-file" },
   { "authentication is not enabled", AZLIN_ERROR_CONFIG,
-    "Take user out of [coordinator.etcd], or let etcd ask for passwords: etcdctl auth enable" },
+    "take user out, or let etcd ask for passwords: etcdctl auth enable" },
   { "permission denied", AZLIN_ERROR_PERMISSION,
-    "Give the user read and write on the prefix of [coordinator.etcd]: etcdctl role grant-permission" },
+    "name a user who may read and write below the prefix: etcdctl role grant-permission" },
 };
 
 GError *
-etcd_refusal(const AzlinHostApi *api, const char *endpoint, int status, const json_t *answer)
+etcd_refusal(const AzlinHostApi *api, const char *section, const char *endpoint, int status, const json_t *answer)
 {
   g_autofree char *complaint = etcd_complaint(status, answer);
   AzlinError class = AZLIN_ERROR_FAILED;
@@ -81,10 +80,10 @@ etcd_refusal(const AzlinHostApi *api, const char *endpoint, int status, const js
     }
   if (answer == NULL && status == 404) {
     class = AZLIN_ERROR_CONFIG;
-    step = "Name the client URLs of an etcd of version 3.4 or newer in [coordinator.etcd] endpoints";
+    step = "name the client URLs of an etcd of version 3.4 or newer as endpoints";
   }
   GError *error = g_error_new(AZLIN_ERROR, (int) class, "etcd at %s refused: %s", endpoint, complaint);
   if (step != NULL)
-    api->error_add_step(error, "%s", step);
+    api->error_add_step(error, "In [%s], %s", section, step);
   return error;
 }

@@ -1,5 +1,5 @@
 /* One request to a cluster: asked of its members in turn until one can answer. */
-#include "etcd.h"
+#include "etcd-cluster.h"
 #include "secret-file.h"
 #include <string.h>
 
@@ -149,8 +149,9 @@ take_answer(Ask *ask, int status, const json_t *answer)
     go_elsewhere(ask, g_error_new(AZLIN_ERROR, AZLIN_ERROR_NETWORK, "%s: %s", endpoint_of(ask), complaint));
     return;
   }
-  g_autoptr(GError) error
-      = verdict == ETCD_ANSWERED ? NULL : etcd_refusal(cluster->api, endpoint_of(ask), status, answer);
+  g_autoptr(GError) error = verdict == ETCD_ANSWERED
+                                ? NULL
+                                : etcd_refusal(cluster->api, cluster->section, endpoint_of(ask), status, answer);
   EtcdReply reply
       = { .body = answer, .error = error, .complaint = error != NULL ? complaint : NULL, .sent = ask->sent };
   deliver(ask, &reply);
@@ -228,13 +229,4 @@ etcd_ask(EtcdCluster *cluster, AzlinOp *op, const char *path, json_t *body, guin
   if (seconds > 0)
     ask->until = cluster->api->monotonic(cluster->host) + seconds * G_USEC_PER_SEC;
   ask_next(ask);
-}
-
-void
-etcd_cluster_clear(EtcdCluster *cluster)
-{
-  g_strfreev(cluster->endpoints);
-  g_free(cluster->user);
-  g_free(cluster->password_file);
-  secret_wipe(cluster->token);
 }

@@ -1,5 +1,5 @@
 /* A token for a user and the password in a file. */
-#include "etcd.h"
+#include "etcd-cluster.h"
 #include "secret-file.h"
 #include <string.h>
 
@@ -82,7 +82,7 @@ take_token(EtcdCluster *cluster, const char *endpoint, const AzlinHttpReply *htt
   if (verdict == ETCD_ELSEWHERE)
     return g_error_new(AZLIN_ERROR, AZLIN_ERROR_NETWORK, "%s: %s", endpoint, complaint);
   if (verdict != ETCD_ANSWERED)
-    return etcd_refusal(cluster->api, endpoint, http->status, answer);
+    return etcd_refusal(cluster->api, cluster->section, endpoint, http->status, answer);
   if (!is_token(token))
     return g_error_new(AZLIN_ERROR, AZLIN_ERROR_AUTH, "etcd at %s gave no token for user %s", endpoint, cluster->user);
   secret_wipe(cluster->token);
@@ -106,7 +106,8 @@ etcd_login(EtcdCluster *cluster, const char *endpoint, AzlinOp *op)
 {
   const AzlinHostApi *api = cluster->api;
   GError *error = NULL;
-  char *password = secret_file_read(cluster->password_file, "[coordinator.etcd] password-file", MAX_PASSWORD, &error);
+  g_autofree char *option = g_strdup_printf("[%s] password-file", cluster->section);
+  char *password = secret_file_read(cluster->password_file, option, MAX_PASSWORD, &error);
   if (password == NULL) {
     api->op_fail(op, error);
     return;
