@@ -1,27 +1,22 @@
-/* The engine of a service that works in the same home, over D-Bus: jobs go on when this process ends. */
+/* The engine of a service, over D-Bus: jobs go on when this process ends. */
 #include "client-private.h"
 
-#include "config.h"
+#include "client-service.h"
 #include "error.h"
-#include "home-lock.h"
-#include "paths.h"
 #include "wire.h"
 
 #include <string.h>
 
 #define MANAGER AZ_WIRE_NAME ".Manager"
 #define JOB AZ_WIRE_NAME ".Job"
-#define CALL_MS 30000
 
 typedef struct {
   Client base;
-  GDBusConnection *bus;
-  char *owner;            /* the service's unique name: signals of another one are not its */
+  ClientService service;
   gboolean is_virtual;    /* its time stands still between events */
   gint64 told, told_here; /* its clock when it last said anything, and ours then */
   GPtrArray *jobs;        /* of BusJob */
   guint watch;
-  GCancellable *gone;
 } BusClient;
 
 typedef struct {
@@ -32,56 +27,30 @@ typedef struct {
   guint64 next;  /* what it says next; what comes twice is not told twice */
   guint32 asked; /* number of the question that stands; 0 = the service gave it none */
   guint subscription;
+  GCancellable *starting; /* NULL: the service has answered Start */
   int exit_code;
   GVariant *result; /* NULL until it has ended */
 } BusJob;
 
 /* ---- calls ---- */
 
-/* What the service refused comes with the name of the taxonomy, as it would in this process. */
-static GError *
-error_of(GError *remote)
-{
-  g_autofree char *name = g_dbus_error_get_remote_error(remote);
-  g_dbus_error_strip_remote_error(remote);
-  if (name && g_str_has_prefix(name, AZ_WIRE_ERROR)) {
-    g_autoptr(GError) owned = remote;
-    return g_error_new_literal(AZLIN_ERROR, (int) az_error_code(name + strlen(AZ_WIRE_ERROR)), owned->message);
-  }
-  g_prefix_error(&remote, "azlind does not answer: ");
-  return remote;
-}
-
 static GVariant *
 call(BusClient *client, const char *path, const char *interface, const char *method, GVariant *arguments,
      const char *reply_type, GError **error)
 {
-  GError *remote = NULL;
-  GVariant *reply = g_dbus_connection_call_sync(client->bus, client->owner ? client->owner : AZ_WIRE_NAME, path,
-                                                interface, method, arguments, G_VARIANT_TYPE(reply_type),
-                                                G_DBUS_CALL_FLAGS_NO_AUTO_START, CALL_MS, NULL, &remote);
-  if (!reply)
-    g_propagate_error(error, error_of(remote));
-  return reply;
+  return client_service_call(&client->service, path, interface, method, arguments, reply_type, error);
 }
 
 static void
 call_job(BusJob *job, const char *method, GVariant *arguments)
 {
-  g_dbus_connection_call(job->client->bus, job->client->owner, job->path, JOB, method, arguments, NULL,
-                         G_DBUS_CALL_FLAGS_NO_AUTO_START, CALL_MS, NULL, NULL, NULL);
+  client_service_call_async(&job->client->service, job->path, JOB, method, arguments, NULL, NULL, NULL);
 }
 
 static GVariant *
 bus_query(Client *base, const char *what, GVariant *args, GError **error)
 {
-  GVariant *given = args ? args : g_variant_new("a{sv}", NULL);
-  g_autoptr(GVariant) reply = call((BusClient *) base, AZ_WIRE_PATH, MANAGER, "Query",
-                                   g_variant_new("(s@a{sv})", what, given), "(a{sv})", error);
-  if (!reply)
-    return NULL;
-  g_autoptr(GVariant) packed = g_variant_get_child_value(reply, 0);
-  return az_wire_unpack(packed);
+  return client_service_query(&((BusClient *) base)->service, what, args, error);
 }
 
 /* ---- time ---- */
@@ -110,6 +79,15 @@ end(BusJob *job, int exit_code, GVariant *result)
   job->exit_code = exit_code;
   job->result = g_variant_ref(result);
   job->base.watch.finished(job->base.watch.data);
+}
+
+/* Takes `error`. */
+static void
+end_by(BusJob *job, GError *error)
+{
+  g_autoptr(GError) owned = error;
+  g_autoptr(GVariant) failed = g_variant_ref_sink(client_error_result(owned));
+  end(job, az_error_exit_code(owned), failed);
 }
 
 static void
@@ -215,8 +193,9 @@ job_new(BusClient *client, char *path, const char *kind, const ClientWatch *watc
   job->client = client;
   job->path = path;
   job->kind = g_strdup(kind);
-  job->subscription = g_dbus_connection_signal_subscribe(client->bus, client->owner, JOB, NULL, job->path, NULL,
-                                                         G_DBUS_SIGNAL_FLAGS_NONE, on_signal, job, NULL);
+  job->subscription
+      = g_dbus_connection_signal_subscribe(client->service.bus, client->service.owner, JOB, NULL, job->path, NULL,
+                                           G_DBUS_SIGNAL_FLAGS_NONE, on_signal, job, NULL);
   g_ptr_array_add(client->jobs, job);
   return job;
 }
@@ -251,9 +230,15 @@ bus_submit(Client *base, const char *kind, GVariant *args, const ClientWatch *wa
   return &job_new(client, path, kind, watch)->base;
 }
 
+/* Takes `why`: what else the service refuses for is said as it is. */
 static void
-refuse_number(guint64 number, GError **error)
+refuse_number(guint64 number, GError *why, GError **error)
 {
+  g_autoptr(GError) owned = why;
+  if (owned->domain == AZLIN_ERROR && owned->code != AZLIN_ERROR_NOT_FOUND) {
+    g_propagate_error(error, g_steal_pointer(&owned));
+    return;
+  }
   GError *refused = g_error_new(AZLIN_ERROR, AZLIN_ERROR_NOT_FOUND, "there is no job %" G_GUINT64_FORMAT, number);
   az_error_add_step(refused, "%s", "");
   az_error_add_step(refused, "See all of them: azlin jobs list");
@@ -298,14 +283,13 @@ static void
 follow(BusJob *job)
 {
   static const char *const over[] = { "done", "failed", "cancelled", NULL };
-  g_autoptr(GError) error = NULL;
+  GError *error = NULL;
   g_autoptr(GVariant) properties = properties_of(job, &error);
   g_autoptr(GVariant) question = NULL, packed = NULL;
   const char *state = "";
   int exit_code = 0;
   if (!properties || !replay(job, &error)) {
-    g_autoptr(GVariant) failed = g_variant_ref_sink(client_error_result(error));
-    end(job, az_error_exit_code(error), failed);
+    end_by(job, error);
     return;
   }
   g_variant_lookup(properties, "State", "&s", &state);
@@ -326,11 +310,12 @@ static ClientJob *
 bus_attach(Client *base, guint64 number, const ClientWatch *watch, GError **error)
 {
   const char *kind = "";
+  GError *why = NULL;
   BusJob *job = job_new((BusClient *) base, path_of(number), "", watch);
-  g_autoptr(GVariant) properties = properties_of(job, NULL);
+  g_autoptr(GVariant) properties = properties_of(job, &why);
   if (!properties) {
     g_ptr_array_remove(job->client->jobs, job);
-    refuse_number(number, error);
+    refuse_number(number, why, error);
     return NULL;
   }
   g_variant_lookup(properties, "Kind", "&s", &kind);
@@ -344,10 +329,11 @@ static gboolean
 bus_cancel_job(Client *base, guint64 number, GError **error)
 {
   BusClient *client = (BusClient *) base;
+  GError *why = NULL;
   g_autofree char *path = path_of(number);
-  g_autoptr(GVariant) reply = call(client, path, JOB, "Cancel", NULL, "()", NULL);
+  g_autoptr(GVariant) reply = call(client, path, JOB, "Cancel", NULL, "()", &why);
   if (!reply)
-    refuse_number(number, error);
+    refuse_number(number, why, error);
   return reply != NULL;
 }
 
@@ -362,20 +348,21 @@ on_started(GObject *bus, GAsyncResult *result, gpointer data)
 {
   GError *remote = NULL;
   g_autoptr(GVariant) reply = g_dbus_connection_call_finish(G_DBUS_CONNECTION(bus), result, &remote);
-  if (reply || g_error_matches(remote, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
-    g_clear_error(&remote); /* the client is gone, and its jobs with it */
+  if (g_error_matches(remote, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+    g_clear_error(&remote); /* the job may be gone by now */
     return;
   }
-  g_autoptr(GError) error = error_of(remote);
-  g_autoptr(GVariant) failed = g_variant_ref_sink(client_error_result(error));
-  end(data, az_error_exit_code(error), failed);
+  BusJob *job = data;
+  g_clear_object(&job->starting);
+  if (!reply)
+    end_by(job, client_service_error(&job->client->service, remote));
 }
 
 static void
 start(BusJob *job)
 {
-  g_dbus_connection_call(job->client->bus, job->client->owner, job->path, JOB, "Start", NULL, NULL,
-                         G_DBUS_CALL_FLAGS_NO_AUTO_START, CALL_MS, job->client->gone, on_started, job);
+  job->starting = g_cancellable_new();
+  client_service_call_async(&job->client->service, job->path, JOB, "Start", NULL, job->starting, on_started, job);
 }
 
 static void
@@ -394,10 +381,17 @@ bus_answer(ClientJob *job, gboolean yes)
   call_job(bus, "Answer", g_variant_new_parsed("({'yes': <%b>, 'question': <%u>},)", yes, bus->asked));
 }
 
+/* A right that is still being asked for may never come. */
 static void
-bus_cancel(ClientJob *job)
+bus_cancel(ClientJob *base)
 {
-  call_job((BusJob *) job, "Cancel", NULL);
+  BusJob *job = (BusJob *) base;
+  call_job(job, "Cancel", NULL);
+  if (!job->starting || !job->client->service.of_system)
+    return;
+  g_cancellable_cancel(job->starting);
+  g_clear_object(&job->starting);
+  end_by(job, g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_CANCELLED, "interrupted before it was begun"));
 }
 
 static int
@@ -416,7 +410,10 @@ static void
 job_free(gpointer data)
 {
   BusJob *job = data;
-  g_dbus_connection_signal_unsubscribe(job->client->bus, job->subscription);
+  g_dbus_connection_signal_unsubscribe(job->client->service.bus, job->subscription);
+  if (job->starting)
+    g_cancellable_cancel(job->starting);
+  g_clear_object(&job->starting);
   g_clear_pointer(&job->result, g_variant_unref);
   g_free(job->path);
   g_free(job->kind);
@@ -430,72 +427,22 @@ static void
 on_gone(GDBusConnection *bus, const char *name, gpointer data)
 {
   BusClient *client = data;
-  g_autoptr(GError) error = az_error_service_ended();
-  g_autoptr(GVariant) result = g_variant_ref_sink(client_error_result(error));
   for (guint i = 0; i < client->jobs->len; i++)
-    end(g_ptr_array_index(client->jobs, i), az_error_exit_code(error), result);
+    end_by(g_ptr_array_index(client->jobs, i), az_error_service_ended());
 }
 
 static void
 bus_free(Client *base)
 {
   BusClient *client = (BusClient *) base;
-  g_cancellable_cancel(client->gone);
-  g_object_unref(client->gone);
-  if (client->watch)
-    g_bus_unwatch_name(client->watch);
+  g_bus_unwatch_name(client->watch);
   g_ptr_array_unref(client->jobs);
-  g_clear_object(&client->bus);
-  g_free(client->owner);
+  client_service_clear(&client->service);
   g_free(client);
 }
 
-static gboolean
-same_file(const char *one, const char *other)
-{
-  g_autofree char *a = g_canonicalize_filename(one, NULL), *b = g_canonicalize_filename(other, NULL);
-  return !strcmp(a, b);
-}
-
-/* What it says of itself; FALSE: it is not the one that this command is about. */
-static gboolean
-take_facts(BusClient *client, GVariant *facts, const char *config, const char *home)
-{
-  const char *its_home = "", *its_config = "";
-  guint64 now = 0;
-  g_variant_lookup(facts, "home", "&s", &its_home);
-  g_variant_lookup(facts, "config", "&s", &its_config);
-  g_variant_lookup(facts, "now", "t", &now);
-  g_variant_lookup(facts, "virtual", "b", &client->is_virtual);
-  note_time(client, now);
-  g_autofree char *ours = az_config_find(config);
-  return same_file(its_home, home) && same_file(its_config, ours ? ours : "");
-}
-
-static gboolean
-find_owner(BusClient *client)
-{
-  g_autoptr(GVariant) reply = g_dbus_connection_call_sync(
-      client->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetNameOwner",
-      g_variant_new("(s)", AZ_WIRE_NAME), G_VARIANT_TYPE("(s)"), G_DBUS_CALL_FLAGS_NONE, CALL_MS, NULL, NULL);
-  if (reply)
-    g_variant_get(reply, "(s)", &client->owner);
-  return reply != NULL;
-}
-
-static gboolean
-reach(BusClient *client, const char *config, const char *home)
-{
-  client->bus = g_bus_get_sync(G_BUS_TYPE_SESSION, NULL, NULL);
-  if (!client->bus || !find_owner(client))
-    return FALSE;
-  g_dbus_connection_set_exit_on_close(client->bus, FALSE);
-  g_autoptr(GVariant) facts = bus_query(&client->base, "engine", NULL, NULL);
-  return facts && take_facts(client, facts, config, home);
-}
-
 Client *
-client_bus_new(const char *config, const char *home, GError **error)
+client_bus_new(const ClientPlace *place, GError **error)
 {
   static const ClientWay way = {
     .free = bus_free,
@@ -511,18 +458,19 @@ client_bus_new(const char *config, const char *home, GError **error)
     .exit_code = bus_exit_code,
     .result = bus_result,
   };
-  g_autoptr(AzPaths) paths = az_paths_new(home);
-  if (!az_home_lock_is_taken(az_paths_home(paths)))
+  ClientService service;
+  g_autoptr(GVariant) facts = NULL;
+  if (!client_service_find(place, &service, &facts, error))
     return NULL;
+  guint64 now = 0;
   BusClient *client = g_new0(BusClient, 1);
   client->base.way = &way;
-  client->gone = g_cancellable_new();
+  client->service = service;
   client->jobs = g_ptr_array_new_with_free_func(job_free);
-  if (!reach(client, config, az_paths_home(paths))) {
-    bus_free(&client->base);
-    return NULL;
-  }
-  client->watch = g_bus_watch_name_on_connection(client->bus, client->owner, G_BUS_NAME_WATCHER_FLAGS_NONE, NULL,
+  g_variant_lookup(facts, "now", "t", &now);
+  g_variant_lookup(facts, "virtual", "b", &client->is_virtual);
+  note_time(client, now);
+  client->watch = g_bus_watch_name_on_connection(service.bus, service.owner, G_BUS_NAME_WATCHER_FLAGS_NONE, NULL,
                                                  on_gone, client, NULL);
   return &client->base;
 }

@@ -28,4 +28,4 @@ struct _ClientJob {
 
 Client *client_local_new(const char *config, const char *home, GError **error);
 /* NULL without an error: no service works in this home with this configuration. */
-Client *client_bus_new(const char *config, const char *home, GError **error);
+Client *client_bus_new(const ClientPlace *place, GError **error);

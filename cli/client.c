@@ -1,4 +1,5 @@
-/* Which way the commands reach the engine: through a service that works in the same home, else in this process. */
+/* Which way the commands reach the engine: through a service that works in the same home, else in this process; through
+ * that of the machine where it is asked for. */
 #include "client-private.h"
 
 #include "engine.h"
@@ -52,7 +53,7 @@ Client *
 client_new(const ClientPlace *place, GError **error)
 {
   g_autoptr(GError) trouble = NULL;
-  Client *client = place->no_daemon ? NULL : client_bus_new(place->config, place->home, &trouble);
+  Client *client = place->no_daemon ? NULL : client_bus_new(place, &trouble);
   if (trouble)
     g_propagate_error(error, g_steal_pointer(&trouble));
   else if (!client)

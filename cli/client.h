@@ -34,6 +34,8 @@ const char *client_nearest(const char *word, const char *const *candidates);
 typedef struct {
   const char *config, *home; /* as given, or NULL */
   gboolean no_daemon;        /* in this process, whatever service there is */
+  gboolean of_system;        /* by the service of this machine, or not at all; the other three mean nothing then */
+  gboolean may_ask;          /* somebody is there who may be asked for a password */
 } ClientPlace;
 Client *client_new(const ClientPlace *place, GError **error);
 void client_free(Client *client);

@@ -36,6 +36,7 @@ const Flag command_globals[] = {
   { .name = "quiet", .letter = 'q', .type = "b", .help = "print results and errors only" },
   { .name = "verbose", .letter = 'v', .type = "b", .help = "print the details of errors and the engine's log" },
   { .name = "no-daemon", .type = "b", .help = "work in this process, also where azlind runs" },
+  { .name = "system", .type = "b", .help = "let the azlind of this machine do it, on the system bus" },
   { .name = "no-color", .type = "b", .help = "no colours (also: NO_COLOR in the environment)" },
   { .name = "help", .letter = 'h', .type = "b", .help = "show this help" },
   { .name = "version", .letter = 'V', .type = "b", .help = "show the version" },

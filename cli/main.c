@@ -91,6 +91,7 @@ main(int argc, char **argv)
   verbose = invocation.verbose;
   terminal_init(&terminal, invocation.output == OUTPUT_TABLE ? stdout : stderr, invocation.no_color);
   invocation.terminal = &terminal;
+  invocation.place.may_ask = terminal.can_ask;
   int exit_code = close_output(ok ? run(&invocation) : render_gerror(&invocation, error));
   invocation_clear(&invocation);
   return exit_code;

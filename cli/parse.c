@@ -116,6 +116,8 @@ set_global(Invocation *inv, const Flag *flag, const char *value, GError **error)
     inv->verbose = TRUE;
   else if (!strcmp(flag->name, "no-daemon"))
     inv->place.no_daemon = TRUE;
+  else if (!strcmp(flag->name, "system"))
+    inv->place.of_system = TRUE;
   else if (!strcmp(flag->name, "no-color"))
     inv->no_color = TRUE;
   else if (!strcmp(flag->name, "version"))
@@ -359,6 +361,26 @@ parse_word(Parser *p, const char *arg, GError **error)
   return parse_operand(p, arg, error);
 }
 
+/* The service of the machine has its own place, and nothing of what this process would read. */
+static gboolean
+check_place(const Invocation *inv, GError **error)
+{
+  const ClientPlace *place = &inv->place;
+  const char *other = place->no_daemon ? "no-daemon" : place->home ? "home" : place->config ? "config" : NULL;
+  if (place->of_system && other) {
+    g_propagate_error(error, client_usage_error("--system means the azlind of this machine, with its own state and "
+                                                "configuration; leave --%s away, or --system",
+                                                other));
+    return FALSE;
+  }
+  if (place->of_system && inv->command->alone) {
+    g_propagate_error(
+        error, client_usage_error("\"%s\" needs no service and uses none; leave --system away", inv->command->name));
+    return FALSE;
+  }
+  return TRUE;
+}
+
 static gboolean
 parse_all(Parser *p, GError **error)
 {
@@ -372,7 +394,7 @@ parse_all(Parser *p, GError **error)
     g_propagate_error(error, client_usage_error("\"%s\" needs a %s", command->name, command->operand));
     return FALSE;
   }
-  return TRUE;
+  return !command || check_place(p->inv, error);
 }
 
 /* An error before -o was read must still come in the format that the line asks for. */

@@ -12,6 +12,7 @@ struct _ServiceQuestion {
   GCancellable *withdrawn;
   char *id;
   char *action;
+  gboolean interactive;
   ServiceAnswered answered;
   gpointer data;
 };
@@ -36,8 +37,11 @@ judge(const ServiceQuestion *question, GVariant *reply, const GError *error)
   g_variant_get(reply, "((bba{ss}))", &allowed, &could_ask, NULL);
   if (allowed)
     return NULL;
-  return g_strdup_printf("%s is not granted to you%s", question->action,
-                         could_ask ? "; with a password it may be: allow interactive authorization" : "");
+  if (!could_ask)
+    return g_strdup_printf("%s is not granted to you", question->action);
+  return g_strdup_printf("%s is not granted to you; with a password it may be: %s", question->action,
+                         question->interactive ? "have an agent of polkit in your session (pkttyagent is one)"
+                                               : "allow interactive authorization");
 }
 
 static void
@@ -64,6 +68,7 @@ service_polkit_ask(GDBusConnection *bus, const char *sender, const char *action,
   question->withdrawn = g_cancellable_new();
   question->id = g_strdup_printf("azlind-%" G_GUINT64_FORMAT, ++last_id);
   question->action = g_strdup(action);
+  question->interactive = interactive;
   question->answered = answered;
   question->data = data;
   GVariant *subject = g_variant_new_parsed("('system-bus-name', {'name': <%s>})", sender);

@@ -127,6 +127,7 @@ def rows():
 ELSEWHERE = {  # flags that need a machine, a terminal or a crash: tests of this file and of others of this folder
     ("*", "--no-color"): "terminal.py test_colours",
     ("*", "--no-daemon"): "service/roads.py test_no_daemon_means_none",
+    ("*", "--system"): "service/command.py test_what_polkit_does_not_grant_is_not_done",
     ("jobs attach", "--job"): "service/jobs.py test_jobs_are_listed_followed_and_ended",
     ("jobs cancel", "--job"): "service/jobs.py test_jobs_are_listed_followed_and_ended",
     ("deploy", "--accept-new"): "test_accept_new",

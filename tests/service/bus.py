@@ -98,6 +98,7 @@ class Client:
 
 class Bus:
     """A home with azlind at work in it."""
+    variable = "DBUS_SESSION_BUS_ADDRESS"
 
     def __init__(self, config="[bricks]\nprovider=sim\n", *options, home=None):
         if Gio is None:

@@ -10,7 +10,7 @@ ALLOW_INTERACTION = 1
 
 
 def load(mock, _parameters):
-    mock.granted, mock.by_password, mock.slow = {}, set(), False
+    mock.granted, mock.by_password, mock.slow, mock.agent, mock.everybody = {}, set(), False, True, set()
     mock.held, mock.questions, mock.waiting = set(), [], {}
 
 
@@ -20,11 +20,11 @@ def CheckAuthorization(self, subject, action, details, flags, cancellation, answ
     kind, facts = subject
     name = str(facts.get("name", ""))
     self.questions.append((str(kind), name, str(action), dict(details), int(flags)))
-    granted = action in self.granted.get(name, ())
+    granted = action in self.granted.get(name, ()) or action in self.everybody
     asks = action in self.by_password and not granted
-    granted = granted or (asks and bool(flags & ALLOW_INTERACTION))
+    granted = granted or (asks and self.agent and bool(flags & ALLOW_INTERACTION))
     reply = (granted, asks and not granted, {})
-    if self.slow or name in self.held:
+    if self.slow or name in self.held or str(details.get("method")) in self.held:
         self.waiting[str(cancellation)] = lambda: answer(reply)
     else:
         answer(reply)
@@ -38,6 +38,17 @@ def CancelCheckAuthorization(self, cancellation):
 @dbus.service.method(MOCK_IFACE, in_signature="sas")
 def Grant(self, name, actions):
     self.granted[str(name)] = {str(action) for action in actions}
+
+
+@dbus.service.method(MOCK_IFACE, in_signature="as")
+def GrantEverybody(self, actions):
+    self.everybody = {str(action) for action in actions}
+
+
+@dbus.service.method(MOCK_IFACE, in_signature="b")
+def HaveAgent(self, agent):
+    """Whether anybody can ask for a password."""
+    self.agent = bool(agent)
 
 
 @dbus.service.method(MOCK_IFACE, in_signature="as")
@@ -56,7 +67,7 @@ def BeSlow(self, slow):
 
 @dbus.service.method(MOCK_IFACE, in_signature="as")
 def Hold(self, names):
-    """Questions about these connections wait until BeSlow(False)."""
+    """Questions about these connections, or calls of these methods, wait until BeSlow(False)."""
     self.held = {str(name) for name in names}
 
 

@@ -1,8 +1,9 @@
-"""The command line is the same on both roads: every command in this process and through azlind, screens and documents
-compared."""
+"""The command line is the same on all roads: every command in this process and through azlind, and some of each kind through
+the azlind of the machine; screens and documents compared."""
 import difflib, re, shutil
 import e2e
 from bus import Bus
+from systembus import SystemBus
 
 SIM = "[bricks]\nprovider=sim\n"
 # commands of one story, in their order; each runs in a home of its own on either road
@@ -44,6 +45,22 @@ STORY = (
 )
 
 
+# what each kind of command and each way to fail looks like through the azlind of the machine
+SYSTEM_STORY = (
+    ("deploy", "--regions", "eastus,westus2"),
+    ("regions", "list"),
+    ("regions", "health"),
+    ("vm", "stop", "--region", "eastus"),
+    ("vm", "stop", "--region", "eastus", "--yes"),
+    ("failover", "--check-only"),
+    ("audit", "verify"),
+    ("logs", "-n", "1", "--region", "eastus"),
+    ("bricks", "info", "provider-sim"),
+    ("vm", "stop", "--region", "nowhere", "--yes"),
+    ("destroy", "--yes"),
+)
+
+
 # what differs from one run to the next anywhere
 VARIES = (
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}", "UUID"),
@@ -70,7 +87,7 @@ def clean(text, root):
 
 
 def tell(bus, command, *more):
-    result = bus.home.run(*command, *more, env={"DBUS_SESSION_BUS_ADDRESS": bus.address})
+    result = bus.home.run(*command, *more, env={bus.variable: bus.address})
     return result.code, clean(result.out, bus.home.root), clean(result.err, bus.home.root)
 
 
@@ -81,13 +98,16 @@ def difference(command, here, there):
     return "\n".join(["azlin " + " ".join(command), *difflib.unified_diff(*lines, "in process", "by azlind", lineterm="")])
 
 
+def differences(alone, served, story, output, *there):
+    wrong = [difference(command, tell(alone, command, "--no-daemon", *output), tell(served, command, *there, *output))
+             for command in story]
+    return [text for text in wrong if text]
+
+
 def compare(*output):
     with Bus(SIM) as alone, Bus(SIM) as served:
         client = served.start()
-        wrong = []
-        for command in STORY:
-            wrong.append(difference(command, tell(alone, command, "--no-daemon", *output), tell(served, command, *output)))
-        wrong = [text for text in wrong if text]
+        wrong = differences(alone, served, STORY, output)
         assert not wrong, "%d of %d differ\n%s" % (len(wrong), len(STORY), "\n".join(wrong))
         client.until(lambda: True, "")
         made = {path for path, name, _ in client.heard if name == "Said"}
@@ -104,6 +124,28 @@ def test_documents_are_the_same():
 
 def test_events_are_the_same():
     compare("-o", "jsonl")
+
+
+def compare_system(*output):
+    with Bus(SIM) as alone, SystemBus(SIM) as served:
+        served.start()
+        served.grant_everybody("look", "inspect", "deploy", "change", "failover", "destroy")
+        wrong = differences(alone, served, SYSTEM_STORY, output, "--system")
+        assert not wrong, "%d of %d differ\n%s" % (len(wrong), len(SYSTEM_STORY), "\n".join(wrong))
+        kinds = {details["kind"] for *_, details, _ in served.questions() if details["method"] == "Start"}
+        assert kinds >= {"deploy", "regions-list", "vm-stop", "failover", "logs", "destroy"}, kinds
+
+
+def test_screens_are_the_same_through_the_azlind_of_the_machine():
+    compare_system()
+
+
+def test_documents_are_the_same_through_the_azlind_of_the_machine():
+    compare_system("-o", "json")
+
+
+def test_events_are_the_same_through_the_azlind_of_the_machine():
+    compare_system("-o", "jsonl")
 
 
 def test_no_daemon_means_none():

@@ -118,6 +118,11 @@ def test_a_password_is_asked_for_only_when_the_caller_waits_for_it():
         client.until(lambda: came, "it is answered")
         assert came[0] == (PATH + "/job/1",), came
         assert [flags for *_, flags in bus.questions()] == [0, ALLOW_INTERACTION]
+        bus.mock("HaveAgent", "(b)", False)
+        came = send(client, PATH, MANAGER, "Submit", GLib.Variant("(sa{sv})", ("regions-list", {})),
+                    Gio.DBusCallFlags.ALLOW_INTERACTIVE_AUTHORIZATION)
+        client.until(lambda: came, "it is answered")
+        assert came == ["io.azlin.Error.PermissionDenied"], came
 
 
 def refusal(client, kind, arguments):

@@ -22,6 +22,8 @@ POLKIT, POLKIT_PATH = "org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1
 
 
 class SystemBus(Bus):
+    variable = "DBUS_SYSTEM_BUS_ADDRESS"
+
     def __init__(self, config="[bricks]\nprovider=sim\n", *options, polkit=True):
         try:
             import dbusmock
@@ -64,6 +66,13 @@ class SystemBus(Bus):
     def grant(self, client, *actions):
         self.mock("Grant", "(sas)", client.name(), [ACTION + action for action in actions])
         return client
+
+    def grant_everybody(self, *actions):
+        self.mock("GrantEverybody", "(as)", [ACTION + action for action in actions])
+
+    def run(self, *words, **kw):
+        """The command line, through the service of this bus."""
+        return self.home.run(*words, "--system", env={self.variable: self.address}, **kw)
 
     def questions(self):
         """(subject's kind, connection, action, details, flags) of each since the last time."""
