@@ -175,6 +175,10 @@ acquired(AzlinOp *op, gpointer data)
     return;
   }
   lease->token = g_variant_get_uint64(az_op_variant(op));
+  if (az_op_cancelled(lease->root)) { /* what began under it now would end after the job, whose end waits for this */
+    on_end(op, lease);
+    return;
+  }
   az_op_new(lease->root, "lock", 0, on_end, lease); /* ends with its parent: that is the moment of release */
   az_lease_keep(lease->engine, lease->root, lease->key, lease->ttl_s, lease->token);
   lease->ready(lease->job, lease->root, lease, lease->data);
