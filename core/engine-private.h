@@ -32,6 +32,10 @@ guint64 *az_engine_probes(AzEngine *engine);
 void az_engine_hear_sleep(AzEngine *engine, void (*func)(gboolean asleep, gpointer data), gpointer data);
 void az_engine_ignore_sleep(AzEngine *engine, gpointer data);
 gboolean az_engine_is_asleep(AzEngine *engine);
+AzEngine *az_engine_heir(AzEngine *engine); /* NULL = nobody */
+/* Something for whoever asks next; what nobody has taken is freed. */
+void az_engine_leave(AzEngine *engine, gpointer left, GDestroyNotify free_func);
+gpointer az_engine_take_left(AzEngine *engine); /* owned, or NULL */
 /* Runs on the machine through its provider's vm_exec or over SSH; here when request->vm is NULL. */
 void az_engine_exec(AzEngine *engine, const AzlinExec *request, AzlinOp *op);
 /* Who answers AzlinHostApi.sync_grant: the flow that runs copies. */

@@ -34,6 +34,9 @@ struct _AzEngine {
   AzSyncGranter sync_granter;
   GPtrArray *sleepers; /* of Sleeper */
   gboolean asleep;
+  AzEngine *heir;
+  gpointer left;
+  GDestroyNotify free_left;
   guint64 probes[AZ_PROBE_N_OUTCOMES];
 };
 
@@ -124,6 +127,33 @@ az_engine_set_asleep(AzEngine *engine, gboolean asleep)
   }
 }
 
+void
+az_engine_set_heir(AzEngine *before, AzEngine *engine)
+{
+  before->heir = engine;
+}
+
+AzEngine *
+az_engine_heir(AzEngine *engine)
+{
+  return engine->heir;
+}
+
+void
+az_engine_leave(AzEngine *engine, gpointer left, GDestroyNotify free_func)
+{
+  if (engine->left != NULL)
+    engine->free_left(engine->left);
+  engine->left = left;
+  engine->free_left = free_func;
+}
+
+gpointer
+az_engine_take_left(AzEngine *engine)
+{
+  return g_steal_pointer(&engine->left);
+}
+
 AzEngine *
 az_engine_new(const char *config_path, const char *home, GError **error)
 {
@@ -146,6 +176,7 @@ az_engine_free(AzEngine *engine)
   if (engine == NULL)
     return;
   g_ptr_array_unref(engine->jobs);
+  az_engine_leave(engine, NULL, NULL);
   g_clear_pointer(&engine->http, az_http_free); /* cuts ops short whose bricks must still be there */
   az_registry_free(engine->registry);
   g_clear_pointer(&engine->remote, az_remote_free);

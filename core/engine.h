@@ -73,6 +73,9 @@ void az_engine_allow(AzEngine *engine, guint id);
 /* The host went to sleep (`asleep`) or is back: whatever watches asks nothing in between, and forgets what it saw
  * before, so that a sleep is no outage. Waking twice does no harm. */
 void az_engine_set_asleep(AzEngine *engine, gboolean asleep);
+/* What watches of `before` have seen when they end goes to those of `engine` that begin soon after, until it is said of
+ * another one; NULL: to nobody. `engine` must outlive that. */
+void az_engine_set_heir(AzEngine *before, AzEngine *engine);
 gint64 az_engine_now(AzEngine *engine); /* microseconds since the Unix epoch; virtual under provider-sim */
 
 /* By which a service knows it; stands in what the job writes to the audit log. 0 = none. */

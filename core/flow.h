@@ -4,7 +4,8 @@
 
 typedef struct _AzFlow {
   AzJobKind kind;
-  /* Pure check of the arguments after types were checked; errors are USAGE. May be NULL. */
+  /* Pure check of the arguments after types were checked; errors are USAGE, or CONFIG where the
+   * configuration forbids them. May be NULL. */
   gboolean (*check)(AzEngine *engine, GVariant *args, GError **error);
   /* Starts the work under `root`; ends with az_job_finish() or az_job_fail(). */
   void (*run)(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root);

@@ -189,6 +189,31 @@ az_detector_disarm(Region *region)
   }
 }
 
+static void
+forget_questions(AzDetector *detector)
+{
+  for (guint i = 0; i < detector->pending->len; i++) {
+    Pending *pending = &g_array_index(detector->pending, Pending, i);
+    pending->generation += pending->region != NULL;
+    pending->region = NULL;
+  }
+}
+
+void
+az_detector_set_rules(AzDetector *detector, const AzDetectorRules *rules, gint64 now)
+{
+  az_detector_check_lateness(detector, now); /* what nobody watched for long does not count by any rules */
+  detector->rules = *rules;
+  forget_questions(detector);
+  for (guint i = 0; i < detector->regions->len; i++) {
+    const GArray *rows = region_at(detector, i)->rows;
+    for (guint k = 0; k < rows->len; k++) {
+      Row *row = &g_array_index(rows, Row, k);
+      row->due = row->due != NEVER ? now : NEVER;
+    }
+  }
+}
+
 void
 az_detector_reset(AzDetector *detector, gint64 now)
 {
@@ -202,11 +227,7 @@ az_detector_reset(AzDetector *detector, gint64 now)
     here_of(region)->due = now;
     az_detector_enter(region, AZ_REGION_UNKNOWN, now);
   }
-  for (guint i = 0; i < detector->pending->len; i++) {
-    Pending *pending = &g_array_index(detector->pending, Pending, i);
-    pending->generation += pending->region != NULL;
-    pending->region = NULL;
-  }
+  forget_questions(detector);
   for (guint i = 0; i < G_N_ELEMENTS(detector->contact); i++)
     detector->contact[i].at = 0;
 }

@@ -37,7 +37,10 @@ void az_detector_set_regions(AzDetector *detector, const char *const *regions, c
 void az_detector_set_was_up(AzDetector *detector, const char *vantage, const char *region, gboolean was_up);
 /* Rate of long dark spells that healed by themselves, for AzlinVantage.healed_rate; 0 = too little history. */
 void az_detector_set_healed_rate(AzDetector *detector, const char *vantage, double rate);
-/* Forgets all rows: the clock jumped, the machine slept, the configuration changed. States fall back to UNKNOWN. */
+/* Other rules from now on. What was seen and the states stay, and the next answers are judged by them; questions under
+ * way are forgotten, and all that is planned is asked at once. */
+void az_detector_set_rules(AzDetector *detector, const AzDetectorRules *rules, gint64 now);
+/* Forgets all rows: the clock jumped, the machine slept. States fall back to UNKNOWN. */
 void az_detector_reset(AzDetector *detector, gint64 now);
 
 /* ---- what to ask ---- */

@@ -150,7 +150,22 @@ service_engines_allow(Service *service, gconstpointer key)
   }
 }
 
-/* A configuration counts as good when every brick that it selects takes it. */
+static void
+set_heir(Service *service, AzEngine *heir)
+{
+  for (guint i = 0; i < service->engines->len; i++)
+    az_engine_set_heir(generation_at(service, i)->engine, generation_at(service, i)->engine != heir ? heir : NULL);
+}
+
+void
+service_engines_end(Service *service)
+{
+  set_heir(service, NULL);
+  g_ptr_array_unref(g_steal_pointer(&service->engines));
+  g_hash_table_unref(service->past_counts);
+}
+
+/* A configuration counts as good when every brick that it selects takes it, and every watch can go on by it. */
 gboolean
 service_engines_reload(Service *service, const char *config, const char *home, GError **error)
 {
@@ -159,9 +174,16 @@ service_engines_reload(Service *service, const char *config, const char *home, G
   if (whole == NULL)
     return FALSE;
   Generation *before = generation_of(service, service->engine);
-  add(service, g_steal_pointer(&engine), TRUE);
+  Generation *after = add(service, g_steal_pointer(&engine), TRUE);
   for (guint i = 0; i < service->inhibitions->len; i++)
     service_inhibition_apply(g_ptr_array_index(service->inhibitions, i));
+  if (!service_jobs_make_ready(service, error)) {
+    service->engine = before->engine;
+    retire_if_unused(after);
+    return FALSE;
+  }
+  set_heir(service, after->engine);
   retire_if_unused(before);
+  service_jobs_go_over(service);
   return TRUE;
 }

@@ -1,6 +1,6 @@
 /* A job on the bus: what the engine says of it becomes properties, signals, and a list that whoever comes later can
  * read from its beginning. */
-#include "service-private.h"
+#include "service-job-private.h"
 
 #include "record.h"
 #include "service-gate.h"
@@ -10,25 +10,6 @@
 
 #define MAX_SAID 20000u /* of a watch that runs for weeks the newest are kept */
 #define MAX_SAID_BYTES (4u << 20)
-
-struct _ServiceJob {
-  Service *service;
-  guint64 number;
-  guint32 owner;
-  char *path;
-  AzEngine *engine; /* held for as long as `job` is there */
-  AzJob *job;       /* NULL: it has ended, or is of a service that died */
-  GVariant *args;
-  DbusJob *skeleton;
-  GQueue said; /* of GVariant (ttsa{sv}), in order */
-  gsize said_bytes;
-  guint64 next_number;
-  guint forgetting;  /* source */
-  guint32 asked;     /* questions so far */
-  guint owner_watch; /* until it is started: of the client that made it */
-  gboolean started, ended, tied;
-  AzJobState state;
-};
 
 static void
 forget_oldest(ServiceJob *job)
@@ -43,7 +24,7 @@ say(ServiceJob *job, const char *what, GVariant *facts)
 {
   g_autoptr(GVariant) sunk = g_variant_ref_sink(facts);
   g_autoptr(GVariant) packed = az_wire_pack(sunk);
-  guint64 number = job->next_number++, now = (guint64) az_engine_now(job->engine);
+  guint64 number = job->next_number++, now = (guint64) az_engine_now(job->turn.engine);
   GVariant *entry = g_variant_ref_sink(g_variant_new("(tts@a{sv})", number, now, what, packed));
   g_variant_get_data(entry); /* bytes take a tenth of the room of a tree */
   g_queue_push_tail(&job->said, entry);
@@ -165,10 +146,7 @@ static void
 let_go(ServiceJob *job)
 {
   g_clear_handle_id(&job->forgetting, g_source_remove);
-  if (job->job == NULL)
-    return;
-  az_engine_forget(job->engine, g_steal_pointer(&job->job));
-  service_engine_release(job->service, job->engine);
+  service_turn_drop(job->service, &job->turn);
 }
 
 static gboolean
@@ -180,10 +158,12 @@ on_forget(gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-static void
-on_finished(AzJob *engine_job, gpointer data)
+void
+service_job_on_finished(AzJob *engine_job, gpointer data)
 {
   ServiceJob *job = data;
+  if (service_job_hand_over(job))
+    return;
   int exit_code = az_job_exit_code(engine_job);
   g_autoptr(GVariant) result = az_wire_pack(az_job_result(engine_job));
   job->ended = TRUE;
@@ -214,10 +194,10 @@ service_job_start(ServiceJob *job)
     service_store_begin(service->home, service->last_number, job->number, dbus_job_get_kind(job->skeleton), job->owner,
                         job->args);
   }
-  dbus_job_set_started(job->skeleton, (guint64) az_engine_now(job->engine));
+  dbus_job_set_started(job->skeleton, (guint64) az_engine_now(job->turn.engine));
   set_state(job, AZ_JOB_RUNNING);
   service_job_began(service);
-  az_engine_start(job->engine, job->job);
+  az_engine_start(job->turn.engine, job->turn.job);
 }
 
 static gboolean
@@ -246,7 +226,7 @@ on_answer(DbusJob *skeleton, GDBusMethodInvocation *invocation, GVariant *answer
     service_refuse_new(invocation, AZLIN_ERROR_USAGE, "an answer is {\"yes\": <true or false>}");
     return TRUE;
   }
-  if (job->job == NULL || az_job_state(job->job) != AZ_JOB_WAITING_ANSWER) {
+  if (job->turn.job == NULL || az_job_state(job->turn.job) != AZ_JOB_WAITING_ANSWER) {
     service_refuse_new(invocation, AZLIN_ERROR_USAGE, "this job has asked nothing, or has its answer");
     return TRUE;
   }
@@ -257,15 +237,16 @@ on_answer(DbusJob *skeleton, GDBusMethodInvocation *invocation, GVariant *answer
   dbus_job_complete_answer(skeleton, invocation);
   dbus_job_set_question(skeleton, nothing());
   set_state(job, AZ_JOB_RUNNING);
-  az_engine_answer(job->engine, job->job, yes);
+  az_engine_answer(job->turn.engine, job->turn.job, yes);
   return TRUE;
 }
 
 void
 service_job_cancel(ServiceJob *job)
 {
-  if (job->job != NULL)
-    az_engine_cancel(job->engine, job->job);
+  job->unwanted = TRUE;
+  if (!service_job_stay(job) && job->turn.job != NULL)
+    az_engine_cancel(job->turn.engine, job->turn.job);
 }
 
 static gboolean
@@ -341,26 +322,43 @@ make(ServiceJob *job, Service *service, guint64 number, const char *kind)
   dbus_job_set_result(job->skeleton, nothing());
 }
 
-ServiceJob *
-service_job_new(Service *service, guint64 number, const char *kind, GVariant *args, const char *sender, GError **error)
+gboolean
+service_job_submit(ServiceJob *job, const char *kind, GVariant *args, ServiceTurn *ret_turn, GError **error)
 {
-  ServiceJob *job = g_new0(ServiceJob, 1);
   const AzJobWatch watch = { .message = on_message,
                              .region_changed = on_region,
                              .progress = on_progress,
                              .event = on_event,
                              .question = on_question,
-                             .finished = on_finished,
+                             .finished = service_job_on_finished,
                              .data = job };
-  job->engine = service_engine_hold(service);
-  job->job = az_engine_submit(job->engine, kind, args, &watch, error);
-  if (job->job == NULL) {
-    service_engine_release(service, job->engine);
+  *ret_turn = (ServiceTurn){ .engine = service_engine_hold(job->service) };
+  ret_turn->job = az_engine_submit(ret_turn->engine, kind, args, &watch, error);
+  if (ret_turn->job == NULL) {
+    service_engine_release(job->service, ret_turn->engine);
+    return FALSE;
+  }
+  az_job_set_number(ret_turn->job, job->number);
+  return TRUE;
+}
+
+void
+service_job_say(ServiceJob *job, const char *level, const char *text)
+{
+  on_message(NULL, level, NULL, text, job);
+}
+
+ServiceJob *
+service_job_new(Service *service, guint64 number, const char *kind, GVariant *args, const char *sender, GError **error)
+{
+  ServiceJob *job = g_new0(ServiceJob, 1);
+  job->service = service;
+  job->number = number;
+  if (!service_job_submit(job, kind, args, &job->turn, error)) {
     g_free(job);
     return NULL;
   }
   make(job, service, number, kind);
-  az_job_set_number(job->job, number);
   job->tied = az_engine_kind(kind)->tied;
   job->args = g_variant_ref_sink(args);
   set_state(job, AZ_JOB_CREATED);
@@ -397,6 +395,7 @@ service_job_free(gpointer data)
   service_gate_remove_job(job->service->gate, job);
   service_objects_remove_job(job->service->objects, job->path);
   g_signal_handlers_disconnect_by_data(job->skeleton, job);
+  service_job_drop_others(job);
   if (!job->started || job->ended)
     let_go(job);
   g_queue_clear_full(&job->said, (GDestroyNotify) g_variant_unref);

@@ -62,6 +62,11 @@ guint service_job_said(const ServiceJob *job); /* how much Listen would tell */
 /* For a list of jobs: job, kind, state, started_at, message. Floating. */
 GVariant *service_job_facts(const ServiceJob *job);
 void service_job_cancel(ServiceJob *job);
+/* What never ends by itself, and begins anew with each round. `args`: a{sv} */
+gboolean service_job_kind_goes_on(const char *kind, GVariant *args);
+/* Makes what goes on ready to go on under the newest engine; FALSE and why: one cannot, and none is. */
+gboolean service_jobs_make_ready(Service *service, GError **error);
+void service_jobs_go_over(Service *service); /* those that were made ready */
 /* ---- service-inhibit.c ---- */
 
 /* The end that the client gets, or NULL. */
@@ -81,7 +86,8 @@ guint64 service_engines_count(const Service *service, const char *name);
 void service_engines_set_asleep(Service *service, gboolean asleep);
 void service_engines_inhibit(Service *service, gconstpointer key, const char *who, const char *why);
 void service_engines_allow(Service *service, gconstpointer key);
-/* Reads the configuration again, for whatever comes from now on; FALSE and why: the one before stays. */
+void service_engines_end(Service *service);
+/* Reads the configuration again, for whatever comes from now on and for watches; FALSE and why: the one before stays. */
 gboolean service_engines_reload(Service *service, const char *config, const char *home, GError **error);
 
 /* ---- service.c ---- */

@@ -223,20 +223,12 @@ on_query(DbusManager *manager, GDBusMethodInvocation *invocation, const char *wh
 
 /* ---- after a crash ---- */
 
-/* What never ends by itself, and begins anew with each round. */
-static gboolean
-goes_on(const StoredJob *stored)
-{
-  gboolean watch = FALSE;
-  g_variant_lookup(stored->args, "watch", "b", &watch);
-  return g_str_equal(stored->kind, "watch") || (g_str_equal(stored->kind, "sync") && watch);
-}
-
 static void
 take_up(Service *service, const StoredJob *stored)
 {
-  ServiceJob *job
-      = goes_on(stored) ? service_job_new(service, stored->number, stored->kind, stored->args, NULL, NULL) : NULL;
+  ServiceJob *job = service_job_kind_goes_on(stored->kind, stored->args)
+                        ? service_job_new(service, stored->number, stored->kind, stored->args, NULL, NULL)
+                        : NULL;
   if (job != NULL) {
     service_job_set_owner(job, stored->owner);
     keep(service, job);
@@ -402,8 +394,7 @@ service_free(Service *service)
   service_notify_free(service->notify);
   service_objects_free(service->objects);
   g_object_unref(service->manager);
-  g_ptr_array_unref(service->engines);
-  g_hash_table_unref(service->past_counts);
+  service_engines_end(service);
   g_clear_object(&service->connection);
   g_clear_pointer(&service->stored, g_ptr_array_unref);
   g_free(service->home);

@@ -10,6 +10,7 @@
 #define RATE_US (G_GINT64_CONSTANT(3600) * G_USEC_PER_SEC) /* how often the rates of vantages are computed anew */
 #define WITNESS_MS 1500                                    /* what a command over SSH takes beside the scan */
 #define SCAN_MS 6000 /* a scan of a machine that hangs ends by itself before that, whatever the beat; scans overlap */
+#define LEFT_US (10 * G_USEC_PER_SEC)  /* what the lookout before this one has seen is of use for so long */
 #define SYNCS_US (30 * G_USEC_PER_SEC) /* how often the audit log is read for the age of the data */
 
 typedef struct { /* one region */
@@ -38,6 +39,12 @@ struct _AzLookout {
   gint64 stored_at, rated_at; /* monotonic */
   gboolean changed;           /* a verdict differs from the one before */
 };
+
+typedef struct { /* what one lookout leaves to the next */
+  AzDetector *detector;
+  GHashTable *posts, *known;
+  gint64 at; /* monotonic */
+} Left;
 
 typedef struct {      /* one question under way */
   AzLookout *lookout; /* NULL: it is gone */
@@ -94,22 +101,71 @@ on_sleep(gboolean asleep, gpointer data)
   pump(lookout);
 }
 
+static void
+left_free(gpointer data)
+{
+  Left *left = data;
+  az_detector_free(left->detector);
+  g_clear_pointer(&left->posts, g_hash_table_unref);
+  g_clear_pointer(&left->known, g_hash_table_unref);
+  g_free(left);
+}
+
+/* Virtual time is each engine's own. */
+static void
+leave_to_heir(AzLookout *lookout)
+{
+  AzEngine *heir = az_engine_heir(lookout->engine);
+  if (heir == NULL || az_clock_is_virtual(az_engine_clock(lookout->engine)))
+    return;
+  Left *left = g_new0(Left, 1);
+  *left = (Left){ .detector = g_steal_pointer(&lookout->detector),
+                  .posts = g_steal_pointer(&lookout->posts),
+                  .known = g_steal_pointer(&lookout->known),
+                  .at = monotonic(lookout) };
+  az_engine_leave(heir, left, left_free);
+}
+
+static void
+make_detector(AzLookout *lookout, const AzDetectorRules *rules)
+{
+  gint64 now = monotonic(lookout);
+  Left *left = az_engine_take_left(lookout->engine);
+  if (left != NULL && now - left->at < LEFT_US && !az_clock_is_virtual(az_engine_clock(lookout->engine))) {
+    lookout->detector = g_steal_pointer(&left->detector);
+    lookout->posts = g_steal_pointer(&left->posts);
+    lookout->known = g_steal_pointer(&left->known);
+    az_detector_set_rules(lookout->detector, rules, now);
+  } else {
+    lookout->detector = az_detector_new(rules, now);
+    lookout->posts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, post_free);
+    lookout->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  }
+  if (left != NULL)
+    left_free(left);
+}
+
+gboolean
+az_lookout_rules(AzEngine *engine, AzDetectorRules *ret_rules, GError **error)
+{
+  /* its options are declared when it is loaded */
+  if (az_engine_lookup(engine, AZLIN_KIND_FAILOVER, NULL, NULL, error) == NULL)
+    return FALSE;
+  *ret_rules = az_failover_option_rules(engine);
+  return az_detector_rules_check(ret_rules, error);
+}
+
 AzLookout *
 az_lookout_new(AzEngine *engine, AzlinOp *root, void (*seen)(const char *region, gpointer data), gpointer data,
                GError **error)
 {
-  /* its options are declared when it is loaded */
-  if (az_engine_lookup(engine, AZLIN_KIND_FAILOVER, NULL, NULL, error) == NULL)
-    return NULL;
-  AzDetectorRules rules = az_failover_option_rules(engine);
-  if (!az_detector_rules_check(&rules, error))
+  AzDetectorRules rules;
+  if (!az_lookout_rules(engine, &rules, error))
     return NULL;
   AzLookout *lookout = g_new0(AzLookout, 1);
   *lookout = (AzLookout){ .engine = engine, .root = root, .seen = seen, .data = data };
-  lookout->detector = az_detector_new(&rules, monotonic(lookout));
-  lookout->posts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, post_free);
+  make_detector(lookout, &rules);
   lookout->verdicts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  lookout->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   lookout->looks = g_ptr_array_new();
   running = g_slist_append(running, lookout);
   az_engine_hear_sleep(engine, on_sleep, lookout);
@@ -163,13 +219,14 @@ az_lookout_free(AzLookout *lookout)
   store(lookout);
   az_timer_cancel(lookout->timer);
   drop_looks(lookout);
+  leave_to_heir(lookout);
   g_ptr_array_unref(lookout->looks);
   g_clear_pointer(&lookout->syncs, g_hash_table_unref);
   g_free(lookout->syncs_of);
   az_detector_free(lookout->detector);
-  g_hash_table_unref(lookout->posts);
+  g_clear_pointer(&lookout->posts, g_hash_table_unref);
   g_hash_table_unref(lookout->verdicts);
-  g_hash_table_unref(lookout->known);
+  g_clear_pointer(&lookout->known, g_hash_table_unref);
   g_clear_pointer(&lookout->stored, az_stored_unref);
   g_free(lookout);
 }

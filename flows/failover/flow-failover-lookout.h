@@ -6,8 +6,11 @@
 
 typedef struct _AzLookout AzLookout;
 
+/* The rules that a lookout of this engine would go by. CONFIG: they make no sense. */
+gboolean az_lookout_rules(AzEngine *engine, AzDetectorRules *ret_rules, GError **error);
 /* Looks out under `root` until it is freed or `root` ends; nothing is asked before az_lookout_set_stored(). `seen` runs
- * after each answer about `region`, on the engine's loop; it may free the lookout. CONFIG: the rules make no sense. */
+ * after each answer about `region`, on the engine's loop; it may free the lookout. Goes on where the one of an engine
+ * before this one has just ended, with all that it saw (az_engine_set_heir()). CONFIG: the rules make no sense. */
 AzLookout *az_lookout_new(AzEngine *engine, AzlinOp *root, void (*seen)(const char *region, gpointer data),
                           gpointer data, GError **error);
 /* Stores who saw whom last. */

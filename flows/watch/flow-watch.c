@@ -293,7 +293,8 @@ az_watch_check_time(GVariant *args, GError **error)
 static gboolean
 watch_check(AzEngine *engine, GVariant *args, GError **error)
 {
-  return az_watch_check_time(args, error);
+  AzDetectorRules rules;
+  return az_watch_check_time(args, error) && az_lookout_rules(engine, &rules, error);
 }
 
 static void

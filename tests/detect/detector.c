@@ -367,6 +367,46 @@ test_rules(void)
   g_assert_nonnull(strstr(error->message, "probe-timeout"));
 }
 
+/* A configuration that changes in the middle of an outage: what was seen counts, by the new rules. */
+static void
+test_rules_may_change(void)
+{
+  for (guint fall = 3; fall <= 9; fall += 6) {
+    AzDetectorRules rules = usual;
+    rules.fall = fall;
+    g_autoptr(World) world = fleet_of(3, &usual);
+    world_trouble(world, "*", "east", 60, 1e6, AZ_SIGHT_DARK);
+    world_run(world, 82, "east");
+    g_assert_cmpint(state_of(world, "east"), ==, AZ_REGION_SUSPECT);
+    AzRegionView before, after;
+    g_assert_true(az_detector_view(world->detector, "east", &before));
+    az_detector_set_rules(world->detector, &rules, world->now);
+    g_assert_true(az_detector_view(world->detector, "east", &after));
+    g_assert_cmpint(after.state, ==, AZ_REGION_SUSPECT);
+    g_assert_cmpuint(after.dark_probes, ==, before.dark_probes);
+    g_assert_cmpint(state_of(world, "west"), ==, AZ_REGION_UP);
+    g_assert_cmpint(az_detector_wake(world->detector, world->now), ==, world->now);
+    world_answer_all(world, AZ_SIGHT_ALIVE); /* to questions of before: nobody's any more */
+    g_assert_cmpint(state_of(world, "east"), ==, AZ_REGION_SUSPECT);
+    double settled = world_run(world, 300, "east");
+    if (fall < usual.fall)
+      g_assert_cmpfloat(settled, <, 60 + 34); /* sooner than by the rules before */
+    else
+      g_assert_true(settled > 60 + 40 && settled < 60 + 52);
+  }
+}
+
+/* Nobody may count as darkness what nobody watched while the rules changed. */
+static void
+test_rules_that_change_late_forget(void)
+{
+  g_autoptr(World) world = fleet_of(3, &usual);
+  world_trouble(world, "*", "east", 60, 1e6, AZ_SIGHT_DARK);
+  world_run(world, 82, "east");
+  az_detector_set_rules(world->detector, &usual, world->now + 15 * G_USEC_PER_SEC);
+  g_assert_cmpint(state_of(world, "east"), ==, AZ_REGION_UNKNOWN);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -391,5 +431,7 @@ main(int argc, char **argv)
   g_test_add_func("/detector/gap-forgets", test_gap_forgets);
   g_test_add_func("/detector/regions-come-and-go", test_regions_come_and_go);
   g_test_add_func("/detector/rules", test_rules);
+  g_test_add_func("/detector/rules-may-change", test_rules_may_change);
+  g_test_add_func("/detector/rules-that-change-late-forget", test_rules_that_change_late_forget);
   return g_test_run();
 }
