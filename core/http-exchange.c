@@ -15,6 +15,7 @@ struct _AzHttpExchange {
   GBytes *body;
   char *origin, *authority, *scope, *subscription; /* of the identity; origin NULL = none */
   gboolean once, single, renewed, asking, direct;
+  char *ca_file, *certificate_file, *key_file; /* NULL = none */
   gsize max_body;
   guint attempts;
   AzSecret *token;
@@ -40,6 +41,9 @@ exchange_free(AzHttpExchange *exchange)
   g_free(exchange->authority);
   g_free(exchange->scope);
   g_free(exchange->subscription);
+  g_free(exchange->ca_file);
+  g_free(exchange->certificate_file);
+  g_free(exchange->key_file);
   g_clear_pointer(&exchange->token, az_secret_unref);
   g_free(exchange);
 }
@@ -294,6 +298,9 @@ send_attempt(AzHttpExchange *exchange)
                          .body = exchange->body,
                          .direct = exchange->direct,
                          .once = exchange->once || exchange->single,
+                         .ca_file = exchange->ca_file,
+                         .certificate_file = exchange->certificate_file,
+                         .key_file = exchange->key_file,
                          .max_body = exchange->max_body,
                          .connect_ms = AZ_HTTP_CONNECT_MS,
                          .idle_ms = AZ_HTTP_IDLE_MS,
@@ -395,6 +402,16 @@ take_identity(AzHttpExchange *exchange, const AzlinIdentity *identity)
   exchange->subscription = g_strdup(identity->subscription);
 }
 
+static void
+take_tls(AzHttpExchange *exchange, const AzlinTls *tls)
+{
+  if (tls == NULL)
+    return;
+  exchange->ca_file = g_strdup(tls->ca_file);
+  exchange->certificate_file = g_strdup(tls->certificate_file);
+  exchange->key_file = g_strdup(tls->key_file);
+}
+
 void
 az_http_exchange_start(AzHttp *http, const AzlinHttp *request, GUri *uri, AzlinOp *op)
 {
@@ -413,8 +430,9 @@ az_http_exchange_start(AzHttp *http, const AzlinHttp *request, GUri *uri, AzlinO
   exchange->body = request->body != NULL ? g_bytes_ref(request->body) : NULL;
   exchange->content_type = g_strdup(request->content_type != NULL ? request->content_type : "application/json");
   exchange->once = request->once;
-  /* a brick built before 1.4 has a shorter struct */
+  /* a brick built before 1.4, or before 1.5, has a shorter struct */
   exchange->single = request->size > G_STRUCT_OFFSET(AzlinHttp, single) && request->single;
+  take_tls(exchange, request->size > G_STRUCT_OFFSET(AzlinHttp, tls) ? request->tls : NULL);
   exchange->direct = az_http_host_is_loopback(exchange->host);
   exchange->max_body = request->max_body > 0 ? request->max_body : AZ_HTTP_MAX_BODY;
   take_identity(exchange, request->identity);

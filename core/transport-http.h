@@ -31,9 +31,11 @@ typedef struct {
   GBytes *body;               /* or NULL: methods that usually have one send Content-Length: 0 */
   gboolean direct;            /* never through a proxy; http: never is anyway */
   gboolean once;              /* on a connection of its own if that is what it takes not to send it twice */
-  gsize max_body;             /* cap on the decoded body, bytes */
-  guint32 connect_ms;         /* until the connection stands */
-  guint32 idle_ms;            /* without a byte from the server, afterwards */
+  const char *ca_file;        /* PEM, trusted instead of what the session trusts; or NULL */
+  const char *certificate_file, *key_file; /* PEM, of this side; both or none. Unreadable files end it UNTRUSTED */
+  gsize max_body;                          /* cap on the decoded body, bytes */
+  guint32 connect_ms;                      /* until the connection stands */
+  guint32 idle_ms;                         /* without a byte from the server, afterwards */
   /* Once, from the main loop, never from inside send(); what `end` holds is borrowed. The call is gone after it. */
   void (*finished)(const AzHttpEnd *end, gpointer data);
   gpointer data;

@@ -14,7 +14,7 @@
 G_BEGIN_DECLS
 
 #define AZLIN_ABI_MAJOR 1u /* part of the symbol's name: another major is simply not found */
-#define AZLIN_ABI_MINOR 4u /* the engine takes plugins whose minor is at most its own */
+#define AZLIN_ABI_MINOR 5u /* the engine takes plugins whose minor is at most its own */
 
 typedef struct _AzlinHost AzlinHost; /* one brick's view of the engine */
 typedef struct _AzlinOp AzlinOp;     /* one running operation: deadline, cancel, progress, exactly one result */
@@ -258,6 +258,12 @@ typedef struct { /* whose token a request carries, and the one place it may go t
   const char *subscription; /* for a command-line login that knows several; or NULL */
 } AzlinIdentity;
 
+typedef struct { /* whom to trust over https, and as whom to come: PEM files; since 1.5 */
+  gsize size;
+  const char *ca_file;                     /* of authorities, trusted instead of all others; or NULL */
+  const char *certificate_file, *key_file; /* both or none; read anew for each request */
+} AzlinTls;
+
 typedef struct { /* one HTTP request; the engine retries it by class, paces it and caps what comes back; since 1.1 */
   gsize size;
   const char *method;            /* "GET", ... */
@@ -270,6 +276,7 @@ typedef struct { /* one HTTP request; the engine retries it by class, paces it a
   gboolean once;                 /* its effect may not come twice: never sent again after it may have arrived */
   gsize max_body;                /* cap on the decoded answer, bytes; 0 = 8 MiB; more is an error */
   gboolean single; /* one attempt, whatever comes of it: the caller asks elsewhere, or again; since 1.4 */
+  const AzlinTls *tls; /* NULL = [http] ca-file, and no certificate; since 1.5 */
 } AzlinHttp;
 
 typedef struct {

@@ -291,10 +291,34 @@ make_message(AzHttpCall *call, const AzHttpSend *request, GUri *uri)
   return message;
 }
 
+/* Read with each call: whoever renews certificates puts others in their place. FALSE and why, a static text. */
+static gboolean
+take_certificates(AzHttpCall *call, const AzHttpSend *request, const char **ret_why)
+{
+  HttpHost *host = call->host;
+  if (!host->secure)
+    return TRUE;
+  *ret_why = "the file of certificates to trust cannot be used";
+  if (request->ca_file != NULL && host->trusted == NULL) {
+    g_autofree char *absolute = g_canonicalize_filename(request->ca_file, NULL);
+    host->trusted = g_tls_file_database_new(absolute, NULL);
+    if (host->trusted == NULL)
+      return FALSE;
+  }
+  *ret_why = "our own certificate and its key cannot be used";
+  if (request->certificate_file == NULL)
+    return TRUE;
+  g_autoptr(GTlsCertificate) own = g_tls_certificate_new_from_files(request->certificate_file, request->key_file, NULL);
+  if (own != NULL)
+    soup_message_set_tls_client_certificate(call->message, own);
+  return own != NULL;
+}
+
 AzHttpCall *
 http_call_send(AzHttpSession *session, const AzHttpSend *request)
 {
   g_autoptr(GUri) uri = g_uri_parse(request->url, SOUP_HTTP_URI_FLAGS, NULL);
+  const char *why = NULL;
   AzHttpCall *call = g_new0(AzHttpCall, 1);
   call->serial = ++session->last_serial;
   call->in_session.data = call->in_queue.data = call;
@@ -305,8 +329,10 @@ http_call_send(AzHttpSession *session, const AzHttpSend *request)
   call->connect_ms = request->connect_ms;
   call->idle_ms = request->idle_ms;
   call->cancellable = g_cancellable_new();
-  call->host = http_session_host(session, uri, request->direct);
+  call->host = http_session_host(session, uri, request);
   call->message = make_message(call, request, uri);
+  if (!take_certificates(call, request, &why))
+    http_call_cut(call, AZ_HTTP_UNTRUSTED, why); /* libsoup gives it back unsent */
   g_queue_push_tail_link(&session->calls, &call->in_session);
   http_session_watch(session);
   http_host_admit(call->host, call);

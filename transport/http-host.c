@@ -65,6 +65,12 @@ http_host_leave(HttpHost *host, AzHttpCall *call)
 void
 http_host_free(HttpHost *host)
 {
+  for (guint i = 0; i < N_POOLS; i++) {
+    if (host->pools[i] != NULL)
+      soup_session_abort(host->pools[i]);
+    g_clear_object(&host->pools[i]);
+  }
+  g_clear_object(&host->trusted);
   g_free(host->key);
   g_free(host);
 }

@@ -22,12 +22,16 @@ typedef enum {
  * over, each at megabytes; so the first one goes alone and the others wait for what it learns. */
 typedef struct {
   AzHttpSession *session;
-  char *key; /* scheme, host, port, direct or not */
+  char *key; /* scheme, host, port, direct or not, files of TLS */
   gboolean direct, secure;
   enum { VERSION_UNKNOWN, VERSION_1, VERSION_2 } version;
   AzHttpCall *scout; /* the first one, while the version is unknown */
   guint active;      /* calls given to libsoup */
-  GQueue waiting;    /* of AzHttpCall */
+  /* one with certificates of its own shares no connection: pools that no other host has, made on first use */
+  gboolean alone;
+  GTlsDatabase *trusted; /* NULL = as the session */
+  SoupSession *pools[N_POOLS];
+  GQueue waiting; /* of AzHttpCall */
 } HttpHost;
 
 typedef enum { CALL_WAITING, CALL_CONNECTING, CALL_SENT, CALL_READING } CallStage;
@@ -71,7 +75,7 @@ AzHttpSession *http_session_new(const char *ca_file, GError **error);
 void http_session_free(AzHttpSession *session);
 /* The pool that a call to this host belongs to now. */
 SoupSession *http_session_pool(HttpHost *host);
-HttpHost *http_session_host(AzHttpSession *session, GUri *uri, gboolean direct);
+HttpHost *http_session_host(AzHttpSession *session, GUri *uri, const AzHttpSend *request);
 /* Sees to the deadlines of all calls. */
 void http_session_watch(AzHttpSession *session);
 /* From HTTPS_PROXY, ALL_PROXY and NO_PROXY, in either case of letters; NULL = no proxy is named. */

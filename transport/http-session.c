@@ -62,15 +62,15 @@ http_session_free(AzHttpSession *session)
 }
 
 static SoupSession *
-make_pool(AzHttpSession *session, HttpPool which, gboolean direct)
+make_pool(AzHttpSession *session, HttpPool which, gboolean direct, GTlsDatabase *trusted)
 {
   static const int connections[N_POOLS] = { HTTP_PLAIN_CONNECTIONS, HTTP_TLS_CONNECTIONS, HTTP_OLD_CONNECTIONS };
   /* several hosts share a pool, so that its own limit must not bind before that of a host */
   SoupSession *pool = soup_session_new_with_options("max-conns", connections[which] * 8, "max-conns-per-host",
                                                     connections[which], NULL);
   soup_session_set_proxy_resolver(pool, direct ? NULL : session->proxies);
-  if (session->trusted != NULL)
-    soup_session_set_tls_database(pool, session->trusted);
+  if (trusted != NULL)
+    soup_session_set_tls_database(pool, trusted);
   if (direct || session->proxies == NULL) /* it is there for the passwords of proxies */
     soup_session_remove_feature_by_type(pool, SOUP_TYPE_AUTH_MANAGER);
   return pool;
@@ -80,24 +80,33 @@ SoupSession *
 http_session_pool(HttpHost *host)
 {
   HttpPool which = !host->secure ? POOL_PLAIN : host->version == VERSION_1 ? POOL_TLS_OLD : POOL_TLS;
-  SoupSession **pool = &host->session->pools[which][host->direct];
+  SoupSession **pool = host->alone ? &host->pools[which] : &host->session->pools[which][host->direct];
   if (*pool == NULL)
-    *pool = make_pool(host->session, which, host->direct);
+    *pool
+        = make_pool(host->session, which, host->direct, host->trusted != NULL ? host->trusted : host->session->trusted);
   return *pool;
 }
 
-HttpHost *
-http_session_host(AzHttpSession *session, GUri *uri, gboolean direct)
+static const char *
+or_none(const char *file)
 {
-  char key[512];
+  return file != NULL ? file : "";
+}
+
+HttpHost *
+http_session_host(AzHttpSession *session, GUri *uri, const AzHttpSend *request)
+{
   gboolean secure = g_str_equal(g_uri_get_scheme(uri), "https");
-  gboolean straight = direct || !secure || session->proxies == NULL;
-  g_snprintf(key, sizeof key, "%s %d %d %s", g_uri_get_scheme(uri), straight, g_uri_get_port(uri), g_uri_get_host(uri));
+  gboolean straight = request->direct || !secure || session->proxies == NULL;
+  g_autofree char *key = g_strdup_printf("%s %d %d %s\n%s\n%s\n%s", g_uri_get_scheme(uri), straight,
+                                         g_uri_get_port(uri), g_uri_get_host(uri), or_none(request->ca_file),
+                                         or_none(request->certificate_file), or_none(request->key_file));
   HttpHost *host = g_hash_table_lookup(session->hosts, key);
   if (host != NULL)
     return host;
   host = g_new0(HttpHost, 1);
-  *host = (HttpHost){ .session = session, .key = g_strdup(key), .direct = straight, .secure = secure };
+  *host = (HttpHost){ .session = session, .key = g_steal_pointer(&key), .direct = straight, .secure = secure };
+  host->alone = secure && (request->ca_file != NULL || request->certificate_file != NULL);
   g_queue_init(&host->waiting);
   g_hash_table_insert(session->hosts, host->key, host);
   return host;

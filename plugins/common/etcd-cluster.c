@@ -183,6 +183,12 @@ attempt_ms(Ask *ask)
   return (guint32) CLAMP(left_ms, 1, ATTEMPT_MS);
 }
 
+const AzlinTls *
+etcd_tls(const EtcdCluster *cluster)
+{
+  return cluster->ca_file != NULL || cluster->certificate_file != NULL ? &cluster->tls : NULL;
+}
+
 /* A member that has lost the others would have it hang until its own patience ends: "hasleader" makes it say so. */
 static void
 send(Ask *ask)
@@ -198,7 +204,8 @@ send(Ask *ask)
                         .headers = headers,
                         .body = ask->body,
                         .max_body = MAX_ANSWER,
-                        .single = TRUE };
+                        .single = TRUE,
+                        .tls = etcd_tls(cluster) };
   ask->sent = cluster->api->monotonic(cluster->host);
   cluster->api->http(cluster->host, &request,
                      cluster->api->op_new(ask->op, "ask etcd", attempt_ms(ask), on_reply, ask));

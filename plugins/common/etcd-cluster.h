@@ -9,8 +9,11 @@
     NULL,        NULL, "client addresses of the members: https://HOST:2379; http for a loopback address" },            \
       { "prefix", "s", "/azlin/", NULL, NULL, "what all keys begin with; azlins that share have the same" },           \
       { "user", "s", "", NULL, NULL, "whom to log in as; empty: this etcd asks nobody" },                              \
+      { "password-file", "s", "", NULL, NULL, "password of user, mode 0600" },                                         \
+      { "ca-file", "s", "", NULL, NULL, "PEM file of the authorities to trust for this etcd alone" },                  \
+      { "certificate-file", "s", "", NULL, NULL, "PEM certificate to come with, where etcd wants one" },               \
   {                                                                                                                    \
-    "password-file", "s", "", NULL, NULL, "password of user, mode 0600"                                                \
+    "key-file", "s", "", NULL, NULL, "private key of the certificate, mode 0600"                                       \
   }
 
 typedef struct {
@@ -22,7 +25,9 @@ typedef struct {
   guint current;       /* the one that answered last */
   char *user;          /* NULL = this etcd asks for none */
   char *password_file;
-  char *token; /* of the login; NULL = none yet */
+  char *ca_file, *certificate_file, *key_file; /* NULL = none */
+  AzlinTls tls;                                /* the same, for requests */
+  char *token;                                 /* of the login; NULL = none yet */
 } EtcdCluster;
 
 typedef struct {
@@ -41,6 +46,9 @@ gboolean etcd_cluster_init(EtcdCluster *cluster, AzlinHost *host, const char *se
 void etcd_cluster_clear(EtcdCluster *cluster);
 
 /* ---- etcd-cluster.c ---- */
+
+/* The part of all requests to this cluster that is about TLS; or NULL. */
+const AzlinTls *etcd_tls(const EtcdCluster *cluster);
 
 /* Asks `path` of the members in turn, for `seconds` at most, and calls `done` once. Takes `body`. What is asked must be
  * safe to ask twice: an attempt without an answer may have come through. `seconds` 0 = each member once. */

@@ -117,6 +117,8 @@ etcd_login(EtcdCluster *cluster, const char *endpoint, AzlinOp *op)
   g_autoptr(GBytes) body = body_of(cluster->user, password);
   secret_wipe(password);
   g_autofree char *url = g_strconcat(endpoint, "/v3/auth/authenticate", NULL);
-  AzlinHttp request = { .size = sizeof request, .method = "POST", .url = url, .body = body, .single = TRUE };
+  AzlinHttp request = {
+    .size = sizeof request, .method = "POST", .url = url, .body = body, .single = TRUE, .tls = etcd_tls(cluster)
+  };
   api->http(cluster->host, &request, api->op_new(op, "authenticate", 0, on_reply, login));
 }

@@ -2,9 +2,13 @@
 #include "etcd-cluster.h"
 #include "option.h"
 #include "secret-file.h"
+#include <errno.h>
+#include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_ENDPOINTS 16
+#define MAX_KEY 65536
 
 static gboolean
 is_loopback(const char *host)
@@ -67,6 +71,64 @@ take_user(EtcdCluster *cluster, GError **error)
 }
 
 static gboolean
+is_readable(const char *section, const char *option, const char *path, GError **error)
+{
+  if (path == NULL || g_access(path, R_OK) == 0)
+    return TRUE;
+  int number = errno;
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "[%s] %s %s cannot be read: %s", section, option, path,
+              g_strerror(number));
+  return FALSE;
+}
+
+static char *
+option_or_null(EtcdCluster *cluster, const char *name)
+{
+  g_autofree char *text = option_string(cluster->host, name);
+  return *text != '\0' ? g_steal_pointer(&text) : NULL;
+}
+
+static gboolean
+check_key(const EtcdCluster *cluster, GError **error)
+{
+  g_autofree char *option = g_strdup_printf("[%s] key-file", cluster->section);
+  char *key = secret_file_read(cluster->key_file, option, MAX_KEY, error);
+  gboolean readable = key != NULL;
+  secret_wipe(key);
+  return readable;
+}
+
+static gboolean
+check_certificates(const EtcdCluster *cluster, GError **error)
+{
+  const char *why = NULL;
+  if ((cluster->certificate_file == NULL) != (cluster->key_file == NULL))
+    why = "certificate-file and key-file go together";
+  for (char **endpoint = cluster->endpoints; why == NULL && *endpoint != NULL; endpoint++)
+    if (!g_str_has_prefix(*endpoint, "https:") && (cluster->ca_file != NULL || cluster->certificate_file != NULL))
+      why = "ca-file and certificate-file are for https: all endpoints must be";
+  if (why == NULL)
+    return is_readable(cluster->section, "ca-file", cluster->ca_file, error)
+           && is_readable(cluster->section, "certificate-file", cluster->certificate_file, error)
+           && (cluster->key_file == NULL || check_key(cluster, error));
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_CONFIG, "[%s] %s", cluster->section, why);
+  return FALSE;
+}
+
+static gboolean
+take_certificates(EtcdCluster *cluster, GError **error)
+{
+  cluster->ca_file = option_or_null(cluster, "ca-file");
+  cluster->certificate_file = option_or_null(cluster, "certificate-file");
+  cluster->key_file = option_or_null(cluster, "key-file");
+  cluster->tls = (AzlinTls){ .size = sizeof(AzlinTls),
+                             .ca_file = cluster->ca_file,
+                             .certificate_file = cluster->certificate_file,
+                             .key_file = cluster->key_file };
+  return check_certificates(cluster, error);
+}
+
+static gboolean
 take_prefix(EtcdCluster *cluster, GError **error)
 {
   cluster->prefix = option_string(cluster->host, "prefix");
@@ -80,7 +142,8 @@ gboolean
 etcd_cluster_init(EtcdCluster *cluster, AzlinHost *host, const char *section, GError **error)
 {
   *cluster = (EtcdCluster){ .host = host, .api = host->api, .section = section };
-  return take_endpoints(cluster, error) && take_user(cluster, error) && take_prefix(cluster, error);
+  return take_endpoints(cluster, error) && take_user(cluster, error) && take_certificates(cluster, error)
+         && take_prefix(cluster, error);
 }
 
 void
@@ -90,5 +153,8 @@ etcd_cluster_clear(EtcdCluster *cluster)
   g_free(cluster->prefix);
   g_free(cluster->user);
   g_free(cluster->password_file);
+  g_free(cluster->ca_file);
+  g_free(cluster->certificate_file);
+  g_free(cluster->key_file);
   secret_wipe(cluster->token);
 }

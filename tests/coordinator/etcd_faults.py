@@ -1,5 +1,5 @@
 """Leases of a real etcd while holders die and sleep, members fail, answers are lost, and passwords are asked for."""
-import os, time
+import os, shutil, time
 import e2e, etcd, hosts
 from between import Between
 
@@ -314,10 +314,57 @@ def test_https():
             assert cluster.keys() == {}
 
 
+def own(cluster, cert, **options):
+    return {"ca_file": cluster.ca, "certificate_file": cert, "key_file": cert + ".key", **options}
+
+
+def test_certificates_of_clients():
+    with etcd.Etcd(mutual=True) as cluster:
+        with scene_of(cluster, **own(cluster, cluster.client_cert)) as scene:
+            a, b = scene.host(), scene.host()
+            token = a.acquire("k", 60)
+            assert a.renew("k", token) == "ok" and b.ask("acquire", "k", 60).startswith("LockUnavailable")
+            a.release("k", token)
+        stranger = cluster.issue("stranger", cluster.authority("another"))
+        name = cluster.members[0].client.replace("127.0.0.1", "localhost")
+        refused = {"no certificate": {"ca_file": cluster.ca}, "of nobody it knows": own(cluster, stranger),
+                   "an authority that it is not of": own(cluster, cluster.client_cert, ca_file=stranger),
+                   "the system's authorities": own(cluster, cluster.client_cert, ca_file=""),
+                   "a name that it has not": own(cluster, cluster.client_cert, endpoints=name),
+                   "the key of another": own(cluster, cluster.client_cert, key_file=stranger + ".key")}
+        for what, options in refused.items():
+            with scene_of(cluster, **options) as scene:
+                answer = scene.host().ask("check")
+                assert answer.startswith("NetworkFailure"), (what, answer)
+                print("# %s: %s" % (what, answer))
+
+
+def test_a_certificate_may_be_renewed():
+    """Whoever renews it puts another in its place; the process goes on."""
+    with etcd.Etcd(mutual=True) as cluster:
+        mine = os.path.join(cluster.folder, "mine.pem")
+
+        def put(cert):
+            for end in ("", ".key"):
+                shutil.copy(cert + end, mine + end)
+        put(cluster.issue("stranger", cluster.authority("another")))
+        with scene_of(cluster, **own(cluster, mine)) as scene:
+            host = scene.host()
+            assert host.ask("check").startswith("NetworkFailure")
+            put(cluster.client_cert)
+            assert host.ask("check") == "ok"
+
+
 def test_what_may_not_be_configured():
     cases = (("endpoints=http://192.0.2.1:2379", "must be https"), ("endpoints=ftp://127.0.0.1", "must be https"),
              ("endpoints=https://u:p@192.0.2.1", "no address of an etcd member"), ("endpoints=nonsense", "no address"),
              ("endpoints=https://192.0.2.1/?a", "no address"), ("endpoints=", "1 to 16 members"),
+             ("endpoints=https://127.0.0.1\ncertificate-file=/x", "certificate-file and key-file go together"),
+             ("endpoints=https://127.0.0.1;http://127.0.0.1\nca-file=/etc/passwd", "are for https"),
+             ("certificate-file=/etc/passwd\nkey-file=/etc/passwd", "are for https"),
+             ("endpoints=https://127.0.0.1\nca-file=/nonexistent", "ca-file /nonexistent cannot be read"),
+             ("endpoints=https://127.0.0.1\ncertificate-file=/nonexistent\nkey-file=/x", "certificate-file /nonexistent cannot"),
+             ("endpoints=https://127.0.0.1\ncertificate-file=/etc/passwd\nkey-file=/etc/passwd", "mode 0600"),
              ("user=me", "go together"), ("password-file=/x", "go together"), ("prefix=", "1 to 200 bytes"))
     for line, words in cases:
         with hosts.Scene("coordinator=etcd\n[coordinator.etcd]\n%s\n" % line) as scene:

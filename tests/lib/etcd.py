@@ -27,6 +27,8 @@ class Member:
                 "--unsafe-no-fsync", "--logger", "zap", "--log-level", "error"]
         if self.cluster.cert:
             argv += ["--cert-file", self.cluster.cert, "--key-file", self.cluster.cert + ".key"]
+        if self.cluster.ca:
+            argv += ["--client-cert-auth", "--trusted-ca-file", self.cluster.ca]
         with open(os.path.join(self.cluster.folder, self.name + ".log"), "a") as log:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -45,11 +47,14 @@ class Member:
 
 
 class Etcd:
-    def __init__(self, members=1, tls=False):
+    def __init__(self, members=1, tls=False, mutual=False):
+        """`mutual`: over https, and nobody gets in without a certificate of the cluster's authority."""
         os.makedirs(e2e.SCRATCH, mode=0o700, exist_ok=True)
         program()
         self.folder = tempfile.mkdtemp(prefix="etcd-", dir=e2e.SCRATCH)
-        self.cert, self.members = self.certificate() if tls else None, []
+        self.ca, self.members = self.authority("ca") if mutual else None, []
+        self.cert = self.issue("member", self.ca) if mutual else self.certificate() if tls else None
+        self.client_cert = self.issue("azlin", self.ca) if mutual else None
         for number in range(members):
             self.members.append(Member(self, number))
         try:
@@ -60,14 +65,25 @@ class Etcd:
             self.close()
             raise
 
-    def certificate(self):
+    def make(self, name, subject, *more):
+        """A certificate and, beside it, its key."""
         if not shutil.which("openssl"):
             raise e2e.Skip("openssl is missing: it makes the certificate")
-        path = os.path.join(self.folder, "cert.pem")
+        path = os.path.join(self.folder, name + ".pem")
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
-                        "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path + ".key",
-                        "-out", path], check=True, capture_output=True)
+                        "2", "-subj", subject, "-keyout", path + ".key", "-out", path, *more], check=True, capture_output=True)
         return path
+
+    def certificate(self):
+        return self.make("cert", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+
+    def authority(self, name):
+        return self.make(name, "/CN=authority " + name)
+
+    def issue(self, name, ca):
+        """For 127.0.0.1, as a server and as a client: etcd's gateway comes to itself as one."""
+        return self.make(name, "/CN=" + name, "-CA", ca, "-CAkey", ca + ".key", "-addext", "subjectAltName=IP:127.0.0.1",
+                         "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth,clientAuth")
 
     def await_leader(self):
         e2e.until(self.answers, "etcd answers", 30)
@@ -92,7 +108,9 @@ class Etcd:
     def call(self, path, body, member=0, timeout=5, token=None):
         request = urllib.request.Request(self.members[member].client + path, json.dumps(body).encode(),
                                          {"Content-Type": "application/json", **({"Authorization": token} if token else {})})
-        context = ssl.create_default_context(cafile=self.cert) if self.cert else None
+        context = ssl.create_default_context(cafile=self.ca or self.cert) if self.cert else None
+        if self.client_cert:
+            context.load_cert_chain(self.client_cert, self.client_cert + ".key")
         with urllib.request.urlopen(request, timeout=timeout, context=context) as reply:
             return json.loads(reply.read())
 
