@@ -205,9 +205,10 @@ void
 service_notify_reload(ServiceNotify *notify, const char *why)
 {
   Entry entry = { 0 };
-  g_autofree char *message = why != NULL
-                                 ? g_strdup_printf("The configuration stays as it was: %s", why)
-                                 : g_strdup("The configuration was read again; it holds for watches, and for what begins from now on");
+  g_autofree char *message
+      = why != NULL
+            ? g_strdup_printf("The configuration stays as it was: %s", why)
+            : g_strdup("The configuration was read again; it holds for watches, and for what begins from now on");
   if (why != NULL)
     add(&entry, "AZLIN_ERROR", why);
   log_entry(&entry, why != NULL ? G_LOG_LEVEL_WARNING : G_LOG_LEVEL_MESSAGE, ID_RELOAD, message);

@@ -87,7 +87,8 @@ void service_engines_set_asleep(Service *service, gboolean asleep);
 void service_engines_inhibit(Service *service, gconstpointer key, const char *who, const char *why);
 void service_engines_allow(Service *service, gconstpointer key);
 void service_engines_end(Service *service);
-/* Reads the configuration again, for whatever comes from now on and for watches; FALSE and why: the one before stays. */
+/* Reads the configuration again, for whatever comes from now on and for watches; FALSE and why: the one before stays.
+ */
 gboolean service_engines_reload(Service *service, const char *config, const char *home, GError **error);
 
 /* ---- service.c ---- */
