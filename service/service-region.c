@@ -1,15 +1,16 @@
 /* One region on the bus: its properties, and what is said of their change. */
 #include "service-region.h"
 
+#include "azlin-dbus.h"
+#include "service-property.h"
 #include "wire.h"
 
 #define INTERFACE AZ_WIRE_NAME ".Region"
 
-/* As the XML has them: name and type; those that come with every answer of a machine are not announced. */
+/* As the XML has them: name and type. */
 static const struct {
   const char *name, *type;
   gsize offset;
-  gboolean silent;
 } properties[REGION_N_PROPERTIES] = {
   [REGION_NAME] = { "Name", "s", G_STRUCT_OFFSET(ServiceRegion, name) },
   [REGION_VM_NAME] = { "VmName", "s", G_STRUCT_OFFSET(ServiceRegion, vm_name) },
@@ -19,18 +20,18 @@ static const struct {
   [REGION_RESOURCE_GROUP] = { "ResourceGroup", "s", G_STRUCT_OFFSET(ServiceRegion, resource_group) },
   [REGION_CREATED_AT] = { "CreatedAt", "t", G_STRUCT_OFFSET(ServiceRegion, created_at) },
   [REGION_STATUS] = { "Status", "s", G_STRUCT_OFFSET(ServiceRegion, status) },
-  [REGION_LAST_HEALTH_CHECK] = { "LastHealthCheck", "t", G_STRUCT_OFFSET(ServiceRegion, last_health_check), TRUE },
+  [REGION_LAST_HEALTH_CHECK] = { "LastHealthCheck", "t", G_STRUCT_OFFSET(ServiceRegion, last_health_check) },
   [REGION_IS_PRIMARY] = { "IsPrimary", "b", G_STRUCT_OFFSET(ServiceRegion, is_primary) },
   [REGION_EPOCH] = { "Epoch", "t", G_STRUCT_OFFSET(ServiceRegion, epoch) },
   [REGION_FENCE_PENDING] = { "FencePending", "b", G_STRUCT_OFFSET(ServiceRegion, fence_pending) },
-  [REGION_LAST_SYNC] = { "LastSync", "t", G_STRUCT_OFFSET(ServiceRegion, last_sync), TRUE },
+  [REGION_LAST_SYNC] = { "LastSync", "t", G_STRUCT_OFFSET(ServiceRegion, last_sync) },
   [REGION_STATE] = { "State", "s", G_STRUCT_OFFSET(ServiceRegion, state) },
   [REGION_SINCE] = { "Since", "t", G_STRUCT_OFFSET(ServiceRegion, since) },
   [REGION_SEEN_BY] = { "SeenBy", "as", G_STRUCT_OFFSET(ServiceRegion, seen_by) },
   [REGION_DARK_FROM] = { "DarkFrom", "as", G_STRUCT_OFFSET(ServiceRegion, dark_from) },
   [REGION_UNREACHABLE_FROM_ME] = { "UnreachableFromMe", "b", G_STRUCT_OFFSET(ServiceRegion, unreachable_from_me) },
-  [REGION_LAST_ANSWER] = { "LastAnswer", "t", G_STRUCT_OFFSET(ServiceRegion, last_answer), TRUE },
-  [REGION_LATENCY_MS] = { "LatencyMs", "d", G_STRUCT_OFFSET(ServiceRegion, latency_ms), TRUE },
+  [REGION_LAST_ANSWER] = { "LastAnswer", "t", G_STRUCT_OFFSET(ServiceRegion, last_answer) },
+  [REGION_LATENCY_MS] = { "LatencyMs", "d", G_STRUCT_OFFSET(ServiceRegion, latency_ms) },
 };
 G_STATIC_ASSERT(REGION_N_PROPERTIES <= 32);
 
@@ -158,14 +159,30 @@ service_region_interfaces(const ServiceRegion *region)
   return g_variant_new_parsed("{%s: %@a{sv}}", INTERFACE, g_variant_builder_end(&values));
 }
 
+/* A bit for each. Looked up once: there are thousands of regions, and answers every moment. */
+static guint32
+find_silent(void)
+{
+  static guint32 silent;
+  static gboolean known;
+  for (guint i = 0; !known && i < REGION_N_PROPERTIES; i++) {
+    const GDBusPropertyInfo *property
+        = g_dbus_interface_info_lookup_property(dbus_region_interface_info(), properties[i].name);
+    silent |= service_property_is_silent(property) ? 1u << i : 0;
+  }
+  known = TRUE;
+  return silent;
+}
+
 void
 service_region_say_changes(ServiceRegion *region, const ServiceVoice *voice)
 {
+  guint32 silent = find_silent();
   GVariantBuilder values;
   guint n = 0;
   g_variant_builder_init(&values, G_VARIANT_TYPE_VARDICT);
   for (guint i = 0; i < REGION_N_PROPERTIES; i++) {
-    if ((region->changed & 1u << i) == 0 || properties[i].silent)
+    if ((region->changed & 1u << i) == 0 || (silent & 1u << i) != 0)
       continue;
     g_variant_builder_add(&values, "{sv}", properties[i].name, value_of(region, i));
     n++;

@@ -3,6 +3,7 @@
 #include "service-tell.h"
 
 #include "service-limit.h"
+#include "service-property.h"
 #include "wire.h"
 
 #define JOB AZ_WIRE_NAME ".Job"
@@ -73,15 +74,6 @@ tell(Told *told, const char *path, const char *interface, const char *what, GVar
 
 /* ---- properties ---- */
 
-/* As the XML has it: those that change too often are only read. */
-static gboolean
-is_silent(const GDBusPropertyInfo *property)
-{
-  const char *emits
-      = g_dbus_annotation_info_lookup(property->annotations, "org.freedesktop.DBus.Property.EmitsChangedSignal");
-  return g_strcmp0(emits, "false") == 0;
-}
-
 /* a{sv}, floating: those that are announced. */
 static GVariant *
 properties_of(Told *told)
@@ -93,7 +85,7 @@ properties_of(Told *told)
   g_variant_builder_init(&all, G_VARIANT_TYPE_VARDICT);
   for (guint i = 0; properties[i] != NULL; i++) {
     const char *name = properties[i]->name;
-    if (is_silent(properties[i]))
+    if (service_property_is_silent(properties[i]))
       continue;
     g_autoptr(GVariant) value = vtable->get_property(told->teller->bus, NULL, told->path, JOB, name, NULL, skeleton);
     if (value != NULL)
