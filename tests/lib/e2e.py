@@ -1,5 +1,5 @@
 """Support of the end-to-end tests: a home of its own per test, the real azlin program, TAP on stdout."""
-import json, os, re, shutil, subprocess, sys, tempfile, time, traceback
+import json, os, re, shutil, signal, subprocess, sys, tempfile, time, traceback
 
 BIN = os.environ["AZLIN_BIN"]
 SCRATCH = os.environ["AZLIN_TEST_DIR"]
@@ -86,6 +86,8 @@ def main(namespace):
         names = names[int(share[1]) - 1::int(share[2])]
     elif sys.argv[1:]:
         names = [n for n in names if n in sys.argv[1:]]
+    # whoever ends a test that takes too long lets it take down what it has put up
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print("1..%d" % len(names), flush=True)
     failed = 0
     for number, name in enumerate(names, 1):

@@ -107,14 +107,21 @@ class Bus:
         self.folder = tempfile.mkdtemp(prefix="azlin-bus-")
         self.address = "unix:path=%s/bus" % self.folder
         self.options = options
+        self.bus = self.daemon = self.said = None
+        self.clients = []
+        try:
+            self.start_bus()
+        except BaseException:
+            Bus.__exit__(self)
+            raise
+
+    def start_bus(self):
         with open(self.folder + "/bus.conf", "w") as f:
             f.write(self.write_config())
         self.bus = subprocess.Popen(["dbus-daemon", "--config-file=" + self.folder + "/bus.conf", "--nofork",
                                      "--print-address=1"], stdout=subprocess.PIPE,
                                     stderr=subprocess.DEVNULL, text=True)
         assert self.bus.stdout.readline(), "no bus"
-        self.daemon = self.said = None
-        self.clients = []
 
     def write_config(self):
         return CONFIG % self.folder
@@ -159,7 +166,8 @@ class Bus:
         if self.daemon is not None and self.daemon.poll() is None:
             self.daemon.kill()
             self.daemon.wait()
-        self.bus.kill()
-        self.bus.wait()
+        if self.bus is not None:
+            self.bus.kill()
+            self.bus.wait()
         subprocess.run(["rm", "-rf", self.folder], check=True)
         self.home.close()

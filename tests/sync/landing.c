@@ -59,8 +59,8 @@ set_up(Place *place, gconstpointer shell)
 static void
 tear_down(Place *place, gconstpointer shell)
 {
-  sh(place, "chmod -R u+rwX .; rm -rf -- \"$1\" \"$2\" \"$3\"");
-  g_rmdir(place->base);
+  sh(place, "chmod -R u+rwX .; rm -rf -- \"$PWD\"");
+  g_assert_false(g_file_test(place->base, G_FILE_TEST_EXISTS));
   free(place->base);
   g_free(place->source);
   g_free(place->target);
