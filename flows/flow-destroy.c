@@ -23,7 +23,7 @@ typedef struct {
   char *home;         /* as in AZLIN_TAG_HOME; NULL = this home has made nothing yet */
   const char *forgetting;
   GHashTable *notes; /* region -> guint64 of az_deletion_begin() */
-  guint listing, deleting, of_others;
+  guint listing, begun, deleting, of_others;
 } Destroy;
 
 typedef struct {
@@ -171,6 +171,31 @@ on_deleted(AzlinOp *op, gpointer data)
     forget_next(destroy);
 }
 
+static void begin_next(Destroy *destroy);
+
+static void
+on_turn(AzlinOp *op, gpointer data)
+{
+  Destroy *destroy = data;
+  if (!az_op_cancelled(destroy->root))
+    begin_next(destroy);
+}
+
+/* Each notes what it is about to do on disk: one in a turn of the main loop, so that an interruption comes through. */
+static void
+begin_next(Destroy *destroy)
+{
+  if (destroy->begun == destroy->doomed->len)
+    return;
+  Doom *doom = g_new0(Doom, 1);
+  *doom = (Doom){ .destroy = destroy, .vm = g_ptr_array_index(destroy->doomed, destroy->begun++) };
+  az_flow_audit_vm(destroy->job, "vm.delete", doom->vm, "requested");
+  if (is_on_record(destroy, doom->vm))
+    note_deletion(destroy, doom->vm);
+  az_flow_vm_erase(destroy->engine, destroy->root, doom->vm, VM_TIMEOUT_MS, on_deleted, doom);
+  az_op_finish(az_op_new(destroy->root, "next", 0, on_turn, destroy));
+}
+
 static void
 on_lease(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data)
 {
@@ -183,14 +208,8 @@ on_lease(AzJob *job, AzlinOp *root, AzLease *lease, gpointer data)
   destroy->deleting = destroy->doomed->len;
   if (destroy->deleting == 0)
     forget_next(destroy);
-  for (guint i = 0; i < destroy->doomed->len; i++) {
-    Doom *doom = g_new0(Doom, 1);
-    *doom = (Doom){ .destroy = destroy, .vm = g_ptr_array_index(destroy->doomed, i) };
-    az_flow_audit_vm(job, "vm.delete", doom->vm, "requested");
-    if (is_on_record(destroy, doom->vm))
-      note_deletion(destroy, doom->vm);
-    az_flow_vm_erase(destroy->engine, root, doom->vm, VM_TIMEOUT_MS, on_deleted, doom);
-  }
+  else
+    begin_next(destroy);
 }
 
 /* ---- what is there, and the question ---- */

@@ -1,5 +1,5 @@
 """A thousand regions of three virtual minutes each through the real engine: time, memory, and that none is lost."""
-import json, os, subprocess
+import json, os, signal, subprocess
 import e2e
 
 REGIONS = ["region%04d" % i for i in range(1000)]
@@ -54,6 +54,29 @@ def test_regions_with_faults():
         assert len(quick) == 160 and all(row["duration_seconds"] <= 180 * 1.02 for row in quick)
         listed = home.ok("regions", "list", "-o", "json").json()["regions"]
         assert len(listed) == 180
+
+
+def requested(home):
+    """How many deletions the audit log knows of."""
+    with open(os.path.join(home.path, "audit.log"), errors="replace") as f:
+        return sum('"vm.delete"' in line and '"requested"' in line for line in f)
+
+
+def test_destroy_answers_in_the_middle():
+    """Not when the last of them is begun: 130 at once, and recover makes records and machines agree."""
+    with Thousand() as home:
+        assert home.deploy(REGIONS[:60])[0] == 0
+        p = home.popen("destroy", "--yes")
+        e2e.until(lambda: requested(home) > 0, "it has begun")
+        p.send_signal(signal.SIGTERM)
+        out, err = p.communicate(timeout=60)
+        begun = requested(home)
+        assert p.returncode == 130 and "azlin recover" in err, (p.returncode, out, err)
+        print("# it had begun with %d of 60" % begun)
+        assert begun < 60, begun
+        home.ok("recover", "--yes")
+        home.ok("destroy", "--yes")
+        assert home.ok("regions", "list", "-o", "json").json()["regions"] == []
 
 
 if __name__ == "__main__":
