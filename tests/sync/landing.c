@@ -235,7 +235,7 @@ test_count_processes(Place *place, gconstpointer shell)
     g_test_skip("strace is missing");
     return;
   }
-  sh(place, "cd \"$1\"; mkdir d{1..400}; for d in d*; do echo x | tee $d/f{1..10} > /dev/null; done");
+  sh(place, "cd \"$1\"; mkdir d{1..100}; for d in d*; do echo x | tee $d/f{1..10} > /dev/null; done");
   stage(place, shell);
   g_autoptr(GPtrArray) argv = landing_argv(place_stage, place->target, "run-1");
   static const char *const before[]
