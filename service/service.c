@@ -300,9 +300,9 @@ service_reload(Service *service, const char *config, const char *home)
   g_autoptr(GVariant) facts = az_engine_query(service->engine, "engine", NULL, NULL);
   g_variant_lookup(facts, "config", "&s", &source);
   dbus_manager_set_config(service->manager, source);
-  service_notify_reload(service->notify, NULL);
   if (!service_offer_metrics(service, &error))
     g_warning("figures are offered as before: %s", error->message);
+  service_notify_reload(service->notify, NULL); /* by now all of it holds */
   service_regions_look(service->regions);
 }
 

@@ -181,6 +181,12 @@ def test_a_new_configuration_holds_for_what_comes():
         bus.home.write_config(WATCHED)
         for _ in range(5):
             hang_up(bus, client, "The configuration was read again")
+
+        def is_at_work():
+            told = [said[3]["text"] for said in client.signals(path, "Said") if said[2] == "message"]
+            turns = [text.startswith("Watching ") for text in told if "goes on by the new one" in text or "Watching " in text]
+            return turns[-1]
+        client.until(is_at_work, "the watch has gone over")
         os.close(held)
         client.job(path, "Cancel")
         assert client.finish(path)[0] == 0
