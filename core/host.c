@@ -222,6 +222,7 @@ static const AzlinHostApi api = {
   .exec_close = az_op_close,
   .pipe = host_pipe,
   .sync_grant = host_sync_grant,
+  .op_fence = az_op_fence,
 };
 
 const AzlinHostApi *

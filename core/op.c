@@ -36,6 +36,7 @@ struct _AzlinOp {
   AzlinHttpReply *http;
   AzOpPriority priority;
   AzOpInput input;
+  AzlinFence *fence;
 };
 
 static GQueue tombstones = G_QUEUE_INIT;
@@ -52,8 +53,17 @@ http_reply_free(AzlinHttpReply *reply)
 }
 
 static void
+fence_free(AzlinFence *fence)
+{
+  g_free((char *) (guintptr) fence->coordinator);
+  g_free((char *) (guintptr) fence->key);
+  g_free(fence);
+}
+
+static void
 clear_results(AzlinOp *op)
 {
+  g_clear_pointer(&op->fence, fence_free);
   g_clear_error(&op->error);
   g_clear_pointer(&op->vm, az_vm_free);
   g_clear_pointer(&op->vms, g_ptr_array_unref);
@@ -390,6 +400,24 @@ AzOpPriority
 az_op_priority(AzlinOp *op)
 {
   return op->priority;
+}
+
+void
+az_op_set_fence(AzlinOp *op, const char *coordinator, const char *key, guint64 token)
+{
+  g_clear_pointer(&op->fence, fence_free);
+  op->fence = g_new(AzlinFence, 1);
+  *op->fence = (AzlinFence){
+    .size = sizeof *op->fence, .coordinator = g_strdup(coordinator), .key = g_strdup(key), .token = token
+  };
+}
+
+const AzlinFence *
+az_op_fence(AzlinOp *op)
+{
+  while (op != NULL && op->fence == NULL)
+    op = op->parent;
+  return op != NULL ? op->fence : NULL;
 }
 
 gboolean

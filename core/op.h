@@ -57,6 +57,10 @@ typedef enum { AZ_PRIORITY_LIST, AZ_PRIORITY_DEPLOY, AZ_PRIORITY_FAILOVER } AzOp
 void az_op_set_priority(AzlinOp *op, AzOpPriority priority);
 AzOpPriority az_op_priority(AzlinOp *op);
 
+/* The lease under which `op` and all below it act, ops that are made already too; replaces an earlier one. */
+void az_op_set_fence(AzlinOp *op, const char *coordinator, const char *key, guint64 token);
+const AzlinFence *az_op_fence(AzlinOp *op); /* of `op` or the nearest above it; NULL = none; borrowed */
+
 gboolean az_op_cancelled(AzlinOp *op); /* cancelled, timed out or finished: go on with nothing new */
 void az_op_cancel(AzlinOp *op, const char *why);
 void az_op_on_cancel(AzlinOp *op, void (*func)(gpointer), gpointer data);

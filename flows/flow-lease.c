@@ -111,6 +111,7 @@ az_lease_keep(AzEngine *engine, AzlinOp *op, const char *key, guint32 ttl_s, gui
   Keeper *keeper = g_new0(Keeper, 1);
   *keeper = (Keeper){ .engine = engine, .op = op, .key = g_strdup(key), .ttl_s = ttl_s, .token = token };
   keeper->kept = az_op_new(op, "lease", 0, on_kept, keeper);
+  az_op_set_fence(op, az_config_string(az_engine_config(engine), "bricks", "coordinator"), key, token);
   renew_later(keeper);
 }
 
@@ -225,12 +226,6 @@ az_lease_confirm(AzLease *lease, AzlinOp *op)
     brick->renew(self, lease->key, lease->token, op);
   else
     az_op_fail(op, error);
-}
-
-guint64
-az_lease_token(const AzLease *lease)
-{
-  return lease->token;
 }
 
 void

@@ -18,7 +18,8 @@ void az_lease_acquire_or(AzJob *job, AzlinOp *root, const char *key, guint32 ttl
 /* For those that ask the coordinator themselves: why `op`, an acquire that has ended, gave no lock; NULL = it did.
  * `ret_unreachable` may be NULL. */
 GError *az_lease_refusal(AzlinOp *op, gboolean *ret_unreachable);
-/* For them too: renews what they hold for as long as `op` lives, and cancels `op` when it is lost. */
+/* For them too: renews what they hold for as long as `op` lives, and cancels `op` when it is lost. What `op` and those
+ * below it write carries the token: a place of records that is kept where the leases are compares it. */
 void az_lease_keep(AzEngine *engine, AzlinOp *op, const char *key, guint32 ttl_s, guint64 token);
 /* Whether locks can be had now: `op` finishes, or fails with what stands in the way. Changes nothing. */
 void az_lease_check(AzEngine *engine, AzlinOp *op);
@@ -26,4 +27,3 @@ void az_lease_check(AzEngine *engine, AzlinOp *op);
 /* Before what must not happen twice: asks the coordinator once more whether it is held. A process that was stopped for
  * a while may go on where it was, before its timers tell it that the lock is lost. `op` fails when it is not sure. */
 void az_lease_confirm(AzLease *lease, AzlinOp *op);
-guint64 az_lease_token(const AzLease *lease); /* `lease` lives as long as `root` */

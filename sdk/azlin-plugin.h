@@ -288,6 +288,13 @@ typedef struct {
   gint64 retry_after_ms;
 } AzlinHttpReply;
 
+typedef struct { /* the lease under which an operation acts; since 1.5 */
+  gsize size;
+  const char *coordinator; /* the brick that gave it: tokens of two of them say nothing of each other */
+  const char *key;
+  guint64 token;
+} AzlinFence;
+
 /* ---- what the engine gives ---- */
 
 typedef void (*AzlinDone)(AzlinOp *op, gpointer data);
@@ -368,6 +375,11 @@ typedef struct {
    * that script, run by sh with $1 = target_folder and $2 = job->run and the connection as its standard input and
    * output. Variant as for job->grant. The engine takes it back when the op of the transfer has ended. */
   void (*sync_grant)(AzlinHost *, const AzlinSyncJob *, const char *receiver, AzlinOp *);
+
+  /* since 1.5 */
+  /* the lease that the flow holds which `op` belongs to, NULL = it holds none; lives as long as `op`. Who writes where
+   * that coordinator keeps its leases compares the token in the same transaction, and fails with FENCED. */
+  const AzlinFence *(*op_fence)(AzlinOp *);
 } AzlinHostApi;
 struct _AzlinHost {
   const AzlinHostApi *api; /* private fields follow */
@@ -451,7 +463,8 @@ typedef struct { /* where region records live; every call is atomic and durable 
   /* compare-and-swap: the primary must still be `from` ("" = none) and the epoch `epoch`; on success epoch + 1 is
    * stored with it. variant t: the new epoch; FENCED when somebody was faster. `to` = "" leaves no primary. */
   void (*set_primary)(gpointer self, const char *from, const char *to, guint64 epoch, AzlinOp *);
-  void (*info)(gpointer self, AzlinOp *); /* variant a{sv}: epoch t, generation t, primary s, path s */
+  void (*info)(gpointer self, AzlinOp *); /* variant a{sv}: epoch t, generation t, primary s, path s;
+                                             since 1.5 source s of a place that many hosts share */
   /* status and last_health_check of all these in one write; a region that is gone, or has another vm_name now, is left
    * alone. NULL = this place does not keep them. */
   void (*put_status)(gpointer self, const AzlinVm *const *vms, gsize n, AzlinOp *);
@@ -460,6 +473,11 @@ typedef struct { /* where region records live; every call is atomic and durable 
   /* since 1.1, optional: the epoch is at least so much from now on. For records made anew: what a fence has seen of the
    * ones before must not be newer than what comes now. */
   void (*raise_epoch)(gpointer self, guint64 epoch, AzlinOp *);
+  /* since 1.5, optional: makes this place a copy of another that many hosts share: exactly these records, the primary
+   * among them, and what `info` (a{sv}) of that place says: epoch, generation, source; in one write, and none when it is
+   * that copy already. EXISTS: what stands here is neither a copy of `source` nor the same; FENCED: it was at a later
+   * epoch. info() says of a copy: copy_of s, the source. Whatever else changes it ends its being one. */
+  void (*mirror)(gpointer self, const AzlinVm *const *vms, gsize n, GVariant *info, AzlinOp *);
 } AzlinContext;
 
 typedef struct { /* who may act: leases with a rising fence token */
