@@ -3,9 +3,9 @@
 #include "secret-file.h"
 #include <string.h>
 
-#define ATTEMPT_MS 3000 /* a member that is there answers in milliseconds, or says that it has no leader */
-#define PAUSE_MS 250    /* after a round: an election takes a second or two */
-#define MAX_ANSWER (256 * 1024)
+#define ATTEMPT_MS 3000              /* a member that is there answers in milliseconds, or says that it has no leader */
+#define PAUSE_MS 250                 /* after a round: an election takes a second or two */
+#define MAX_ANSWER (8 * 1024 * 1024) /* a page of records */
 
 typedef struct {
   EtcdCluster *cluster;

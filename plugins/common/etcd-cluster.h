@@ -4,17 +4,17 @@
 #include "etcd-wire.h"
 
 /* The options of a brick that speaks to etcd; stands in its table of AzlinOption. */
+/* clang-format off */
 #define ETCD_OPTIONS                                                                                                   \
-  { "endpoints", "as", "http://127.0.0.1:2379",                                                                        \
-    NULL,        NULL, "client addresses of the members: https://HOST:2379; http for a loopback address" },            \
-      { "prefix", "s", "/azlin/", NULL, NULL, "what all keys begin with; azlins that share have the same" },           \
-      { "user", "s", "", NULL, NULL, "whom to log in as; empty: this etcd asks nobody" },                              \
-      { "password-file", "s", "", NULL, NULL, "password of user, mode 0600" },                                         \
-      { "ca-file", "s", "", NULL, NULL, "PEM file of the authorities to trust for this etcd alone" },                  \
-      { "certificate-file", "s", "", NULL, NULL, "PEM certificate to come with, where etcd wants one" },               \
-  {                                                                                                                    \
-    "key-file", "s", "", NULL, NULL, "private key of the certificate, mode 0600"                                       \
-  }
+  { "endpoints", "as", "http://127.0.0.1:2379", NULL, NULL,                                                            \
+    "client addresses of the members: https://HOST:2379; http for a loopback address" },                               \
+  { "prefix", "s", "/azlin/", NULL, NULL, "what all keys begin with; azlins that share have the same" },               \
+  { "user", "s", "", NULL, NULL, "whom to log in as; empty: this etcd asks nobody" },                                  \
+  { "password-file", "s", "", NULL, NULL, "password of user, mode 0600" },                                             \
+  { "ca-file", "s", "", NULL, NULL, "PEM file of the authorities to trust for this etcd alone" },                      \
+  { "certificate-file", "s", "", NULL, NULL, "PEM certificate to come with, where etcd wants one" },                   \
+  { "key-file", "s", "", NULL, NULL, "private key of the certificate, mode 0600" }
+/* clang-format on */
 
 typedef struct {
   AzlinHost *host;

@@ -1,5 +1,6 @@
 /* context-file: region records in $AZLIN_HOME/config.json; every change is locked, atomic and durable. */
 #include "store.h"
+#include "mirror.h"
 #include "region.h"
 #include <string.h>
 
@@ -27,6 +28,7 @@ struct _Work {
   GPtrArray *vms; /* of AzlinVm */
   char *from, *to;
   guint64 epoch;
+  GVariant *info; /* of what is mirrored; NULL = a change of our own */
   StoreLock lock;
   gint64 started, slept;
   guint32 wait_ms;
@@ -41,6 +43,7 @@ work_free(Work *work)
     g_ptr_array_unref(work->vms);
   g_free(work->from);
   g_free(work->to);
+  g_clear_pointer(&work->info, g_variant_unref);
   g_free(work);
 }
 
@@ -107,6 +110,8 @@ apply(Work *work, Document *document)
   GError *error = NULL;
   gboolean changed = FALSE;
   gboolean ok = work->change == NULL || work->change(work, document, &changed, &error);
+  if (ok && changed && work->info == NULL)
+    mirror_end(document);
   if (ok && changed)
     ok = store_save(store, document, &error);
   if (!ok) {
@@ -247,6 +252,8 @@ finish_info(Work *work, Document *document)
   g_variant_builder_add(&builder, "{sv}", "generation", g_variant_new_uint64(document->generation));
   g_variant_builder_add(&builder, "{sv}", "primary", g_variant_new_string(document_primary_name(document)));
   g_variant_builder_add(&builder, "{sv}", "path", g_variant_new_string(work->file->store.path));
+  if (mirror_source(document) != NULL)
+    g_variant_builder_add(&builder, "{sv}", "copy_of", g_variant_new_string(mirror_source(document)));
   work->file->host->api->op_finish_variant(work->op, g_variant_builder_end(&builder));
 }
 
@@ -440,6 +447,27 @@ file_raise_epoch(gpointer self, guint64 epoch, AzlinOp *op)
   attempt(work);
 }
 
+/* ---- mirror ---- */
+
+static gboolean
+change_mirror(Work *work, Document *document, gboolean *ret_changed, GError **error)
+{
+  AzlinHost *host = work->file->host;
+  if (mirror_apply(document, work->vms, work->info, host->api->now(host), ret_changed, error))
+    return TRUE;
+  g_prefix_error(error, "%s ", work->file->store.path);
+  return FALSE;
+}
+
+static void
+file_mirror(gpointer self, const AzlinVm *const *vms, gsize n, GVariant *info, AzlinOp *op)
+{
+  Work *work = new_work(self, op, change_mirror, finish_plain);
+  work->vms = copy_vms(self, vms, n);
+  work->info = g_variant_ref_sink(info);
+  attempt(work);
+}
+
 /* ---- the brick ---- */
 
 static gboolean
@@ -470,6 +498,7 @@ static const AzlinContext iface = {
   .put_status = file_put_status,
   .put_all = file_put_all,
   .raise_epoch = file_raise_epoch,
+  .mirror = file_mirror,
 };
 
 static const AzlinBrick brick = {

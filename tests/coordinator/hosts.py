@@ -1,15 +1,16 @@
-"""Hosts that hold leases: one process each that runs the coordinator brick alone, and what the tests ask of it."""
+"""Hosts that hold leases or keep records: one process each that runs that brick alone, and what the tests ask of it."""
 import os, signal, subprocess, time
 import e2e
 
 DRIVE = os.environ["AZLIN_COORDINATOR_DRIVE"]
+CONTEXT_DRIVE = os.environ["AZLIN_CONTEXT_DRIVE"]
 
 
 class Host:
     """A process with the brick; several of them with one home or with homes of their own contend."""
 
-    def __init__(self, home):
-        self.process = subprocess.Popen([DRIVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+    def __init__(self, home, drive=DRIVE):
+        self.process = subprocess.Popen([drive], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
                                         env=home.env(ASAN_OPTIONS="detect_leaks=0"))
         self.first = self.process.stdout.readline().strip()
 
@@ -23,6 +24,12 @@ class Host:
     def ask(self, *words):
         self.send(*words)
         return self.answer()
+
+    def ok(self, *words):
+        """What is said behind "ok"; fails when anything else is."""
+        answer = self.ask(*words)
+        assert answer.startswith("ok"), (words, answer)
+        return answer[3:]
 
     def acquire(self, key, ttl=10):
         """The token; fails when it is not had."""
@@ -64,10 +71,15 @@ class Scene:
         self.homes.append(e2e.Home("[bricks]\nprovider=static\n" + (config or self.config)))
         return self.again(self.homes[-1])
 
-    def again(self, home):
+    def again(self, home, drive=DRIVE):
         """One more process with the same home."""
-        self.hosts.append(Host(home))
+        self.hosts.append(Host(home, drive))
         return self.hosts[-1]
+
+    def keeper(self, config=None):
+        """A host that keeps records and holds no leases."""
+        self.homes.append(e2e.Home("[bricks]\nprovider=static\n" + (config or self.config)))
+        return self.again(self.homes[-1], CONTEXT_DRIVE)
 
     def __enter__(self):
         return self

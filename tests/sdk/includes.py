@@ -10,8 +10,9 @@ CLI_MAY = {"cli/client.c": {"engine.h", "error.h", "nearest.h", "record.h"},
            "cli/client-service.c": {"config.h", "error.h", "home-lock.h", "paths.h", "wire.h"}}
 SERVICE_MAY = {"engine.h", "error.h", "home-lock.h", "paths.h", "record.h", "wire.h", "azlin-dbus.h"}
 SYSTEM_BANNED = {  # header of a library: the only folders that may know it
-    "jansson.h": ("core/json.c", "core/credential-reply.c", "plugins/context-file/", "plugins/coordinator-blob/",
-                  "plugins/coordinator-etcd/", "plugins/common/etcd-", "plugins/provider-azure/"),
+    "jansson.h": ("core/json.c", "core/credential-reply.c", "plugins/context-file/", "plugins/context-etcd/",
+                  "plugins/coordinator-blob/", "plugins/coordinator-etcd/", "plugins/common/etcd-", "plugins/common/region.",
+                  "plugins/provider-azure/"),
     "libssh/": ("transport/",),
     "libsoup/": ("transport/",),
 }
