@@ -30,5 +30,7 @@ struct _AzConfig {
 
 /* Finds the main file and lays it and its conf.d over config->merged. */
 gboolean az_config_read_files(AzConfig *config, const char *path, GError **error);
+/* Sets a key that no file sets where it follows from other keys; its origin names those. */
+void az_config_derive(AzConfig *config, const char *group, const char *key);
 /* Where a key was set; NULL = nowhere, so the default holds. */
 const char *az_config_origin(AzConfig *config, const char *group, const char *key);

@@ -86,10 +86,12 @@ check_keys(AzConfig *config, const char *group, const AzlinOption *options, GErr
 static GVariant *
 take_value(AzConfig *config, const char *group, const AzlinOption *option, GError **error)
 {
-  const char *origin = az_config_origin(config, group, option->name);
+  const char *origin;
   g_autoptr(GError) local = NULL;
   GVariant *value;
 
+  az_config_derive(config, group, option->name);
+  origin = az_config_origin(config, group, option->name);
   if (!g_key_file_has_key(config->merged, group, option->name, NULL))
     g_key_file_set_value(config->merged, group, option->name, option->def != NULL ? option->def : "");
   value = az_config_value_parse(config->merged, group, option, &local);

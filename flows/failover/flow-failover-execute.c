@@ -134,21 +134,13 @@ az_failover_abort(AzFailover *run, GError *error)
 
 /* ---- the commit ---- */
 
+/* The entry stays open: only recover, under the lock, may start the source again. */
 static void
-on_committed(AzlinOp *op, gpointer data)
+leave_open(AzFailover *run, const char *what, const GError *error)
 {
-  AzFailover *run = data;
-  const GError *error = az_op_error(op);
-
-  if (az_op_cancelled(run->root))
-    return; /* recover reads from the context whether it came through */
-  if (error != NULL) {
-    az_failover_abort(run, g_error_copy(error));
-    return;
-  }
-  run->committed = TRUE;
-  run->epoch = g_variant_get_uint64(az_op_variant(op));
-  az_failover_settle(run);
+  g_autofree char *message = az_error_message(error);
+  az_job_message(run->job, "fail", NULL, "%s: %s", what, message);
+  az_op_cancel(run->root, message);
 }
 
 static void
@@ -167,11 +159,9 @@ on_confirmed(AzlinOp *op, gpointer data)
     az_failover_abort(run, error);
     return;
   }
-  /* Whoever has the lock now may count on a source that is off: only recover, under the lock, may start it again. */
-  g_autofree char *message = az_error_message(error);
-  az_job_message(run->job, "fail", NULL, "The lock was lost: %s", message);
+  /* Whoever has the lock now may count on a source that is off. */
+  leave_open(run, "The lock was lost", error);
   g_error_free(error);
-  az_op_cancel(run->root, "the lock was lost");
 }
 
 /* Goes on with `next` where the lock is still held. */
@@ -183,6 +173,43 @@ confirm(AzFailover *run, void (*next)(AzFailover *run))
     next(run);
   else
     az_lease_confirm(run->lease, az_op_new(run->root, "confirm the lock", CONFIRM_MS, on_confirmed, run));
+}
+
+static void
+abort_commit(AzFailover *run)
+{
+  az_failover_abort(run, g_steal_pointer(&run->refusal));
+}
+
+/* Shared records that gave no answer may have been changed all the same. */
+static gboolean
+is_uncertain(const GError *error)
+{
+  return g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_LOCKED)
+         || g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_NETWORK)
+         || g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT);
+}
+
+static void
+on_committed(AzlinOp *op, gpointer data)
+{
+  AzFailover *run = data;
+  const GError *error = az_op_error(op);
+
+  if (az_op_cancelled(run->root))
+    return; /* recover reads from the context whether it came through */
+  if (error != NULL && is_uncertain(error)) {
+    leave_open(run, "Nobody knows whether the switch was made", error);
+    return;
+  }
+  if (error != NULL) {
+    run->refusal = g_error_copy(error);
+    confirm(run, abort_commit);
+    return;
+  }
+  run->committed = TRUE;
+  run->epoch = g_variant_get_uint64(az_op_variant(op));
+  az_failover_settle(run);
 }
 
 static void

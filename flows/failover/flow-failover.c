@@ -12,6 +12,7 @@ failover_free(gpointer data)
 
   az_failover_decision_clear(&run->decision);
   g_clear_pointer(&run->decision_input, g_variant_unref);
+  g_clear_error(&run->refusal);
   g_free(run->decision_id);
   g_free(run->no_lock);
   g_clear_pointer(&run->source_health, az_health_copy_free);

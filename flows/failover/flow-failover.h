@@ -43,6 +43,7 @@ struct _AzFailover {
   gboolean without_lock;  /* a person goes on without it */
   AzLease *lease;         /* NULL = it goes on without */
   void (*confirmed)(AzFailover *run);
+  GError *refusal;   /* of the commit, while the lock is looked at */
   const char *cause; /* for hooks and audit: "automatic", "manual", "back", "rollback" */
   AzStored *stored;
   const AzlinVm *source, *target; /* of `stored`; target NULL until it is chosen */
