@@ -173,6 +173,57 @@ call_place(const AzlinContext *context, gpointer self, const Write *write, Azlin
     put_each(context, self, write->vms, op);
 }
 
+/* ---- a place that may be a copy of the first ---- */
+
+typedef struct {
+  Follow *follow; /* as long as its op */
+  AzlinOp *op;
+} Copying;
+
+static void
+on_copied(AzStored *stored, const GError *error, gpointer data)
+{
+  g_autofree Copying *copying = data;
+  if (stored) {
+    az_stored_unref(stored);
+    az_op_finish(copying->op);
+  } else {
+    az_op_fail(copying->op, g_error_copy(error));
+  }
+}
+
+/* What is shared was written by others too: a copy takes all that stands there now. */
+static void
+on_first_info(AzlinOp *op, gpointer data)
+{
+  g_autofree Copying *copying = data;
+  const Write *write = copying->follow->write;
+  gpointer self = NULL;
+  GError *error = NULL;
+  if (!az_op_error(op) && g_variant_lookup(az_op_variant(op), "source", "&s", NULL)) {
+    AzEngine *engine = write->engine;
+    AzlinOp *parent = copying->op;
+    az_stored_fetch(engine, parent, on_copied, g_steal_pointer(&copying));
+    return;
+  }
+  const AzlinContext *context
+      = az_engine_lookup(write->engine, AZLIN_KIND_CONTEXT, copying->follow->place, &self, &error);
+  if (az_op_error(op))
+    error = g_error_copy(az_op_error(op));
+  if (error)
+    az_op_fail(copying->op, error);
+  else
+    call_place(context, self, write, copying->op);
+}
+
+static void
+follow_as_copy(Follow *follow, AzlinOp *op)
+{
+  Copying *copying = g_new(Copying, 1);
+  *copying = (Copying){ follow, op };
+  az_flow_info(follow->write->engine, op, on_first_info, copying);
+}
+
 static void
 follow_one(Write *write, const char *place, AzlinOp *first)
 {
@@ -183,7 +234,9 @@ follow_one(Write *write, const char *place, AzlinOp *first)
   *follow = (Follow){ g_rc_box_acquire(write), g_strdup(place) };
   AzlinOp *op = az_op_new_detached(first, place, hurry ? FOLLOW_FAILOVER_MS : FOLLOW_MS, on_followed, follow);
   const AzlinContext *context = az_engine_lookup(write->engine, AZLIN_KIND_CONTEXT, place, &self, &error);
-  if (context)
+  if (context && context->mirror)
+    follow_as_copy(follow, op);
+  else if (context)
     call_place(context, self, write, op);
   else
     az_op_fail(op, error);

@@ -212,7 +212,7 @@ config_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 static void
 config_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
 {
-  az_stored_read(job, root, config_ready, NULL);
+  az_stored_look(job, root, config_ready, NULL);
 }
 
 const AzFlow az_flow_ssh_config = {
@@ -333,7 +333,7 @@ target_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 static void
 target_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
 {
-  az_stored_read(job, root, target_ready, NULL);
+  az_stored_look(job, root, target_ready, NULL);
 }
 
 static const AzFlag target_flags[] = {

@@ -150,7 +150,7 @@ on_coordinator(AzlinOp *op, gpointer data)
     return;
   if (az_op_error(op) != NULL)
     coordinator->trouble = az_error_message(az_op_error(op));
-  az_stored_read(job, root, ready, coordinator);
+  az_stored_look(job, root, ready, coordinator);
 }
 
 static void

@@ -1,13 +1,21 @@
 /* Steps that flows share: the stored machines, one brick call each, errors and durations as people read them. */
-#include "flow-support.h"
+#include "flow-cache.h"
 #include "error.h"
 #include "health.h"
 #include <string.h>
 
+#define MAX_MOVES 5
+
 typedef struct {
   AzEngine *engine;
   AzlinOp *parent;
+  const AzlinContext *context; /* the place that is read */
+  gpointer self;
   AzStored *stored;
+  gboolean copy_will_do;
+  guint tries;
+  GVariant *info;
+  GError *trouble; /* why the copy is read and not the first place */
   void (*done)(AzStored *stored, const GError *error, gpointer data);
   gpointer data;
 } Fetch;
@@ -34,32 +42,111 @@ az_stored_unref(AzStored *stored)
   g_rc_box_release_full(stored, stored_clear);
 }
 
+static void fetch_list(Fetch *fetch);
+
+static void
+fetch_free(Fetch *fetch)
+{
+  g_clear_pointer(&fetch->info, g_variant_unref);
+  g_clear_pointer(&fetch->stored, az_stored_unref);
+  g_clear_error(&fetch->trouble);
+  g_free(fetch);
+}
+
+/* Shared records say LOCKED when nobody can be asked for them. */
+static gboolean
+turn_to_copy(Fetch *fetch, const GError *error)
+{
+  gpointer self = NULL;
+  const AzlinContext *copy = fetch->copy_will_do && !fetch->trouble ? az_cache_place(fetch->engine, &self) : NULL;
+  if (!copy || !g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_LOCKED))
+    return FALSE;
+  fetch->context = copy;
+  fetch->self = self;
+  fetch->trouble = g_error_copy(error);
+  fetch_list(fetch);
+  return TRUE;
+}
+
 static void
 fetch_failed(Fetch *fetch, const GError *error)
 {
-  az_stored_unref(fetch->stored);
-  fetch->done(NULL, error, fetch->data);
-  g_free(fetch);
+  if (turn_to_copy(fetch, error))
+    return;
+  fetch->done(NULL, fetch->trouble ? fetch->trouble : error, fetch->data);
+  fetch_free(fetch);
+}
+
+static void
+fetch_done(Fetch *fetch)
+{
+  if (fetch->trouble) {
+    g_autofree char *trouble = az_error_message(fetch->trouble);
+    az_op_warn(fetch->parent, "%s; this is the copy as last seen, at epoch %" G_GUINT64_FORMAT, trouble,
+               fetch->stored->epoch);
+  }
+  fetch->done(g_steal_pointer(&fetch->stored), NULL, fetch->data);
+  fetch_free(fetch);
+}
+
+static void
+on_updated(AzlinOp *op, gpointer data)
+{
+  Fetch *fetch = data;
+  if (az_op_error(op))
+    fetch_failed(fetch, az_op_error(op));
+  else
+    fetch_done(fetch);
+}
+
+/* Records and head were read one after the other: somebody may have moved the primary in between. */
+static gboolean
+has_moved(const Fetch *fetch)
+{
+  const AzlinVm *first = fetch->stored->vms->len > 0 ? g_ptr_array_index(fetch->stored->vms, 0) : NULL;
+  const char *listed = first && first->is_primary ? first->region : "";
+  return g_variant_lookup(fetch->info, "source", "&s", NULL) && !g_str_equal(listed, fetch->stored->primary);
+}
+
+static void
+take_info(Fetch *fetch, GVariant *info)
+{
+  AzStored *stored = fetch->stored;
+  const char *primary = "", *path = "";
+  g_clear_pointer(&fetch->info, g_variant_unref);
+  fetch->info = g_variant_ref(info);
+  g_variant_lookup(info, "epoch", "t", &stored->epoch);
+  g_variant_lookup(info, "generation", "t", &stored->generation);
+  g_variant_lookup(info, "primary", "&s", &primary);
+  g_variant_lookup(info, "path", "&s", &path);
+  g_free(stored->primary);
+  g_free(stored->path);
+  stored->primary = g_strdup(primary);
+  stored->path = g_strdup(path);
 }
 
 static void
 on_info(AzlinOp *op, gpointer data)
 {
   Fetch *fetch = data;
-  const char *primary = "", *path = "";
-  GVariant *info = az_op_variant(op);
   if (az_op_error(op)) {
     fetch_failed(fetch, az_op_error(op));
     return;
   }
-  g_variant_lookup(info, "epoch", "t", &fetch->stored->epoch);
-  g_variant_lookup(info, "generation", "t", &fetch->stored->generation);
-  g_variant_lookup(info, "primary", "&s", &primary);
-  g_variant_lookup(info, "path", "&s", &path);
-  fetch->stored->primary = g_strdup(primary);
-  fetch->stored->path = g_strdup(path);
-  fetch->done(fetch->stored, NULL, fetch->data);
-  g_free(fetch);
+  take_info(fetch, az_op_variant(op));
+  if (fetch->trouble) {
+    fetch->stored->aged = TRUE;
+    if (g_variant_lookup(fetch->info, "copy_of", "&s", NULL))
+      fetch_done(fetch);
+    else
+      fetch_failed(fetch, fetch->trouble); /* what stands there is something else */
+    return;
+  }
+  if (has_moved(fetch) && fetch->tries++ < MAX_MOVES)
+    fetch_list(fetch);
+  else
+    az_cache_update(fetch->engine, fetch->stored, fetch->info,
+                    az_op_new(fetch->parent, "copy", AZ_CONTEXT_MS, on_updated, fetch));
 }
 
 static void
@@ -67,26 +154,28 @@ on_list(AzlinOp *op, gpointer data)
 {
   Fetch *fetch = data;
   gsize n = 0;
-  gpointer self = NULL;
-  g_autoptr(GError) error = NULL;
   if (az_op_error(op)) {
     fetch_failed(fetch, az_op_error(op));
     return;
   }
   const AzlinVm *const *vms = az_op_vms(op, &n);
+  g_ptr_array_set_size(fetch->stored->vms, 0);
   for (gsize i = 0; i < n; i++)
     g_ptr_array_add(fetch->stored->vms, az_vm_dup(vms[i]));
-  const AzlinContext *context = az_engine_lookup(fetch->engine, AZLIN_KIND_CONTEXT, NULL, &self, &error);
-  if (!context) {
-    fetch_failed(fetch, error);
-    return;
-  }
-  context->info(self, az_op_expect(az_op_new(fetch->parent, "info", AZ_CONTEXT_MS, on_info, fetch), "a{sv}"));
+  fetch->context->info(fetch->self,
+                       az_op_expect(az_op_new(fetch->parent, "info", AZ_CONTEXT_MS, on_info, fetch), "a{sv}"));
 }
 
-void
-az_stored_fetch(AzEngine *engine, AzlinOp *parent, void (*done)(AzStored *stored, const GError *error, gpointer data),
-                gpointer data)
+static void
+fetch_list(Fetch *fetch)
+{
+  fetch->context->list(fetch->self,
+                       az_op_expect(az_op_new(fetch->parent, "list", AZ_CONTEXT_MS, on_list, fetch), AZ_OP_VMS));
+}
+
+static void
+fetch_begin(AzEngine *engine, AzlinOp *parent, gboolean copy_will_do,
+            void (*done)(AzStored *stored, const GError *error, gpointer data), gpointer data)
 {
   gpointer self = NULL;
   g_autoptr(GError) error = NULL;
@@ -96,9 +185,23 @@ az_stored_fetch(AzEngine *engine, AzlinOp *parent, void (*done)(AzStored *stored
     return;
   }
   Fetch *fetch = g_new0(Fetch, 1);
-  *fetch = (Fetch){ .engine = engine, .parent = parent, .stored = g_rc_box_new0(AzStored), .done = done, .data = data };
+  *fetch = (Fetch){ .engine = engine,
+                    .parent = parent,
+                    .context = context,
+                    .self = self,
+                    .copy_will_do = copy_will_do,
+                    .stored = g_rc_box_new0(AzStored),
+                    .done = done,
+                    .data = data };
   fetch->stored->vms = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
-  context->list(self, az_op_expect(az_op_new(parent, "list", AZ_CONTEXT_MS, on_list, fetch), AZ_OP_VMS));
+  fetch_list(fetch);
+}
+
+void
+az_stored_fetch(AzEngine *engine, AzlinOp *parent, void (*done)(AzStored *stored, const GError *error, gpointer data),
+                gpointer data)
+{
+  fetch_begin(engine, parent, FALSE, done, data);
 }
 
 static void
@@ -118,6 +221,15 @@ az_stored_read(AzJob *job, AzlinOp *root, void (*ready)(AzJob *job, AzlinOp *roo
   Read *read = g_new(Read, 1);
   *read = (Read){ .job = job, .root = root, .ready = ready, .data = data };
   az_stored_fetch(az_job_engine(job), root, on_fetched, read);
+}
+
+void
+az_stored_look(AzJob *job, AzlinOp *root, void (*ready)(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data),
+               gpointer data)
+{
+  Read *read = g_new(Read, 1);
+  *read = (Read){ .job = job, .root = root, .ready = ready, .data = data };
+  fetch_begin(az_job_engine(job), root, TRUE, on_fetched, read);
 }
 
 const AzlinVm *

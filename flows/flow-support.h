@@ -13,6 +13,7 @@ typedef struct _AzStored { /* counted with g_rc_box: copy the pointer with g_rc_
   char *primary;           /* "" = none stands */
   char *path;              /* where the records live, for people */
   guint64 epoch, generation;
+  gboolean aged; /* they are shared, cannot be read now, and this is the copy of them as last seen */
 } AzStored;
 void az_stored_unref(AzStored *stored);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzStored, az_stored_unref)
@@ -20,6 +21,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzStored, az_stored_unref)
 /* Reads records, primary and epoch; `ready` takes over `stored`. A failure ends the job (exit 78 or 4) and `ready` does
  * not run. */
 void az_stored_read(AzJob *job, AzlinOp *root,
+                    void (*ready)(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data), gpointer data);
+/* The same for who changes nothing: where shared records cannot be read now, the copy of them will do, and that is
+ * said. */
+void az_stored_look(AzJob *job, AzlinOp *root,
                     void (*ready)(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data), gpointer data);
 /* The same for who goes on without them: `done` gets the records to keep, or NULL and why; before the call returns when
  * no context can be loaded. */

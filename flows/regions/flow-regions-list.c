@@ -104,7 +104,7 @@ stream_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 static void
 list_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
 {
-  az_stored_read(job, root, az_job_arg_bool(job, "stream") ? stream_ready : list_ready, NULL);
+  az_stored_look(job, root, az_job_arg_bool(job, "stream") ? stream_ready : list_ready, NULL);
 }
 
 static const AzFlag flags[] = {

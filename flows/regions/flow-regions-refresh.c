@@ -2,6 +2,7 @@
  * records anew from the provider. */
 #include "error.h"
 #include "flow-regions-refresh.h"
+#include "flow-regions-share.h"
 
 #define ASK_MS 60000
 
@@ -341,16 +342,34 @@ refresh_ready(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 static void
 refresh_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
 {
-  az_stored_read(job, root, refresh_ready, NULL);
+  if (az_job_arg_bool(job, "share"))
+    az_share_run(job, root);
+  else
+    az_stored_read(job, root, refresh_ready, NULL);
+}
+
+static gboolean
+refresh_check(AzEngine *engine, GVariant *args, GError **error)
+{
+  gboolean share = FALSE, rebuild = FALSE, dry = FALSE;
+  g_variant_lookup(args, "share", "b", &share);
+  g_variant_lookup(args, "rebuild", "b", &rebuild);
+  g_variant_lookup(args, "dry-run", "b", &dry);
+  if (!share || (!rebuild && !dry))
+    return TRUE;
+  g_set_error_literal(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "--share goes alone, without --rebuild and --dry-run");
+  return FALSE;
 }
 
 static const AzFlag flags[] = {
   { "rebuild", 0, "b", NULL, "make the records anew from all machines that the provider knows" },
+  { "share", 0, "b", NULL, "put the records of this home where [bricks] context shares them, while nothing is there" },
   { "dry-run", 0, "b", NULL, "show what differs and change nothing" },
   { 0 },
 };
 
 const AzFlow az_flow_regions_refresh = {
   .kind = { .kind = "regions-refresh", .help = "Bring the records up to date with the provider", .flags = flags },
+  .check = refresh_check,
   .run = refresh_run,
 };

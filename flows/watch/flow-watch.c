@@ -205,7 +205,7 @@ look_only(AzWatch *watch, const GError *why)
   watch->refused = TRUE;
   az_op_finish(watch->hold);
   if (watch->stored == NULL)
-    az_stored_read(watch->job, watch->root, on_stored, watch);
+    az_stored_look(watch->job, watch->root, on_stored, watch);
 }
 
 static void
@@ -275,7 +275,7 @@ az_watch_run(AzJob *job, AzEngine *engine, AzlinOp *root, gboolean acts)
   if (acts)
     hold_lock(watch);
   else
-    az_stored_read(job, root, on_stored, watch);
+    az_stored_look(job, root, on_stored, watch);
 }
 
 gboolean

@@ -59,6 +59,7 @@ def rows():
               setup=three)
     yield Row("regions refresh", "rebuild", "regions refresh", "regions refresh --rebuild", shows="vm-westus2 goes on record",
               setup=three + ["regions remove westus2"])
+    yield Row("regions refresh", "share", "regions refresh", "regions refresh --share", shows="Nothing is shared", setup=three)
     yield Row("regions refresh", "dry-run", "regions refresh", "regions refresh --dry-run", shows="Nothing was changed", setup=three)
 
     yield Row("regions health", "watch", "regions health", "regions health --watch --for 30", shows="Watching 3 regions", setup=three)

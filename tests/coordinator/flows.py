@@ -9,7 +9,7 @@ DEAD = "http://127.0.0.1:1"
 
 
 class Cloud(Simulated):
-    """One whose locks come from etcd, or cannot come from anywhere."""
+    """One whose locks come from etcd, or cannot come from anywhere, and whose records are its own."""
 
     def __init__(self, endpoints, create_seconds=5, **options):
         self.create_seconds = create_seconds
@@ -21,7 +21,7 @@ class Cloud(Simulated):
     def write_config(self, text):
         if self.endpoints:
             text = text.replace("create-seconds=5", "create-seconds=%d" % self.create_seconds)
-            text = text.replace("[bricks]\n", "[bricks]\ncoordinator=etcd\n", 1)
+            text = text.replace("[bricks]\n", "[bricks]\ncoordinator=etcd\ncontext=file\n", 1)
             text += "[coordinator.etcd]\nendpoints=%s\n" % self.endpoints
         super().write_config(text)
 
