@@ -2,6 +2,7 @@
 import base64, json, os
 import e2e, etcd, hosts
 from between import Between
+from fleet import Cloud
 
 
 class Host(e2e.Home):
@@ -199,6 +200,68 @@ def test_an_answer_that_never_comes_is_no_success():
             keeper = scene.keeper("context=etcd\n[context.etcd]\nendpoints=%s\n" % between.url)
             answer = keeper.ask("primary", "eastus", "-", 1)
             assert answer.startswith("LockUnavailable") and "nobody knows whether the change was made" in answer, answer
+
+
+class SharedCloud(Cloud):
+    """Simulated machines whose records and locks are in etcd, asked for at `endpoints`."""
+    endpoints = ""
+
+    def write_config(self, text):
+        text = text.replace("[bricks]\n", "[bricks]\ncoordinator=etcd\n", 1)
+        super().write_config(text + "[coordinator.etcd]\nendpoints=%s\n" % self.endpoints)
+
+    def commits(self):
+        """A switch stands before its commit, or behind it."""
+        with open(os.path.join(self.path, "journal.log")) as f:
+            return "COMMITTING" in f.read()
+
+    def open_entries(self):
+        return self.ok("status", "-o", "json").json()["journal"]["open"]
+
+
+def switch(cluster, fate, after):
+    """A switch away from a dead primary, with `fate(cloud)` of the requests from the commit on; then `after(cloud, r)` and
+    recover."""
+    SharedCloud.endpoints = cluster.endpoints()
+    with SharedCloud() as cloud, \
+            Between(cluster.endpoints(), lambda path, number: fate(cloud) if cloud.commits() else "pass") as between:
+        SharedCloud.endpoints = between.url
+        cloud.faults("probe eastus timeout")
+        r = cloud.run("failover", "--to", "westus2", "--yes")
+        SharedCloud.endpoints = cluster.endpoints()
+        cloud.faults()
+        assert r.code != 0 and cloud.open_entries() == 1, r
+        assert cloud.power("eastus")["power_state"] == "stopped", "nobody but recover may start it"
+        after(cloud, r)
+
+
+def test_a_commit_without_an_answer_is_left_to_recover():
+    def after(cloud, r):
+        assert "Nobody knows whether the switch was made" in r.out + r.err, r
+        assert cloud.primary() == "eastus"
+        cluster.call("/v3/lease/revoke", {"ID": cluster.keys()["failover"]["lease"]})  # which it could not give back
+        cloud.ok("recover", "--yes")
+        assert cloud.power("eastus")["power_state"] == "running" and cloud.open_entries() == 0
+    with etcd.Etcd() as cluster:
+        switch(cluster, lambda cloud: "drop", after)
+
+
+def test_a_commit_that_has_lost_its_lock_moves_nothing():
+    with etcd.Etcd() as cluster, hosts.Scene("coordinator=etcd\n" + cluster.config()) as scene:
+        other, taken = scene.host(), []
+
+        def take_lock(cloud):
+            if not taken:
+                cluster.call("/v3/lease/revoke", {"ID": cluster.keys()["failover"]["lease"]})
+                taken.append(other.acquire("failover", 60))
+            return "pass"
+
+        def after(cloud, r):
+            assert "The lock was lost" in r.out + r.err and cloud.primary() == "eastus", r
+            other.release("failover", taken[0])
+            cloud.ok("recover", "--yes")
+            assert cloud.power("eastus")["power_state"] == "running" and cloud.state()["epoch"] == 1
+        switch(cluster, take_lock, after)
 
 
 HEADER = b'"header":{"cluster_id":"7","revision":"9"}'
