@@ -113,6 +113,24 @@ say_journal(Terminal *t, GVariant *result)
   say(t, journal && !abandoned, "Journal", words);
 }
 
+/* Of the other homes that share these records: what is open there, by work under way or by a host that has died. */
+static void
+say_hosts(Terminal *t, GVariant *result)
+{
+  g_autoptr(GVariant) hosts = g_variant_lookup_value(result, "hosts", G_VARIANT_TYPE("aa{sv}"));
+  for (gsize i = 0; hosts && i < g_variant_n_children(hosts); i++) {
+    g_autoptr(GVariant) host = g_variant_get_child_value(hosts, i);
+    guint32 open = 0;
+    g_variant_lookup(host, "open", "u", &open);
+    if (open == 0)
+      continue;
+    g_autofree char *words
+        = g_strdup_printf("%s: %u open (%s) since %s; if it is not at work, there: azlin recover",
+                          render_word(host, "host"), open, render_word(host, "what"), render_word(host, "since"));
+    say(t, FALSE, "Other host", words);
+  }
+}
+
 void
 render_status(const Invocation *invocation, Client *client, GVariant *result)
 {
@@ -133,6 +151,7 @@ render_status(const Invocation *invocation, Client *client, GVariant *result)
   say_failover(t, result);
   say_drill(t, result, now);
   say_journal(t, result);
+  say_hosts(t, result);
   const char *trouble = render_word(result, "coordinator_trouble");
   g_autofree char *coordinator
       = g_strdup_printf("%s%s%s", render_word(result, "coordinator"), *trouble ? ": " : "", trouble);

@@ -83,6 +83,12 @@ az_journal_update(AzJournal *journal, guint64 id, GVariant *facts, GError **erro
 
 /* ---- reading ---- */
 
+gboolean
+az_journal_head(AzJournal *journal, char *ret_head, GError **error)
+{
+  return az_logfile_head(journal->file, ret_head, error);
+}
+
 void
 az_journal_entry_free(AzJournalEntry *entry)
 {

@@ -12,6 +12,8 @@ gboolean az_journal_intent(AzJournal *journal, const char *owner, const char *wh
                            GError **error);
 /* Adds facts to an open intent (the step a failover has reached); recover sees the last value of each key. */
 gboolean az_journal_update(AzJournal *journal, guint64 id, GVariant *facts, GError **error);
+/* The hash that covers all records: AZ_LOGFILE_HASH digits and a NUL are copied to `ret_head`. */
+gboolean az_journal_head(AzJournal *journal, char *ret_head, GError **error);
 gboolean az_journal_done(AzJournal *journal, guint64 id, GError **error);
 
 typedef struct {

@@ -26,7 +26,7 @@ not_a_copy(const GError *error, gboolean shared_is_empty)
     az_error_add_step(told, "Share those of this home: azlin regions refresh --share");
   else
     az_error_add_step(told, "Take the shared ones: move that file and its copies (config.json.*) away");
-  az_error_add_step(told, "Or keep them for this home alone: azlin config set bricks.context file");
+  az_error_add_step(told, "Or keep them for this home alone: context=file in [bricks] of azlin.conf");
   return told;
 }
 

@@ -1,7 +1,9 @@
 /* The coordinator's lock held for the length of a job: acquired, renewed beside the work, released at its end. */
 #include "flow-lease.h"
 #include "error.h"
+#include "flow-heads.h"
 
+#define TELL_MS 6000
 #define RENEW_S 20u /* a lease on a blob lasts a minute at most, whatever was asked for */
 
 struct _AzLease {
@@ -37,6 +39,11 @@ released(AzlinOp *op, gpointer data)
 }
 
 static void
+told(AzlinOp *op, gpointer data)
+{
+}
+
+static void
 on_end(AzlinOp *op, gpointer data)
 {
   AzLease *lease = data;
@@ -44,6 +51,10 @@ on_end(AzlinOp *op, gpointer data)
   const AzlinCoordinator *brick = coordinator(lease, &self, NULL);
   if (brick)
     brick->release(self, lease->key, lease->token, az_job_cleanup_op(lease->job, "release", 10000, released, NULL));
+  if (az_heads_are_shared(lease->engine)) {
+    char hash[AZ_LOGFILE_HASH + 1] = "";
+    az_heads_publish(lease->engine, hash, az_job_cleanup_op(lease->job, "tell the others", TELL_MS, told, NULL));
+  }
   lease_free(lease);
 }
 
@@ -56,9 +67,11 @@ typedef struct {
   guint32 ttl_s;
   guint64 token;
   AzTimer *timer;
+  char head[AZ_LOGFILE_HASH + 1]; /* of the journal, as the others were told */
 } Keeper;
 
 static void renew_later(Keeper *keeper);
+static void tell_others(Keeper *keeper);
 
 static void
 renewed(AzlinOp *op, gpointer data)
@@ -66,6 +79,7 @@ renewed(AzlinOp *op, gpointer data)
   Keeper *keeper = data;
   const GError *error = az_op_error(op);
   if (!error) {
+    tell_others(keeper);
     renew_later(keeper);
     return;
   }
@@ -86,6 +100,14 @@ renew(gpointer data)
   if (brick)
     brick->renew(self, keeper->key, keeper->token,
                  az_op_new(keeper->kept, "renew", keeper->ttl_s * 500, renewed, keeper));
+}
+
+/* Beside the work: a host that dies in the middle leaves word of what it had begun. */
+static void
+tell_others(Keeper *keeper)
+{
+  if (az_heads_are_shared(keeper->engine))
+    az_heads_publish(keeper->engine, keeper->head, az_op_new(keeper->kept, "tell the others", TELL_MS, told, NULL));
 }
 
 static void
@@ -226,6 +248,14 @@ az_lease_confirm(AzLease *lease, AzlinOp *op)
     brick->renew(self, lease->key, lease->token, op);
   else
     az_op_fail(op, error);
+}
+
+void
+az_lease_tell(AzLease *lease)
+{
+  char hash[AZ_LOGFILE_HASH + 1] = "";
+  if (az_heads_are_shared(lease->engine))
+    az_heads_publish(lease->engine, hash, az_op_new(lease->root, "tell the others", TELL_MS, told, NULL));
 }
 
 void

@@ -24,6 +24,8 @@ void az_lease_keep(AzEngine *engine, AzlinOp *op, const char *key, guint32 ttl_s
 /* Whether locks can be had now: `op` finishes, or fails with what stands in the way. Changes nothing. */
 void az_lease_check(AzEngine *engine, AzlinOp *op);
 #define AZ_LEASE_CHECK_MS 5000
+/* Tells the other hosts at once, and not at the next renewal, what the journal has open now. */
+void az_lease_tell(AzLease *lease);
 /* Before what must not happen twice: asks the coordinator once more whether it is held. A process that was stopped for
  * a while may go on where it was, before its timers tell it that the lock is lost. `op` fails when it is not sure. */
 void az_lease_confirm(AzLease *lease, AzlinOp *op);

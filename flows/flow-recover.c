@@ -6,6 +6,7 @@
 #include "flow-failover-note.h"
 #include "flow-failover-retry.h"
 #include "files.h"
+#include "flow-heads.h"
 #include "flow-lease.h"
 #include "flow-support.h"
 #include "flow-sync.h"
@@ -364,7 +365,7 @@ look_at_failovers(Recover *recover, GError **error)
 }
 
 static void
-recover_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
+recover_begin(AzJob *job, AzEngine *engine, AzlinOp *root)
 {
   GError *error = NULL;
   Recover *recover = g_new0(Recover, 1);
@@ -396,6 +397,29 @@ recover_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
       = g_strdup_printf("Finish or undo %u open operation%s and remove %u stale file%s?", n, n == 1 ? "" : "s",
                         recover->drafts->len, recover->drafts->len == 1 ? "" : "s");
   az_job_ask(job, question, on_answer, recover);
+}
+
+/* What other hosts left open stands in their journals alone: it is told, and they must mend it. */
+static void
+on_heads(AzlinOp *op, gpointer data)
+{
+  AzJob *job = data;
+  GVariant *heads = az_op_variant(op);
+  if (az_op_cancelled(az_job_root(job)))
+    return;
+  for (gsize i = 0; heads && i < g_variant_n_children(heads); i++) {
+    g_autoptr(GVariant) head = g_variant_get_child_value(heads, i);
+    g_autofree char *line = az_heads_line(head);
+    if (line)
+      az_job_message(job, "warn", NULL, "%s; only there can it be recovered: its journal is on that host", line);
+  }
+  recover_begin(job, az_job_engine(job), az_job_root(job));
+}
+
+static void
+recover_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
+{
+  az_heads_read(engine, az_op_new(root, "hosts", AZ_LEASE_CHECK_MS, on_heads, job));
 }
 
 static const AzFlag flags[] = {

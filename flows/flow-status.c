@@ -2,6 +2,7 @@
 #include "error.h"
 #include "flow-failover-note.h"
 #include "flow-failover-state.h"
+#include "flow-heads.h"
 #include "flow-lease.h"
 #include "flow-support.h"
 #include "flow-sync.h"
@@ -94,7 +95,8 @@ drill_value(const AzFailoverState *state)
 }
 
 typedef struct {
-  char *trouble; /* why no lock can be had; NULL = they can */
+  char *trouble;   /* why no lock can be had; NULL = they can */
+  GVariant *hosts; /* aa{sv}: what others tell of their journals, or NULL */
 } Coordinator;
 
 static void
@@ -102,6 +104,7 @@ coordinator_free(gpointer data)
 {
   Coordinator *coordinator = data;
   g_free(coordinator->trouble);
+  g_clear_pointer(&coordinator->hosts, g_variant_unref);
   g_free(coordinator);
 }
 
@@ -136,8 +139,22 @@ ready(AzJob *job, AzlinOp *root, AzStored *owned, gpointer data)
   add(&result, "coordinator",
       g_variant_new_string(az_config_string(az_engine_config(engine), "bricks", "coordinator")));
   add(&result, "coordinator_trouble", az_variant_str(coordinator->trouble));
+  if (coordinator->hosts != NULL)
+    add(&result, "hosts", coordinator->hosts);
   add(&result, "azlind", g_variant_new_boolean(az_home_lock_is_taken(az_paths_home(az_engine_paths(engine)))));
   az_job_finish(job, 0, g_variant_builder_end(&result));
+}
+
+static void
+on_hosts(AzlinOp *op, gpointer data)
+{
+  AzJob *job = data;
+  Coordinator *coordinator = az_job_data(job);
+  if (az_op_cancelled(az_job_root(job)))
+    return;
+  if (az_op_variant(op) != NULL)
+    coordinator->hosts = g_variant_ref(az_op_variant(op));
+  az_stored_look(job, az_job_root(job), ready, coordinator);
 }
 
 static void
@@ -150,7 +167,10 @@ on_coordinator(AzlinOp *op, gpointer data)
     return;
   if (az_op_error(op) != NULL)
     coordinator->trouble = az_error_message(az_op_error(op));
-  az_stored_look(job, root, ready, coordinator);
+  if (coordinator->trouble == NULL && az_heads_are_shared(az_job_engine(job)))
+    az_heads_read(az_job_engine(job), az_op_new(root, "hosts", AZ_LEASE_CHECK_MS, on_hosts, job));
+  else
+    az_stored_look(job, root, ready, coordinator);
 }
 
 static void

@@ -478,6 +478,10 @@ typedef struct { /* where region records live; every call is atomic and durable 
    * that copy already. EXISTS: what stands here is neither a copy of `source` nor the same; FENCED: it was at a later
    * epoch. info() says of a copy: copy_of s, the source. Whatever else changes it ends its being one. */
   void (*mirror)(gpointer self, const AzlinVm *const *vms, gsize n, GVariant *info, AzlinOp *);
+  /* since 1.5, optional, of a place that many hosts share: keeps one short text for each of them, by its name; and hands
+   * out those of all, variant a{ss}. What each is working on; nothing is decided by it. */
+  void (*publish)(gpointer self, const char *name, const char *text, AzlinOp *);
+  void (*published)(gpointer self, AzlinOp *);
 } AzlinContext;
 
 typedef struct { /* who may act: leases with a rising fence token */

@@ -457,6 +457,8 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   }
   if (!open_entry(run) || !note_step(run, "LOCKED"))
     return;
+  if (run->lease != NULL)
+    az_lease_tell(run->lease);
   look_at_target(run);
 }
 

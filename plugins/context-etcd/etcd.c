@@ -36,6 +36,8 @@ static const AzlinContext iface = {
   .put_status = shared_put_status,
   .put_all = shared_put_all,
   .raise_epoch = shared_raise_epoch,
+  .publish = shared_publish,
+  .published = shared_published,
 };
 static const AzlinBrick brick = {
   .size = sizeof brick,

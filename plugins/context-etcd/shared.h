@@ -19,6 +19,11 @@ GError *shared_error(Shared *shared, const GError *error, gboolean sent);
 void shared_list(gpointer self, AzlinOp *op);
 void shared_info(gpointer self, AzlinOp *op);
 
+/* ---- notice.c ---- */
+
+void shared_publish(gpointer self, const char *name, const char *text, AzlinOp *op);
+void shared_published(gpointer self, AzlinOp *op);
+
 /* ---- write.c ---- */
 
 void shared_put(gpointer self, const AzlinVm *vm, AzlinOp *op);

@@ -264,6 +264,22 @@ def test_a_commit_that_has_lost_its_lock_moves_nothing():
         switch(cluster, take_lock, after)
 
 
+def test_what_a_dead_host_left_open_is_seen_by_another():
+    with etcd.Etcd() as cluster, Host(cluster.endpoints()) as other:
+        def after(cloud, r):
+            (told,) = other.ok("status", "-o", "json").json()["hosts"]
+            assert told["open"] == 1 and told["what"] == "flow-failover switch", told
+            shown = other.ok("status").out
+            assert "Other host" in shown and "1 open (flow-failover switch) since 2" in shown, shown
+            r = other.ok("recover")
+            assert "only there can it be recovered" in r.out and "Nothing to recover" in r.out, r
+            cluster.call("/v3/lease/revoke", {"ID": cluster.keys()["failover"]["lease"]})
+            cloud.ok("recover", "--yes")
+            (told,) = other.ok("status", "-o", "json").json()["hosts"]
+            assert told["open"] == 0 and "Other host" not in other.ok("status").out, told
+        switch(cluster, lambda cloud: "drop", after)
+
+
 HEADER = b'"header":{"cluster_id":"7","revision":"9"}'
 
 
