@@ -106,8 +106,9 @@ typedef struct { /* one machine of one region; the stored record */
 #define AZLIN_VM_FIELDS(STRING, UINT, BOOL, TIME, TAGS)                                                                \
   STRING(region)                                                                                                       \
   STRING(vm_name)                                                                                                      \
-  STRING(public_ip) UINT(ssh_port) STRING(ssh_user) STRING(resource_group) STRING(provider) STRING(id)                 \
-      STRING(host_key) TIME(created_at) TIME(last_health_check) BOOL(is_primary) STRING(status) TAGS(tags)
+  STRING(public_ip)                                                                                                    \
+  UINT(ssh_port) STRING(ssh_user) STRING(resource_group) STRING(provider) STRING(id) STRING(host_key) TIME(created_at) \
+      TIME(last_health_check) BOOL(is_primary) STRING(status) TAGS(tags)
 
 typedef struct { /* how one probe of one vantage ended */
   gsize size;
@@ -369,7 +370,8 @@ typedef struct {
   void (*exec_close)(AzlinOp *op); /* end of its standard input */
   /* variant a{sv}: from_status i, to_status i, bytes t, from_err s, to_err s (valid UTF-8, capped); commands that ran
    * are success whatever their status. The first is ended when the second ends early; from_status is 141 then, as of
-   * SIGPIPE. The end of its input is no sign of success for the second: it comes too when the first fails or is lost. */
+   * SIGPIPE. The end of its input is no sign of success for the second: it comes too when the first fails or is lost.
+   */
   void (*pipe)(AzlinHost *, const AzlinPipe *, AzlinOp *);
   /* A key from job->source to job->target that admits one thing alone: rrsync -wo target_folder, or with `receiver`
    * that script, run by sh with $1 = target_folder and $2 = job->run and the connection as its standard input and
@@ -494,7 +496,18 @@ typedef struct { /* who may act: leases with a rising fence token */
   /* since 1.4, optional: finishes when leases can be had, fails with what stands in the way; changes nothing. NULL:
    * nothing can. */
   void (*check)(gpointer self, AzlinOp *);
+  /* since 1.5, optional, all three or none: who else is there. NULL: nobody can know, and one works alone. */
+  /* This process is there as `name` ([A-Za-z0-9._-], 64 bytes at most) for `ttl_s` from now, and `facts` (UTF-8, up to
+   * AZLIN_FACTS_MAX bytes) is what others read of it; repeated in time, it stays, with what it says then. Variant t: a
+   * number that rises with each that comes, and changes when this one was away in between. LOCKED: another process is
+   * there under that name. */
+  void (*announce)(gpointer self, const char *name, const char *facts, guint32 ttl_s, AzlinOp *);
+  /* All that are there now. Variant a(sts): name, number, facts; what others wrote, unchecked but for UTF-8 and size.
+   */
+  void (*members)(gpointer self, AzlinOp *);
+  void (*leave)(gpointer self, const char *name, AzlinOp *); /* now, not with its time */
 } AzlinCoordinator;
+#define AZLIN_FACTS_MAX 8192u
 
 /* ---- the descriptor: data only, so that no code of the plugin matters before it was checked ---- */
 

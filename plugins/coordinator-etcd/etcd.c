@@ -8,6 +8,7 @@ etcd_free(gpointer data)
   etcd_cluster_clear(&etcd->cluster);
   g_hash_table_unref(etcd->leases);
   g_hash_table_unref(etcd->given_up);
+  g_hash_table_unref(etcd->announced);
   g_free(etcd);
 }
 
@@ -17,6 +18,7 @@ init(AzlinHost *host, gpointer *ret_self, GError **error)
   Etcd *etcd = g_new0(Etcd, 1);
   etcd->leases = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   etcd->given_up = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+  etcd->announced = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   if (!etcd_cluster_init(&etcd->cluster, host, "coordinator.etcd", error)) {
     etcd_free(etcd);
     return FALSE;
@@ -36,6 +38,9 @@ static const AzlinCoordinator iface = {
   .renew = etcd_renew,
   .release = etcd_release,
   .check = etcd_check,
+  .announce = etcd_announce,
+  .members = etcd_members,
+  .leave = etcd_leave,
 };
 static const AzlinBrick brick = {
   .size = sizeof brick,

@@ -172,8 +172,8 @@ on_granted(const EtcdReply *reply, gpointer data)
            on_taken, work);
 }
 
-static gint64
-fresh_number(void)
+gint64
+etcd_fresh_number(void)
 {
   guint64 number = (guint64) g_random_int() << 32 | g_random_int();
   return (gint64) (number >> 1 | 1);
@@ -217,7 +217,7 @@ on_looked(const EtcdReply *reply, gpointer data)
       fail(work, lease_held(work->key, holder.value));
     return;
   }
-  work->lease.lease = fresh_number();
+  work->lease.lease = etcd_fresh_number();
   work->sent = monotonic(work->etcd);
   etcd_ask(&work->etcd->cluster, work->op, "/v3/lease/grant", etcd_grant(work->lease.lease, work->lease.ttl_s),
            ACQUIRE_S, on_granted, work);

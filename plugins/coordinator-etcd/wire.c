@@ -1,5 +1,6 @@
 /* Requests for leases, and the facts in what etcd answers. */
 #include "wire.h"
+#include <string.h>
 
 /* ---- requests ---- */
 
@@ -21,22 +22,39 @@ range_of(const char *key)
   return json_pack("{so}", "request_range", etcd_read(key));
 }
 
-json_t *
-etcd_take(const char *key, const char *value, gint64 lease)
+/* Puts where `compare` holds. */
+static json_t *
+put_if(json_t *compare, const char *key, const char *value, gint64 lease)
 {
   json_t *put = json_pack("{s{sososo}}", "request_put", "key", etcd_base64(key), "value", etcd_base64(value), "lease",
                           etcd_integer(lease));
-  return json_pack("{s[o]s[oo]s[o]}", "compare", etcd_created_at(key, 0), "success", put, range_of(key), "failure",
-                   range_of(key));
+  return json_pack("{s[o]s[oo]s[o]}", "compare", compare, "success", put, range_of(key), "failure", range_of(key));
+}
+
+json_t *
+etcd_take(const char *key, const char *value, gint64 lease)
+{
+  return put_if(etcd_created_at(key, 0), key, value, lease);
+}
+
+static json_t *
+leased_as(const char *key, gint64 lease)
+{
+  return json_pack("{sssssoso}", "target", "LEASE", "result", "EQUAL", "key", etcd_base64(key), "lease",
+                   etcd_integer(lease));
+}
+
+json_t *
+etcd_replace(const char *key, const char *value, gint64 lease)
+{
+  return put_if(leased_as(key, lease), key, value, lease);
 }
 
 /* Its revision alone would do, its lease alone too; a key that somebody restored by hand may have one of them. */
 static json_t *
 is_ours(const char *key, guint64 token, gint64 lease)
 {
-  json_t *leased = json_pack("{sssssoso}", "target", "LEASE", "result", "EQUAL", "key", etcd_base64(key), "lease",
-                             etcd_integer(lease));
-  return json_pack("[oo]", etcd_created_at(key, token), leased);
+  return json_pack("[oo]", etcd_created_at(key, token), leased_as(key, lease));
 }
 
 json_t *
@@ -52,7 +70,31 @@ etcd_drop(const char *key, guint64 token, gint64 lease)
                    etcd_base64(key));
 }
 
+/* Bytes that no key of UTF-8 has stand behind all that begin with the folder. */
+json_t *
+etcd_range(const char *from, const char *folder, guint limit)
+{
+  g_autofree char *end = g_strconcat(folder, "\xff", NULL);
+  g_autofree guchar *start = (guchar *) g_strconcat(from, "x", NULL);
+  start[strlen(from)] = '\0'; /* the next key after one is that with a zero behind it */
+  g_autofree char *encoded = g_base64_encode(start, strlen(from) + 1);
+  return json_pack("{sssosi}", "key", encoded, "range_end", etcd_base64(end), "limit", (int) limit);
+}
+
 /* ---- answers ---- */
+
+char *
+etcd_text(const json_t *base64_text, gsize most)
+{
+  gsize length = 0;
+  const char *encoded = json_string_value(base64_text);
+  if (encoded == NULL)
+    return NULL;
+  g_autofree guchar *bytes = g_base64_decode(encoded, &length);
+  return length <= most && g_utf8_validate((const char *) bytes, (gssize) length, NULL)
+             ? g_strndup((const char *) bytes, length)
+             : NULL;
+}
 
 void
 etcd_holder_clear(EtcdHolder *holder)

@@ -10,6 +10,9 @@ json_t *etcd_lease(gint64 lease);                /* /v3/lease/keepalive, /v3/lea
 json_t *etcd_take(const char *key, const char *value, gint64 lease); /* puts what does not exist; reads it either way */
 json_t *etcd_still(const char *key, guint64 token, gint64 lease);    /* succeeds while it is ours; changes nothing */
 json_t *etcd_drop(const char *key, guint64 token, gint64 lease);     /* deletes it while it is ours */
+json_t *etcd_replace(const char *key, const char *value, gint64 lease); /* puts while it is ours; reads it either way */
+/* /v3/kv/range: at most `limit` keys that begin with `folder` and come after `from` */
+json_t *etcd_range(const char *from, const char *folder, guint limit);
 
 /* ---- answers; NULL is allowed ---- */
 
@@ -23,5 +26,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(EtcdHolder, etcd_holder_clear)
 
 /* The key that a range, or the range of a transaction, has found. FALSE: the answer makes no sense. */
 gboolean etcd_find(const json_t *answer, EtcdHolder *ret_holder);
+/* The bytes of a base64 string that is UTF-8 of at most `most` bytes; NULL = it is not. Owned. */
+char *etcd_text(const json_t *base64_text, gsize most);
 /* Seconds that a lease has from when it was granted or kept alive; 0 = there is no such lease (any more). */
 guint32 etcd_ttl(const json_t *answer);
