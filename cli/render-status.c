@@ -131,6 +131,64 @@ say_hosts(Terminal *t, GVariant *result)
   }
 }
 
+/* ---- the watches that share the regions ---- */
+
+static char *
+share_cell(GVariant *daemon)
+{
+  guint32 share = 0, regions = 0;
+  g_variant_lookup(daemon, "share", "u", &share);
+  g_variant_lookup(daemon, "regions", "u", &regions);
+  return g_strdup_printf("%u of %u", share, regions);
+}
+
+static char *
+lag_cell(GVariant *daemon)
+{
+  double lag = 0;
+  g_variant_lookup(daemon, "lag_seconds", "d", &lag);
+  if (lag < 1)
+    return g_strdup("on time");
+  g_autofree char *words = text_duration(lag);
+  return g_strdup_printf("%s late", words);
+}
+
+static char *
+role_cell(GVariant *daemon)
+{
+  const char *held = render_word(daemon, "held_by");
+  gboolean here = is_true(daemon, "is_here"), judge = is_true(daemon, "judges_primary");
+  return g_strdup_printf("%s%s%s%s%s", judge ? "judges the primary" : "", judge && here ? ", " : "", here ? "here" : "",
+                         *held && (judge || here) ? ", " : "", held);
+}
+
+static void
+show_daemons(const Invocation *invocation, GVariant *daemons, gint64 now)
+{
+  static const char *const headers[] = { "Watch", "Place", "Since", "Share", "Looks", "", NULL };
+  g_autoptr(Table) table = table_new(headers);
+  for (gsize i = 0; i < g_variant_n_children(daemons); i++) {
+    g_autoptr(GVariant) daemon = render_child(daemons, i);
+    g_autofree char *since = render_ago(render_word(daemon, "since"), now), *share = share_cell(daemon);
+    g_autofree char *lag = lag_cell(daemon), *role = role_cell(daemon);
+    const char *cells[] = { render_word(daemon, "name"), render_word(daemon, "place"), since, share, lag, role, NULL };
+    table_add(table, *render_word(daemon, "held_by") ? INK_WARN : INK_PLAIN, cells);
+  }
+  terminal_line(invocation->terminal, INK_PLAIN, "%s", "");
+  table_print(table, invocation->terminal);
+}
+
+static void
+say_daemons(const Invocation *invocation, GVariant *result, gint64 now)
+{
+  g_autoptr(GVariant) daemons = g_variant_lookup_value(result, "daemons", NULL);
+  gboolean known = daemons && g_variant_is_container(daemons) && !g_variant_is_of_type(daemons, G_VARIANT_TYPE_UNIT);
+  if (known && g_variant_n_children(daemons))
+    show_daemons(invocation, daemons, now);
+  else if (known)
+    say(invocation->terminal, FALSE, "Watches", "none is there; azlin watch on any host looks after the regions");
+}
+
 void
 render_status(const Invocation *invocation, Client *client, GVariant *result)
 {
@@ -158,4 +216,5 @@ render_status(const Invocation *invocation, Client *client, GVariant *result)
   say(t, !*trouble, "Coordinator", coordinator);
   say(t, TRUE, "Service",
       is_true(result, "azlind") ? "azlind works in this home: azlin jobs list" : "azlind does not run");
+  say_daemons(invocation, result, now);
 }

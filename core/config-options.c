@@ -70,6 +70,16 @@ static const AzlinOption health_options[] = {
   { 0 },
 };
 
+static const AzlinOption watch_options[] = {
+  { "name", "s", NULL, NULL, NULL,
+    "what this host's watch is called among those that share the regions; empty: the host's name" },
+  { "place", "s", NULL, NULL, NULL,
+    "where it looks from: watches of one place share a network and count as one; empty: the host's name" },
+  { "member-ttl", "u", "15", "10", "300",
+    "seconds until others take over what this watch looks after when nothing is heard of it" },
+  { 0 },
+};
+
 static const AzlinOption metrics_options[] = {
   { "listen", "s", NULL, NULL, NULL,
     "where azlind offers its figures to Prometheus: the path of a socket, or as 127.0.0.1:9469; empty: nowhere" },
@@ -85,6 +95,8 @@ const AzConfigGroup az_config_core_groups[] = {
   { "ssh", "how machines are entered", ssh_options, FALSE },
   { "http", "how clouds are spoken to", http_options, FALSE },
   { "health", "how health is checked", health_options, FALSE },
+  { "watch", "several watches that share the regions, by a coordinator that knows who is there: etcd", watch_options,
+    FALSE },
   { "metrics", "figures for a monitoring system", metrics_options, FALSE },
   { 0 },
 };

@@ -4,6 +4,8 @@
 #include "flow-failover-state.h"
 #include "flow-heads.h"
 #include "flow-lease.h"
+#include "flow-members.h"
+#include "flow-status-daemons.h"
 #include "flow-support.h"
 #include "flow-sync.h"
 #include "home-lock.h"
@@ -95,8 +97,9 @@ drill_value(const AzFailoverState *state)
 }
 
 typedef struct {
-  char *trouble;   /* why no lock can be had; NULL = they can */
-  GVariant *hosts; /* aa{sv}: what others tell of their journals, or NULL */
+  char *trouble;      /* why no lock can be had; NULL = they can */
+  GVariant *hosts;    /* aa{sv}: what others tell of their journals, or NULL */
+  GPtrArray *members; /* of AzMember; NULL = nobody can know */
 } Coordinator;
 
 static void
@@ -105,7 +108,15 @@ coordinator_free(gpointer data)
   Coordinator *coordinator = data;
   g_free(coordinator->trouble);
   g_clear_pointer(&coordinator->hosts, g_variant_unref);
+  g_clear_pointer(&coordinator->members, g_ptr_array_unref);
   g_free(coordinator);
+}
+
+static GVariant *
+daemons_value(AzEngine *engine, const GPtrArray *members, const char *primary)
+{
+  g_autofree char *home = az_member_records(az_paths_home(az_engine_paths(engine)));
+  return members != NULL ? az_status_daemons(members, primary, home) : az_null();
 }
 
 static void
@@ -141,8 +152,34 @@ ready(AzJob *job, AzlinOp *root, AzStored *owned, gpointer data)
   add(&result, "coordinator_trouble", az_variant_str(coordinator->trouble));
   if (coordinator->hosts != NULL)
     add(&result, "hosts", coordinator->hosts);
+  add(&result, "daemons", daemons_value(engine, coordinator->members, stored->primary));
   add(&result, "azlind", g_variant_new_boolean(az_home_lock_is_taken(az_paths_home(az_engine_paths(engine)))));
   az_job_finish(job, 0, g_variant_builder_end(&result));
+}
+
+static void
+on_members(AzlinOp *op, gpointer data)
+{
+  AzJob *job = data;
+  Coordinator *coordinator = az_job_data(job);
+  if (az_op_cancelled(az_job_root(job)))
+    return;
+  if (az_op_error(op) != NULL)
+    coordinator->trouble = az_error_message(az_op_error(op));
+  else
+    coordinator->members = az_members_of(op);
+  az_stored_look(job, az_job_root(job), ready, coordinator);
+}
+
+static void
+look_for_members(AzJob *job)
+{
+  Coordinator *coordinator = az_job_data(job);
+  AzlinOp *root = az_job_root(job);
+  if (coordinator->trouble == NULL && az_members_known(az_job_engine(job)))
+    az_members_ask(az_job_engine(job), az_op_new(root, "who is there", AZ_MEMBERS_MS, on_members, job));
+  else
+    az_stored_look(job, root, ready, coordinator);
 }
 
 static void
@@ -154,7 +191,7 @@ on_hosts(AzlinOp *op, gpointer data)
     return;
   if (az_op_variant(op) != NULL)
     coordinator->hosts = g_variant_ref(az_op_variant(op));
-  az_stored_look(job, az_job_root(job), ready, coordinator);
+  look_for_members(job);
 }
 
 static void
@@ -170,7 +207,7 @@ on_coordinator(AzlinOp *op, gpointer data)
   if (coordinator->trouble == NULL && az_heads_are_shared(az_job_engine(job)))
     az_heads_read(az_job_engine(job), az_op_new(root, "hosts", AZ_LEASE_CHECK_MS, on_hosts, job));
   else
-    az_stored_look(job, root, ready, coordinator);
+    look_for_members(job);
 }
 
 static void

@@ -34,6 +34,23 @@ stored_clear(gpointer data)
   g_clear_pointer(&stored->vms, g_ptr_array_unref);
   g_free(stored->primary);
   g_free(stored->path);
+  g_clear_pointer(&stored->whole, az_stored_unref);
+}
+
+AzStored *
+az_stored_part(AzStored *stored, gboolean (*keep)(const AzlinVm *vm, gpointer data), gpointer data)
+{
+  AzStored *part = g_rc_box_new0(AzStored);
+  *part = (AzStored){ .vms = g_ptr_array_new(),
+                      .primary = g_strdup(stored->primary),
+                      .path = g_strdup(stored->path),
+                      .epoch = stored->epoch,
+                      .generation = stored->generation,
+                      .whole = g_rc_box_acquire(stored) };
+  for (guint i = 0; i < stored->vms->len; i++)
+    if (keep(g_ptr_array_index(stored->vms, i), data))
+      g_ptr_array_add(part->vms, g_ptr_array_index(stored->vms, i));
+  return part;
 }
 
 void

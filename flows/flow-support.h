@@ -14,6 +14,7 @@ typedef struct _AzStored { /* counted with g_rc_box: copy the pointer with g_rc_
   char *path;              /* where the records live, for people */
   guint64 epoch, generation;
   gboolean aged; /* they are shared, cannot be read now, and this is the copy of them as last seen */
+  struct _AzStored *whole; /* of a part: whose records it borrows; else NULL */
 } AzStored;
 void az_stored_unref(AzStored *stored);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzStored, az_stored_unref)
@@ -30,6 +31,8 @@ void az_stored_look(AzJob *job, AzlinOp *root,
  * no context can be loaded. */
 void az_stored_fetch(AzEngine *engine, AzlinOp *parent,
                      void (*done)(AzStored *stored, const GError *error, gpointer data), gpointer data);
+/* Of the same records those that `keep` wants, in the same order; holds `stored` for as long as it lives. */
+AzStored *az_stored_part(AzStored *stored, gboolean (*keep)(const AzlinVm *vm, gpointer data), gpointer data);
 const AzlinVm *az_stored_find(const AzStored *stored, const char *region); /* exact name; NULL = none */
 const AzlinVm *az_stored_primary(const AzStored *stored);                  /* NULL = none */
 /* What a person typed: an alias or a region name; NULL word = the primary. Unknown: USAGE, the nearest stored one

@@ -63,11 +63,10 @@ az_failover_decide(AzEngine *engine, AzLookout *lookout, const char *region, Azl
   const AzlinFailover *brick = az_engine_lookup(engine, AZLIN_KIND_FAILOVER, NULL, &self, error);
   if (brick == NULL || source == NULL)
     return FALSE;
-  g_auto(Evidence) evidence
-      = { .seen = az_detector_vantages(detector, region, az_clock_monotonic(az_engine_clock(engine))),
-          .list = g_ptr_array_new(),
-          .others = g_ptr_array_new(),
-          .ages = g_array_new(FALSE, TRUE, sizeof(double)) };
+  g_auto(Evidence) evidence = { .seen = az_lookout_vantages(lookout, region),
+                                .list = g_ptr_array_new(),
+                                .others = g_ptr_array_new(),
+                                .ages = g_array_new(FALSE, TRUE, sizeof(double)) };
   collect(engine, lookout, region, &evidence);
   AzlinDecisionInput input = { .size = sizeof input,
                                .source = source,

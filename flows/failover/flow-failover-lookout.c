@@ -26,6 +26,8 @@ struct _AzLookout {
   AzlinOp *root;
   void (*seen)(const char *region, gpointer data);
   gpointer data;
+  AzLookoutPeers peers; /* or NULL */
+  gpointer peers_data;
   AzDetector *detector;
   GHashTable *posts;    /* region -> Post */
   GHashTable *verdicts; /* "vantage>region" -> up, not stored yet */
@@ -506,6 +508,22 @@ AzDetector *
 az_lookout_detector(AzLookout *lookout)
 {
   return lookout->detector;
+}
+
+void
+az_lookout_set_peers(AzLookout *lookout, AzLookoutPeers peers, gpointer data)
+{
+  lookout->peers = peers;
+  lookout->peers_data = data;
+}
+
+GArray *
+az_lookout_vantages(AzLookout *lookout, const char *region)
+{
+  GArray *vantages = az_detector_vantages(lookout->detector, region, monotonic(lookout));
+  if (lookout->peers != NULL)
+    lookout->peers(region, vantages, lookout->peers_data);
+  return vantages;
 }
 
 static Post *

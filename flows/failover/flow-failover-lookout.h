@@ -23,6 +23,13 @@ void az_lookout_set_stored(AzLookout *lookout, const AzStored *stored);
  * what it knows. */
 AzLookout *az_lookout_of(AzEngine *engine);
 
+/* Who else looks: `peers` adds to `vantages` (of AzlinVantage) what others see of `region`, strings borrowed until it
+ * is asked again. NULL = nobody does. */
+typedef void (*AzLookoutPeers)(const char *region, GArray *vantages, gpointer data);
+void az_lookout_set_peers(AzLookout *lookout, AzLookoutPeers peers, gpointer data);
+/* What each vantage sees of `region`, here and elsewhere: GArray of AzlinVantage, strings borrowed. */
+GArray *az_lookout_vantages(AzLookout *lookout, const char *region);
+
 AzDetector *az_lookout_detector(AzLookout *lookout);
 /* The last whole check of that region; NULL = it has not been answered yet. */
 const AzlinHealth *az_lookout_health(AzLookout *lookout, const char *region);

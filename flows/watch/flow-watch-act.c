@@ -179,7 +179,7 @@ az_watch_switch(AzWatch *watch, const char *to)
 void
 az_watch_take_back(AzWatch *watch)
 {
-  if (!may_begin(watch) || watch->dry_run || watch->no_lock != NULL)
+  if (!may_begin(watch) || watch->dry_run || !az_watch_is_judge(watch) || watch->no_lock != NULL)
     return;
   az_vm_set(&watch->from, watch->state->window_to);
   az_vm_set(&watch->to, watch->state->window_from);

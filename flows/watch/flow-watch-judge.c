@@ -18,6 +18,18 @@ outlook_clear(Outlook *outlook)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Outlook, outlook_clear)
 
+/* What people forbade where another watch runs is forbidden here too. */
+static void
+ask_others(AzWatch *watch, Outlook *outlook)
+{
+  outlook->reason = az_watch_held_elsewhere(watch);
+  if (outlook->reason == NULL)
+    return;
+  outlook->held = TRUE;
+  outlook->hold = AZ_HOLD_PAUSED;
+  outlook->step = g_strdup("azlin failover resume or azlin failover ack, on that host");
+}
+
 /* Policy as the failover flow will apply it, so that a switch is begun only where it will go on. */
 static void
 ask_policy(AzWatch *watch, Outlook *outlook)
@@ -42,6 +54,8 @@ ask_policy(AzWatch *watch, Outlook *outlook)
   run.target = outlook->target = az_failover_best_target(&run);
   outlook->hold = az_failover_hold(&run, &outlook->reason, &outlook->step);
   outlook->held = outlook->hold != AZ_HOLD_NONE;
+  if (!outlook->held)
+    ask_others(watch, outlook);
   const AzlinHealth *health = run.target != NULL ? az_lookout_health(watch->lookout, run.target->region) : NULL;
   if (outlook->held || (health != NULL && health->healthy))
     return;
@@ -160,7 +174,7 @@ az_watch_judge(AzWatch *watch)
   g_auto(Outlook) outlook = { 0 };
   g_autoptr(GVariant) input = NULL;
 
-  if (watch->busy || watch->ending || !decide(watch, &input))
+  if (watch->busy || watch->ending || !az_watch_is_judge(watch) || !decide(watch, &input))
     return;
   if (is_calm(watch)) {
     if (az_watch_stand(watch, "verdict", NULL, NULL, NULL, NULL))

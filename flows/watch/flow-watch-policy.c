@@ -150,8 +150,8 @@ retry_fences(AzWatch *watch)
   AzClock *clock = az_engine_clock(watch->engine);
   gint64 wait = (gint64) az_failover_fence_wait_s(watch->state) * G_USEC_PER_SEC;
 
-  if (wait == 0 || watch->fencing || watch->busy || watch->dry_run || watch->ending || watch->no_lock != NULL
-      || az_clock_monotonic(clock) - watch->fenced_at < wait)
+  if (wait == 0 || watch->fencing || watch->busy || watch->dry_run || watch->ending || !az_watch_is_judge(watch)
+      || watch->no_lock != NULL || az_clock_monotonic(clock) - watch->fenced_at < wait)
     return;
   watch->fencing = TRUE;
   watch->fenced_at = az_clock_monotonic(clock);

@@ -81,7 +81,7 @@ take(AzWatch *watch, AzStored *stored)
   if (old->generation == stored->generation && old->epoch == stored->epoch)
     return;
   note_regions(watch, old, stored);
-  az_lookout_set_stored(watch->lookout, stored);
+  az_watch_share(watch);
   note_primary(watch, old, stored);
   az_watch_show_all(watch);
 }

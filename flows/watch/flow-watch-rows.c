@@ -45,8 +45,7 @@ static void
 add_vantages(AzWatch *watch, const char *region, GVariantBuilder *facts)
 {
   GVariantBuilder seen, dark;
-  gint64 now = az_clock_monotonic(az_engine_clock(watch->engine));
-  g_autoptr(GArray) vantages = az_detector_vantages(az_lookout_detector(watch->lookout), region, now);
+  g_autoptr(GArray) vantages = az_lookout_vantages(watch->lookout, region);
 
   g_variant_builder_init(&seen, G_VARIANT_TYPE_STRING_ARRAY);
   g_variant_builder_init(&dark, G_VARIANT_TYPE_STRING_ARRAY);
@@ -122,7 +121,11 @@ say_state(AzWatch *watch, const AzWatchRow *row, AzRegionState was, double laste
     az_job_message(watch->job, "warn", row->region, "SUSPECT: %s", detail != NULL ? detail : "a probe went unanswered");
     break;
   case AZ_REGION_DARK:
-    az_job_message(watch->job, "fail", row->region, "DARK: %s", detail != NULL ? detail : "nobody sees it any more");
+    if (row->unreachable_from_me)
+      az_job_message(watch->job, "warn", row->region,
+                     "DARK from here, and seen elsewhere: a path problem of this host");
+    else
+      az_job_message(watch->job, "fail", row->region, "DARK: %s", detail != NULL ? detail : "nobody sees it any more");
     break;
   case AZ_REGION_UNKNOWN:
   default:
@@ -153,7 +156,7 @@ status_of(AzWatch *watch, const AzWatchRow *row)
 
   if (row->state == AZ_REGION_UP)
     return "ok";
-  if (row->state != AZ_REGION_DARK)
+  if (row->state != AZ_REGION_DARK || row->unreachable_from_me)
     return NULL;
   gboolean off = health != NULL
                  && (health->failure == AZLIN_FAILURE_VM_STOPPED || health->failure == AZLIN_FAILURE_VM_DEALLOCATED);
@@ -176,6 +179,19 @@ note_status(AzWatch *watch, AzWatchRow *row)
 }
 
 void
+az_watch_note_look(AzWatch *watch, const char *region)
+{
+  row_of(watch, region)->looked = az_clock_monotonic(az_engine_clock(watch->engine));
+}
+
+static gboolean
+is_dark_from_here_alone(AzWatch *watch, const AzWatchRow *row)
+{
+  return (row->state == AZ_REGION_SUSPECT || row->state == AZ_REGION_DARK)
+         && az_watch_seen_elsewhere(watch, row->region) != NULL;
+}
+
+void
 az_watch_show(AzWatch *watch, const char *region)
 {
   AzRegionView view;
@@ -189,12 +205,14 @@ az_watch_show(AzWatch *watch, const char *region)
   row->state = view.state;
   row->last_answer = wall_of(watch, view.last_alive);
   row->latency_ms = az_lookout_latency_ms(watch->lookout, region);
-  row->unreachable_from_me = view.unreachable_from_me;
+  row->unreachable_from_me = view.unreachable_from_me || is_dark_from_here_alone(watch, row);
   if (was != view.state || row->since == 0)
     row->since = since;
   note_status(watch, row);
-  if (was != view.state)
+  if (was != view.state) {
     tell_state(watch, row, was, lasted);
+    az_watch_tell_members(watch);
+  }
   az_job_region(watch->job, region, facts_of(watch, row, FALSE));
 }
 
@@ -212,6 +230,7 @@ az_watch_forget(AzWatch *watch, const char *region)
 
   g_variant_dict_init(&facts, NULL);
   g_variant_dict_insert(&facts, "gone", "b", TRUE);
+  g_variant_dict_insert(&facts, "state", "s", "unknown");
   az_job_region(watch->job, region, g_variant_dict_end(&facts));
   g_hash_table_remove(watch->rows, region);
 }

@@ -2,6 +2,7 @@
 #include "flow-watch.h"
 #include "error.h"
 #include "flow-lease.h"
+#include "flow-members.h"
 
 #define LOCK_TTL_S 60
 #define LOCK_AGAIN_MS 5000
@@ -15,7 +16,9 @@ watch_free(gpointer data)
   AzWatch *watch = data;
 
   g_clear_pointer(&watch->lookout, az_lookout_free);
+  g_clear_pointer(&watch->watched, az_stored_unref);
   g_clear_pointer(&watch->stored, az_stored_unref);
+  g_clear_pointer(&watch->members, az_watch_members_free);
   g_clear_pointer(&watch->state, az_failover_state_free);
   g_clear_pointer(&watch->standing, g_hash_table_unref);
   g_hash_table_unref(watch->rows);
@@ -116,6 +119,7 @@ on_seen(const char *region, gpointer data)
 
   if (watch->ending && !watch->busy)
     return;
+  az_watch_note_look(watch, region);
   az_watch_show(watch, region);
   if (watch->acts && g_str_equal(region, watch->stored->primary))
     az_watch_judge(watch);
@@ -154,7 +158,6 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
 {
   AzWatch *watch = data;
   GError *error = NULL;
-  guint32 seconds = az_job_arg_uint(job, "for", 0);
 
   watch->stored = stored;
   watch->lookout = az_lookout_new(watch->engine, root, on_seen, watch, &error);
@@ -165,43 +168,63 @@ on_stored(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data)
   say_begin(watch);
   if (stored->vms->len == 0)
     az_job_message(job, "hint", NULL, "No region is set up yet; to create one: azlin new --region REGION");
-  az_lookout_set_stored(watch->lookout, stored);
+  if (watch->members != NULL)
+    az_watch_members_begin(watch);
+  else
+    az_watch_begin_looking(watch);
+}
+
+void
+az_watch_begin_looking(AzWatch *watch)
+{
+  guint32 seconds = az_job_arg_uint(watch->job, "for", 0);
+
+  az_watch_share(watch);
   az_watch_show_all(watch);
   if (watch->acts)
     az_watch_read_policy(watch);
-  az_op_new(root, "beat", BEAT_MS, on_beat, watch);
+  az_op_new(watch->root, "beat", BEAT_MS, on_beat, watch);
   if (seconds > 0)
-    az_op_new(root, "for", seconds * 1000, on_time_is_over, watch);
+    az_op_new(watch->root, "for", seconds * 1000, on_time_is_over, watch);
 }
 
 /* ---- the beginning ---- */
 
 static void hold_lock(AzWatch *watch);
 
+/* Nobody knows who else acts: it goes on looking, and people may act on what it sees. */
+void
+az_watch_set_no_lock(AzWatch *watch, char *why)
+{
+  gboolean was = watch->no_lock != NULL;
+
+  g_free(watch->no_lock);
+  watch->no_lock = why;
+  g_autofree char *text = why != NULL ? g_strdup_printf("No switch by itself: %s; by hand: azlin failover --to REGION "
+                                                        "--without-lock",
+                                                        why)
+                                      : NULL;
+  gboolean news = az_watch_stand(watch, "no-lock", "", "warn", text, NULL);
+  if (text != NULL && news)
+    az_job_message(watch->job, "warn", NULL, "%s", text);
+  if (text == NULL && was)
+    az_job_message(watch->job, "ok", NULL, "The coordinator answers again: it switches by itself again");
+}
+
 static void
 on_lock(AzJob *job, AzlinOp *hold, AzLease *lease, gpointer data)
 {
   AzWatch *watch = data;
 
-  if (watch->no_lock != NULL) {
-    g_clear_pointer(&watch->no_lock, g_free);
-    az_watch_stand(watch, "no-lock", NULL, NULL, NULL, NULL);
-    az_job_message(job, "ok", NULL, "The coordinator answers again: it switches by itself again");
-  }
+  az_watch_set_no_lock(watch, NULL);
   if (watch->stored == NULL)
     az_stored_read(job, watch->root, on_stored, watch);
 }
 
-/* Nobody knows who else acts: it goes on looking, and people may act on what it sees. */
 static void
 look_only(AzWatch *watch, const GError *why)
 {
-  g_free(watch->no_lock);
-  watch->no_lock = az_error_message(why);
-  g_autofree char *text
-      = g_strdup_printf("No switch by itself: %s; by hand: azlin failover --to REGION --without-lock", watch->no_lock);
-  if (az_watch_stand(watch, "no-lock", "", "warn", text, NULL))
-    az_job_message(watch->job, "warn", NULL, "%s", text);
+  az_watch_set_no_lock(watch, az_error_message(why));
   watch->refused = TRUE;
   az_op_finish(watch->hold);
   if (watch->stored == NULL)
@@ -272,7 +295,10 @@ az_watch_run(AzJob *job, AzEngine *engine, AzlinOp *root, gboolean acts)
                       .started = az_clock_monotonic(az_engine_clock(engine)),
                       .rows = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, az_watch_row_free) };
   az_job_set_data(job, watch, watch_free);
-  if (acts)
+  gboolean together = acts && az_members_known(engine);
+  if (together && !watch->dry_run) /* a dry run takes no part of the work: nobody would do it */
+    watch->members = az_watch_members_new(watch);
+  if (acts && !together)
     hold_lock(watch);
   else
     az_stored_look(job, root, on_stored, watch);

@@ -10,12 +10,14 @@ typedef struct { /* one region as it was last shown */
   AzRegionState state;
   gint64 since, last_answer; /* wall time; 0 = never */
   gint64 checked;            /* the last time that it was seen UP or DARK, wall time */
+  gint64 looked;             /* the last time that an answer came, monotonic */
   double latency_ms;         /* < 0 = not known */
   gboolean unreachable_from_me;
   char *status; /* as it is to be stored: "ok", "down", "stopped"; NULL = nothing new is known */
 } AzWatchRow;
 
 typedef struct _AzWatch AzWatch;
+typedef struct _AzWatchMembers AzWatchMembers;
 struct _AzWatch {
   AzJob *job;
   AzEngine *engine;
@@ -28,9 +30,11 @@ struct _AzWatch {
   char *no_lock;    /* why not; NULL = it is held: else it only looks */
   AzLookout *lookout;
   AzStored *stored;
-  GHashTable *rows;     /* region -> AzWatchRow */
-  gboolean ending;      /* asked to end: only what was begun is still finished */
-  GHashTable *standing; /* name of a line that stands -> what it says (flow-watch-say.c) */
+  AzStored *watched;       /* the part of it that this watch looks at, where several share; else NULL */
+  AzWatchMembers *members; /* who else watches; NULL = one watches alone (flow-watch-members.c) */
+  GHashTable *rows;        /* region -> AzWatchRow */
+  gboolean ending;         /* asked to end: only what was begun is still finished */
+  GHashTable *standing;    /* name of a line that stands -> what it says (flow-watch-say.c) */
 
   /* records (flow-watch-records.c) */
   gboolean reading, read_again;
@@ -67,12 +71,33 @@ void az_watch_end_if_idle(AzWatch *watch);
 void az_watch_say_primary(AzWatch *watch);                    /* the line of the primary and its epoch */
 gboolean az_watch_check_time(GVariant *args, GError **error); /* of --for */
 
+/* Looks from now on: who else watches is known, or nobody can know. */
+void az_watch_begin_looking(AzWatch *watch);
+/* Why no switch may come by itself (owned), NULL = nothing stands in the way any more. */
+void az_watch_set_no_lock(AzWatch *watch, char *why);
+
+/* ---- flow-watch-members.c: several watches share the regions ---- */
+
+AzWatchMembers *az_watch_members_new(AzWatch *watch);
+void az_watch_members_free(AzWatchMembers *members);
+/* Says that it is there and looks who else is; then az_watch_begin_looking(). */
+void az_watch_members_begin(AzWatch *watch);
+/* Looks at its part of the records, which have changed, or at all of them (flow-watch-share.c). */
+void az_watch_share(AzWatch *watch);
+/* The primary is this one's to judge; its policy, its fences and the way back too. */
+gboolean az_watch_is_judge(AzWatch *watch);
+char *az_watch_held_elsewhere(AzWatch *watch); /* why another watch holds switches back; NULL = none does; owned */
+/* Another watch that sees the machine alive; NULL = none does. */
+const char *az_watch_seen_elsewhere(AzWatch *watch, const char *region);
+void az_watch_tell_members(AzWatch *watch); /* there is something to say that cannot wait */
+
 /* ---- flow-watch-rows.c: what people and scripts see of the regions ---- */
 
 void az_watch_row_free(gpointer row);
 /* Shows what is known of `region` now, and tells what changed. */
 void az_watch_show(AzWatch *watch, const char *region);
 void az_watch_show_all(AzWatch *watch);
+void az_watch_note_look(AzWatch *watch, const char *region); /* an answer came */
 void az_watch_forget(AzWatch *watch, const char *region);
 GVariant *az_watch_row_list(AzWatch *watch); /* av of a{sv}, floating */
 

@@ -1,0 +1,354 @@
+"""Several watches share the regions through etcd: each has its part, and what one had is taken over when it is killed, stopped
+or cut off; one judges the primary, all are its vantages. AZLIN_SHARE_ROUNDS rounds of each fault, AZLIN_SHARE_SCENES side by
+side, AZLIN_SHARE_PAUSE seconds of a stop."""
+import json, os, signal, subprocess, sys, threading, time
+import e2e, etcd
+from between import Between
+from fleet import LOCAL, Fleet
+from local import Watch
+
+ROUNDS = int(os.environ.get("AZLIN_SHARE_ROUNDS", "1"))
+SCENES = int(os.environ.get("AZLIN_SHARE_SCENES", "1"))
+PAUSE = float(os.environ.get("AZLIN_SHARE_PAUSE", "14"))
+TTL, MORE = 10, 24
+REAL = ("eastus", "westus2", "westeurope")
+FURTHER = ["shared-%02d" % number for number in range(MORE)]
+CONFIG = LOCAL.replace("[bricks]\n", "[bricks]\ncoordinator=etcd\n") + """[policy]
+allowed-regions=%s
+[failover.hybrid]
+primary-interval=1
+interval=2
+probe-timeout=1
+fall=4
+cool-down=0
+never-promote=%s
+""" % (";".join([*REAL, *FURTHER]), ";".join(FURTHER))
+
+
+class Daemon(Watch):
+    """One of them, with its own way to etcd and a record of its looks."""
+
+    def __init__(self, scene, name, **how):
+        self.scene, self.name, self.looks, self.last = scene, name, [], {}
+        self.reached = threading.Event()
+        self.reached.set()
+        self.roads = [Between(member.client, self.fate) for member in scene.cluster.members]
+        self.path = os.path.join(scene.fleet.root, name + ".conf")
+        with open(self.path, "w") as f:
+            f.write(scene.config(";".join(road.url for road in self.roads)) + "[watch]\nmember-ttl=%d\nname=%s\nplace=%s\n"
+                    % (TTL, name, how.pop("place", name)))
+        self.how = how
+        self.start()
+
+    def start(self):
+        self.process = self.scene.fleet.popen("watch", "-o", "jsonl", "--verbose", "--config", self.path, **self.how)
+        self.events, self.more = [], threading.Condition()
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def fate(self, *_):
+        """Nothing comes through while it is cut off: no answer and no refusal."""
+        if self.reached.wait(120):
+            return "pass"
+        return "drop"
+
+    def read(self):
+        for line in self.process.stdout:
+            event = json.loads(line)
+            if event["event"] == "region":
+                self.note(event["region"], event["facts"])
+                continue
+            with self.more:
+                self.events.append(event)
+                self.more.notify_all()
+
+    def note(self, region, facts):
+        """An answer from the machine, or that there was none; what is only shown once more says nothing new."""
+        answer = facts.get("last_answer")
+        if answer and (self.last.get(region) != answer or facts.get("state") in ("suspect", "dark")):
+            self.looks.append((time.monotonic(), region))
+            self.last[region] = answer
+
+    def members(self):
+        with self.more:
+            found = [e for e in self.events if e["event"] == "members"]
+        return found[-1] if found else {}
+
+    def stand(self, name):
+        """The line that stands, or None."""
+        with self.more:
+            found = [e for e in self.events if e["event"] == name]
+        return found[-1].get("line") if found else None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stderr.close()
+
+    def close(self):
+        self.reached.set()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait()
+        for road in self.roads:
+            road.__exit__()
+
+
+class Scene:
+    """A fleet of three machines and further records of the last of them; three watches."""
+    count = 0
+
+    def __init__(self, cluster, names="abc", further=MORE, **how):
+        Scene.count += 1
+        self.cluster, self.daemons, self.prefix = cluster, {}, "/share-%d/" % Scene.count
+        self.fleet = Fleet(*REAL, config=self.config(cluster.endpoints()))
+        try:
+            if further:
+                self.register(FURTHER[:further])
+            self.regions = [*REAL, *FURTHER[:further]]
+            for name in names:
+                self.daemons[name] = Daemon(self, name, **how.get(name, {}))
+            self.settle()
+        except BaseException:
+            self.close()
+            raise
+
+    def config(self, endpoints):
+        return CONFIG + "[coordinator.etcd]\nendpoints=%s\nprefix=%s\n" % (endpoints, self.prefix)
+
+    def register(self, names):
+        """As further addresses of the last machine."""
+        with open(os.path.join(self.fleet.path, "config.json")) as f:
+            (last,) = [record for record in json.load(f)["regions"] if record["region"] == REAL[-1]]
+        path = os.path.join(self.fleet.root, "static.conf")
+        with open(path, "w") as f:
+            f.write(CONFIG.replace("provider=local", "provider=static").replace("coordinator=etcd\n", ""))
+        for name in names:
+            self.fleet.ok("regions", "add", name, "--config", path, "--vm-name", name, "--public-ip", last["public_ip"],
+                          "--ssh-port", str(last["ssh_port"]), "--ssh-user", last["ssh_user"], "--host-key", last["host_key"])
+
+    def settle(self, *names, seconds=40):
+        """Until those, or all, agree about who is there, and each region is one's."""
+        names = set(names or self.daemons)
+
+        def agree():
+            told = [self.daemons[name].members() for name in names]
+            assert all(self.daemons[name].process.poll() is None for name in names), \
+                [self.daemons[name].process.stderr.read() for name in names if self.daemons[name].process.poll() is not None]
+            return all(set(one.get("names", ())) == names for one in told) \
+                and sum(one["share"] for one in told) == len(self.regions) and sum(one["judge"] for one in told) == 1 \
+                and all(self.daemons[name].stand("no-lock") is None for name in names)
+        try:
+            e2e.until(agree, "%s share the regions" % sorted(names), seconds)
+        except AssertionError as error:
+            raise AssertionError(str(error), [(d.name, d.process.poll(), d.members(), d.stand("no-lock"), d.events[-3:])
+                                              for d in self.daemons.values()])
+        return self
+
+    def judge(self):
+        (name,) = [name for name, d in self.daemons.items() if d.members()["judge"]]
+        return self.daemons[name]
+
+    def epoch(self):
+        return self.fleet.state()["epoch"]
+
+    def switches(self):
+        """Those that the audit log knows."""
+        told = self.fleet.ok("audit", "show", "--limit", "1000", "-o", "json").json()
+        return [e for e in told["events"] if e["what"] == "failover" and e["facts"]["outcome"].startswith("switched")]
+
+    def longest_gap(self, region, since, until):
+        looks = sorted(at for d in self.daemons.values() for at, name in list(d.looks) if name == region and at >= since)
+        times = [since, *[at for at in looks if at <= until], until]
+        return max(b - a for a, b in zip(times, times[1:]))
+
+    def close(self):
+        for daemon in self.daemons.values():
+            daemon.close()
+        self.fleet.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+CLUSTER = None
+
+
+def cluster():
+    global CLUSTER
+    CLUSTER = CLUSTER or etcd.Etcd(3)
+    return CLUSTER
+
+
+def several(work):
+    """Rounds of it in so many scenes side by side; what failed in any of them fails here."""
+    failed = []
+
+    def one():
+        try:
+            with Scene(cluster()) as scene:
+                for _ in range(-(-ROUNDS // SCENES)):
+                    work(scene)
+                    print("# %s: a round is over" % work.__name__, flush=True)
+        except BaseException as error:
+            failed.append(error)
+    threads = [threading.Thread(target=one) for _ in range(min(SCENES, ROUNDS))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def strike(scene, begin, heal):
+    """One round: the judge of the primary is lost, and the primary with it. The others take over in time, one switch comes,
+    nobody who comes back makes another."""
+    before, epoch, switches, lost = time.monotonic(), scene.epoch(), len(scene.switches()), scene.judge()
+    rest = [name for name in scene.daemons if name != lost.name]
+    old = scene.fleet.primary()
+    begin(lost)
+    scene.fleet.kill(old)
+    scene.settle(*rest, seconds=TTL + 5)
+    e2e.until(lambda: scene.fleet.primary() != old, "the others switch", 40)
+    heal(lost)
+    scene.settle()
+    scene.fleet.ok("vm", "start", "--region", old)
+    scene.fleet.run("failover", "ack")
+    for daemon in scene.daemons.values():
+        e2e.until(lambda d=daemon: up(d, old), "%s sees %s again" % (daemon.name, old), 40)
+    end = time.monotonic()
+    assert scene.epoch() == epoch + 1 and len(scene.switches()) == switches + 1, (scene.epoch(), scene.switches())
+    gaps = {region: scene.longest_gap(region, before, end) for region in scene.regions}
+    print("# lost: %s; longest without a look: %.1f s" % (lost.name, max(gaps.values())), flush=True)
+    assert max(gaps.values()) <= TTL + 5, gaps
+
+
+def up(daemon, region):
+    with daemon.more:
+        states = [e for e in daemon.events if e["event"] == "state" and e["region"] == region]
+    return bool(states) and states[-1]["state"] == "up"
+
+
+def killed(scene):
+    def heal(daemon):
+        daemon.start()
+    strike(scene, Daemon.kill, heal)
+
+
+def stopped(scene):
+    begun = []
+
+    def begin(daemon):
+        begun.append(time.monotonic())
+        daemon.process.send_signal(signal.SIGSTOP)
+
+    def heal(daemon):
+        time.sleep(max(0, begun[0] + PAUSE - time.monotonic()))
+        daemon.process.send_signal(signal.SIGCONT)
+    strike(scene, begin, heal)
+
+
+def cut_off(scene):
+    def begin(daemon):
+        daemon.reached.clear()
+
+    def heal(daemon):
+        assert "No switch by itself" in (daemon.stand("no-lock") or ""), "it knows that it is cut off"
+        daemon.reached.set()
+    strike(scene, begin, heal)
+
+
+def test_killed_watch_is_replaced():
+    several(killed)
+
+
+def test_stopped_watch_is_replaced_and_wakes_up_to_a_no():
+    several(stopped)
+
+
+def test_watch_that_is_cut_off_from_etcd_is_replaced_and_only_looks():
+    several(cut_off)
+
+
+def test_each_region_is_one_watchs_and_status_shows_them():
+    with Scene(cluster()) as scene:
+        shares = {name: d.members()["share"] for name, d in scene.daemons.items()}
+        assert all(share >= 3 for share in shares.values()), shares
+        told = scene.fleet.ok("status", "-o", "json").json()
+        assert {d["name"]: d["share"] for d in told["daemons"]} == shares, told["daemons"]
+        assert [d["name"] for d in told["daemons"] if d["judges_primary"]] == [scene.judge().name], told["daemons"]
+        assert all(d["is_here"] and d["regions"] == len(scene.regions) and d["since"] for d in told["daemons"]), told
+        screen = scene.fleet.ok("status").out
+        assert "judges the primary" in screen and "%d of %d" % (shares["a"], len(scene.regions)) in screen, screen
+        # what is nobody's company is looked at by its owner alone, once all know of each other
+        begun = time.monotonic()
+        time.sleep(6)
+        by = {region: {name for name, d in scene.daemons.items() for at, r in list(d.looks) if r == region and at > begun + 1}
+              for region in scene.regions}
+        assert sum(len(names) == 1 for names in by.values()) == len(scene.regions) - 16, by
+        assert all(by[region] == set("abc") for region in REAL), by
+        for daemon in scene.daemons.values():
+            assert daemon.end() == 0
+        told = scene.fleet.ok("status", "-o", "json").json()
+        assert told["daemons"] == [], told
+        assert "none is there" in scene.fleet.ok("status").out
+
+
+def test_losing_etcd_demotes_nobody():
+    with etcd.Etcd(3) as own, Scene(own, further=0) as scene:
+        for member in own.members[1:]:
+            member.kill()
+        for daemon in scene.daemons.values():
+            e2e.until(lambda d=daemon: "No switch by itself" in (d.stand("no-lock") or ""), "it is said", TTL + 5)
+        told = scene.fleet.ok("status", "-o", "json").json()
+        assert told["coordinator_trouble"] and told["daemons"] is None, told
+        scene.fleet.kill("eastus")
+        time.sleep(12)
+        assert scene.fleet.primary() == "eastus" and scene.epoch() == 1 and not scene.switches()
+        for member in own.members[1:]:
+            member.start()
+        e2e.until(lambda: scene.fleet.primary() != "eastus", "etcd is back, and so is the switch", 40)
+        scene.settle()
+        assert scene.epoch() == 2 and len(scene.switches()) == 1
+
+
+def test_same_name_gets_a_number_and_other_records_are_refused():
+    with Scene(cluster(), names="a", further=0) as scene:
+        second = Daemon(scene, "a")
+        scene.daemons["a-2"] = second
+        scene.settle()
+        assert second.members()["name"] == "a-2", second.members()
+        with e2e.Home(scene.config(cluster().endpoints())) as other:
+            r = other.run("watch", "--for", "5")
+            assert r.code == 4 and "looks after other records" in r.out + r.err, r
+
+
+def test_dry_run_takes_no_part_of_the_work():
+    with Scene(cluster(), names="a", further=0) as scene:
+        r = scene.fleet.run("watch", "--for", "4", "--dry-run", "-o", "jsonl")
+        events = [json.loads(line) for line in r.out.splitlines()]
+        assert r.code == 0 and {e["region"] for e in events if e["event"] == "state"} == set(REAL), r
+        assert scene.daemons["a"].members()["names"] == ["a"], scene.daemons["a"].members()
+
+
+def test_pause_of_one_host_binds_all():
+    """Told by the others where it is not on record here: two homes would not share one failover.json."""
+    with Scene(cluster(), further=0) as scene:
+        scene.fleet.ok("failover", "pause")
+        e2e.until(lambda: all(d.stand("paused") for d in scene.daemons.values()), "all know", 20)
+        scene.fleet.kill("eastus")
+        time.sleep(10)
+        assert scene.fleet.primary() == "eastus" and scene.epoch() == 1
+
+
+if __name__ == "__main__":
+    try:
+        e2e.main(globals())
+    finally:
+        if CLUSTER:
+            CLUSTER.close()
