@@ -495,8 +495,8 @@ announce(AzWatchMembers *members)
 static void
 go_round(AzWatchMembers *members)
 {
-  gboolean due
-      = az_watch_members_monotonic(members) - members->announced >= (gint64) members->ttl_s * G_USEC_PER_SEC / 3;
+  gint64 third = (gint64) (members->ttl_s - MARGIN_S) * G_USEC_PER_SEC / 3; /* two of them may be lost */
+  gboolean due = az_watch_members_monotonic(members) - members->announced >= third;
 
   if (due || members->news || members->self->seen->len > 0)
     announce(members);

@@ -157,7 +157,7 @@ def test_watch_acts_again_when_it_answers_again():
         with Cloud(between.url) as cloud:
             seen.clear()
             cloud.faults("at 20 machine eastus kill")
-            r = cloud.watch(3000)
+            r = cloud.watch(600)
             assert r.code == 0 and len(seen) == 400, (len(seen), r)
             assert any("The coordinator answers again" in e.get("text", "") for e in named(r, "message")), r
             assert cloud.primary() == "westus2", r
