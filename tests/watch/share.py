@@ -10,7 +10,7 @@ from local import Watch
 ROUNDS = int(os.environ.get("AZLIN_SHARE_ROUNDS", "1"))
 SCENES = int(os.environ.get("AZLIN_SHARE_SCENES", "1"))
 PAUSE = float(os.environ.get("AZLIN_SHARE_PAUSE", "14"))
-TTL, MORE = 10, 18
+TTL, MORE = int(os.environ.get("AZLIN_SHARE_TTL", "10")), 18
 REAL = ("eastus", "westus2", "westeurope")
 FURTHER = ["shared-%02d" % number for number in range(MORE)]
 CONFIG = LOCAL.replace("[bricks]\n", "[bricks]\ncoordinator=etcd\n") + """[policy]
@@ -32,10 +32,10 @@ class Daemon(Watch):
         self.scene, self.name, self.looks, self.last = scene, name, [], {}
         self.reached = threading.Event()
         self.reached.set()
-        self.roads = [Between(member.client, self.fate) for member in scene.cluster.members]
+        self.roads = [Between(member.client, self.fate) for member in scene.cluster.members] if scene.cuts else []
         self.path = os.path.join(scene.fleet.root, name + ".conf")
         with open(self.path, "w") as f:
-            f.write(scene.config(";".join(road.url for road in self.roads)) + "[watch]\nmember-ttl=%d\nname=%s\nplace=%s\n"
+            f.write(scene.config(";".join(road.url for road in self.roads) or scene.cluster.endpoints()) + "[watch]\nmember-ttl=%d\nname=%s\nplace=%s\n"
                     % (TTL, name, how.pop("place", name)))
         self.how = how
         self.start()
@@ -99,9 +99,9 @@ class Scene:
     """A fleet of three machines and further records of the last of them; three watches."""
     count = 0
 
-    def __init__(self, cluster, names="abc", further=MORE, options="", **how):
+    def __init__(self, cluster, names="abc", further=MORE, options="", cuts=False, **how):
         Scene.count += 1
-        self.options = options
+        self.options, self.cuts = options, cuts
         self.cluster, self.daemons, self.prefix = cluster, {}, "/share-%d/" % Scene.count
         self.fleet = Fleet(*REAL, config=self.config(cluster.endpoints()))
         try:
@@ -191,7 +191,7 @@ def several(work):
 
     def one():
         try:
-            with Scene(cluster()) as scene:
+            with Scene(cluster(), cuts=work is cut_off) as scene:
                 for _ in range(-(-ROUNDS // SCENES)):
                     work(scene)
                     print("# %s: a round is over" % work.__name__, flush=True)
@@ -250,7 +250,9 @@ def stopped(scene):
 
     def heal(daemon):
         time.sleep(max(0, begun[0] + PAUSE - time.monotonic()))
+        asleep = len(daemon.has("no-lock"))
         daemon.process.send_signal(signal.SIGCONT)
+        e2e.until(lambda: len(daemon.has("no-lock")) > asleep, "it wakes up to a no", 10)
     strike(scene, begin, heal)
 
 
