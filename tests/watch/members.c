@@ -77,7 +77,7 @@ test_it_fits(void)
 {
   g_autoptr(AzMember) member = member_new("host-1", 1);
   for (guint i = 0; i < 40; i++) {
-    g_autofree char *quotes = g_strnfill(86, '"'), *region = g_strdup_printf("%s%u", quotes, i);
+    g_autofree char *odd = g_strnfill(80, '\001'), *region = g_strdup_printf("%s%u", odd, i);
     add_dark(member, region)->seen.dark_seconds = 1234567.890123;
   }
   g_autofree char *text = az_member_print(member);
