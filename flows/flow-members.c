@@ -80,12 +80,12 @@ az_member_name(const char *text)
 }
 
 char *
-az_member_records(const char *path)
+az_member_records(const char *where)
 {
-  g_autofree char *real = g_path_is_absolute(path) ? g_canonicalize_filename(path, NULL) : NULL;
-  g_autofree char *where = real != NULL ? g_strdup_printf("%s:%s", g_get_host_name(), real) : g_strdup(path);
+  g_autofree char *path = g_path_is_absolute(where) ? g_canonicalize_filename(where, NULL) : NULL;
+  g_autofree char *named = path != NULL ? g_strdup_printf("%s:%s", g_get_host_name(), path) : g_strdup(where);
 
-  return g_strdup_printf("%016" G_GINT64_MODIFIER "x", az_rendezvous_key(where));
+  return g_strdup_printf("%016" G_GINT64_MODIFIER "x", az_rendezvous_key(named));
 }
 
 /* ---- to JSON ---- */

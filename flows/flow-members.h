@@ -53,8 +53,8 @@ gboolean az_member_sees_life(const AzMember *member, const char *region, double 
 
 /* Letters, digits, '.', '_', '-' of `text`, at most 56 of them; what else there is becomes '-'. Owned. */
 char *az_member_name(const char *text);
-/* Which records `path` names: a path is of this host alone, anything else of all that see the same. Owned. */
-char *az_member_records(const char *path);
+/* Which records `where` names: a path is of this host alone, anything else of all that see the same. Owned. */
+char *az_member_records(const char *where);
 
 /* ---- the coordinator ---- */
 

@@ -34,6 +34,7 @@ stored_clear(gpointer data)
   g_clear_pointer(&stored->vms, g_ptr_array_unref);
   g_free(stored->primary);
   g_free(stored->path);
+  g_free(stored->source);
   g_clear_pointer(&stored->whole, az_stored_unref);
 }
 
@@ -129,17 +130,21 @@ static void
 take_info(Fetch *fetch, GVariant *info)
 {
   AzStored *stored = fetch->stored;
-  const char *primary = "", *path = "";
+  const char *primary = "", *path = "", *source = NULL;
   g_clear_pointer(&fetch->info, g_variant_unref);
   fetch->info = g_variant_ref(info);
   g_variant_lookup(info, "epoch", "t", &stored->epoch);
   g_variant_lookup(info, "generation", "t", &stored->generation);
   g_variant_lookup(info, "primary", "&s", &primary);
   g_variant_lookup(info, "path", "&s", &path);
+  if (!g_variant_lookup(info, "source", "&s", &source))
+    g_variant_lookup(info, "copy_of", "&s", &source);
   g_free(stored->primary);
   g_free(stored->path);
+  g_free(stored->source);
   stored->primary = g_strdup(primary);
   stored->path = g_strdup(path);
+  stored->source = g_strdup(source);
 }
 
 static void

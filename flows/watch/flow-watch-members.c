@@ -143,7 +143,7 @@ prepare(AzWatchMembers *members)
   g_free(self->holds);
   self->holds = g_strdup(holds_of(watch));
   g_free(self->records);
-  self->records = az_member_records(watch->stored->path);
+  self->records = az_member_records(watch->stored->source != NULL ? watch->stored->source : watch->stored->path);
   add_sights(members);
 }
 

@@ -124,7 +124,7 @@ class Scene:
             (last,) = [record for record in json.load(f)["regions"] if record["region"] == REAL[-1]]
         path = os.path.join(self.fleet.root, "static.conf")
         with open(path, "w") as f:
-            f.write(CONFIG.replace("provider=local", "provider=static").replace("coordinator=etcd\n", ""))
+            f.write(self.config(self.cluster.endpoints()).replace("provider=local", "provider=static"))
         for name in names:
             self.fleet.ok("regions", "add", name, "--config", path, "--vm-name", name, "--public-ip", last["public_ip"],
                           "--ssh-port", str(last["ssh_port"]), "--ssh-user", last["ssh_user"], "--host-key", last["host_key"])
@@ -327,7 +327,7 @@ def test_same_name_gets_a_number_and_other_records_are_refused():
         scene.daemons["a-2"] = second
         scene.settle()
         assert second.members()["name"] == "a-2", second.members()
-        with e2e.Home(scene.config(cluster().endpoints())) as other:
+        with e2e.Home(scene.config(cluster().endpoints()).replace("[bricks]\n", "[bricks]\ncontext=file\n")) as other:
             r = other.run("watch", "--for", "5")
             assert r.code == 4 and "looks after other records" in r.out + r.err, r
 
