@@ -156,7 +156,8 @@ changed_records(AzWatch *watch)
   for (guint i = 0; i < watch->stored->vms->len; i++) {
     const AzlinVm *vm = g_ptr_array_index(watch->stored->vms, i);
     const AzWatchRow *row = g_hash_table_lookup(watch->rows, vm->region);
-    if (row == NULL || row->status == NULL || row->checked <= vm->last_health_check)
+    if (row == NULL || row->status == NULL || row->checked <= vm->last_health_check
+        || !az_watch_owns(watch, vm->region))
       continue;
     AzlinVm *copy = az_vm_dup(vm);
     az_vm_set(&copy->status, row->status);

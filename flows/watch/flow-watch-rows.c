@@ -168,6 +168,8 @@ note_status(AzWatch *watch, AzWatchRow *row)
 {
   const char *status = status_of(watch, row);
 
+  if (status == NULL && row->unreachable_from_me)
+    g_clear_pointer(&row->status, g_free); /* it was said before others were heard */
   if (status == NULL)
     return;
   row->checked = az_clock_now(az_engine_clock(watch->engine));

@@ -171,6 +171,12 @@ az_watch_share_refresh(AzWatchMembers *members)
     az_watch_share(members->watch);
 }
 
+gboolean
+az_watch_owns(AzWatch *watch, const char *region)
+{
+  return watch->members == NULL || place_in(watch->members, region) == 0;
+}
+
 double
 az_watch_share_lag(AzWatchMembers *members)
 {

@@ -84,6 +84,7 @@ void az_watch_members_free(AzWatchMembers *members);
 void az_watch_members_begin(AzWatch *watch);
 /* Looks at its part of the records, which have changed, or at all of them (flow-watch-share.c). */
 void az_watch_share(AzWatch *watch);
+gboolean az_watch_owns(AzWatch *watch, const char *region); /* what is on record about it is this one's to write */
 /* The primary is this one's to judge; its policy, its fences and the way back too. */
 gboolean az_watch_is_judge(AzWatch *watch);
 char *az_watch_held_elsewhere(AzWatch *watch); /* why another watch holds switches back; NULL = none does; owned */

@@ -29,7 +29,7 @@ class Daemon(Watch):
     """One of them, with its own way to etcd and a record of its looks."""
 
     def __init__(self, scene, name, **how):
-        self.scene, self.name, self.looks, self.last = scene, name, [], {}
+        self.scene, self.name, self.looks, self.last, self.facts = scene, name, [], {}, {}
         self.reached = threading.Event()
         self.reached.set()
         self.roads = [Between(member.client, self.fate) for member in scene.cluster.members] if scene.cuts else []
@@ -64,6 +64,7 @@ class Daemon(Watch):
 
     def note(self, region, facts):
         """An answer from the machine, or that there was none; what is only shown once more says nothing new."""
+        self.facts[region] = facts
         answer = facts.get("last_answer")
         if answer and (self.last.get(region) != answer or facts.get("state") in ("suspect", "dark")):
             self.looks.append((time.monotonic(), region))

@@ -40,13 +40,15 @@ def test_region_that_is_dark_for_one_watch_alone_is_no_outage():
         assert not verdict["should_auto_failover"] and "daemon" in verdict["line"], verdict
         time.sleep(5)
         assert scene.fleet.primary() == "eastus" and scene.epoch() == 1
-        dark = [e for e in judge.has("state") if e["region"] == "eastus" and e["state"] == "dark"][-1]
         others = {"daemon " + name for name in scene.daemons if name != judge.name}
-        assert dark["unreachable_from_me"] and others <= set(dark["seen_by"]), dark
+        e2e.until(lambda: judge.facts["eastus"]["unreachable_from_me"] and others <= set(judge.facts["eastus"]["seen_by"]),
+                  "it knows who sees it", 20)
+        assert judge.facts["eastus"]["state"] == "dark" and judge.facts["eastus"]["dark_from"] == ["here"], judge.facts
         for name, daemon in scene.daemons.items():
             if daemon is not judge:
                 states = [e["state"] for e in daemon.has("state") if e["region"] == "eastus"]
                 assert states == ["up"], (name, states)
+        time.sleep(10)  # in which what was seen is written once
         records = {r["region"]: r["status"] for r in scene.fleet.state()["regions"]}
         assert records["eastus"] == "ok", records
 
