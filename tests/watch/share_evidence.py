@@ -47,7 +47,7 @@ def test_region_that_is_dark_for_one_watch_alone_is_no_outage():
         for name, daemon in scene.daemons.items():
             if daemon is not judge:
                 states = [e["state"] for e in daemon.has("state") if e["region"] == "eastus"]
-                assert states == ["up"], (name, states)
+                assert "dark" not in states, (name, states)
         time.sleep(10)  # in which what was seen is written once
         records = {r["region"]: r["status"] for r in scene.fleet.state()["regions"]}
         assert records["eastus"] == "ok", records
