@@ -283,8 +283,10 @@ def test_each_region_is_one_watchs_and_status_shows_them():
     with Scene(cluster()) as scene:
         shares = {name: d.members()["share"] for name, d in scene.daemons.items()}
         assert all(share >= 3 for share in shares.values()), shares
-        told = scene.fleet.ok("status", "-o", "json").json()
-        assert {d["name"]: d["share"] for d in told["daemons"]} == shares, told["daemons"]
+        def status():
+            return scene.fleet.ok("status", "-o", "json").json()
+        e2e.until(lambda: {d["name"]: d["share"] for d in status()["daemons"]} == shares, "each has told its share", 10)
+        told = status()
         assert [d["name"] for d in told["daemons"] if d["judges_primary"]] == [scene.judge().name], told["daemons"]
         assert all(d["is_here"] and d["regions"] == len(scene.regions) and d["since"] for d in told["daemons"]), told
         screen = scene.fleet.ok("status").out
