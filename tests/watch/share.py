@@ -43,8 +43,14 @@ class Daemon(Watch):
     def start(self):
         self.process = self.scene.fleet.popen("watch", "-o", "jsonl", "--verbose", "--config", self.path, **self.how)
         self.events, self.more = [], threading.Condition()
-        self.reader = threading.Thread(target=self.read, daemon=True)
-        self.reader.start()
+        self.words = []  # of its log; read as it comes, or it would wait for a reader
+        self.readers = [threading.Thread(target=reader, args=(self.process,), daemon=True)
+                        for reader in (self.read, self.listen)]
+        for reader in self.readers:
+            reader.start()
+
+    def listen(self, process):
+        self.words.extend(process.stderr)
 
     def fate(self, *_):
         """Nothing comes through while it is cut off: no answer and no refusal."""
@@ -52,8 +58,8 @@ class Daemon(Watch):
             return "pass"
         return "drop"
 
-    def read(self):
-        for line in self.process.stdout:
+    def read(self, process):
+        for line in process.stdout:
             event = json.loads(line)
             if event["event"] == "region":
                 self.note(event["region"], event["facts"])
@@ -84,6 +90,7 @@ class Daemon(Watch):
     def kill(self):
         self.process.kill()
         self.process.wait()
+        self.readers[1].join()
         self.process.stderr.close()
 
     def close(self):
@@ -137,7 +144,7 @@ class Scene:
         def agree():
             told = [self.daemons[name].members() for name in names]
             assert all(self.daemons[name].process.poll() is None for name in names), \
-                [self.daemons[name].process.stderr.read() for name in names if self.daemons[name].process.poll() is not None]
+                [self.daemons[name].words for name in names if self.daemons[name].process.poll() is not None]
             return all(set(one.get("names", ())) == names for one in told) \
                 and sum(one["share"] for one in told) == len(self.regions) and sum(one["judge"] for one in told) == 1 \
                 and all(self.daemons[name].stand("no-lock") is None for name in names)
