@@ -105,7 +105,7 @@ on_alive(AzDetector *detector, Region *region, const Row *row, gint64 now)
     witness->healed += is_healing(detector, &witness->sight, now);
   }
   /* a vantage here that sees it again ends the episode; its state waits for the next probes */
-  az_detector_disarm(region);
+  az_detector_disarm(detector, region);
 }
 
 static void
@@ -141,7 +141,7 @@ note_here(AzDetector *detector, Region *region, Row *row, AzSightOutcome outcome
   gboolean vouched = detector->rules.no_self_check || !dark || is_vouched_for(detector, region, start);
   if (dark && !vouched && !row->again && may_be_vouched_for(detector, region)) {
     row->again = TRUE;
-    row->due = MIN(row->due, now + AGAIN_US);
+    az_detector_plan(detector, region, row, MIN(row->due, now + AGAIN_US));
     return;
   }
   row->again = FALSE;
@@ -170,7 +170,7 @@ az_detector_answer(AzDetector *detector, guint64 id, AzSightOutcome outcome, gin
     return;
   Region *region = pending->region, *vantage = pending->vantage;
   gint64 start = pending->start;
-  pending->region = NULL;
+  az_detector_pending_end(detector, pending);
   Row *row = az_detector_row(region, vantage);
   AzSight before = row->sight;
   region->news = TRUE;

@@ -19,7 +19,7 @@ arm_controls(AzDetector *detector, const Region *suspect, gint64 now)
     chosen++;
     /* What is on the beat already stays on it: moved by a second, its verdict would come a second later. */
     if (region != detector->primary && !region->armed)
-      row->due = MIN(row->due, now);
+      az_detector_plan(detector, region, row, MIN(row->due, now));
   }
 }
 
@@ -30,14 +30,24 @@ arm_witnesses(AzDetector *detector, Region *suspect, gboolean was_up, gboolean d
     Region *witness = region_at(detector, i);
     if (witness == suspect || witness->state == AZ_REGION_DARK || witness->dark_here != dark_here)
       continue;
-    Row *row = az_detector_row(suspect, witness);
-    if (row->sight.seen.was_up != was_up || row->due != NEVER)
+    Row *row = az_detector_find_row(suspect, witness);
+    if ((row != NULL && row->sight.seen.was_up) != was_up || (row != NULL && row->due != NEVER))
       continue;
+    row = row != NULL ? row : az_detector_row(suspect, witness);
     az_detector_forget_row(row);
-    row->due = now;
+    az_detector_plan(detector, suspect, row, now);
     chosen++;
   }
   return chosen;
+}
+
+static gboolean
+has_been_seen(const Region *suspect)
+{
+  for (guint i = 1; i < suspect->rows->len; i++)
+    if (g_array_index(suspect->rows, Row, i).sight.seen.was_up)
+      return TRUE;
+  return FALSE;
 }
 
 static guint
@@ -55,31 +65,40 @@ static void
 choose_witnesses(AzDetector *detector, Region *suspect, gint64 now)
 {
   guint chosen = count_witnesses(suspect);
-  for (int was_up = TRUE; was_up >= FALSE; was_up--)
+  for (int was_up = has_been_seen(suspect); was_up >= FALSE; was_up--)
     for (int dark_here = FALSE; dark_here <= TRUE; dark_here++)
       chosen = arm_witnesses(detector, suspect, was_up, dark_here, chosen, now);
+}
+
+/* So many dark regions at once are a matter of this host, or of its network; asking three others about each, on the
+ * beat, would add to the load that may be the reason. What comes late is seen dark by its own probes, at the calm
+ * interval. */
+static gboolean
+is_crowded(const AzDetector *detector, const Region *suspect)
+{
+  return !suspect->armed && suspect != detector->primary && detector->armed >= AZ_DETECTOR_FEW;
 }
 
 void
 az_detector_arm(AzDetector *detector, Region *suspect, gint64 now)
 {
+  if (is_crowded(detector, suspect))
+    return;
   if (!detector->rules.no_witness)
     choose_witnesses(detector, suspect, now);
   if (suspect->armed)
     return;
   suspect->armed = TRUE;
+  detector->armed++;
   arm_controls(detector, suspect, now);
-  here_of(suspect)->due = MIN(here_of(suspect)->due, now + beat_us(detector));
+  az_detector_plan(detector, suspect, here_of(suspect), MIN(here_of(suspect)->due, now + beat_us(detector)));
 }
 
 static gboolean
 is_control(const AzDetector *detector, const Region *region)
 {
   guint chosen = 0;
-  gboolean armed = FALSE;
-  for (guint i = 0; i < detector->regions->len; i++)
-    armed |= region_at(detector, i)->armed;
-  for (guint i = 0; armed && i < detector->regions->len && chosen <= MAX_CONTROLS; i++) {
+  for (guint i = 0; detector->armed > 0 && i < detector->regions->len && chosen <= MAX_CONTROLS; i++) {
     if (region_at(detector, i) == region)
       return TRUE;
     chosen += region_at(detector, i)->state != AZ_REGION_DARK;
@@ -97,23 +116,20 @@ interval_us(const AzDetector *detector, const Region *region)
 gint64
 az_detector_wake(AzDetector *detector, gint64 now)
 {
-  gint64 due = NEVER;
-  for (guint i = 0; i < detector->regions->len; i++) {
-    const GArray *rows = region_at(detector, i)->rows;
-    for (guint k = 0; k < rows->len; k++)
-      due = MIN(due, g_array_index(rows, Row, k).due);
-  }
-  return due;
+  const Region *first = az_detector_queue_first(detector);
+  return first != NULL ? first->due : NEVER;
 }
 
 static guint64
 add_pending(AzDetector *detector, Region *region, Region *vantage, gint64 now)
 {
-  guint i = 0;
-  while (i < detector->pending->len && g_array_index(detector->pending, Pending, i).region != NULL)
-    i++;
-  if (i == detector->pending->len)
+  guint i = detector->pending->len, unused = detector->unused->len;
+  if (unused > 0) {
+    i = g_array_index(detector->unused, guint, unused - 1);
+    g_array_set_size(detector->unused, unused - 1);
+  } else {
     g_array_set_size(detector->pending, i + 1);
+  }
   Pending *pending = &g_array_index(detector->pending, Pending, i);
   *pending = (Pending){ region, vantage, now, pending->generation + 1 };
   return (guint64) pending->generation << 32 | i;
@@ -138,6 +154,26 @@ timeout_s(const AzDetector *detector)
   return MAX(usual, MIN(usual * (detector->score + 1), most));
 }
 
+static gboolean
+is_close(const AzDetector *detector, const Region *region)
+{
+  return detector->regions->len <= AZ_DETECTOR_FEW || region == detector->primary || region->armed
+         || region->state == AZ_REGION_SUSPECT || region->state == AZ_REGION_DARK;
+}
+
+/* Of many regions the calm ones take turns: a login costs a hundred times what a banner does, and reads of their power
+ * state come out of one budget. */
+static gboolean
+is_whole(const AzDetector *detector, const Region *region, gint64 now)
+{
+  const gint64 turn = LOGIN_US / AZ_DETECTOR_FEW;
+  gint64 rest = now - region->logged_in;
+  if (is_close(detector, region))
+    return region->armed || rest >= LOGIN_US || region->state == AZ_REGION_UNKNOWN;
+  gboolean never = region->logged_in == 0;
+  return now - detector->logged_in >= turn && (never || rest >= turn * (gint64) detector->regions->len);
+}
+
 static void
 ask(AzDetector *detector, Region *region, Row *row, gint64 now, AzQuestion *ret_question)
 {
@@ -145,20 +181,20 @@ ask(AzDetector *detector, Region *region, Row *row, gint64 now, AzQuestion *ret_
   gint64 interval = interval_us(detector, region);
   if (here && region == (detector->primary != NULL ? detector->primary : region_at(detector, 0)))
     end_tick(detector);
-  *ret_question = (AzQuestion){
-    .vantage = vantage_name(row->vantage),
-    .region = region->name,
-    .with_login = here && (region->armed || now - region->logged_in >= LOGIN_US || region->state == AZ_REGION_UNKNOWN)
-  };
-  ret_question->timeout_s = timeout_s(detector);
-  if (ret_question->with_login)
-    region->logged_in = now;
+  gboolean login = here && is_whole(detector, region, now);
+  *ret_question = (AzQuestion){ .vantage = vantage_name(row->vantage),
+                                .region = region->name,
+                                .with_login = login,
+                                .with_key = login || is_close(detector, region),
+                                .timeout_s = timeout_s(detector) };
+  if (login)
+    region->logged_in = detector->logged_in = now;
   ret_question->id = add_pending(detector, region, row->vantage, now);
   row->asked = now;
+  gint64 due = here_of(region)->due > now ? here_of(region)->due : now + interval;
   if (here)
-    row->due = now - row->due < interval ? row->due + interval : now + interval;
-  else
-    row->due = here_of(region)->due > now ? here_of(region)->due : now + interval;
+    due = now - row->due < interval ? row->due + interval : now + interval;
+  az_detector_plan(detector, region, row, due);
 }
 
 /* A late call is trouble of this host; one that is very late is a suspend or a stopped process. */
@@ -178,21 +214,25 @@ az_detector_check_lateness(AzDetector *detector, gint64 now)
 gboolean
 az_detector_next(AzDetector *detector, gint64 now, AzQuestion *ret_question)
 {
-  gint64 planned = NEVER;
   az_detector_check_lateness(detector, now);
-  for (guint i = 0; i < detector->regions->len; i++) {
-    Region *region = region_at(detector, i);
-    for (guint k = 0; k < region->rows->len; k++) {
-      Row *row = &g_array_index(region->rows, Row, k);
-      if (row->due <= now) {
-        ask(detector, region, row, now, ret_question);
-        return TRUE;
-      }
-      planned = MIN(planned, row->due);
-    }
+  Region *region = az_detector_queue_first(detector);
+  if (region == NULL || region->due > now) {
+    detector->planned = az_detector_wake(detector, now);
+    return FALSE;
   }
-  detector->planned = planned;
-  return FALSE;
+  guint i = 0;
+  while (g_array_index(region->rows, Row, i).due > now)
+    i++;
+  ask(detector, region, &g_array_index(region->rows, Row, i), now, ret_question);
+  return TRUE;
+}
+
+void
+az_detector_pending_end(AzDetector *detector, Pending *pending)
+{
+  guint place = (guint) (pending - (Pending *) (gpointer) detector->pending->data);
+  pending->region = NULL;
+  g_array_append_val(detector->unused, place);
 }
 
 Pending *

@@ -4,13 +4,14 @@
 
 #define LATE_US G_USEC_PER_SEC
 #define NEVER G_MAXINT64
+#define AZ_DETECTOR_FEW 64 /* regions of which each is looked at closely, and at once */
 
 typedef struct _Region Region;
 
 typedef struct {   /* what one vantage sees of one region */
   Region *vantage; /* NULL = here */
   AzSight sight;
-  gint64 due;     /* of the next question; NEVER = none is planned */
+  gint64 due;     /* of the next question; NEVER = none is planned; az_detector_plan() sets it */
   gint64 asked;   /* start of the last question; 0 = none since the episode began */
   gboolean again; /* asked once more, since nobody could vouch for its answer yet */
   gint64 watched; /* microseconds, and healed: since somebody took them */
@@ -26,6 +27,9 @@ struct _Region {
   gboolean dark_here, news;
   gboolean kept; /* while the list is replaced */
   double healed_rate;
+  gint64 due;   /* the soonest of its rows */
+  guint place;  /* in the queue */
+  guint serial; /* in the order of the lists that it stood in */
 };
 
 typedef struct {
@@ -37,8 +41,15 @@ typedef struct {
 struct _AzDetector {
   AzDetectorRules rules;
   GPtrArray *regions; /* of Region */
+  GHashTable *names;  /* name -> Region */
+  GPtrArray *queue;   /* of Region: a heap by `due` */
+  guint next_serial;
+  guint armed;      /* regions that are */
+  gint64 logged_in; /* when the last whole health check of any region was asked for */
+  guint watched_at; /* where az_detector_take_watched() goes on */
   Region *primary;
   GArray *pending;    /* of Pending */
+  GArray *unused;     /* of guint: places there that are free */
   double healed_rate; /* of "here" */
   struct {
     Region *region;
@@ -83,11 +94,20 @@ region_at(const AzDetector *detector, guint i)
 Row *az_detector_row(Region *region, Region *vantage); /* NULL = here; made if need be, which moves the others */
 Region *az_detector_find(const AzDetector *detector, const char *name);
 void az_detector_enter(Region *region, AzRegionState state, gint64 now);
+Row *az_detector_find_row(Region *region, const Region *vantage); /* NULL = there is none */
 void az_detector_forget_row(Row *row);
-void az_detector_disarm(Region *region);
+void az_detector_disarm(AzDetector *detector, Region *region);
+
+/* detector-queue.c */
+void az_detector_queue_add(AzDetector *detector, Region *region);
+void az_detector_queue_remove(AzDetector *detector, const Region *region);
+void az_detector_queue_renew(AzDetector *detector, Region *region); /* its rows are others now */
+Region *az_detector_queue_first(const AzDetector *detector);        /* that is asked next; NULL = none is watched */
+void az_detector_plan(AzDetector *detector, Region *region, Row *row, gint64 due); /* the row's next question */
 
 /* detector-ask.c */
 void az_detector_arm(AzDetector *detector, Region *suspect, gint64 now);
+void az_detector_pending_end(AzDetector *detector, Pending *pending);
 Pending *az_detector_pending(AzDetector *detector, guint64 id); /* NULL = answered, or of a time before a gap */
 void az_detector_check_lateness(AzDetector *detector, gint64 now);
 

@@ -1,6 +1,9 @@
 /* The detector: the regions that it watches, rows of probes per region and vantage, and what they add up to. */
 #include "detector-private.h"
 
+#define SLOT_US (G_USEC_PER_SEC / 20) /* moments that regions share: each is a turn of the main loop */
+#define GOLDEN 2654435769u            /* of 2^32, the golden section: even however many there are */
+
 /* ---- making ---- */
 
 const char *
@@ -29,13 +32,20 @@ az_detector_rules_check(const AzDetectorRules *rules, GError **error)
 }
 
 Row *
+az_detector_find_row(Region *region, const Region *vantage)
+{
+  for (guint i = 0; i < region->rows->len; i++)
+    if (g_array_index(region->rows, Row, i).vantage == vantage)
+      return &g_array_index(region->rows, Row, i);
+  return NULL;
+}
+
+Row *
 az_detector_row(Region *region, Region *vantage)
 {
-  for (guint i = 0; i < region->rows->len; i++) {
-    Row *row = &g_array_index(region->rows, Row, i);
-    if (row->vantage == vantage)
-      return row;
-  }
+  Row *known = az_detector_find_row(region, vantage);
+  if (known != NULL)
+    return known;
   Row row = { .vantage = vantage, .due = NEVER };
   row.sight.seen = (AzlinVantage){ .size = sizeof(AzlinVantage), .vantage = vantage_name(vantage) };
   g_array_append_val(region->rows, row);
@@ -58,7 +68,10 @@ az_detector_new(const AzDetectorRules *rules, gint64 now)
   detector->rules = *rules;
   detector->planned = now;
   detector->regions = g_ptr_array_new_with_free_func(region_free);
+  detector->names = g_hash_table_new(g_str_hash, g_str_equal);
+  detector->queue = g_ptr_array_new();
   detector->pending = g_array_new(FALSE, TRUE, sizeof(Pending));
+  detector->unused = g_array_new(FALSE, FALSE, sizeof(guint));
   return detector;
 }
 
@@ -67,28 +80,42 @@ az_detector_free(AzDetector *detector)
 {
   if (detector == NULL)
     return;
+  g_hash_table_unref(detector->names);
+  g_ptr_array_unref(detector->queue);
   g_ptr_array_unref(detector->regions);
   g_array_unref(detector->pending);
+  g_array_unref(detector->unused);
   g_free(detector);
 }
 
 Region *
 az_detector_find(const AzDetector *detector, const char *name)
 {
-  for (guint i = 0; i < detector->regions->len; i++)
-    if (g_str_equal(region_at(detector, i)->name, name))
-      return region_at(detector, i);
-  return NULL;
+  return g_hash_table_lookup(detector->names, name);
+}
+
+/* Where many are asked, each has a moment of its own in the interval: asked all at once, they would take the memory of
+ * as many probes, and hold the main loop up. Neighbours in the list are far apart. */
+static gint64
+first_due(const AzDetector *detector, guint serial, gint64 now)
+{
+  if (serial < AZ_DETECTOR_FEW)
+    return now;
+  guint slots = (guint) (calm_us(detector) / SLOT_US);
+  return now + (gint64) ((guint64) (serial * GOLDEN) * slots >> 32) * SLOT_US;
 }
 
 static Region *
-region_new(const char *name, gint64 now)
+region_new(AzDetector *detector, const char *name, gint64 now)
 {
   Region *region = g_new0(Region, 1);
   region->name = g_strdup(name);
   region->since = now;
   region->rows = g_array_new(FALSE, TRUE, sizeof(Row));
   az_detector_row(region, NULL)->due = now;
+  g_ptr_array_add(detector->regions, region);
+  g_hash_table_insert(detector->names, region->name, region);
+  az_detector_queue_add(detector, region);
   return region;
 }
 
@@ -99,15 +126,17 @@ forget_region(AzDetector *detector, const Region *gone)
   for (guint i = 0; i < detector->pending->len; i++) {
     Pending *pending = &g_array_index(detector->pending, Pending, i);
     if (pending->region == gone || (pending->region != NULL && pending->vantage == gone)) {
-      pending->region = NULL;
-      pending->generation++;
+      az_detector_pending_end(detector, pending);
     }
   }
   for (guint i = 0; i < detector->regions->len; i++) {
     GArray *rows = region_at(detector, i)->rows;
-    for (guint k = rows->len; k > 1; k--)
-      if (g_array_index(rows, Row, k - 1).vantage == gone)
-        g_array_remove_index(rows, k - 1);
+    for (guint k = rows->len; k > 1; k--) {
+      if (g_array_index(rows, Row, k - 1).vantage != gone)
+        continue;
+      g_array_remove_index(rows, k - 1);
+      az_detector_queue_renew(detector, region_at(detector, i));
+    }
   }
   for (guint i = 0; i < G_N_ELEMENTS(detector->contact); i++)
     if (detector->contact[i].region == gone) {
@@ -116,28 +145,42 @@ forget_region(AzDetector *detector, const Region *gone)
     }
 }
 
+static void
+remove_others(AzDetector *detector)
+{
+  for (guint i = detector->regions->len; i > 0; i--) {
+    Region *region = region_at(detector, i - 1);
+    if (region->kept)
+      continue;
+    detector->armed -= region->armed ? 1 : 0;
+    forget_region(detector, region);
+    az_detector_queue_remove(detector, region);
+    g_hash_table_remove(detector->names, region->name);
+    g_ptr_array_remove_index(detector->regions, i - 1);
+  }
+}
+
 void
 az_detector_set_regions(AzDetector *detector, const char *const *regions, const char *primary, gint64 now)
 {
+  guint fresh = 0;
   if (detector->regions->len == 0)
     detector->planned = now;
   for (guint i = 0; i < detector->regions->len; i++)
     region_at(detector, i)->kept = FALSE;
   for (; *regions != NULL; regions++) {
     Region *region = az_detector_find(detector, *regions);
-    if (region == NULL)
-      g_ptr_array_add(detector->regions, region = region_new(*regions, now));
+    if (region == NULL) {
+      region = region_new(detector, *regions, now);
+      az_detector_plan(detector, region, here_of(region), first_due(detector, fresh++, now));
+    }
     region->kept = TRUE;
   }
-  for (guint i = detector->regions->len; i > 0; i--) {
-    if (region_at(detector, i - 1)->kept)
-      continue;
-    forget_region(detector, region_at(detector, i - 1));
-    g_ptr_array_remove_index(detector->regions, i - 1);
-  }
+  remove_others(detector);
   detector->primary = az_detector_find(detector, primary);
   if (detector->primary != NULL)
-    here_of(detector->primary)->due = MIN(here_of(detector->primary)->due, now + beat_us(detector));
+    az_detector_plan(detector, detector->primary, here_of(detector->primary),
+                     MIN(here_of(detector->primary)->due, now + beat_us(detector)));
 }
 
 void
@@ -179,14 +222,16 @@ az_detector_forget_row(Row *row)
 }
 
 void
-az_detector_disarm(Region *region)
+az_detector_disarm(AzDetector *detector, Region *region)
 {
+  detector->armed -= region->armed ? 1 : 0;
   region->armed = FALSE;
   for (guint i = 1; i < region->rows->len; i++) {
     Row *row = &g_array_index(region->rows, Row, i);
     row->due = NEVER;
     az_detector_forget_row(row);
   }
+  az_detector_queue_renew(detector, region);
 }
 
 static void
@@ -194,8 +239,8 @@ forget_questions(AzDetector *detector)
 {
   for (guint i = 0; i < detector->pending->len; i++) {
     Pending *pending = &g_array_index(detector->pending, Pending, i);
-    pending->generation += pending->region != NULL;
-    pending->region = NULL;
+    if (pending->region != NULL)
+      az_detector_pending_end(detector, pending);
   }
 }
 
@@ -206,11 +251,12 @@ az_detector_set_rules(AzDetector *detector, const AzDetectorRules *rules, gint64
   detector->rules = *rules;
   forget_questions(detector);
   for (guint i = 0; i < detector->regions->len; i++) {
-    const GArray *rows = region_at(detector, i)->rows;
-    for (guint k = 0; k < rows->len; k++) {
-      Row *row = &g_array_index(rows, Row, k);
-      row->due = row->due != NEVER ? now : NEVER;
+    Region *region = region_at(detector, i);
+    for (guint k = 0; k < region->rows->len; k++) {
+      Row *row = &g_array_index(region->rows, Row, k);
+      row->due = row->due == NEVER ? NEVER : k > 0 || region == detector->primary ? now : first_due(detector, i, now);
     }
+    az_detector_queue_renew(detector, region);
   }
 }
 
@@ -222,9 +268,10 @@ az_detector_reset(AzDetector *detector, gint64 now)
     Region *region = region_at(detector, i);
     for (guint k = 0; k < region->rows->len; k++)
       az_detector_forget_row(&g_array_index(region->rows, Row, k));
-    az_detector_disarm(region);
+    az_detector_disarm(detector, region);
     region->dark_here = FALSE;
-    here_of(region)->due = now;
+    az_detector_plan(detector, region, here_of(region),
+                     region == detector->primary ? now : first_due(detector, i, now));
     az_detector_enter(region, AZ_REGION_UNKNOWN, now);
   }
   forget_questions(detector);
@@ -317,8 +364,8 @@ az_detector_take_news(AzDetector *detector, const char *name)
 gboolean
 az_detector_take_watched(AzDetector *detector, AzWatched *ret_watched)
 {
-  for (guint i = 0; i < detector->regions->len; i++) {
-    const Region *region = region_at(detector, i);
+  for (; detector->watched_at < detector->regions->len; detector->watched_at++) {
+    const Region *region = region_at(detector, detector->watched_at);
     for (guint k = 0; k < region->rows->len; k++) {
       Row *row = &g_array_index(region->rows, Row, k);
       if (row->watched < G_USEC_PER_SEC && row->healed == 0)
@@ -332,5 +379,6 @@ az_detector_take_watched(AzDetector *detector, AzWatched *ret_watched)
       return TRUE;
     }
   }
+  detector->watched_at = 0;
   return FALSE;
 }

@@ -49,7 +49,8 @@ typedef struct {
   guint64 id;
   const char *vantage; /* "here", or the region whose machine is asked; borrowed until the next set_regions() */
   const char *region;  /* about which; borrowed likewise */
-  gboolean with_login; /* a whole health check; else banner and key alone do */
+  gboolean with_login; /* a whole health check; else banner and key alone do, */
+  gboolean with_key;   /* or the banner, where many are watched and all is calm */
   double timeout_s;    /* probe_timeout_s, longer while this host itself is in trouble */
 } AzQuestion;
 /* The next question that is due at `now`; FALSE = none. Call until FALSE: each question is under way from here on, and
