@@ -186,7 +186,7 @@ start_probe(Check *check, const AzlinProvider *provider, gpointer self, const Az
     provider->vm_probe(self, check->vm, NULL, az_op_new(check->op, "probe", total, on_vm_probe, check));
     return;
   }
-  const AzProbeLimits steps = { limits->tcp_ms, limits->ssh_ms, limits->login_ms };
+  const AzProbeLimits steps = { limits->tcp_ms, limits->ssh_ms, limits->login_ms, limits->banner_only };
   check->by_ssh = TRUE;
   az_remote_probe(az_engine_remote(engine), check->vm, &steps, check->evidence,
                   az_op_new(check->op, "probe", 0, on_probe, check));

@@ -9,7 +9,8 @@ void az_health_check(AzEngine *engine, const AzlinVm *vm, AzlinOp *op);
  * such a glance the evidence counts, and not whether it calls the machine healthy. */
 typedef struct {
   guint32 tcp_ms, ssh_ms, login_ms, power_ms;
-  guint32 probe_ms; /* of a provider's own probe; 0 = the sum of its steps */
+  guint32 probe_ms;     /* of a provider's own probe; 0 = the sum of its steps */
+  gboolean banner_only; /* not even the key: that somebody greets as an SSH server does */
 } AzHealthLimits;
 void az_health_check_within(AzEngine *engine, const AzlinVm *vm, const AzHealthLimits *limits, AzlinOp *op);
 /* Pure: what the evidence says. Returns the failure; `ret_detail` (owned) one sentence. `slow_ms` 0 = never degraded.
@@ -40,3 +41,5 @@ void az_vantage_store(AzEngine *engine, GVariant *verdicts);
 void az_vantage_store_history(AzEngine *engine, GVariant *verdicts, GVariant *watched);
 /* From az_vantage_all(): for AzlinVantage.healed_rate. 0 = too little history. */
 double az_vantage_healed_rate(GVariant *all, const char *vantage);
+/* The same of all vantages: name -> double, 0 for those that are missing. Owned. */
+GHashTable *az_vantage_healed_rates(GVariant *all);

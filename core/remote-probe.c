@@ -2,6 +2,7 @@
 #include "remote-private.h"
 
 #include "evidence.h"
+#include "remote-banner.h"
 #include "record.h"
 
 #include <string.h>
@@ -22,6 +23,7 @@ typedef struct _Probe {
   AzSshStep step;
   gint64 began, step_began; /* monotonic */
   AzSshConn *conn;
+  AzBanner *banner; /* instead of `conn` */
   char nonce[17];
   GString *echo;
   GPtrArray *evidence; /* the caller's */
@@ -82,6 +84,7 @@ probe_free(Probe *probe)
   az_timer_cancel(probe->deadline);
   if (probe->conn != NULL)
     remote->ssh->close(probe->conn);
+  g_clear_pointer(&probe->banner, az_banner_free);
   if (probe->running)
     remote->probes_running--;
   else
@@ -193,7 +196,7 @@ on_event(AzSshStep step, AzSshOutcome outcome, const char *detail, gpointer data
     return;
   }
   record(probe, AZ_SSH_OK, NULL);
-  if (step == AZ_SSH_KEX && probe->limits.login_ms == 0) {
+  if (step == AZ_SSH_KEX && (probe->limits.login_ms == 0 || probe->banner != NULL)) {
     finish(probe);
     return;
   }
@@ -216,7 +219,10 @@ start(Probe *probe)
                            .data = probe };
   probe->began = az_clock_monotonic(remote->clock);
   begin_step(probe, AZ_SSH_TCP);
-  probe->conn = remote->ssh->connect(&request);
+  if (probe->limits.banner_only)
+    probe->banner = az_banner_read(request.host, request.port, on_event, probe);
+  if (probe->banner == NULL) /* a name has to be looked up */
+    probe->conn = remote->ssh->connect(&request);
 }
 
 /* The soft limit of 1024 descriptors is a convention for select(); the hard one is what this process may have. */

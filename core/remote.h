@@ -41,6 +41,7 @@ void az_remote_release(AzRemote *remote, const AzlinVm *vm);
 typedef struct {
   /* of each step, together at most tcp_ms plus the longer of the other two; login_ms 0: banner and key alone */
   guint32 tcp_ms, ssh_ms, login_ms;
+  gboolean banner_only; /* neither key nor login, where the address is numeric */
 } AzProbeLimits;
 void
 az_remote_probe(AzRemote *remote, const AzlinVm *vm, const AzProbeLimits *limits, GPtrArray *evidence, AzlinOp *op);

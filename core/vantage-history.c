@@ -16,6 +16,10 @@ typedef struct {
   gint64 watched_s, healed;
 } Item;
 
+typedef struct { /* of one vantage */
+  double windows, healed;
+} Sum;
+
 static void
 item_clear(gpointer data)
 {
@@ -54,14 +58,25 @@ items_of(GVariant *history)
   return items;
 }
 
-static Item *
-item_of(GArray *items, const char *pair)
+/* pair, borrowed -> its place in `items` and one more */
+static GHashTable *
+places_of(GArray *items)
 {
+  GHashTable *places = g_hash_table_new(g_str_hash, g_str_equal);
   for (guint i = 0; i < items->len; i++)
-    if (g_str_equal(g_array_index(items, Item, i).pair, pair))
-      return &g_array_index(items, Item, i);
+    g_hash_table_insert(places, g_array_index(items, Item, i).pair, GUINT_TO_POINTER(i + 1));
+  return places;
+}
+
+static Item *
+item_of(GArray *items, GHashTable *places, const char *pair)
+{
+  guint place = GPOINTER_TO_UINT(g_hash_table_lookup(places, pair));
+  if (place > 0)
+    return &g_array_index(items, Item, place - 1);
   Item item = { g_strdup(pair), 0, 0 };
   g_array_append_val(items, item);
+  g_hash_table_insert(places, item.pair, GUINT_TO_POINTER(items->len));
   return &g_array_index(items, Item, items->len - 1);
 }
 
@@ -95,9 +110,10 @@ az_vantage_history_add(GVariant *history, GVariant *news)
   const char *pair;
   gint64 watched_s, healed;
   g_autoptr(GArray) items = items_of(history);
+  g_autoptr(GHashTable) places = places_of(items);
   g_variant_iter_init(&iter, news);
   while (g_variant_iter_next(&iter, "{&s(xx)}", &pair, &watched_s, &healed)) {
-    Item *item = item_of(items, pair);
+    Item *item = item_of(items, places, pair);
     item->watched_s = CLAMP(item->watched_s + CLAMP(watched_s, 0, FADE_S), 0, 2 * FADE_S);
     item->healed += CLAMP(healed, 0, 1000);
     while (item->watched_s > FADE_S || item->healed > FADE_S) {
@@ -112,21 +128,54 @@ az_vantage_history_add(GVariant *history, GVariant *news)
   return variant_of(items);
 }
 
-double
-az_vantage_history_rate(GVariant *history, const char *vantage)
+static double
+rate_of(const char *vantage, const Sum *sum)
 {
-  gsize length = strlen(vantage);
-  double windows = 0, healed = 0;
+  if (sum->windows < LEAST_WINDOWS)
+    return 0;
+  double before = g_str_equal(vantage, "here") ? BEFORE_HERE : BEFORE_WITNESS;
+  return (sum->healed + before) / (sum->windows + LEAST_WINDOWS);
+}
+
+/* vantage -> Sum */
+static GHashTable *
+sums_of(GVariant *history)
+{
+  GHashTable *sums = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   g_autoptr(GArray) items = items_of(history);
   for (guint i = 0; i < items->len; i++) {
     const Item *item = &g_array_index(items, Item, i);
-    if (strncmp(item->pair, vantage, length) != 0 || item->pair[length] != '>')
+    const char *end = strchr(item->pair, '>');
+    if (end == NULL)
       continue;
-    windows += (double) item->watched_s / AZ_VANTAGE_WINDOW_S;
-    healed += (double) item->healed;
+    g_autofree char *vantage = g_strndup(item->pair, (gsize) (end - item->pair));
+    Sum *sum = g_hash_table_lookup(sums, vantage);
+    if (sum == NULL)
+      g_hash_table_insert(sums, g_steal_pointer(&vantage), sum = g_new0(Sum, 1));
+    sum->windows += (double) item->watched_s / AZ_VANTAGE_WINDOW_S;
+    sum->healed += (double) item->healed;
   }
-  if (windows < LEAST_WINDOWS)
-    return 0;
-  double before = g_str_equal(vantage, "here") ? BEFORE_HERE : BEFORE_WITNESS;
-  return (healed + before) / (windows + LEAST_WINDOWS);
+  return sums;
+}
+
+GHashTable *
+az_vantage_history_rates(GVariant *history)
+{
+  GHashTableIter iter;
+  gpointer vantage, sum;
+  GHashTable *rates = sums_of(history);
+  g_hash_table_iter_init(&iter, rates);
+  while (g_hash_table_iter_next(&iter, &vantage, &sum)) {
+    double rate = rate_of(vantage, sum);
+    g_hash_table_iter_replace(&iter, g_memdup2(&rate, sizeof rate));
+  }
+  return rates;
+}
+
+double
+az_vantage_history_rate(GVariant *history, const char *vantage)
+{
+  g_autoptr(GHashTable) rates = az_vantage_history_rates(history);
+  const double *rate = g_hash_table_lookup(rates, vantage);
+  return rate != NULL ? *rate : 0;
 }

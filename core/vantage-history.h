@@ -11,3 +11,5 @@
 GVariant *az_vantage_history_add(GVariant *history, GVariant *news);
 /* Long dark spells that healed by themselves, per window, of all pairs of `vantage`. 0 = too little history. */
 double az_vantage_history_rate(GVariant *history, const char *vantage);
+/* The same of all vantages: name -> double, 0 for those that are missing. Owned. */
+GHashTable *az_vantage_history_rates(GVariant *history);

@@ -9,8 +9,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define MAX_BYTES (1024 * 1024)
-#define MAX_PAIRS 5000    /* far more than a fleet has; at that many the file is a quarter of MAX_BYTES */
+#define MAX_BYTES (4 * 1024 * 1024)
+#define MAX_PAIRS 30000   /* of ten thousand regions with their witnesses; at that many the file is half of MAX_BYTES */
 #define HISTORY "history" /* no pair's name: those have a '>' */
 
 static GVariant *
@@ -102,11 +102,19 @@ az_vantage_store(AzEngine *engine, GVariant *verdicts)
   az_vantage_store_history(engine, verdicts, NULL);
 }
 
+GHashTable *
+az_vantage_healed_rates(GVariant *all)
+{
+  g_autoptr(GVariant) history = all != NULL ? g_variant_lookup_value(all, HISTORY, G_VARIANT_TYPE_VARDICT) : NULL;
+  return az_vantage_history_rates(history);
+}
+
 double
 az_vantage_healed_rate(GVariant *all, const char *vantage)
 {
-  g_autoptr(GVariant) history = all != NULL ? g_variant_lookup_value(all, HISTORY, G_VARIANT_TYPE_VARDICT) : NULL;
-  return az_vantage_history_rate(history, vantage);
+  g_autoptr(GHashTable) rates = az_vantage_healed_rates(all);
+  const double *rate = g_hash_table_lookup(rates, vantage);
+  return rate != NULL ? *rate : 0;
 }
 
 void
