@@ -6,7 +6,10 @@
 #include "health.h"
 #include <string.h>
 
-#define STORE_US (60 * G_USEC_PER_SEC)                     /* how often who saw whom is written while nothing changes */
+#define STORE_US (60 * G_USEC_PER_SEC) /* how often who saw whom is written while nothing changes */
+#define MAX_LOOKS 4096u /* under way: a host that cannot keep up asks less often, and takes no memory for it */
+#define MANY 200        /* regions */
+#define REST_US (10 * G_USEC_PER_SEC)                      /* between two writes of changes, where there are many */
 #define RATE_US (G_GINT64_CONSTANT(3600) * G_USEC_PER_SEC) /* how often the rates of vantages are computed anew */
 #define WITNESS_MS 1500                                    /* what a command over SSH takes beside the scan */
 #define SCAN_MS 6000 /* a scan of a machine that hangs ends by itself before that, whatever the beat; scans overlap */
@@ -188,14 +191,20 @@ take_watched(AzLookout *lookout)
 }
 
 static void
+set_rate(AzLookout *lookout, GHashTable *rates, const char *vantage)
+{
+  const double *rate = g_hash_table_lookup(rates, vantage);
+  az_detector_set_healed_rate(lookout->detector, vantage, rate != NULL ? *rate : 0);
+}
+
+static void
 read_rates(AzLookout *lookout, GVariant *all, const AzStored *stored)
 {
   lookout->rated_at = monotonic(lookout);
-  az_detector_set_healed_rate(lookout->detector, AZ_VANTAGE_HERE, az_vantage_healed_rate(all, AZ_VANTAGE_HERE));
-  for (guint i = 0; i < stored->vms->len; i++) {
-    const char *vantage = ((const AzlinVm *) g_ptr_array_index(stored->vms, i))->region;
-    az_detector_set_healed_rate(lookout->detector, vantage, az_vantage_healed_rate(all, vantage));
-  }
+  g_autoptr(GHashTable) rates = az_vantage_healed_rates(all);
+  set_rate(lookout, rates, AZ_VANTAGE_HERE);
+  for (guint i = 0; i < stored->vms->len; i++)
+    set_rate(lookout, rates, ((const AzlinVm *) g_ptr_array_index(stored->vms, i))->region);
 }
 
 static void
@@ -318,9 +327,12 @@ az_lookout_set_stored(AzLookout *lookout, const AzStored *stored)
     az_detector_set_regions(lookout->detector, (const char *const *) known, stored->primary, now);
   GHashTableIter iter;
   gpointer region;
+  g_autoptr(GHashTable) stay = g_hash_table_new(g_str_hash, g_str_equal);
+  for (guint i = 0; known[i] != NULL; i++)
+    g_hash_table_add(stay, known[i]);
   g_hash_table_iter_init(&iter, lookout->posts);
   while (g_hash_table_iter_next(&iter, &region, NULL))
-    if (!g_strv_contains((const char *const *) known, region))
+    if (!g_hash_table_contains(stay, region))
       g_hash_table_iter_remove(&iter);
   for (guint i = 0; i < stored->vms->len; i++)
     post_of(lookout, g_ptr_array_index(stored->vms, i));
@@ -412,6 +424,15 @@ note_witness(Post *post, const Look *look, AzlinOp *op)
   return az_sight_of_evidence(az_op_variant(op));
 }
 
+/* Of many regions some change all the time, and the file is written as a whole. */
+static gboolean
+is_to_store(AzLookout *lookout)
+{
+  gint64 passed = monotonic(lookout) - lookout->stored_at;
+  gboolean many = g_hash_table_size(lookout->posts) >= MANY;
+  return passed >= STORE_US || (lookout->changed && (!many || passed >= REST_US));
+}
+
 static void
 on_answer(AzlinOp *op, gpointer data)
 {
@@ -432,7 +453,7 @@ on_answer(AzlinOp *op, gpointer data)
   az_detector_answer(lookout->detector, look->id, outcome, monotonic(lookout));
   g_autofree char *region = g_strdup(look->region);
   look_free(look);
-  if (lookout->changed || monotonic(lookout) - lookout->stored_at >= STORE_US)
+  if (is_to_store(lookout))
     store(lookout);
   pump(lookout);
   if (post != NULL)
@@ -472,7 +493,8 @@ ask(AzLookout *lookout, const AzQuestion *question)
                                   .ssh_ms = limit,
                                   .login_ms = look->whole ? limit : 0,
                                   .power_ms = look->whole ? limit : 0,
-                                  .probe_ms = limit };
+                                  .probe_ms = limit,
+                                  .banner_only = !question->with_key };
   az_health_check_within(lookout->engine, post->vm, &limits,
                          az_op_new(lookout->root, "look", 3 * limit + 1000, on_answer, look));
 }
@@ -492,10 +514,12 @@ pump(AzLookout *lookout)
   AzQuestion question;
   if (az_op_cancelled(lookout->root) || az_engine_is_asleep(lookout->engine))
     return;
-  while (az_detector_next(lookout->detector, monotonic(lookout), &question))
+  while (lookout->looks->len < MAX_LOOKS && az_detector_next(lookout->detector, monotonic(lookout), &question))
     ask(lookout, &question);
-  gint64 now = monotonic(lookout), wake = az_detector_wake(lookout->detector, now);
   az_timer_cancel(g_steal_pointer(&lookout->timer));
+  if (lookout->looks->len >= MAX_LOOKS)
+    return; /* the next answer goes on, with those that have waited longest */
+  gint64 now = monotonic(lookout), wake = az_detector_wake(lookout->detector, now);
   if (wake == G_MAXINT64)
     return;
   guint32 ms = (guint32) CLAMP((wake - now + 999) / 1000, 0, G_MAXINT32);

@@ -31,19 +31,34 @@ say_change(AzWatch *watch, const char *region, const char *change, const char *w
   az_job_message(watch->job, "step", region, "%s", words);
 }
 
+/* region, borrowed -> AzlinVm, borrowed */
+static GHashTable *
+by_region(const AzStored *stored)
+{
+  GHashTable *vms = g_hash_table_new(g_str_hash, g_str_equal);
+
+  for (guint i = 0; i < stored->vms->len; i++) {
+    AzlinVm *vm = g_ptr_array_index(stored->vms, i);
+    g_hash_table_insert(vms, (gpointer) (guintptr) vm->region, vm);
+  }
+  return vms;
+}
+
 static void
 note_regions(AzWatch *watch, const AzStored *old, const AzStored *new)
 {
+  g_autoptr(GHashTable) known = by_region(old), now = by_region(new);
+
   for (guint i = 0; i < old->vms->len; i++) {
     const AzlinVm *vm = g_ptr_array_index(old->vms, i);
-    if (az_stored_find(new, vm->region) != NULL)
+    if (g_hash_table_contains(now, vm->region))
       continue;
     say_change(watch, vm->region, "removed", "Not on record any more");
     az_watch_forget(watch, vm->region);
   }
   for (guint i = 0; i < new->vms->len; i++) {
     const AzlinVm *vm = g_ptr_array_index(new->vms, i);
-    const AzlinVm *before = az_stored_find(old, vm->region);
+    const AzlinVm *before = g_hash_table_lookup(known, vm->region);
     if (before == NULL)
       say_change(watch, vm->region, "added", "Watched from now on");
     else if (!is_same_machine(before, vm))
