@@ -1,6 +1,7 @@
 /* azlind: the engine as a service of a message bus; several clients share it, and jobs outlive theirs. */
 #include "service.h"
 
+#include "error.h"
 #include "home-lock.h"
 #include "paths.h"
 #include "service-watchdog.h"
@@ -14,6 +15,8 @@
 
 #define IDLE_SECONDS 60
 #define EXIT_LOCKED 4
+#define LOCK_MS 1500
+#define LOCK_STEP_MS 10
 #define EXIT_USAGE 64
 #define EXIT_CONFIG 78
 
@@ -164,6 +167,24 @@ use_places_of_system(Options *options)
     options->config = g_strdup(AZLIN_SYSCONFDIR "/azlin/azlin.conf");
 }
 
+/* The bus starts the next one as soon as a killed one has left it, which may be a moment before the kernel has taken
+ * the rest of it down. */
+static int
+take_home(const char *home, GError **error)
+{
+  for (guint waited_ms = 0; waited_ms < LOCK_MS; waited_ms += LOCK_STEP_MS) {
+    g_autoptr(GError) why = NULL;
+    int lock = az_home_lock_take(home, &why);
+    if (lock >= 0 || !g_error_matches(why, AZLIN_ERROR, AZLIN_ERROR_LOCKED)) {
+      if (why != NULL)
+        g_propagate_error(error, g_steal_pointer(&why));
+      return lock;
+    }
+    g_usleep(LOCK_STEP_MS * 1000);
+  }
+  return az_home_lock_take(home, error);
+}
+
 static int
 run(const Options *options)
 {
@@ -172,7 +193,7 @@ run(const Options *options)
   g_autoptr(AzPaths) paths = az_paths_new(options->home);
   if (!az_paths_ensure(paths, &error))
     return refuse(error, EXIT_CONFIG);
-  int lock = az_home_lock_take(az_paths_home(paths), &error);
+  int lock = take_home(az_paths_home(paths), &error);
   if (lock < 0)
     return refuse(error, EXIT_LOCKED);
   g_autoptr(AzEngine) engine = az_engine_new(options->config, options->home, &error);

@@ -158,6 +158,30 @@ on_forget(gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+typedef struct {
+  char *home;
+  guint64 number;
+} Stored;
+
+static void
+on_told(GObject *bus, GAsyncResult *result, gpointer data)
+{
+  g_autofree Stored *stored = data;
+  g_dbus_connection_flush_finish(G_DBUS_CONNECTION(bus), result, NULL);
+  service_store_end(stored->home, stored->number);
+  g_free(stored->home);
+}
+
+/* Not before its Finished has left: killed between the two, the job would be gone, and nobody would know how it ended.
+ */
+static void
+forget_stored(const ServiceJob *job)
+{
+  Stored *stored = g_new(Stored, 1);
+  *stored = (Stored){ g_strdup(job->service->home), job->number };
+  g_dbus_connection_flush(job->service->connection, NULL, on_told, stored);
+}
+
 void
 service_job_on_finished(AzJob *engine_job, gpointer data)
 {
@@ -171,9 +195,9 @@ service_job_on_finished(AzJob *engine_job, gpointer data)
   dbus_job_set_question(job->skeleton, nothing());
   dbus_job_set_exit_code(job->skeleton, exit_code);
   dbus_job_set_result(job->skeleton, result);
-  service_store_end(job->service->home, job->number);
   g_dbus_interface_skeleton_flush(G_DBUS_INTERFACE_SKELETON(job->skeleton));
   dbus_job_emit_finished(job->skeleton, exit_code, result);
+  forget_stored(job);
   stop_watching_owner(job);
   job->forgetting = g_idle_add(on_forget, job);
   service_regions_watch_ended(job->service->regions, job);
@@ -183,9 +207,9 @@ service_job_on_finished(AzJob *engine_job, gpointer data)
 
 /* ---- what clients want ---- */
 
-/* On disk before its first effect. */
-void
-service_job_start(ServiceJob *job)
+/* On disk before its first effect, and before anybody is told that it runs. */
+static void
+note_start(ServiceJob *job)
 {
   Service *service = job->service;
   job->started = TRUE;
@@ -194,10 +218,22 @@ service_job_start(ServiceJob *job)
     service_store_begin(service->home, service->last_number, job->number, dbus_job_get_kind(job->skeleton), job->owner,
                         job->args);
   }
+}
+
+static void
+begin(ServiceJob *job)
+{
   dbus_job_set_started(job->skeleton, (guint64) az_engine_now(job->turn.engine));
   set_state(job, AZ_JOB_RUNNING);
-  service_job_began(service);
+  service_job_began(job->service);
   az_engine_start(job->turn.engine, job->turn.job);
+}
+
+void
+service_job_start(ServiceJob *job)
+{
+  note_start(job);
+  begin(job);
 }
 
 static gboolean
@@ -209,9 +245,11 @@ on_start(DbusJob *skeleton, GDBusMethodInvocation *invocation, gpointer data)
     service_refuse_new(invocation, AZLIN_ERROR_LOCKED, "azlind is about to end");
     return TRUE;
   }
+  if (first)
+    note_start(job);
   dbus_job_complete_start(skeleton, invocation, first);
   if (first)
-    service_job_start(job);
+    begin(job);
   return TRUE;
 }
 

@@ -115,6 +115,15 @@ by_number(gconstpointer a, gconstpointer b)
   return one < other ? -1 : one > other;
 }
 
+/* Of a process that was killed while it wrote: the file under its last name is whole, or was not there yet. */
+static void
+forget_half(const char *folder, const char *name)
+{
+  g_autofree char *path = g_build_filename(folder, name, NULL);
+  if (strstr(name, SUFFIX ".") != NULL)
+    g_unlink(path);
+}
+
 GPtrArray *
 service_store_read(const char *home, guint64 *ret_last)
 {
@@ -124,6 +133,7 @@ service_store_read(const char *home, guint64 *ret_last)
   GPtrArray *jobs = g_ptr_array_new_with_free_func(service_stored_free);
   *ret_last = count != NULL ? MIN(g_ascii_strtoull(count, NULL, 10), MAX_NUMBER) : 0;
   for (const char *name; dir != NULL && (name = g_dir_read_name(dir)) != NULL;) {
+    forget_half(folder, name);
     StoredJob *job = g_str_has_suffix(name, SUFFIX) ? read_job(folder, name) : NULL;
     if (job == NULL)
       continue;
