@@ -79,6 +79,7 @@ az_failover_decide(AzEngine *engine, AzLookout *lookout, const char *region, Azl
                                .data_age_s = (const double *) (gpointer) evidence.ages->data };
   az_failover_decision_clear(decision);
   brick->decide(self, &input, decision);
-  *ret_input = g_variant_ref_sink(az_decision_input_to_variant(&input));
+  if (ret_input != NULL)
+    *ret_input = g_variant_ref_sink(az_decision_input_to_variant(&input));
   return TRUE;
 }

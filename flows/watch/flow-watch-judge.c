@@ -174,7 +174,7 @@ az_watch_judge(AzWatch *watch)
   g_auto(Outlook) outlook = { 0 };
   g_autoptr(GVariant) input = NULL;
 
-  if (watch->busy || watch->ending || !az_watch_is_judge(watch) || !decide(watch, &input))
+  if (watch->busy || watch->ending || !az_watch_is_judge(watch) || !decide(watch, NULL))
     return;
   if (is_calm(watch)) {
     if (az_watch_stand(watch, "verdict", NULL, NULL, NULL, NULL))
@@ -182,6 +182,8 @@ az_watch_judge(AzWatch *watch)
     az_watch_calm_down(watch);
     return;
   }
+  if (!decide(watch, &input)) /* once more, with the document: of many regions it is large, and mostly nobody's */
+    return;
   if (watch->decision.should_auto_failover)
     ask_policy(watch, &outlook);
   say(watch, &outlook, input);

@@ -6,6 +6,8 @@
 
 #define LOCK_TTL_S 60
 #define LOCK_AGAIN_MS 5000
+#define MANY 1000                          /* regions */
+#define MANY_READ_US (30 * G_USEC_PER_SEC) /* between two readings of so many */
 #define BEAT_MS 10000      /* how often records and policy are read again: other processes change them */
 #define LAST_WRITE_MS 5000 /* at the end nobody waits longer for the records */
 #define MAX_FOR_S 4000000u /* in milliseconds it must fit into 32 bits */
@@ -98,6 +100,18 @@ on_time_is_over(AzlinOp *op, gpointer data)
 
 /* ---- while it runs ---- */
 
+/* Of many records a reading is a tenth of a second's work; a switch reads them anew in any case. */
+static gboolean
+is_to_read(AzWatch *watch)
+{
+  gint64 now = az_clock_monotonic(az_engine_clock(watch->engine));
+
+  if (watch->stored->vms->len >= MANY && now - watch->read_at < MANY_READ_US)
+    return FALSE;
+  watch->read_at = now;
+  return TRUE;
+}
+
 static void
 on_beat(AzlinOp *op, gpointer data)
 {
@@ -105,7 +119,8 @@ on_beat(AzlinOp *op, gpointer data)
 
   if (az_op_cancelled(watch->root) || watch->ending)
     return;
-  az_watch_read(watch);
+  if (is_to_read(watch))
+    az_watch_read(watch);
   if (watch->acts)
     az_watch_read_policy(watch);
   az_watch_keep_status(watch, NULL);

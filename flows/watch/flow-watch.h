@@ -39,6 +39,7 @@ struct _AzWatch {
   /* records (flow-watch-records.c) */
   gboolean reading, read_again;
   gboolean writing, dirty; /* dirty: a status changed, and should not wait for its minute */
+  gint64 read_at;          /* monotonic: when the beat last read the records */
   gint64 written;          /* monotonic */
   AzlinOp *waiting;        /* for the write that runs */
 
