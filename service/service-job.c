@@ -173,10 +173,14 @@ on_told(GObject *bus, GAsyncResult *result, gpointer data)
 }
 
 /* Not before its Finished has left: killed between the two, the job would be gone, and nobody would know how it ended.
- */
+ * A service that ends in good order waits for no bus. */
 static void
 forget_stored(const ServiceJob *job)
 {
+  if (job->service->wound_up != NULL) {
+    service_store_end(job->service->home, job->number);
+    return;
+  }
   Stored *stored = g_new(Stored, 1);
   *stored = (Stored){ g_strdup(job->service->home), job->number };
   g_dbus_connection_flush(job->service->connection, NULL, on_told, stored);

@@ -407,6 +407,89 @@ test_rules_that_change_late_forget(void)
   g_assert_cmpint(state_of(world, "east"), ==, AZ_REGION_UNKNOWN);
 }
 
+#define MANY 1000u
+
+static AzDetector *
+detector_of_many(char **names)
+{
+  AzDetector *detector = az_detector_new(&usual, 0);
+  for (guint i = 0; i < MANY; i++)
+    names[i] = g_strdup_printf("region%03u", i);
+  az_detector_set_regions(detector, (const char *const *) names, names[0], 0);
+  return detector;
+}
+
+typedef struct {
+  guint all, from_witnesses, with_login, with_key, most; /* most: in one step of 50 ms, but for the first */
+  GHashTable *asked;                                     /* region -> how often */
+} Asked;
+
+/* Each is answered at once: about regions whose number ends in 1 or 9 with `outcome`, about others that they live. */
+static void
+run_many(AzDetector *detector, gint64 from_s, gint64 until_s, AzSightOutcome outcome, Asked *asked)
+{
+  AzQuestion question;
+  for (gint64 now = from_s * G_USEC_PER_SEC; now < until_s * G_USEC_PER_SEC; now += G_USEC_PER_SEC / 20) {
+    guint in_step = 0;
+    for (; az_detector_next(detector, now, &question); in_step++) {
+      gboolean here = g_str_equal(question.vantage, "here");
+      asked->from_witnesses += !here;
+      asked->with_login += question.with_login;
+      asked->with_key += question.with_key;
+      gpointer times = g_hash_table_lookup(asked->asked, question.region);
+      g_hash_table_insert(asked->asked, g_strdup(question.region), GUINT_TO_POINTER(GPOINTER_TO_UINT(times) + here));
+      gboolean chosen = (question.region[strlen(question.region) - 1] - '0') % 8 == 1;
+      az_detector_answer(detector, question.id, chosen ? outcome : AZ_SIGHT_ALIVE, now);
+    }
+    asked->all += in_step;
+    asked->most = now > 0 ? MAX(asked->most, in_step) : 0;
+  }
+}
+
+static void
+test_many_are_spread(void)
+{
+  g_auto(GStrv) names = g_new0(char *, MANY + 1);
+  g_autoptr(AzDetector) detector = detector_of_many(names);
+  g_autoptr(GHashTable) times = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  Asked asked = { .asked = times };
+  run_many(detector, 0, 60, AZ_SIGHT_ALIVE, &asked);
+  g_assert_cmpuint(asked.most, <=, 64 + MANY / 300 * 3);
+  g_assert_cmpuint(asked.with_login, <=, 60 * 64 / 30 + 64 + 1);
+  g_assert_cmpuint(asked.with_key - asked.with_login, <=, 12); /* of the primary alone */
+  for (guint i = 1; i < MANY; i++) {
+    guint n = GPOINTER_TO_UINT(g_hash_table_lookup(times, names[i]));
+    if (n < 4 || n > 5)
+      g_error("%s was asked %u times in four intervals", names[i], n);
+  }
+  /* in each step a few, and not all in one */
+  g_hash_table_remove_all(times);
+  asked.all = asked.most = 0;
+  run_many(detector, 60, 120, AZ_SIGHT_ALIVE, &asked);
+  g_assert_cmpuint(asked.all, <=, 4 * MANY + 12);
+  g_assert_cmpuint(asked.most, <=, 64 + MANY / 300 * 3);
+}
+
+/* Two hundred suspects at once: no more witnesses are asked than for sixty-four, and all are dark in the end. */
+static void
+test_many_in_trouble(void)
+{
+  AzRegionView view;
+  g_auto(GStrv) names = g_new0(char *, MANY + 1);
+  g_autoptr(AzDetector) detector = detector_of_many(names);
+  g_autoptr(GHashTable) times = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  Asked calm = { .asked = times }, trouble = { .asked = times };
+  run_many(detector, 0, 60, AZ_SIGHT_ALIVE, &calm);
+  run_many(detector, 60, 120, AZ_SIGHT_DARK, &trouble);
+  g_assert_cmpuint(trouble.from_witnesses, >, 0);
+  g_assert_cmpuint(trouble.from_witnesses, <=, 64 * 3 * (60 / 5 + 1));
+  run_many(detector, 120, 240, AZ_SIGHT_DARK, &trouble);
+  for (guint i = 0; i < MANY; i++) {
+    g_assert_true(az_detector_view(detector, names[i], &view));
+    g_assert_cmpint(view.state, ==, (i % 10) % 8 == 1 ? AZ_REGION_DARK : AZ_REGION_UP);
+  }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -430,6 +513,8 @@ main(int argc, char **argv)
   g_test_add_func("/detector/without-its-parts", test_without_its_parts);
   g_test_add_func("/detector/gap-forgets", test_gap_forgets);
   g_test_add_func("/detector/regions-come-and-go", test_regions_come_and_go);
+  g_test_add_func("/detector/many-are-spread", test_many_are_spread);
+  g_test_add_func("/detector/many-in-trouble", test_many_in_trouble);
   g_test_add_func("/detector/rules", test_rules);
   g_test_add_func("/detector/rules-may-change", test_rules_may_change);
   g_test_add_func("/detector/rules-that-change-late-forget", test_rules_that_change_late_forget);

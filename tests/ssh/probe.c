@@ -144,6 +144,48 @@ test_misbehaving(void)
   fixture_world_free(world);
 }
 
+static void
+expect_banner(World *world, const AzlinVm *vm, const char *wanted)
+{
+  static const AzProbeLimits glance = { .tcp_ms = 1000, .ssh_ms = 700, .banner_only = TRUE };
+  g_autoptr(GPtrArray) records = probe_within(world, vm, &glance);
+  g_autofree char *text = summary(records);
+  g_assert_cmpstr(text, ==, wanted);
+}
+
+/* The least that there is: no key is asked for, so that none can be wrong, but it has to be an SSH server. */
+static void
+test_banner_alone(void)
+{
+  static const struct {
+    FakeKind kind;
+    const char *wanted;
+  } fakes[] = { { FAKE_BANNER, "tcp=ok ssh=ok" },
+                { FAKE_SILENT, "tcp=ok ssh=timeout" },
+                { FAKE_DRIP, "tcp=ok ssh=timeout" },
+                { FAKE_CLOSE, "tcp=ok ssh=closed" } };
+  World *world = fixture_world(NULL);
+  Sshd *sshd = fixture_sshd(world->public_key);
+  g_autoptr(AzlinVm) vm = fixture_vm_at(sshd->port, "ssh-ed25519 AAAA");
+  expect_banner(world, vm, "tcp=ok ssh=ok");
+  guint before = open_files();
+  for (guint i = 0; i < 20; i++)
+    expect_banner(world, vm, "tcp=ok ssh=ok");
+  g_assert_cmpuint(open_files(), ==, before);
+  az_vm_set(&vm->public_ip, "localhost"); /* a name takes the road of the key exchange */
+  expect_banner(world, vm, "tcp=ok ssh=host_key_changed");
+  az_vm_set(&vm->public_ip, "127.0.0.1");
+  fixture_sshd_stop(sshd);
+  expect_banner(world, vm, "tcp=refused");
+  for (guint i = 0; i < G_N_ELEMENTS(fakes); i++) {
+    Fake *fake = fixture_fake(fakes[i].kind);
+    g_autoptr(AzlinVm) at = fixture_vm_at(fake->port, "ssh-ed25519 AAAA");
+    expect_banner(world, at, fakes[i].wanted);
+    fixture_fake_stop(fake);
+  }
+  fixture_world_free(world);
+}
+
 /* A command of a banner that never ends: the session's own deadline holds where the op has none. */
 static void
 test_exec_against_silence(void)
@@ -216,6 +258,7 @@ main(int argc, char **argv)
   g_test_add_func("/probe/nothing-stays-open", test_nothing_stays_open);
   g_test_add_func("/probe/accept-new", test_accept_new);
   g_test_add_func("/probe/misbehaving", test_misbehaving);
+  g_test_add_func("/probe/banner-alone", test_banner_alone);
   g_test_add_func("/probe/exec-against-silence", test_exec_against_silence);
   g_test_add_func("/probe/thousand", test_thousand);
   return g_test_run();

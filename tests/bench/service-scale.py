@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""What watching many regions costs one azlind at the calm interval: of a core and of memory, by minutes. REGIONS=10000
+MINUTES=5 FLEET=sim|banner; records of provider-sim (a probe of 45 ms without a network), or of provider-static that point to one
+server on loopback that says SSH's banner at as many addresses."""
+import json, os, re, shutil, socket, subprocess, sys, time
+from e2e import Home
+sys.path.insert(0, os.path.join(os.environ["AZLIN_SOURCE_ROOT"], "tests", "service"))
+from bus import Bus
+from metrics import Unix, ask, parse
+
+REGIONS = int(os.environ.get("REGIONS", "10000"))
+MINUTES = float(os.environ.get("MINUTES", "5"))
+FLEET = os.environ.get("FLEET", "sim")
+IN_PROCESS = os.environ.get("IN_PROCESS")
+TICKS = os.sysconf("SC_CLK_TCK")
+# On real time, which provider-sim does not have where it is the provider of all.
+CONFIG = "[bricks]\nprovider=static\n[metrics]\nlisten=%s\n%s"
+
+
+def seconds_of(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def memory_of(pid):
+    with open("/proc/%d/smaps_rollup" % pid) as f:
+        kib = {line.split(":")[0]: int(line.split()[1]) for line in f if line.startswith(("Rss", "Pss:", "Private"))}
+    return kib["Rss"] / 1024, kib["Pss"] / 1024
+
+
+def write_records(home, first, records):
+    """As many records as that, made of one that azlin wrote."""
+    with open(os.path.join(home.path, "config.json")) as f:
+        document = json.load(f)
+    document["regions"] = [dict(first, **record) for record in records]
+    for name in "config.json", "config.json.good", "config.json.1":
+        with open(os.path.join(home.path, name), "w") as f:
+            json.dump(document, f)
+
+
+def simulated(home):
+    """One machine that provider-sim made, and as many more like it."""
+    home.write_config("[bricks]\nprovider=sim\n")
+    home.ok("deploy", "-r", "eastus")
+    with open(os.path.join(home.path, "config.json")) as f:
+        first, = json.load(f)["regions"]
+    world = os.path.join(home.path, "bricks", "provider-sim", "world.log")
+    with open(world) as f:
+        line = [line for line in f if "'vm'" in line][-1]
+    with open(world, "w") as f:
+        f.writelines(line.replace("'%s'" % first["vm_name"], "'azlin-region%05d'" % i).replace("'eastus'", "'region%05d'" % i)
+                     .replace(first["id"], "vm-%d" % i) for i in range(REGIONS))
+    write_records(home, first, [{"region": "region%05d" % i, "vm_name": "azlin-region%05d" % i, "id": "vm-%d" % i,
+                                 "is_primary": i == 0, "tags": {}} for i in range(REGIONS)])
+
+
+def banners():
+    """A process that says SSH's banner to everybody who connects, at any address of this host."""
+    listener = socket.create_server(("0.0.0.0", 0), backlog=4096)
+    child = os.fork()
+    if child > 0:
+        return child, listener.getsockname()[1], listener.close()
+    while True:
+        connection, _ = listener.accept()
+        try:
+            connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+        except OSError:
+            pass
+        connection.close()
+
+
+def on_loopback(home):
+    child, port, _ = banners()
+    home.write_config("[bricks]\nprovider=static\n")
+    home.ok("regions", "add", "region00000", "--vm-name", "m0", "--public-ip", "127.1.0.1", "--port", str(port))
+    with open(os.path.join(home.path, "config.json")) as f:
+        first, = json.load(f)["regions"]
+    write_records(home, first, [{"region": "region%05d" % i, "vm_name": "m%d" % i, "is_primary": i == 0,
+                                 "public_ip": "127.%d.%d.1" % (1 + (i >> 8), i & 255)} for i in range(REGIONS)])
+    return child
+
+
+def report(pid, figures):
+    last, begun = seconds_of(pid), time.monotonic()
+    end = begun + MINUTES * 60
+    while time.monotonic() < end:
+        at = time.monotonic()
+        time.sleep(min(30, end - at))
+        now = seconds_of(pid)
+        print("%5.1f min: %.3f of a core, %.1f MiB resident, %.1f MiB with shared pages by parts%s"
+              % ((time.monotonic() - begun) / 60, (now - last) / (time.monotonic() - at), *memory_of(pid), figures()), flush=True)
+        last = now
+
+
+def stalls(samples, share):
+    name = "azlin_main_loop_stall_seconds"
+    every = samples[name + "_count"]
+    for key, turns in samples.items():
+        if key.startswith(name + "_bucket") and turns >= share * every:
+            return re.search('le="(.*)"', key)[1]
+
+
+def through_azlind(home):
+    path = os.path.join(home.root, "metrics")
+    home.write_config(CONFIG % (path, "[failover.hybrid]\n"))
+    with Bus(home=home) as bus:
+        client = bus.start()
+        client.connection.signal_unsubscribe(client.all)
+        job = client.submit("watch")
+        client.job(job, "Start")
+
+        def figures():
+            try:
+                samples = parse(ask(Unix(path))[1])
+            except OSError as error:
+                return "; no figures: %s" % error
+            return "; %d probes, stalls p99.9 <= %s s" % (
+                sum(v for k, v in samples.items() if k.startswith("azlin_probes_total")), stalls(samples, 0.999))
+        report(bus.daemon.pid, figures)
+
+
+def in_process(home):
+    home.write_config(CONFIG % ("", ""))
+    with open(os.devnull, "w") as nothing, subprocess.Popen([os.environ["AZLIN_BIN"], "watch", "--no-daemon"], env=home.env(),
+                                                            stdout=nothing, stderr=nothing) as watch:
+        report(watch.pid, str)
+        watch.terminate()
+
+
+class Fleet(Home):
+    """Whose machines are nobody's."""
+
+    def close(self):
+        shutil.rmtree(self.root)
+
+
+home, child = Fleet(), None
+try:
+    child = simulated(home) if FLEET == "sim" else on_loopback(home)
+    in_process(home) if IN_PROCESS else through_azlind(home)
+finally:
+    if child:
+        os.kill(child, 9)
+    if os.path.exists(home.root):
+        home.close()
