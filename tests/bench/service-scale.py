@@ -2,31 +2,19 @@
 """What watching many regions costs one azlind at the calm interval: of a core and of memory, by minutes. REGIONS=10000
 MINUTES=5 FLEET=sim|banner; records of provider-sim (a probe of 45 ms without a network), or of provider-static that point to one
 server on loopback that says SSH's banner at as many addresses."""
-import json, os, re, shutil, socket, subprocess, sys, time
+import json, os, shutil, socket, subprocess, sys, time
 from e2e import Home
 sys.path.insert(0, os.path.join(os.environ["AZLIN_SOURCE_ROOT"], "tests", "service"))
 from bus import Bus
+from costs import Stalls, resident_mib, seconds_of
 from metrics import Unix, ask, parse
 
 REGIONS = int(os.environ.get("REGIONS", "10000"))
 MINUTES = float(os.environ.get("MINUTES", "5"))
 FLEET = os.environ.get("FLEET", "sim")
 IN_PROCESS = os.environ.get("IN_PROCESS")
-TICKS = os.sysconf("SC_CLK_TCK")
 # On real time, which provider-sim does not have where it is the provider of all.
 CONFIG = "[bricks]\nprovider=static\n[metrics]\nlisten=%s\n%s"
-
-
-def seconds_of(pid):
-    with open("/proc/%d/stat" % pid) as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def memory_of(pid):
-    with open("/proc/%d/smaps_rollup" % pid) as f:
-        kib = {line.split(":")[0]: int(line.split()[1]) for line in f if line.startswith(("Rss", "Pss:", "Private"))}
-    return kib["Rss"] / 1024, kib["Pss"] / 1024
 
 
 def write_records(home, first, records):
@@ -88,17 +76,9 @@ def report(pid, figures):
         at = time.monotonic()
         time.sleep(min(30, end - at))
         now = seconds_of(pid)
-        print("%5.1f min: %.3f of a core, %.1f MiB resident, %.1f MiB with shared pages by parts%s"
-              % ((time.monotonic() - begun) / 60, (now - last) / (time.monotonic() - at), *memory_of(pid), figures()), flush=True)
+        print("%5.1f min: %.3f of a core, %.1f MiB resident%s"
+              % ((time.monotonic() - begun) / 60, (now - last) / (time.monotonic() - at), resident_mib(pid), figures()), flush=True)
         last = now
-
-
-def stalls(samples, share):
-    name = "azlin_main_loop_stall_seconds"
-    every = samples[name + "_count"]
-    for key, turns in samples.items():
-        if key.startswith(name + "_bucket") and turns >= share * every:
-            return re.search('le="(.*)"', key)[1]
 
 
 def through_azlind(home):
@@ -110,13 +90,15 @@ def through_azlind(home):
         job = client.submit("watch")
         client.job(job, "Start")
 
+        stalls = Stalls(path)
+
         def figures():
             try:
                 samples = parse(ask(Unix(path))[1])
             except OSError as error:
                 return "; no figures: %s" % error
-            return "; %d probes, stalls p99.9 <= %s s" % (
-                sum(v for k, v in samples.items() if k.startswith("azlin_probes_total")), stalls(samples, 0.999))
+            probes = sum(value for key, value in samples.items() if key.startswith("azlin_probes_total"))
+            return "; %d probes, stalls %s" % (probes, stalls.read())
         report(bus.daemon.pid, figures)
 
 

@@ -3,6 +3,7 @@ AZLIN_LOAD_CLIENTS, AZLIN_LOAD_JOBS (at once) and AZLIN_LOAD_MORE (after that) h
 import os
 import e2e
 from bus import Bus
+from costs import resident_mib
 from crowd import Crowd, check
 
 CLIENTS = int(os.environ.get("AZLIN_LOAD_CLIENTS", "20"))
@@ -10,11 +11,6 @@ JOBS = int(os.environ.get("AZLIN_LOAD_JOBS", "100"))
 MORE = int(os.environ.get("AZLIN_LOAD_MORE", "200"))
 SECONDS = 200 + (JOBS + MORE) // 20
 GROWTH_MIB = 4  # that many jobs leave less: kept documents of jobs are a hundred at most
-
-
-def resident_mib(pid):
-    with open("/proc/%d/smaps_rollup" % pid) as f:
-        return next(int(line.split()[1]) for line in f if line.startswith("Rss")) / 1024
 
 
 def is_sanitized(pid):
