@@ -61,7 +61,7 @@ def banners():
 def on_loopback(home):
     child, port, _ = banners()
     home.write_config("[bricks]\nprovider=static\n")
-    home.ok("regions", "add", "region00000", "--vm-name", "m0", "--public-ip", "127.1.0.1", "--port", str(port))
+    home.ok("regions", "add", "region00000", "--vm-name", "m0", "--public-ip", "127.1.0.1", "--ssh-port", str(port))
     with open(os.path.join(home.path, "config.json")) as f:
         first, = json.load(f)["regions"]
     write_records(home, first, [{"region": "region%05d" % i, "vm_name": "m%d" % i, "is_primary": i == 0,
