@@ -60,7 +60,7 @@ def banners():
 
 def on_loopback(home):
     child, port, _ = banners()
-    home.write_config("[bricks]\nprovider=static\n")
+    home.write_config("[bricks]\nprovider=static\n[policy]\nallowed-regions=region00000\n")
     home.ok("regions", "add", "region00000", "--vm-name", "m0", "--public-ip", "127.1.0.1", "--ssh-port", str(port))
     with open(os.path.join(home.path, "config.json")) as f:
         first, = json.load(f)["regions"]
