@@ -1,5 +1,5 @@
-/* The least that shows an SSH server at work: a connection, and the line it greets with. It costs a fiftieth of a key
- * exchange, which is what watching thousands of machines is made of. */
+/* The least that shows an SSH server at work: a connection, and the line it greets with. Watching thousands of
+ * machines is made of these: no key is exchanged. */
 #include "remote-banner.h"
 
 #include <errno.h>

@@ -161,8 +161,8 @@ is_close(const AzDetector *detector, const Region *region)
          || region->state == AZ_REGION_SUSPECT || region->state == AZ_REGION_DARK;
 }
 
-/* Of many regions the calm ones take turns: a login costs a hundred times what a banner does, and reads of their power
- * state come out of one budget. */
+/* Of many regions the calm ones take turns: a login costs far more than a banner, and reads of their power state come
+ * out of one budget. */
 static gboolean
 is_whole(const AzDetector *detector, const Region *region, gint64 now)
 {

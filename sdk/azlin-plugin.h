@@ -106,9 +106,8 @@ typedef struct { /* one machine of one region; the stored record */
 #define AZLIN_VM_FIELDS(STRING, UINT, BOOL, TIME, TAGS)                                                                \
   STRING(region)                                                                                                       \
   STRING(vm_name)                                                                                                      \
-  STRING(public_ip)                                                                                                    \
-  UINT(ssh_port) STRING(ssh_user) STRING(resource_group) STRING(provider) STRING(id) STRING(host_key) TIME(created_at) \
-      TIME(last_health_check) BOOL(is_primary) STRING(status) TAGS(tags)
+  STRING(public_ip) UINT(ssh_port) STRING(ssh_user) STRING(resource_group) STRING(provider) STRING(id)                 \
+      STRING(host_key) TIME(created_at) TIME(last_health_check) BOOL(is_primary) STRING(status) TAGS(tags)
 
 typedef struct { /* how one probe of one vantage ended */
   gsize size;
@@ -370,8 +369,7 @@ typedef struct {
   void (*exec_close)(AzlinOp *op); /* end of its standard input */
   /* variant a{sv}: from_status i, to_status i, bytes t, from_err s, to_err s (valid UTF-8, capped); commands that ran
    * are success whatever their status. The first is ended when the second ends early; from_status is 141 then, as of
-   * SIGPIPE. The end of its input is no sign of success for the second: it comes too when the first fails or is lost.
-   */
+   * SIGPIPE. The end of its input is no sign of success for the second: it comes too when the first fails or is lost. */
   void (*pipe)(AzlinHost *, const AzlinPipe *, AzlinOp *);
   /* A key from job->source to job->target that admits one thing alone: rrsync -wo target_folder, or with `receiver`
    * that script, run by sh with $1 = target_folder and $2 = job->run and the connection as its standard input and
@@ -465,8 +463,8 @@ typedef struct { /* where region records live; every call is atomic and durable 
   /* compare-and-swap: the primary must still be `from` ("" = none) and the epoch `epoch`; on success epoch + 1 is
    * stored with it. variant t: the new epoch; FENCED when somebody was faster. `to` = "" leaves no primary. */
   void (*set_primary)(gpointer self, const char *from, const char *to, guint64 epoch, AzlinOp *);
-  void (*info)(gpointer self, AzlinOp *); /* variant a{sv}: epoch t, generation t, primary s, path s;
-                                             since 1.5 source s of a place that many hosts share */
+  void (*info)(gpointer self, AzlinOp *); /* variant a{sv}: epoch t, generation t, primary s, path s; source s of a
+                                           * place that many hosts share, since 1.5 */
   /* status and last_health_check of all these in one write; a region that is gone, or has another vm_name now, is left
    * alone. NULL = this place does not keep them. */
   void (*put_status)(gpointer self, const AzlinVm *const *vms, gsize n, AzlinOp *);
@@ -502,8 +500,7 @@ typedef struct { /* who may act: leases with a rising fence token */
    * number that rises with each that comes, and changes when this one was away in between. LOCKED: another process is
    * there under that name. */
   void (*announce)(gpointer self, const char *name, const char *facts, guint32 ttl_s, AzlinOp *);
-  /* All that are there now. Variant a(sts): name, number, facts; what others wrote, unchecked but for UTF-8 and size.
-   */
+  /* All that are there now. Variant a(sts): name, number, facts; what others wrote, unchecked but for UTF-8 and size. */
   void (*members)(gpointer self, AzlinOp *);
   void (*leave)(gpointer self, const char *name, AzlinOp *); /* now, not with its time */
 } AzlinCoordinator;
