@@ -209,6 +209,14 @@ def test_a_service_that_dies_is_told():
         assert command.returncode == 1 and "azlind ended while it was at work" in out, out
 
 
+def stands(client, path):
+    try:
+        return bool(client.get(path, "State"))
+    except Refused as error:
+        assert "UnknownMethod" in str(error), error
+        return False
+
+
 def test_what_died_with_it_is_told_when_it_is_back():
     with Bus(WATCHED) as bus:
         on_bus = {"env": {"DBUS_SESSION_BUS_ADDRESS": bus.address}}
@@ -220,6 +228,7 @@ def test_what_died_with_it_is_told_when_it_is_back():
         bus.daemon.kill()
         bus.daemon.wait()
         again = bus.start()
+        again.until(lambda: stands(again, path), "jobs come right behind the name")
         assert again.get(path, "State") == "running"
         again.until(lambda: again.job(path, "Listen", "(t)", 0)[0], "it watches again")
         assert again.get(asking, "State") == "failed" and again.get(asking, "ExitCode") == 1
@@ -230,7 +239,7 @@ def test_what_died_with_it_is_told_when_it_is_back():
         assert again.submit("regions-list").endswith("/3")
         again.job(path, "Cancel")
         again.finish(path)
-        assert os.listdir(bus.home.path + "/jobs") == ["last"]
+        again.until(lambda: os.listdir(bus.home.path + "/jobs") == ["last"], "the files go once the ends are told")
 
 
 def test_what_is_no_job_is_no_job():

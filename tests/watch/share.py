@@ -48,6 +48,7 @@ class Daemon(Watch):
                         for reader in (self.read, self.listen)]
         for reader in self.readers:
             reader.start()
+        self.reader = self.readers[0]
 
     def listen(self, process):
         self.words.extend(process.stderr)
