@@ -2,7 +2,6 @@
 #include "remote-private.h"
 
 #include "evidence.h"
-#include "remote-banner.h"
 #include "record.h"
 
 #include <string.h>
@@ -23,7 +22,7 @@ typedef struct _Probe {
   AzSshStep step;
   gint64 began, step_began; /* monotonic */
   AzSshConn *conn;
-  AzBanner *banner; /* instead of `conn` */
+  gboolean banner_only;
   char nonce[17];
   GString *echo;
   GPtrArray *evidence; /* the caller's */
@@ -84,7 +83,6 @@ probe_free(Probe *probe)
   az_timer_cancel(probe->deadline);
   if (probe->conn != NULL)
     remote->ssh->close(probe->conn);
-  g_clear_pointer(&probe->banner, az_banner_free);
   if (probe->running)
     remote->probes_running--;
   else
@@ -196,7 +194,7 @@ on_event(AzSshStep step, AzSshOutcome outcome, const char *detail, gpointer data
     return;
   }
   record(probe, AZ_SSH_OK, NULL);
-  if (step == AZ_SSH_KEX && (probe->limits.login_ms == 0 || probe->banner != NULL)) {
+  if (step == AZ_SSH_KEX && (probe->limits.login_ms == 0 || probe->banner_only)) {
     finish(probe);
     return;
   }
@@ -209,20 +207,20 @@ start(Probe *probe)
   AzRemote *remote = probe->remote;
   remote->probes_running++;
   probe->running = TRUE;
+  /* who answers to a name today is for the key to say */
+  probe->banner_only = probe->limits.banner_only && g_hostname_is_ip_address(probe->vm->public_ip);
   AzSshConnect request = { .host = probe->vm->public_ip,
                            .port = az_remote_port(probe->vm),
                            .user = az_remote_user(remote, probe->vm),
                            .host_key = az_remote_pin(remote, probe->vm),
                            .key = remote->key,
+                           .banner_only = probe->banner_only,
                            .trust = on_trust,
                            .event = on_event,
                            .data = probe };
   probe->began = az_clock_monotonic(remote->clock);
   begin_step(probe, AZ_SSH_TCP);
-  if (probe->limits.banner_only)
-    probe->banner = az_banner_read(request.host, request.port, on_event, probe);
-  if (probe->banner == NULL) /* a name has to be looked up */
-    probe->conn = remote->ssh->connect(&request);
+  probe->conn = remote->ssh->connect(&request);
 }
 
 /* The soft limit of 1024 descriptors is a convention for select(); the hard one is what this process may have. */

@@ -34,6 +34,7 @@ typedef struct {
   const char *user;
   const char *host_key; /* pinned "ssh-ed25519 AAAA...", or NULL */
   AzSshKey *key;        /* NULL: the keys of ssh-agent */
+  gboolean banner_only; /* KEX ends with the banner, and nothing can be done afterwards but close() */
   /* Asked when nothing is pinned, before any authentication; NULL = no. */
   gboolean (*trust)(const char *host_key, gpointer data);
   /* Once per step that ended, in order. After an outcome other than OK nothing more comes. Every callback may call any

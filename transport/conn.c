@@ -41,6 +41,7 @@ drop_session(AzSshConn *conn)
   warm_stop(conn);
   stop_watching(conn);
   g_clear_pointer(&conn->dial, dial_cancel);
+  g_clear_pointer(&conn->banner, banner_cancel);
   if (conn->again != NULL) {
     g_source_destroy(conn->again);
     g_clear_pointer(&conn->again, g_source_unref);
@@ -354,6 +355,18 @@ conn_kick(AzSshConn *conn)
 }
 
 static void
+on_banner(AzSshOutcome outcome, const char *detail, gpointer data)
+{
+  AzSshConn *conn = conn_ref(data);
+  conn->banner = NULL;
+  if (outcome != AZ_SSH_OK)
+    fail(conn, AZ_SSH_KEX, outcome, detail);
+  else
+    report(conn, AZ_SSH_KEX, AZ_SSH_OK, NULL);
+  conn_unref(conn);
+}
+
+static void
 on_dialed(int fd, AzSshOutcome outcome, const char *detail, gpointer data)
 {
   AzSshConn *conn = conn_ref(data);
@@ -363,7 +376,10 @@ on_dialed(int fd, AzSshOutcome outcome, const char *detail, gpointer data)
   } else {
     conn->fd = fd;
     conn->state = CONN_KEX;
-    conn->watch = watch_add(fd, EPOLLIN, on_socket, conn);
+    if (conn->banner_only)
+      conn->banner = banner_start(fd, on_banner, conn);
+    else
+      conn->watch = watch_add(fd, EPOLLIN, on_socket, conn);
     report(conn, AZ_SSH_TCP, AZ_SSH_OK, NULL);
   }
   conn_unref(conn);
@@ -379,6 +395,7 @@ conn_connect(const AzSshConnect *request)
     .user = g_strdup(request->user),
     .host_key = g_strdup(request->host_key),
     .port = request->port,
+    .banner_only = request->banner_only,
     .key = request->key != NULL ? key_ref(request->key) : NULL,
     .trust = request->trust,
     .event = request->event,

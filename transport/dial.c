@@ -45,8 +45,8 @@ dial_free(Dial *dial)
   g_free(dial);
 }
 
-static AzSshOutcome
-classify(int error)
+AzSshOutcome
+dial_outcome(int error)
 {
   switch (error) {
   case ECONNREFUSED:
@@ -84,7 +84,7 @@ end_errno(Dial *dial)
 {
   g_autofree char *detail
       = g_strdup_printf("connect to %s port %d: %s", dial->host, dial->port, g_strerror(dial->last_errno));
-  end(dial, classify(dial->last_errno), detail);
+  end(dial, dial_outcome(dial->last_errno), detail);
 }
 
 static void

@@ -9,3 +9,5 @@ typedef struct _Dial Dial;
 Dial *dial_start(const char *host, guint16 port,
                  void (*done)(int fd, AzSshOutcome outcome, const char *detail, gpointer data), gpointer data);
 void dial_cancel(Dial *dial);
+/* What an errno of a socket says of the machine behind it. */
+AzSshOutcome dial_outcome(int error);

@@ -1,5 +1,6 @@
 /* What the files of the SSH module share: a connection, its commands, keys. */
 #pragma once
+#include "banner.h"
 #include "dial.h"
 #include "watch.h"
 
@@ -18,6 +19,7 @@ struct _AzSshConn {
   int refs;
   ConnState state;
   gboolean closed; /* by the owner: no callback any more */
+  gboolean banner_only;
   char *host, *user, *host_key;
   guint16 port;
   AzSshKey *key;
@@ -25,7 +27,8 @@ struct _AzSshConn {
   void (*event)(AzSshStep step, AzSshOutcome outcome, const char *detail, gpointer data);
   gpointer data;
   Dial *dial;
-  int fd; /* libssh owns it once the session exists */
+  Banner *banner; /* instead of a session */
+  int fd;         /* libssh owns it once the session exists */
   Watch *watch;
   ssh_session session;
   ssh_channel spare;
