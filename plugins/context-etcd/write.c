@@ -291,12 +291,18 @@ put_one(Work *work, const AzlinVm *vm, GError **error)
 }
 
 static gboolean
-plan_put(Work *work, GError **error)
+plan_each(Work *work, gboolean (*one)(Work *work, const AzlinVm *vm, GError **error), GError **error)
 {
   for (guint i = 0; i < work->n; i++)
-    if (!put_one(work, g_ptr_array_index(work->vms, work->first + i), error))
+    if (!one(work, g_ptr_array_index(work->vms, work->first + i), error))
       return FALSE;
   return TRUE;
+}
+
+static gboolean
+plan_put(Work *work, GError **error)
+{
+  return plan_each(work, put_one, error);
 }
 
 static gboolean
@@ -313,10 +319,7 @@ status_of_one(Work *work, const AzlinVm *vm, GError **error)
 static gboolean
 plan_status(Work *work, GError **error)
 {
-  for (guint i = 0; i < work->n; i++)
-    if (!status_of_one(work, g_ptr_array_index(work->vms, work->first + i), error))
-      return FALSE;
-  return TRUE;
+  return plan_each(work, status_of_one, error);
 }
 
 static gboolean

@@ -1,28 +1,15 @@
 /* Runs the selected context brick alone, by commands on standard input: what the tests keep records with. */
-#include "engine-private.h"
-#include "error.h"
+#include "lines.h"
 #include "record.h"
-#include "registry.h"
-#include <gio/gunixinputstream.h>
-#include <stdio.h>
 #include <string.h>
 
 typedef struct {
   AzEngine *engine;
   const AzlinContext *brick;
   gpointer self;
-  GDataInputStream *in;
-  GMainLoop *loop;
   char *key; /* of the lease that all acts under; NULL = none */
   guint64 token;
 } Drive;
-
-static void
-say_error(const GError *error)
-{
-  g_autofree char *message = az_error_message(error);
-  g_print("%s %s\n", az_error_type(error), message);
-}
 
 static void
 say_records(AzlinOp *op)
@@ -38,7 +25,7 @@ static void
 on_done(AzlinOp *op, gpointer data)
 {
   if (az_op_error(op) != NULL) {
-    say_error(az_op_error(op));
+    lines_say_error(az_op_error(op));
     return;
   }
   GVariant *value = az_op_variant(op);
@@ -48,12 +35,6 @@ on_done(AzlinOp *op, gpointer data)
     g_print(" %s", text);
   say_records(op);
   g_print("\n");
-}
-
-static guint64
-number(const char *word)
-{
-  return word != NULL ? g_ascii_strtoull(word, NULL, 10) : 0;
 }
 
 static const char *
@@ -87,7 +68,7 @@ write_one(Drive *drive, char **words, guint n, AzlinOp *op)
   const AzlinVm *list[] = { vm };
   if (strcmp(words[0], "status") == 0) {
     az_vm_set(&vm->status, n > 3 ? words[3] : "ok");
-    vm->last_health_check = (gint64) number(n > 4 ? words[4] : "1") * G_USEC_PER_SEC;
+    vm->last_health_check = (gint64) lines_number(n > 4 ? words[4] : "1") * G_USEC_PER_SEC;
     drive->brick->put_status(drive->self, list, 1, op);
     return;
   }
@@ -99,8 +80,9 @@ write_one(Drive *drive, char **words, guint n, AzlinOp *op)
 /* put R VM [primary] | status R VM STATUS SECONDS | put-many N | status-many N STATUS SECONDS | list | info | forget R
  * | primary FROM TO EPOCH | raise EPOCH | fence KEY TOKEN; "-" = no region */
 static void
-obey(Drive *drive, const char *line)
+obey(const char *line, gpointer data)
 {
+  Drive *drive = data;
   g_auto(GStrv) words = g_strsplit(line, " ", 5);
   guint n = g_strv_length(words);
   AzlinOp *op = az_op_new_root(az_engine_clock(drive->engine), words[0], 120000, NULL, on_done, drive);
@@ -109,9 +91,9 @@ obey(Drive *drive, const char *line)
   if (strcmp(words[0], "put") == 0 || strcmp(words[0], "status") == 0)
     write_one(drive, words, n, op);
   else if (strcmp(words[0], "put-many") == 0)
-    write_many(drive, (guint) number(words[1]), NULL, 0, op);
+    write_many(drive, (guint) lines_number(words[1]), NULL, 0, op);
   else if (strcmp(words[0], "status-many") == 0)
-    write_many(drive, (guint) number(words[1]), words[2], number(words[3]), op);
+    write_many(drive, (guint) lines_number(words[1]), words[2], lines_number(words[3]), op);
   else if (strcmp(words[0], "list") == 0)
     drive->brick->list(drive->self, op);
   else if (strcmp(words[0], "info") == 0)
@@ -119,52 +101,26 @@ obey(Drive *drive, const char *line)
   else if (strcmp(words[0], "forget") == 0)
     drive->brick->forget(drive->self, words[1], op);
   else if (strcmp(words[0], "primary") == 0)
-    drive->brick->set_primary(drive->self, name(words[1]), name(words[2]), number(words[3]), op);
+    drive->brick->set_primary(drive->self, name(words[1]), name(words[2]), lines_number(words[3]), op);
   else if (strcmp(words[0], "raise") == 0)
-    drive->brick->raise_epoch(drive->self, number(words[1]), op);
+    drive->brick->raise_epoch(drive->self, lines_number(words[1]), op);
   else if (strcmp(words[0], "fence") == 0) {
     g_free(drive->key);
     drive->key = g_strdup(words[1]);
-    drive->token = number(words[2]);
+    drive->token = lines_number(words[2]);
     az_op_finish(op);
   } else
     az_op_fail_new(op, AZLIN_ERROR_USAGE, "no such command: %s", words[0]);
 }
 
-static void
-on_line(GObject *source, GAsyncResult *result, gpointer data)
-{
-  Drive *drive = data;
-  g_autofree char *line = g_data_input_stream_read_line_finish(drive->in, result, NULL, NULL);
-  if (line == NULL) {
-    g_main_loop_quit(drive->loop);
-    return;
-  }
-  obey(drive, line);
-  g_data_input_stream_read_line_async(drive->in, G_PRIORITY_DEFAULT, NULL, on_line, drive);
-}
-
 int
 main(int argc, char **argv)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(AzEngine) engine = az_engine_new(NULL, NULL, &error);
-  Drive drive = { .engine = engine };
-  setvbuf(stdout, NULL, _IOLBF, 0);
-  if (engine != NULL)
-    drive.brick = az_engine_lookup(engine, AZLIN_KIND_CONTEXT, NULL, &drive.self, &error);
-  if (drive.brick == NULL) {
-    say_error(error);
-    return 2;
-  }
-  g_autoptr(GInputStream) input = g_unix_input_stream_new(0, FALSE);
-  drive.in = g_data_input_stream_new(input);
-  drive.loop = g_main_loop_new(NULL, FALSE);
-  g_print("ready\n");
-  g_data_input_stream_read_line_async(drive.in, G_PRIORITY_DEFAULT, NULL, on_line, &drive);
-  g_main_loop_run(drive.loop);
-  g_object_unref(drive.in);
-  g_main_loop_unref(drive.loop);
+  Drive drive = { 0 };
+  drive.brick = lines_brick(AZLIN_KIND_CONTEXT, &drive.engine, &drive.self);
+  if (drive.brick != NULL)
+    lines_serve(obey, &drive);
+  az_engine_free(drive.engine);
   g_free(drive.key);
-  return 0;
+  return drive.brick != NULL ? 0 : 2;
 }

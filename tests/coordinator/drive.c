@@ -1,25 +1,12 @@
 /* Runs the selected coordinator brick alone, by commands on standard input: what the tests hold leases with. */
-#include "engine-private.h"
-#include "error.h"
-#include "registry.h"
-#include <gio/gunixinputstream.h>
-#include <stdio.h>
+#include "lines.h"
 #include <string.h>
 
 typedef struct {
   AzEngine *engine;
   const AzlinCoordinator *brick;
   gpointer self;
-  GDataInputStream *in;
-  GMainLoop *loop;
 } Drive;
-
-static void
-say_error(const GError *error)
-{
-  g_autofree char *message = az_error_message(error);
-  g_print("%s %s\n", az_error_type(error), message);
-}
 
 static void
 say_members(GVariant *members)
@@ -40,19 +27,13 @@ on_done(AzlinOp *op, gpointer data)
 {
   const GError *error = az_op_error(op);
   if (error != NULL)
-    say_error(error);
+    lines_say_error(error);
   else if (az_op_variant(op) != NULL && g_variant_is_of_type(az_op_variant(op), G_VARIANT_TYPE("a(sts)")))
     say_members(az_op_variant(op));
   else if (az_op_variant(op) != NULL)
     g_print("ok %" G_GUINT64_FORMAT "\n", g_variant_get_uint64(az_op_variant(op)));
   else
     g_print("ok\n");
-}
-
-static guint64
-number(const char *word)
-{
-  return word != NULL ? g_ascii_strtoull(word, NULL, 10) : 0;
 }
 
 /* announce NAME TTL FACTS | members | leave NAME */
@@ -62,7 +43,7 @@ obey_about_members(Drive *drive, char **words, AzlinOp *op)
   const AzlinCoordinator *brick = drive->brick;
   guint n = g_strv_length(words);
   if (strcmp(words[0], "announce") == 0)
-    brick->announce(drive->self, words[1], words[3], (guint32) number(words[2]), op);
+    brick->announce(drive->self, words[1], words[3], (guint32) lines_number(words[2]), op);
   else if (strcmp(words[0], "members") == 0)
     brick->members(drive->self, op);
   else if (strcmp(words[0], "leave") == 0 && n > 1)
@@ -74,61 +55,36 @@ obey_about_members(Drive *drive, char **words, AzlinOp *op)
 
 /* acquire KEY TTL | renew KEY TOKEN | release KEY TOKEN | check; a last word MS is the time that it may take */
 static void
-obey(Drive *drive, const char *line)
+obey(const char *line, gpointer data)
 {
+  Drive *drive = data;
   g_auto(GStrv) words = g_strsplit(line, " ", 4);
   guint n = g_strv_length(words);
   const char *key = n > 1 ? words[1] : NULL, *second = n > 2 ? words[2] : NULL;
-  AzlinOp *op
-      = az_op_new_root(az_engine_clock(drive->engine), words[0],
-                       n > 3 && number(words[3]) > 0 ? (guint32) number(words[3]) : 30000, NULL, on_done, drive);
+  AzlinOp *op = az_op_new_root(az_engine_clock(drive->engine), words[0],
+                               n > 3 && lines_number(words[3]) > 0 ? (guint32) lines_number(words[3]) : 30000, NULL,
+                               on_done, drive);
   if (obey_about_members(drive, words, op))
     return;
   if (strcmp(words[0], "acquire") == 0)
-    drive->brick->acquire(drive->self, key, (guint32) number(second), op);
+    drive->brick->acquire(drive->self, key, (guint32) lines_number(second), op);
   else if (strcmp(words[0], "renew") == 0)
-    drive->brick->renew(drive->self, key, number(second), op);
+    drive->brick->renew(drive->self, key, lines_number(second), op);
   else if (strcmp(words[0], "release") == 0)
-    drive->brick->release(drive->self, key, number(second), op);
+    drive->brick->release(drive->self, key, lines_number(second), op);
   else if (drive->brick->check != NULL)
     drive->brick->check(drive->self, op);
   else
     az_op_finish(op);
 }
 
-static void
-on_line(GObject *source, GAsyncResult *result, gpointer data)
-{
-  Drive *drive = data;
-  g_autofree char *line = g_data_input_stream_read_line_finish(drive->in, result, NULL, NULL);
-  if (line == NULL) {
-    g_main_loop_quit(drive->loop);
-    return;
-  }
-  obey(drive, line);
-  g_data_input_stream_read_line_async(drive->in, G_PRIORITY_DEFAULT, NULL, on_line, drive);
-}
-
 int
 main(int argc, char **argv)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(AzEngine) engine = az_engine_new(NULL, NULL, &error);
-  Drive drive = { .engine = engine };
-  setvbuf(stdout, NULL, _IOLBF, 0);
-  if (engine != NULL)
-    drive.brick = az_engine_lookup(engine, AZLIN_KIND_COORDINATOR, NULL, &drive.self, &error);
-  if (drive.brick == NULL) {
-    say_error(error);
-    return 2;
-  }
-  g_autoptr(GInputStream) input = g_unix_input_stream_new(0, FALSE);
-  drive.in = g_data_input_stream_new(input);
-  drive.loop = g_main_loop_new(NULL, FALSE);
-  g_print("ready\n");
-  g_data_input_stream_read_line_async(drive.in, G_PRIORITY_DEFAULT, NULL, on_line, &drive);
-  g_main_loop_run(drive.loop);
-  g_object_unref(drive.in);
-  g_main_loop_unref(drive.loop);
-  return 0;
+  Drive drive = { 0 };
+  drive.brick = lines_brick(AZLIN_KIND_COORDINATOR, &drive.engine, &drive.self);
+  if (drive.brick != NULL)
+    lines_serve(obey, &drive);
+  az_engine_free(drive.engine);
+  return drive.brick != NULL ? 0 : 2;
 }

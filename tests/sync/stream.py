@@ -207,33 +207,32 @@ def narrow(home, region):
         proxy.close()
 
 
-def test_a_narrow_line_from_the_source_is_gone_around():
-    home = need()
-    for i in range(30):
-        put(home.at("eastus", "narrow", "f%d" % i), os.urandom(100000))
-    with narrow(home, "eastus"):
-        r = home.run("sync", "--strategy", "stream", "--dest", "westus2", "--paths", "/home/azureuser/narrow", timeout=60)
+def gone_around(home, name, region, files):
+    """Copies so many files while azlin's line to that machine is a narrow one."""
+    for i in range(files):
+        put(home.at("eastus", name, "f%d" % i), os.urandom(100000))
+    with narrow(home, region):
+        r = home.run("sync", "--strategy", "stream", "--dest", "westus2", "--paths", "/home/azureuser/" + name, timeout=60)
         assert r.code == 0, r
         assert "copied from machine to machine" in r.out + r.err, r
-        shutil.rmtree(home.at("westus2", "narrow"))
-        with road(home, "relay"):  # as asked for, however long that takes
-            r = home.run("sync", "--strategy", "stream", "--dest", "westus2", "--paths", "/home/azureuser/narrow", timeout=60)
-        assert r.code == 0, r
-        assert "copied from machine to machine" not in r.out + r.err, r
+    same(home.at("eastus", name), home.at("westus2", name))
+    nothing_left(home, name)
+
+
+def test_a_narrow_line_from_the_source_is_gone_around():
+    home = need()
+    gone_around(home, "narrow", "eastus", 30)
+    shutil.rmtree(home.at("westus2", "narrow"))
+    with narrow(home, "eastus"), road(home, "relay"):  # as asked for, however long that takes
+        r = home.run("sync", "--strategy", "stream", "--dest", "westus2", "--paths", "/home/azureuser/narrow", timeout=60)
+    assert r.code == 0, r
+    assert "copied from machine to machine" not in r.out + r.err, r
     same(home.at("eastus", "narrow"), home.at("westus2", "narrow"))
     nothing_left(home, "narrow")
 
 
 def test_a_narrow_line_to_the_target_is_gone_around():
-    home = need()
-    for i in range(60):
-        put(home.at("eastus", "queued", "f%d" % i), os.urandom(100000))
-    with narrow(home, "westus2"):
-        r = home.run("sync", "--strategy", "stream", "--dest", "westus2", "--paths", "/home/azureuser/queued", timeout=60)
-        assert r.code == 0, r
-        assert "copied from machine to machine" in r.out + r.err, r
-    same(home.at("eastus", "queued"), home.at("westus2", "queued"))
-    nothing_left(home, "queued")
+    gone_around(need(), "queued", "westus2", 60)
 
 
 def test_the_limit_is_kept():
