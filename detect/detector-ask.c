@@ -158,7 +158,7 @@ static gboolean
 is_close(const AzDetector *detector, const Region *region)
 {
   return detector->regions->len <= AZ_DETECTOR_FEW || region == detector->primary || region->armed
-         || region->state == AZ_REGION_SUSPECT || region->state == AZ_REGION_DARK;
+         || az_region_is_suspect(region->state);
 }
 
 /* Of many regions the calm ones take turns: a login costs far more than a banner, and reads of their power state come

@@ -6,6 +6,11 @@
 #define AZ_VANTAGE_HERE "here"
 
 typedef enum { AZ_REGION_UNKNOWN, AZ_REGION_UP, AZ_REGION_SUSPECT, AZ_REGION_DARK } AzRegionState;
+static inline gboolean
+az_region_is_suspect(AzRegionState state) /* suspect, or dark already */
+{
+  return state == AZ_REGION_SUSPECT || state == AZ_REGION_DARK;
+}
 const char *az_region_state_name(AzRegionState state); /* "unknown", "up", "suspect", "dark" */
 
 typedef struct {

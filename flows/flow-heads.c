@@ -5,15 +5,22 @@
 #include "record.h"
 #include <string.h>
 
-#define TELL_MS 5000
+#define READ_MS 5000
 #define MAX_WORD 128
+
+/* The place that carries them, or NULL. */
+static const AzlinContext *
+shared_place(AzEngine *engine, gpointer *ret_self)
+{
+  const AzlinContext *context = az_engine_lookup(engine, AZLIN_KIND_CONTEXT, NULL, ret_self, NULL);
+  return context && context->publish && context->published ? context : NULL;
+}
 
 gboolean
 az_heads_are_shared(AzEngine *engine)
 {
   gpointer self = NULL;
-  const AzlinContext *context = az_engine_lookup(engine, AZLIN_KIND_CONTEXT, NULL, &self, NULL);
-  return context && context->publish && context->published;
+  return shared_place(engine, &self) != NULL;
 }
 
 /* ---- ours ---- */
@@ -26,24 +33,21 @@ own_name(AzEngine *engine, gboolean make)
   return id ? az_names_home_tag(id) : NULL;
 }
 
-/* The JSON text of how this home's journal stands, or NULL: it cannot be read, or has not changed since `hash`. */
+/* The JSON text of how this home's journal stands, or NULL: it cannot be read. */
 static char *
-own_head(AzEngine *engine, char *hash)
+own_head(AzEngine *engine, AzJournal *journal, const char *hash)
 {
-  char now[AZ_LOGFILE_HASH + 1];
-  AzJournal *journal = az_engine_journal(engine, NULL);
-  g_autoptr(GPtrArray) entries = journal ? az_journal_open_entries(journal, NULL) : NULL;
+  g_autoptr(GPtrArray) entries = az_journal_open_entries(journal, NULL);
   const AzJournalEntry *oldest = entries && entries->len > 0 ? g_ptr_array_index(entries, 0) : NULL;
   GVariantBuilder head;
-  if (!entries || !az_journal_head(journal, now, NULL) || g_str_equal(now, hash))
+  if (!entries)
     return NULL;
-  g_strlcpy(hash, now, sizeof now);
   g_autofree char *since = oldest ? az_time_to_string(oldest->at) : NULL;
   g_autofree char *at = az_time_to_string(az_clock_now(az_engine_clock(engine)));
   g_autofree char *what = oldest ? g_strdup_printf("%s %s", oldest->owner, oldest->what) : NULL;
   g_variant_builder_init(&head, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add(&head, "{sv}", "host", g_variant_new_string(g_get_host_name()));
-  g_variant_builder_add(&head, "{sv}", "hash", g_variant_new_string(now));
+  g_variant_builder_add(&head, "{sv}", "hash", g_variant_new_string(hash));
   g_variant_builder_add(&head, "{sv}", "open", g_variant_new_uint32(entries->len));
   g_variant_builder_add(&head, "{sv}", "what", g_variant_new_string(what ? what : ""));
   g_variant_builder_add(&head, "{sv}", "since", g_variant_new_string(since ? since : ""));
@@ -52,25 +56,23 @@ own_head(AzEngine *engine, char *hash)
   return az_json_from_variant(value, 0);
 }
 
-static void
-on_told(AzlinOp *op, gpointer data)
-{
-  if (az_op_error(op))
-    g_info("the others were not told of the journal: %s", az_op_error(op)->message);
-  az_op_finish(data);
-}
-
+/* The journal is read after its hash: what comes in between is told once more rather than never. */
 void
 az_heads_publish(AzEngine *engine, char *hash, AzlinOp *op)
 {
+  char now[AZ_LOGFILE_HASH + 1];
   gpointer self = NULL;
-  g_autofree char *home = az_heads_are_shared(engine) ? own_name(engine, TRUE) : NULL;
-  g_autofree char *text = home ? own_head(engine, hash) : NULL;
-  const AzlinContext *context = az_engine_lookup(engine, AZLIN_KIND_CONTEXT, NULL, &self, NULL);
-  if (context && text)
-    context->publish(self, home, text, az_op_new(op, "tell the others", TELL_MS, on_told, op));
-  else
+  const AzlinContext *context = shared_place(engine, &self);
+  AzJournal *journal = context ? az_engine_journal(engine, NULL) : NULL;
+  gboolean news = journal && az_journal_head(journal, now, NULL) && !g_str_equal(now, hash);
+  g_autofree char *home = news ? own_name(engine, TRUE) : NULL;
+  g_autofree char *text = home ? own_head(engine, journal, now) : NULL;
+  if (!text) {
     az_op_finish(op);
+    return;
+  }
+  g_strlcpy(hash, now, sizeof now);
+  context->publish(self, home, text, op);
 }
 
 /* ---- of the others ---- */
@@ -137,14 +139,14 @@ void
 az_heads_read(AzEngine *engine, AzlinOp *op)
 {
   gpointer self = NULL;
-  const AzlinContext *context = az_engine_lookup(engine, AZLIN_KIND_CONTEXT, NULL, &self, NULL);
-  if (!context || !context->publish || !context->published) {
+  const AzlinContext *context = shared_place(engine, &self);
+  if (!context) {
     az_op_finish_variant(op, g_variant_new_array(G_VARIANT_TYPE_VARDICT, NULL, 0));
     return;
   }
   Heads *heads = g_new(Heads, 1);
   *heads = (Heads){ engine, op };
-  context->published(self, az_op_expect(az_op_new(op, "heads", TELL_MS, on_published, heads), "a{ss}"));
+  context->published(self, az_op_expect(az_op_new(op, "heads", READ_MS, on_published, heads), "a{ss}"));
 }
 
 char *

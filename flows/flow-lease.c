@@ -3,7 +3,7 @@
 #include "error.h"
 #include "flow-heads.h"
 
-#define TELL_MS 6000
+#define TELL_MS 5000
 #define RENEW_S 20u /* a lease on a blob lasts a minute at most, whatever was asked for */
 
 struct _AzLease {
@@ -41,6 +41,8 @@ released(AzlinOp *op, gpointer data)
 static void
 told(AzlinOp *op, gpointer data)
 {
+  if (az_op_error(op))
+    g_info("the others were not told of the journal: %s", az_op_error(op)->message);
 }
 
 static void
@@ -51,10 +53,8 @@ on_end(AzlinOp *op, gpointer data)
   const AzlinCoordinator *brick = coordinator(lease, &self, NULL);
   if (brick)
     brick->release(self, lease->key, lease->token, az_job_cleanup_op(lease->job, "release", 10000, released, NULL));
-  if (az_heads_are_shared(lease->engine)) {
-    char hash[AZ_LOGFILE_HASH + 1] = "";
-    az_heads_publish(lease->engine, hash, az_job_cleanup_op(lease->job, "tell the others", TELL_MS, told, NULL));
-  }
+  char hash[AZ_LOGFILE_HASH + 1] = "";
+  az_heads_publish(lease->engine, hash, az_job_cleanup_op(lease->job, "tell the others", TELL_MS, told, NULL));
   lease_free(lease);
 }
 
@@ -106,8 +106,7 @@ renew(gpointer data)
 static void
 tell_others(Keeper *keeper)
 {
-  if (az_heads_are_shared(keeper->engine))
-    az_heads_publish(keeper->engine, keeper->head, az_op_new(keeper->kept, "tell the others", TELL_MS, told, NULL));
+  az_heads_publish(keeper->engine, keeper->head, az_op_new(keeper->kept, "tell the others", TELL_MS, told, NULL));
 }
 
 static void
@@ -254,8 +253,7 @@ void
 az_lease_tell(AzLease *lease)
 {
   char hash[AZ_LOGFILE_HASH + 1] = "";
-  if (az_heads_are_shared(lease->engine))
-    az_heads_publish(lease->engine, hash, az_op_new(lease->root, "tell the others", TELL_MS, told, NULL));
+  az_heads_publish(lease->engine, hash, az_op_new(lease->root, "tell the others", TELL_MS, told, NULL));
 }
 
 void

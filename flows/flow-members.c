@@ -29,6 +29,7 @@ az_member_new(const char *name)
   AzMember *member = g_new0(AzMember, 1);
 
   member->name = g_strdup(name);
+  member->key = az_rendezvous_key(name);
   member->vantage = g_strconcat("daemon ", name, NULL);
   member->seen = g_ptr_array_new_with_free_func(sight_free);
   return member;

@@ -17,6 +17,7 @@ typedef struct { /* of one region */
 
 typedef struct {
   char *name;      /* unique among those that are there */
+  guint64 key;     /* of it, see az_rendezvous_key() */
   char *place;     /* those of one place share a network: two of them are one vantage */
   char *records;   /* which records: only those that have the same share */
   char *home;      /* whose process it is, as az_member_records() tells it */

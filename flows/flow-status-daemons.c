@@ -13,7 +13,7 @@ is_judge(const GPtrArray *members, const AzMember *member, const char *primary)
 
   for (guint i = 0; i < members->len; i++) {
     const AzMember *other = g_ptr_array_index(members, i);
-    AzRendezvousMember one = { other->name, az_rendezvous_key(other->name) };
+    AzRendezvousMember one = { other->name, other->key };
     if (!g_str_equal(other->records, member->records))
       continue;
     if (other == member)

@@ -14,7 +14,6 @@ typedef struct {
   AzStored *stored;
   gboolean copy_will_do;
   guint tries;
-  GVariant *info;
   GError *trouble; /* why the copy is read and not the first place */
   void (*done)(AzStored *stored, const GError *error, gpointer data);
   gpointer data;
@@ -65,7 +64,6 @@ static void fetch_list(Fetch *fetch);
 static void
 fetch_free(Fetch *fetch)
 {
-  g_clear_pointer(&fetch->info, g_variant_unref);
   g_clear_pointer(&fetch->stored, az_stored_unref);
   g_clear_error(&fetch->trouble);
   g_free(fetch);
@@ -119,11 +117,11 @@ on_updated(AzlinOp *op, gpointer data)
 
 /* Records and head were read one after the other: somebody may have moved the primary in between. */
 static gboolean
-has_moved(const Fetch *fetch)
+has_moved(const Fetch *fetch, GVariant *info)
 {
   const AzlinVm *first = fetch->stored->vms->len > 0 ? g_ptr_array_index(fetch->stored->vms, 0) : NULL;
   const char *listed = first && first->is_primary ? first->region : "";
-  return g_variant_lookup(fetch->info, "source", "&s", NULL) && !g_str_equal(listed, fetch->stored->primary);
+  return g_variant_lookup(info, "source", "&s", NULL) && !g_str_equal(listed, fetch->stored->primary);
 }
 
 static void
@@ -131,8 +129,6 @@ take_info(Fetch *fetch, GVariant *info)
 {
   AzStored *stored = fetch->stored;
   const char *primary = "", *path = "", *source = NULL;
-  g_clear_pointer(&fetch->info, g_variant_unref);
-  fetch->info = g_variant_ref(info);
   g_variant_lookup(info, "epoch", "t", &stored->epoch);
   g_variant_lookup(info, "generation", "t", &stored->generation);
   g_variant_lookup(info, "primary", "&s", &primary);
@@ -155,19 +151,19 @@ on_info(AzlinOp *op, gpointer data)
     fetch_failed(fetch, az_op_error(op));
     return;
   }
-  take_info(fetch, az_op_variant(op));
+  GVariant *info = az_op_variant(op);
+  take_info(fetch, info);
   if (fetch->trouble) {
-    fetch->stored->aged = TRUE;
-    if (g_variant_lookup(fetch->info, "copy_of", "&s", NULL))
+    if (g_variant_lookup(info, "copy_of", "&s", NULL))
       fetch_done(fetch);
     else
       fetch_failed(fetch, fetch->trouble); /* what stands there is something else */
     return;
   }
-  if (has_moved(fetch) && fetch->tries++ < MAX_MOVES)
+  if (has_moved(fetch, info) && fetch->tries++ < MAX_MOVES)
     fetch_list(fetch);
   else
-    az_cache_update(fetch->engine, fetch->stored, fetch->info,
+    az_cache_update(fetch->engine, fetch->stored, info,
                     az_op_new(fetch->parent, "copy", AZ_CONTEXT_MS, on_updated, fetch));
 }
 
@@ -236,22 +232,27 @@ on_fetched(AzStored *stored, const GError *error, gpointer data)
     az_job_fail(read->job, g_error_copy(error));
 }
 
+static void
+read_begin(AzJob *job, AzlinOp *root, gboolean copy_will_do,
+           void (*ready)(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data), gpointer data)
+{
+  Read *read = g_new(Read, 1);
+  *read = (Read){ .job = job, .root = root, .ready = ready, .data = data };
+  fetch_begin(az_job_engine(job), root, copy_will_do, on_fetched, read);
+}
+
 void
 az_stored_read(AzJob *job, AzlinOp *root, void (*ready)(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data),
                gpointer data)
 {
-  Read *read = g_new(Read, 1);
-  *read = (Read){ .job = job, .root = root, .ready = ready, .data = data };
-  az_stored_fetch(az_job_engine(job), root, on_fetched, read);
+  read_begin(job, root, FALSE, ready, data);
 }
 
 void
 az_stored_look(AzJob *job, AzlinOp *root, void (*ready)(AzJob *job, AzlinOp *root, AzStored *stored, gpointer data),
                gpointer data)
 {
-  Read *read = g_new(Read, 1);
-  *read = (Read){ .job = job, .root = root, .ready = ready, .data = data };
-  fetch_begin(az_job_engine(job), root, TRUE, on_fetched, read);
+  read_begin(job, root, TRUE, ready, data);
 }
 
 const AzlinVm *

@@ -14,7 +14,6 @@ typedef struct _AzStored { /* counted with g_rc_box: copy the pointer with g_rc_
   char *path;              /* where the records live, for people */
   char *source;            /* of shared ones: the same for all who see the same; NULL = they are of this home */
   guint64 epoch, generation;
-  gboolean aged;           /* they are shared, cannot be read now, and this is the copy of them as last seen */
   struct _AzStored *whole; /* of a part: whose records it borrows; else NULL */
 } AzStored;
 void az_stored_unref(AzStored *stored);

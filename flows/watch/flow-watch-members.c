@@ -17,12 +17,6 @@ option(AzEngine *engine, const char *name)
   return az_member_name(*value != '\0' ? value : g_get_host_name());
 }
 
-static GHashTable *
-set_new(void)
-{
-  return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-}
-
 AzWatchMembers *
 az_watch_members_new(AzWatch *watch)
 {
@@ -38,7 +32,7 @@ az_watch_members_new(AzWatch *watch)
                                .others = g_ptr_array_new_with_free_func((GDestroyNotify) az_member_free),
                                .ranked = g_array_new(FALSE, FALSE, sizeof(AzRendezvousMember)),
                                .keys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
-                               .suspects = set_new(),
+                               .suspects = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
                                .judge = TRUE };
   members->self = az_member_new(members->base);
   members->self->place = option(watch->engine, "place");
@@ -104,12 +98,6 @@ add_sight(AzWatchMembers *members, const AzWatchRow *row)
   }
 }
 
-static gboolean
-is_suspect(const AzWatchRow *row)
-{
-  return row->state == AZ_REGION_SUSPECT || row->state == AZ_REGION_DARK;
-}
-
 /* The primary first: there is room for so many. */
 static void
 add_sights(AzWatchMembers *members)
@@ -120,12 +108,12 @@ add_sights(AzWatchMembers *members)
   const AzWatchRow *first = g_hash_table_lookup(members->watch->rows, primary);
 
   g_ptr_array_set_size(members->self->seen, 0);
-  if (first != NULL && (is_suspect(first) || g_hash_table_contains(members->suspects, primary)))
+  if (first != NULL && (az_region_is_suspect(first->state) || g_hash_table_contains(members->suspects, primary)))
     add_sight(members, first);
   g_hash_table_iter_init(&iter, members->watch->rows);
   while (g_hash_table_iter_next(&iter, NULL, &value) && members->self->seen->len < AZ_MEMBER_SIGHTS_MAX) {
     const AzWatchRow *row = value;
-    if (row != first && (is_suspect(row) || g_hash_table_contains(members->suspects, row->region)))
+    if (row != first && (az_region_is_suspect(row->state) || g_hash_table_contains(members->suspects, row->region)))
       add_sight(members, row);
   }
 }
@@ -314,7 +302,7 @@ collect_suspects(AzWatchMembers *members)
     const AzMember *member = g_ptr_array_index(members->others, i);
     for (guint k = 0; k < member->seen->len; k++) {
       const AzMemberSight *sight = g_ptr_array_index(member->seen, k);
-      if (sight->state == AZ_REGION_SUSPECT || sight->state == AZ_REGION_DARK)
+      if (az_region_is_suspect(sight->state))
         g_hash_table_add(members->suspects, g_strdup(sight->region));
     }
   }
@@ -330,8 +318,8 @@ share_anew(AzWatchMembers *members)
     members->shared = g_steal_pointer(&ground);
     az_watch_share_rank(members);
     members->news = TRUE; /* asked about what others suspect, or with another share */
-    if (members->begun)
-      az_watch_share(members->watch);
+    if (members->begun && az_watch_share(members->watch))
+      az_watch_show_all(members->watch);
   }
   if (members->begun)
     tell_members(members);

@@ -189,8 +189,7 @@ az_watch_note_look(AzWatch *watch, const char *region)
 static gboolean
 is_dark_from_here_alone(AzWatch *watch, const AzWatchRow *row)
 {
-  return (row->state == AZ_REGION_SUSPECT || row->state == AZ_REGION_DARK)
-         && az_watch_seen_elsewhere(watch, row->region) != NULL;
+  return az_region_is_suspect(row->state) && az_watch_seen_elsewhere(watch, row->region) != NULL;
 }
 
 void

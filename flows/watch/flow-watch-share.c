@@ -36,7 +36,7 @@ az_watch_share_rank(AzWatchMembers *members)
   g_array_set_size(members->ranked, 0);
   for (guint i = 0; i <= members->others->len; i++) {
     const AzMember *member = i == 0 ? members->self : g_ptr_array_index(members->others, i - 1);
-    AzRendezvousMember one = { member->name, az_rendezvous_key(member->name) };
+    AzRendezvousMember one = { member->name, member->key };
     g_array_append_val(members->ranked, one);
   }
 }
@@ -137,7 +137,7 @@ note_judge(AzWatchMembers *members)
   members->judge = judge;
 }
 
-void
+gboolean
 az_watch_share(AzWatch *watch)
 {
   AzWatchMembers *members = watch->members;
@@ -145,30 +145,29 @@ az_watch_share(AzWatch *watch)
   if (members == NULL || watch->lookout == NULL) {
     if (watch->lookout != NULL)
       az_lookout_set_stored(watch->lookout, watch->stored);
-    return;
+    return TRUE;
   }
-  gboolean moved = watch->watched != NULL && !g_str_equal(watch->watched->primary, watch->stored->primary);
-  if (members->company == NULL || moved || watch->watched->whole != watch->stored
+  if (members->company == NULL || watch->watched->whole != watch->stored
       || az_watch_members_monotonic(members) - members->company_at >= COMPANY_US)
     choose_company(members);
   members->self->share = 0;
   note_judge(members);
   g_autoptr(AzStored) part = az_stored_part(watch->stored, looks_at, members);
   if (is_same_part(watch->watched, part))
-    return;
+    return FALSE;
   g_clear_pointer(&watch->watched, az_stored_unref);
   watch->watched = g_steal_pointer(&part);
   members->shared_at = az_watch_members_monotonic(members);
   az_lookout_set_stored(watch->lookout, watch->watched);
   forget_others(watch);
-  az_watch_show_all(watch);
+  return TRUE;
 }
 
 void
 az_watch_share_refresh(AzWatchMembers *members)
 {
-  if (az_watch_members_monotonic(members) - members->company_at >= COMPANY_US)
-    az_watch_share(members->watch);
+  if (az_watch_members_monotonic(members) - members->company_at >= COMPANY_US && az_watch_share(members->watch))
+    az_watch_show_all(members->watch);
 }
 
 gboolean

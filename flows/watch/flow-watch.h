@@ -83,8 +83,9 @@ AzWatchMembers *az_watch_members_new(AzWatch *watch);
 void az_watch_members_free(AzWatchMembers *members);
 /* Says that it is there and looks who else is; then az_watch_begin_looking(). */
 void az_watch_members_begin(AzWatch *watch);
-/* Looks at its part of the records, which have changed, or at all of them (flow-watch-share.c). */
-void az_watch_share(AzWatch *watch);
+/* Looks at its part of the records, which may have changed, or at all of them (flow-watch-share.c). FALSE: it is the
+ * part that it had. */
+gboolean az_watch_share(AzWatch *watch);
 gboolean az_watch_owns(AzWatch *watch, const char *region); /* what is on record about it is this one's to write */
 /* The primary is this one's to judge; its policy, its fences and the way back too. */
 gboolean az_watch_is_judge(AzWatch *watch);
