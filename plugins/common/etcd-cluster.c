@@ -22,6 +22,12 @@ typedef struct {
 
 static void ask_next(Ask *ask);
 
+gboolean
+etcd_complains(const EtcdReply *reply, const char *text)
+{
+  return reply->complaint != NULL && strstr(reply->complaint, text) != NULL;
+}
+
 static void
 deliver(Ask *ask, const EtcdReply *reply)
 {

@@ -36,6 +36,8 @@ typedef struct {
   char *complaint;     /* of a refusal: what etcd says; else NULL */
   gint64 sent;         /* just before the attempt that was answered; monotonic, microseconds */
 } EtcdReply;
+/* Is it a refusal that says so? */
+gboolean etcd_complains(const EtcdReply *reply, const char *text);
 typedef void (*EtcdDone)(const EtcdReply *reply, gpointer data);
 
 /* ---- etcd-option.c ---- */

@@ -26,6 +26,12 @@ etcd_read(const char *key)
 }
 
 json_t *
+etcd_read_op(const char *key)
+{
+  return json_pack("{so}", "request_range", etcd_read(key));
+}
+
+json_t *
 etcd_created_at(const char *key, guint64 revision)
 {
   return json_pack("{sssssoso}", "target", "CREATE", "result", "EQUAL", "key", etcd_base64(key), "create_revision",
@@ -47,6 +53,19 @@ etcd_number(const json_t *object, const char *name)
   if (text != NULL && !g_ascii_string_to_signed(text, 10, 0, G_MAXINT64, &number, NULL))
     return 0;
   return MAX(number, 0);
+}
+
+char *
+etcd_text(const json_t *base64_text, gsize most)
+{
+  gsize length = 0;
+  const char *encoded = json_string_value(base64_text);
+  if (encoded == NULL || strlen(encoded) > 2 * most)
+    return NULL;
+  g_autofree guchar *bytes = g_base64_decode(encoded, &length);
+  return length <= most && g_utf8_validate((const char *) bytes, (gssize) length, NULL)
+             ? g_strndup((const char *) bytes, length)
+             : NULL;
 }
 
 /* What stands there may be anybody's: it goes to a terminal. */

@@ -10,7 +10,8 @@
 
 json_t *etcd_base64(const char *text);
 json_t *etcd_integer(gint64 number);
-json_t *etcd_read(const char *key); /* /v3/kv/range of one key, linearizable */
+json_t *etcd_read(const char *key);    /* /v3/kv/range of one key, linearizable */
+json_t *etcd_read_op(const char *key); /* the same in a transaction */
 /* A compare of a transaction: the create revision of `key` is `revision`; 0 = there is no such key. */
 json_t *etcd_created_at(const char *key, guint64 revision);
 
@@ -18,6 +19,8 @@ json_t *etcd_created_at(const char *key, guint64 revision);
 
 gboolean etcd_succeeded(const json_t *answer);
 gint64 etcd_number(const json_t *object, const char *name); /* 0 = missing, negative or no number */
+/* The bytes of a base64 string that is UTF-8 of at most `most` bytes; NULL = it is not. Owned. */
+char *etcd_text(const json_t *base64_text, gsize most);
 /* The bytes of a base64 string as a line that may go to a terminal: printable ASCII, cut; NULL = there are none. */
 char *etcd_printable(const json_t *base64_text);
 

@@ -7,6 +7,17 @@
 #define MAX_PORT 65535
 #define JULIAN_1970 719163 /* day number of 1970-01-01 in GDate */
 
+gboolean
+region_is_name(const char *name)
+{
+  if (name == NULL || *name == '\0' || strlen(name) > REGION_MAX_NAME || !g_utf8_validate(name, -1, NULL))
+    return FALSE;
+  for (const char *c = name; *c != '\0'; c++)
+    if (g_ascii_iscntrl(*c))
+      return FALSE;
+  return TRUE;
+}
+
 /* ---- times ---- */
 
 static int

@@ -3,6 +3,9 @@
 #include "azlin-plugin.h"
 #include <jansson.h>
 
+#define REGION_MAX_NAME 128 /* bytes */
+/* May a region, or a machine, be called that? UTF-8 without control characters; NULL may not. */
+gboolean region_is_name(const char *name);
 /* Are the known fields of the types that the schema wants? `ret_field` names the first that is not. */
 gboolean region_check(json_t *region, const char **ret_field);
 /* Strings go to `chunk`; `group` stands in for a missing resource group. `vm->tags` is owned. */

@@ -51,20 +51,6 @@ shared_publish(gpointer self, const char *name, const char *text, AzlinOp *op)
   etcd_ask(&shared->cluster, op, "/v3/kv/put", body, SHARED_READ_S, on_put, notice_new(self, op));
 }
 
-/* The bytes of a base64 string as text, NULL = they are none, or too many; owned. */
-static char *
-text_of(const json_t *value, gsize most)
-{
-  const char *encoded = json_string_value(value);
-  gsize length = 0;
-  if (encoded == NULL || strlen(encoded) > 2 * most)
-    return NULL;
-  g_autofree guchar *bytes = g_base64_decode(encoded, &length);
-  if (length > most || !g_utf8_validate((const char *) bytes, (gssize) length, NULL))
-    return NULL;
-  return g_strndup((const char *) bytes, length);
-}
-
 static void
 on_range(const EtcdReply *reply, gpointer data)
 {
@@ -80,8 +66,8 @@ on_range(const EtcdReply *reply, gpointer data)
   g_variant_builder_init(&texts, G_VARIANT_TYPE("a{ss}"));
   for (gsize i = 0; i < json_array_size(kvs); i++) {
     const json_t *kv = json_array_get(kvs, i);
-    g_autofree char *key = text_of(json_object_get(kv, "key"), 512);
-    g_autofree char *text = text_of(json_object_get(kv, "value"), MAX_TEXT);
+    g_autofree char *key = etcd_text(json_object_get(kv, "key"), 512);
+    g_autofree char *text = etcd_text(json_object_get(kv, "value"), MAX_TEXT);
     if (key != NULL && text != NULL && g_str_has_prefix(key, start) && is_name(key + strlen(start)))
       g_variant_builder_add(&texts, "{ss}", key + strlen(start), text);
   }

@@ -87,7 +87,7 @@ finish_list(Reading *reading)
 static gboolean
 restart(Reading *reading, const EtcdReply *reply)
 {
-  gboolean compacted = reply->complaint != NULL && strstr(reply->complaint, "compacted") != NULL;
+  gboolean compacted = etcd_complains(reply, "compacted");
   if (!compacted || reading->restarts++ >= MAX_RESTARTS)
     return FALSE;
   g_ptr_array_set_size(reading->records, 0);

@@ -3,7 +3,7 @@
 #include "region.h"
 #include <string.h>
 
-#define MAX_NAME 128
+#define MAX_KEY 768 /* bytes: prefix and name */
 
 void
 state_head_clear(StateHead *head)
@@ -33,7 +33,7 @@ static json_t *
 range_of(const char *prefix, const char *name)
 {
   g_autofree char *key = g_strconcat(prefix, name, NULL);
-  return json_pack("{so}", "request_range", etcd_read(key));
+  return etcd_read_op(key);
 }
 
 /* What every reading begins with: both of one moment. */
@@ -127,7 +127,7 @@ void
 state_commit_held(StateCommit *commit, const char *key, guint64 token)
 {
   json_array_append_new(commit->compare, etcd_created_at(key, token));
-  json_array_append_new(commit->failure, json_pack("{so}", "request_range", etcd_read(key)));
+  json_array_append_new(commit->failure, etcd_read_op(key));
 }
 
 json_t *
@@ -181,17 +181,6 @@ range_at(const json_t *answer, gsize index)
 }
 
 static gboolean
-is_name(const char *text)
-{
-  if (text == NULL || *text == '\0' || strlen(text) > MAX_NAME)
-    return FALSE;
-  for (const char *c = text; *c != '\0'; c++)
-    if (g_ascii_iscntrl(*c))
-      return FALSE;
-  return TRUE;
-}
-
-static gboolean
 take_head(const json_t *answer, StateHead *head, GError **error)
 {
   const json_t *kv = json_array_get(json_object_get(range_at(answer, 0), "kvs"), 0);
@@ -208,7 +197,7 @@ take_head(const json_t *answer, StateHead *head, GError **error)
     return TRUE;
   }
   if (head->head_modified == 0 || !json_is_integer(epoch) || json_integer_value(epoch) < 0 || primary == NULL
-      || (*primary != '\0' && !is_name(primary)))
+      || (*primary != '\0' && !region_is_name(primary)))
     return makes_no_sense(error, "state/head");
   head->epoch = (guint64) json_integer_value(epoch);
   head->primary = g_strdup(primary);
@@ -232,20 +221,19 @@ take_header(const json_t *answer, const char *prefix, StateHead *head, GError **
 static gboolean
 take_record(const json_t *kv, const char *prefix, GPtrArray *records, GError **error)
 {
-  const char *encoded = json_string_value(json_object_get(kv, "key")), *field = NULL;
-  gsize length = 0;
-  if (encoded == NULL || strlen(encoded) > 1024)
+  const char *field = NULL;
+  g_autofree char *key = etcd_text(json_object_get(kv, "key"), MAX_KEY), *start = state_region_key(prefix, "");
+  if (key == NULL)
     return makes_no_sense(error, "a key");
-  g_autofree guchar *bytes = g_base64_decode(encoded, &length);
-  g_autofree char *key = g_strndup((const char *) bytes, length), *start = state_region_key(prefix, "");
   g_autofree char *shown = etcd_printable(json_object_get(kv, "key"));
   json_auto_t *json = value_of(kv);
   const char *region = json_string_value(json_object_get(json, "region"));
   guint64 modified = (guint64) etcd_number(kv, "mod_revision");
   const StateRecord *before = records->len > 0 ? g_ptr_array_index(records, records->len - 1) : NULL;
-  if (!is_name(region) || !g_str_has_prefix(key, start) || strcmp(key + strlen(start), region) != 0 || modified == 0
-      || !is_name(json_string_value(json_object_get(json, "vm_name"))) || !region_check(json, &field)
-      || (before != NULL && strcmp(before->region, region) >= 0) || records->len >= STATE_MAX_RECORDS)
+  if (!region_is_name(region) || !g_str_has_prefix(key, start) || strcmp(key + strlen(start), region) != 0
+      || modified == 0 || !region_is_name(json_string_value(json_object_get(json, "vm_name")))
+      || !region_check(json, &field) || (before != NULL && strcmp(before->region, region) >= 0)
+      || records->len >= STATE_MAX_RECORDS)
     return makes_no_sense(error, shown != NULL ? shown : "a record");
   StateRecord *record = g_new(StateRecord, 1);
   *record = (StateRecord){ g_strdup(region), g_steal_pointer(&json), modified };

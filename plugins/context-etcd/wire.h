@@ -18,7 +18,6 @@ typedef struct {
   char *primary, *by; /* "" = none; by: who wrote it last, a number drawn for each write */
 } StateHead;
 void state_head_clear(StateHead *head);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(StateHead, state_head_clear)
 
 typedef struct {
   char *region;

@@ -6,7 +6,6 @@
 
 #define MAX_TRIES 60 /* of others who were faster; they all get on meanwhile */
 #define LONGEST_PAUSE_MS 64
-#define MAX_NAME 128
 
 typedef struct _Work Work;
 
@@ -323,23 +322,12 @@ plan_status(Work *work, GError **error)
 }
 
 static gboolean
-is_usable(const char *name)
-{
-  if (name == NULL || *name == '\0' || strlen(name) > MAX_NAME || !g_utf8_validate(name, -1, NULL))
-    return FALSE;
-  for (const char *c = name; *c != '\0'; c++)
-    if (g_ascii_iscntrl(*c))
-      return FALSE;
-  return TRUE;
-}
-
-static gboolean
 check_names(const AzlinVm *vm, GError **error)
 {
-  const char *bad = !is_usable(vm->region) ? "region" : !is_usable(vm->vm_name) ? "vm_name" : NULL;
+  const char *bad = !region_is_name(vm->region) ? "region" : !region_is_name(vm->vm_name) ? "vm_name" : NULL;
   if (bad == NULL)
     return TRUE;
-  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "%s must be a text of 1 to %d bytes", bad, MAX_NAME);
+  g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_USAGE, "%s must be a text of 1 to %d bytes", bad, REGION_MAX_NAME);
   return FALSE;
 }
 

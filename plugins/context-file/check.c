@@ -4,8 +4,6 @@
 #include "region.h"
 #include <string.h>
 
-#define MAX_NAME 128
-
 static DocumentState corrupt(char **ret_problem, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 static DocumentState
@@ -42,28 +40,16 @@ is_counter(json_t *value)
   return value == NULL || (json_is_integer(value) && json_integer_value(value) >= 0);
 }
 
-static gboolean
-is_name(json_t *value)
-{
-  const char *name = json_string_value(value);
-  if (name == NULL || *name == '\0' || strlen(name) > MAX_NAME)
-    return FALSE;
-  for (const char *c = name; *c != '\0'; c++)
-    if (g_ascii_iscntrl(*c))
-      return FALSE;
-  return TRUE;
-}
-
 static DocumentState
 check_region(json_t *region, gsize index, char **ret_problem)
 {
   const char *field = NULL;
   if (!json_is_object(region))
     return corrupt(ret_problem, "has a region (number %" G_GSIZE_FORMAT ") that is no object", index + 1);
-  if (!is_name(json_object_get(region, "region")))
-    return corrupt(ret_problem, "has a region (number %" G_GSIZE_FORMAT ") without a name", index + 1);
   const char *name = json_string_value(json_object_get(region, "region"));
-  if (!is_name(json_object_get(region, "vm_name")))
+  if (!region_is_name(name))
+    return corrupt(ret_problem, "has a region (number %" G_GSIZE_FORMAT ") without a name", index + 1);
+  if (!region_is_name(json_string_value(json_object_get(region, "vm_name"))))
     return corrupt(ret_problem, "has region %s without a vm_name", name);
   if (!region_check(region, &field))
     return corrupt(ret_problem, "has region %s with an unusable %s", name, field);

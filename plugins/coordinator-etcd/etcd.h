@@ -14,6 +14,8 @@ typedef struct {
 
 /* For a lease: nobody else takes it. */
 gint64 etcd_fresh_number(void);
+/* Seconds of the lease that an answer to etcd_grant() gives; 0 with the error: none. */
+guint32 etcd_granted(const EtcdReply *reply, guint32 asked_s, GError **error);
 void etcd_acquire(gpointer self, const char *key, guint32 ttl_s, AzlinOp *op);
 void etcd_renew(gpointer self, const char *key, guint64 token, AzlinOp *op);
 void etcd_release(gpointer self, const char *key, guint64 token, AzlinOp *op);

@@ -96,7 +96,7 @@ on_revoke_answer(const EtcdReply *reply, gpointer data)
 {
   Work *work = data;
   /* gone: an attempt before this one came through, or its time was over */
-  gboolean gone = reply->complaint != NULL && strstr(reply->complaint, "lease not found") != NULL;
+  gboolean gone = etcd_complains(reply, "lease not found");
   if (reply->error != NULL && !gone) {
     fail(work, g_error_copy(reply->error));
     return;
@@ -151,19 +151,28 @@ on_taken(const EtcdReply *reply, gpointer data)
   fail(work, error);
 }
 
+guint32
+etcd_granted(const EtcdReply *reply, guint32 asked_s, GError **error)
+{
+  /* the number is ours alone: "exists" means that an attempt before this one came through */
+  if (etcd_complains(reply, "lease already exists"))
+    return asked_s;
+  guint32 given = reply->error == NULL ? etcd_ttl(reply->body) : 0;
+  if (reply->error != NULL)
+    g_propagate_error(error, g_error_copy(reply->error));
+  else if (given == 0)
+    g_set_error_literal(error, AZLIN_ERROR, AZLIN_ERROR_FAILED, "etcd gave out a lease without saying for how long");
+  return given;
+}
+
 static void
 on_granted(const EtcdReply *reply, gpointer data)
 {
   Work *work = data;
-  /* the number is ours alone: "exists" means that an attempt before this one came through */
-  gboolean exists = reply->complaint != NULL && strstr(reply->complaint, "lease already exists") != NULL;
-  guint32 given = exists ? work->lease.ttl_s : etcd_ttl(reply->body);
-  if (reply->error != NULL && !exists) {
-    fail(work, g_error_copy(reply->error));
-    return;
-  }
+  GError *error = NULL;
+  guint32 given = etcd_granted(reply, work->lease.ttl_s, &error);
   if (given == 0) {
-    fail(work, g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "etcd gave out a lease without saying for how long"));
+    fail(work, error);
     return;
   }
   g_autofree char *us = lease_holder(work->etcd->cluster.host);

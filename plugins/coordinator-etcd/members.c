@@ -99,12 +99,9 @@ static void
 on_granted(const EtcdReply *reply, gpointer data)
 {
   Work *work = data;
-  /* the number is ours alone: "exists" means that an attempt before this one came through */
-  gboolean exists = reply->complaint != NULL && strstr(reply->complaint, "lease already exists") != NULL;
-  if (reply->error != NULL && !exists)
-    fail(work, g_error_copy(reply->error));
-  else if (!exists && etcd_ttl(reply->body) == 0)
-    fail(work, g_error_new(AZLIN_ERROR, AZLIN_ERROR_FAILED, "etcd gave out a lease without saying for how long"));
+  GError *error = NULL;
+  if (etcd_granted(reply, work->ttl_s, &error) == 0)
+    fail(work, error);
   else
     put(work);
 }
@@ -225,7 +222,7 @@ static void
 on_revoked(const EtcdReply *reply, gpointer data)
 {
   Work *work = data;
-  gboolean gone = reply->complaint != NULL && strstr(reply->complaint, "lease not found") != NULL;
+  gboolean gone = etcd_complains(reply, "lease not found");
   if (reply->error != NULL && !gone) {
     fail(work, g_error_copy(reply->error));
     return;

@@ -16,19 +16,14 @@ etcd_lease(gint64 lease)
   return json_pack("{so}", "ID", etcd_integer(lease));
 }
 
-static json_t *
-range_of(const char *key)
-{
-  return json_pack("{so}", "request_range", etcd_read(key));
-}
-
 /* Puts where `compare` holds. */
 static json_t *
 put_if(json_t *compare, const char *key, const char *value, gint64 lease)
 {
   json_t *put = json_pack("{s{sososo}}", "request_put", "key", etcd_base64(key), "value", etcd_base64(value), "lease",
                           etcd_integer(lease));
-  return json_pack("{s[o]s[oo]s[o]}", "compare", compare, "success", put, range_of(key), "failure", range_of(key));
+  return json_pack("{s[o]s[oo]s[o]}", "compare", compare, "success", put, etcd_read_op(key), "failure",
+                   etcd_read_op(key));
 }
 
 json_t *
@@ -82,19 +77,6 @@ etcd_range(const char *from, const char *folder, guint limit)
 }
 
 /* ---- answers ---- */
-
-char *
-etcd_text(const json_t *base64_text, gsize most)
-{
-  gsize length = 0;
-  const char *encoded = json_string_value(base64_text);
-  if (encoded == NULL)
-    return NULL;
-  g_autofree guchar *bytes = g_base64_decode(encoded, &length);
-  return length <= most && g_utf8_validate((const char *) bytes, (gssize) length, NULL)
-             ? g_strndup((const char *) bytes, length)
-             : NULL;
-}
 
 void
 etcd_holder_clear(EtcdHolder *holder)

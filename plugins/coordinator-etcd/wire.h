@@ -26,7 +26,5 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(EtcdHolder, etcd_holder_clear)
 
 /* The key that a range, or the range of a transaction, has found. FALSE: the answer makes no sense. */
 gboolean etcd_find(const json_t *answer, EtcdHolder *ret_holder);
-/* The bytes of a base64 string that is UTF-8 of at most `most` bytes; NULL = it is not. Owned. */
-char *etcd_text(const json_t *base64_text, gsize most);
 /* Seconds that a lease has from when it was granted or kept alive; 0 = there is no such lease (any more). */
 guint32 etcd_ttl(const json_t *answer);
