@@ -39,7 +39,6 @@ void az_vantage_store(AzEngine *engine, GVariant *verdicts);
 /* The same with what a watch has learnt about its vantages: a{s(xx)}, "vantage>region" -> seconds watched, long dark
  * spells that healed by themselves; both are added to what is stored. NULL = nothing. */
 void az_vantage_store_history(AzEngine *engine, GVariant *verdicts, GVariant *watched);
-/* From az_vantage_all(): for AzlinVantage.healed_rate. 0 = too little history. */
-double az_vantage_healed_rate(GVariant *all, const char *vantage);
-/* The same of all vantages: name -> double, 0 for those that are missing. Owned. */
+/* From az_vantage_all(), for AzlinVantage.healed_rate: name -> double, 0 = too little history; those without any are
+ * missing. Owned. */
 GHashTable *az_vantage_healed_rates(GVariant *all);

@@ -171,11 +171,3 @@ az_vantage_history_rates(GVariant *history)
   }
   return rates;
 }
-
-double
-az_vantage_history_rate(GVariant *history, const char *vantage)
-{
-  g_autoptr(GHashTable) rates = az_vantage_history_rates(history);
-  const double *rate = g_hash_table_lookup(rates, vantage);
-  return rate != NULL ? *rate : 0;
-}

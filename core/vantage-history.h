@@ -9,7 +9,6 @@
  * "vantage>region" -> seconds watched, long dark spells that healed. Old windows fade, and of too many pairs the least
  * watched go. Floating. */
 GVariant *az_vantage_history_add(GVariant *history, GVariant *news);
-/* Long dark spells that healed by themselves, per window, of all pairs of `vantage`. 0 = too little history. */
-double az_vantage_history_rate(GVariant *history, const char *vantage);
-/* The same of all vantages: name -> double, 0 for those that are missing. Owned. */
+/* Long dark spells that healed by themselves, per window, of all pairs of each vantage: name -> double, 0 = too little
+ * history; those without any are missing. Owned. */
 GHashTable *az_vantage_history_rates(GVariant *history);

@@ -109,14 +109,6 @@ az_vantage_healed_rates(GVariant *all)
   return az_vantage_history_rates(history);
 }
 
-double
-az_vantage_healed_rate(GVariant *all, const char *vantage)
-{
-  g_autoptr(GHashTable) rates = az_vantage_healed_rates(all);
-  const double *rate = g_hash_table_lookup(rates, vantage);
-  return rate != NULL ? *rate : 0;
-}
-
 void
 az_vantage_store_history(AzEngine *engine, GVariant *verdicts, GVariant *watched)
 {

@@ -483,7 +483,7 @@ announce(AzWatchMembers *members)
 static void
 go_round(AzWatchMembers *members)
 {
-  gint64 third = (gint64) (members->ttl_s - MARGIN_S) * G_USEC_PER_SEC / 3; /* two of them may be lost */
+  gint64 third = (gint64) (members->ttl_s - MARGIN_S) * G_USEC_PER_SEC / 3; /* one of them may be lost */
   gboolean due = az_watch_members_monotonic(members) - members->announced >= third;
 
   if (due || members->news || members->self->seen->len > 0)

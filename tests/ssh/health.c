@@ -200,7 +200,9 @@ static double
 rate_of(Setup *setup, const char *vantage)
 {
   g_autoptr(GVariant) all = az_vantage_all(setup->engine);
-  return az_vantage_healed_rate(all, vantage);
+  g_autoptr(GHashTable) rates = az_vantage_healed_rates(all);
+  const double *rate = g_hash_table_lookup(rates, vantage);
+  return rate != NULL ? *rate : 0;
 }
 
 static void
