@@ -156,7 +156,9 @@ status_of(AzWatch *watch, const AzWatchRow *row)
 
   if (row->state == AZ_REGION_UP)
     return "ok";
-  if (row->state != AZ_REGION_DARK || row->unreachable_from_me)
+  if (row->unreachable_from_me) /* what may have been said before others were heard is taken back */
+    return row->status != NULL ? "ok" : NULL;
+  if (row->state != AZ_REGION_DARK)
     return NULL;
   gboolean off = health != NULL
                  && (health->failure == AZLIN_FAILURE_VM_STOPPED || health->failure == AZLIN_FAILURE_VM_DEALLOCATED);
@@ -168,8 +170,6 @@ note_status(AzWatch *watch, AzWatchRow *row)
 {
   const char *status = status_of(watch, row);
 
-  if (status == NULL && row->unreachable_from_me)
-    g_clear_pointer(&row->status, g_free); /* it was said before others were heard */
   if (status == NULL)
     return;
   row->checked = az_clock_now(az_engine_clock(watch->engine));
