@@ -4,7 +4,7 @@ set -eu
 packages=(gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libjansson-dev libssh-dev
           libsoup-3.0-dev libgnutls28-dev glib-networking
           bubblewrap openssh-server openssh-client rsync iproute2 nftables etcd-server dbus-daemon gjs python3 python3-gi
-          python3-dbusmock inotify-tools "$@")
+          python3-dbusmock inotify-tools nginx-light openssl curl groff-base "$@")
 missing=()
 for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
@@ -24,11 +24,12 @@ install() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends \
     "${missing[@]}" >"$log" 2>&1
 }
-# The tests start etcd themselves; a package that was just installed would run one for this host.
-stop_services() {
-  case " ${missing[*]} " in *" etcd-server "*) ;; *) return 0 ;; esac
+# The tests start etcd and nginx themselves; a package that was just installed would run one for this host.
+stop_service() {
+  case " ${missing[*]} " in *" $1"*) ;; *) return 0 ;; esac
+  "${as_root[@]}" service "$1" stop >>"$log" 2>&1 || true
   command -v systemctl >/dev/null || return 0
-  "${as_root[@]}" systemctl --quiet disable --now etcd >>"$log" 2>&1 || true
+  "${as_root[@]}" systemctl --quiet disable "$1" >>"$log" 2>&1 || true
 }
 install || { "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 update >>"$log" 2>&1; install; } || { tail -20 "$log" >&2; exit 1; }
-stop_services
+for service in etcd nginx; do stop_service "$service"; done
