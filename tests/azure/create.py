@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Machines in Azure are made, adopted, deleted and recovered: against the double, nothing is left behind or touched."""
 import json, os
+from concurrent.futures import ThreadPoolExecutor
 import e2e
 from armdouble import ArmDouble, HOME
 
@@ -80,11 +81,14 @@ def machine(**body):
             "provisioningState": "Succeeded"}, **body}
 
 
+def side_by_side(work, items):
+    """Each with a cloud and a home of its own: they mostly wait."""
+    with ThreadPoolExecutor(len(items)) as pool:
+        list(pool.map(work, items))
+
+
 def both_roads(test):
-    def run():
-        for road in ROADS:
-            test(road)
-    return run
+    return lambda: side_by_side(test, ROADS)
 
 
 # ---- creation ----

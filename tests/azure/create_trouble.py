@@ -2,7 +2,9 @@
 """Machines in Azure that are made while something goes wrong: failures, lost answers, cancels, deadlines, kills."""
 import os, random, signal, time
 import e2e
-from create import Azure, QUICK, ROADS, STEPS, both_roads
+from create import Azure, QUICK, STEPS, both_roads, side_by_side
+
+SLOW = {**QUICK, "duration_ms": {"create.virtualMachines": 4000}}
 
 
 # ---- refusals and failures ----
@@ -25,25 +27,29 @@ def test_each_failure_leaves_nothing(road):
 @both_roads
 def test_lost_answers(road):
     kinds = ["ResourceGroups_CreateOrUpdate"] + (STEPS if road == "direct" else ["Deployments_CreateOrUpdate"])
-    with Azure(road) as azure:
-        for kind in kinds:
-            for fault in ({"do": "reset", "when": "after"}, {"do": "truncate"}, {"do": "status", "status": 503},
-                          {"do": "lag", "gets": 2}):
+
+    def lose(fault):
+        with Azure(road) as azure:
+            for kind in kinds:
                 azure.double.reset(**QUICK, faults=[{"on": kind, "times": 1, **fault}])
                 result = azure.deploy()
                 assert result.code == 0, (kind, fault, result)
                 assert len(azure.resources("virtualMachines")) == 1, azure.resources()
                 azure.ok("destroy", "--yes")
                 azure.assert_nothing()
+    side_by_side(lose, [{"do": "reset", "when": "after"}, {"do": "truncate"}, {"do": "status", "status": 503},
+                        {"do": "lag", "gets": 2}])
 
 
 # ---- cancel, deadline ----
 
 @both_roads
 def test_cancel(road):
-    with Azure(road, duration_ms={"create.virtualMachines": 4000}) as azure:
+    with Azure(road) as azure:
         for wait in (0.3, 0.8, 1.5, 3.0):
+            azure.double.reset(**SLOW)
             running = azure.popen("deploy", "-r", "eastus", "--vm-name", "m")
+            e2e.until(azure.kinds, "the first request")
             time.sleep(wait)
             running.send_signal(signal.SIGINT)
             out, err = running.communicate(timeout=90)
@@ -103,23 +109,23 @@ def test_recover_finishes_a_deletion():
             azure.assert_nothing()
 
 
-def test_recover_keeps_a_machine_made_since():
+@both_roads
+def test_recover_keeps_a_machine_made_since(road):
     """A deletion that failed half way, then done by hand; the name is used again; only then recover."""
-    for road in ROADS:
-        with Azure(road) as azure:
-            assert azure.deploy().code == 0
-            azure.double.control(faults=[{"on": "VirtualMachines_Delete", "do": "status", "status": 403,
-                                          "code": "AuthorizationFailed"}])
-            assert azure.run("destroy", "--yes").code != 0
-            assert azure.open_entries() != set()
-            azure.double.control(faults=[])
-            azure.run("destroy", "--yes")
-            assert azure.resources("virtualMachines") == [], azure.resources()
-            assert azure.deploy().code == 0
-            result = azure.run("recover", "--yes")
-            assert result.code == 0 and "was made anew since" in result.out + result.err, result
-            assert azure.resources("virtualMachines") and azure.open_entries() == set(), result
-            azure.double.assert_clean()
+    with Azure(road) as azure:
+        assert azure.deploy().code == 0
+        azure.double.control(faults=[{"on": "VirtualMachines_Delete", "do": "status", "status": 403,
+                                      "code": "AuthorizationFailed"}])
+        assert azure.run("destroy", "--yes").code != 0
+        assert azure.open_entries() != set()
+        azure.double.control(faults=[])
+        azure.run("destroy", "--yes")
+        assert azure.resources("virtualMachines") == [], azure.resources()
+        assert azure.deploy().code == 0
+        result = azure.run("recover", "--yes")
+        assert result.code == 0 and "was made anew since" in result.out + result.err, result
+        assert azure.resources("virtualMachines") and azure.open_entries() == set(), result
+        azure.double.assert_clean()
 
 
 @both_roads

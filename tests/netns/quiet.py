@@ -1,10 +1,11 @@
-"""Probing is no burden: sshd with its usual limits refuses nobody, and strangers knock at most once in five seconds."""
-import re, time
+"""Probing is no burden: sshd with its usual limits refuses nobody, and strangers knock at most once in five seconds.
+AZLIN_NETNS_SECONDS of probing."""
+import os, re, time
 from concurrent.futures import ThreadPoolExecutor
 import e2e, netns
 from rounds import Once, Watch
 
-SECONDS = 120
+SECONDS = int(os.environ.get("AZLIN_NETNS_SECONDS", "60"))
 OBSERVERS = (Once, Watch)
 LIMITS = "MaxStartups 10:30:100\n"  # of sshd, as it comes
 
@@ -15,7 +16,7 @@ def read(machine):
 
 
 def probed(lab, observer):
-    """Two minutes; region -> source -> (connections, of these without a login)."""
+    """SECONDS of it; region -> source -> (connections, of these without a login)."""
     logs = {region: len(read(machine)) for region, machine in lab.machines.items()}
     running = observer(lab).start()
     time.sleep(SECONDS)
