@@ -28,7 +28,9 @@ landing_argv(const char *body, const char *folder, const char *run)
 GPtrArray *
 landing_drop_argv(const char *folder, const char *run)
 {
-  return landing_argv("[ -d \"$1/.azlin-partial\" ] || exit 0\nazlin_open \"$1\" \"$2\" && azlin_drop\n", folder, run);
+  return landing_argv("azlin_alone \"$2\"\n[ -d \"$1/.azlin-partial\" ] || exit 0\n"
+                      "azlin_open \"$1\" \"$2\" && azlin_drop\n",
+                      folder, run);
 }
 
 /* ---- names ---- */

@@ -29,7 +29,8 @@ char *landing_script(const char *body);
 /* Whole commands, `sh -c ... azlin FOLDER RUN`: `body` finds these two as $1 and $2. Elements owned, ends NULL. FOLDER
  * is canonical. */
 GPtrArray *landing_argv(const char *body, const char *folder, const char *run);
-/* azlin_drop of a stage; of one that does not stand, too. */
+/* azlin_drop of a stage, of one that does not stand, too, once what was ended a moment ago has gone: it might make the
+ * stage anew. */
 GPtrArray *landing_drop_argv(const char *folder, const char *run);
 
 /* The NUL-terminated names of `only` and the folders above each, parents first, none twice; the "." above them all only

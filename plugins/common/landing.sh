@@ -166,4 +166,25 @@ azlin_drop_once() {
   cd -P /proc/self/fd/4/ || return 66
   ! rmdir .azlin-partial 2>/dev/null || touch -d "$azlin_time" .
 }
+azlin_session() { # of process $1
+  read -r azlin_line 2>/dev/null <"/proc/$1/stat" || return
+  set -- ${azlin_line##*) }
+  echo "$4"
+}
+azlin_others() { # whether another command of the run $1, which has it among its arguments, is at work here
+  azlin_own=$(azlin_session $$)
+  for it in $(grep -lsF -f - /proc/[0-9]*/cmdline <<EOF
+$1
+EOF
+  ); do
+    it=${it#/proc/}
+    it=$(azlin_session "${it%/cmdline}")
+    [ "${it:-$azlin_own}" = "$azlin_own" ] || return 0
+  done
+  return 1
+}
+azlin_alone() { # at most five seconds: who was told to end, or is about to begin, makes no stage behind us
+  azlin_waits=0
+  while azlin_others "$1" && [ $azlin_waits -lt 50 ]; do sleep 0.1; azlin_waits=$((azlin_waits + 1)); done
+}
 azlin_drop() { azlin_drop_once || azlin_drop_once; } # somebody may end processes here

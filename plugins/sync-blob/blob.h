@@ -52,8 +52,7 @@ char **blob_sweep_choose(GVariant *listed, gint64 now);
 
 /* ---- stage.c ---- */
 
-/* Removes what `run` has left below FOLDER/.azlin-partial, and finishes `op`: that it could not is logged
- * alone. */
+/* Removes what `run` has left below FOLDER/.azlin-partial; `op` fails when it could not, which is logged. */
 void blob_stage_drop(Blob *blob, const AzlinVm *vm, const char *folder, const char *run, AzlinOp *op);
 /* The same from a journal's record: a{sv} that says where, and what it was made by. */
 GVariant *blob_stage_facts(const AzlinVm *vm, const char *folder, const char *run);

@@ -15,23 +15,24 @@ on_dropped(AzlinOp *op, gpointer data)
 {
   Drop *drop = data;
   const AzlinHostApi *api = drop->blob->api;
-  const GError *error = api->op_error(op);
-  if (error != NULL || api->op_reply(op)->status != 0)
+  GError *error = api->op_error(op) != NULL ? g_error_copy(api->op_error(op)) : NULL;
+  if (error == NULL && api->op_reply(op)->status != 0)
+    error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_SYNC, "it resists (exit %d)", api->op_reply(op)->status);
+  if (error != NULL) {
     api->log(drop->blob->host, G_LOG_LEVEL_INFO, "the folder .azlin-partial on %s could not be taken away: %s",
-             drop->vm->region, error != NULL ? error->message : "it resists");
-  api->op_finish(drop->op);
+             drop->vm->region, error->message);
+    api->op_fail(drop->op, error);
+  } else {
+    api->op_finish(drop->op);
+  }
   api->vm_free(drop->vm);
   g_free(drop);
 }
 
-/* What a copy that was ended a moment ago has running there ends by itself, but not before this begins. */
-static const char drop_late[] = "[ -d \"$1/.azlin-partial/$2\" ] || exit 0\nsleep 1\n"
-                                "azlin_open \"$1\" \"$2\" && azlin_drop\n";
-
 void
 blob_stage_drop(Blob *blob, const AzlinVm *vm, const char *folder, const char *run, AzlinOp *op)
 {
-  g_autoptr(GPtrArray) argv = landing_argv(drop_late, folder, run);
+  g_autoptr(GPtrArray) argv = landing_drop_argv(folder, run);
   AzlinExec request = { .size = sizeof request, .vm = vm, .argv = (const char *const *) argv->pdata };
   Drop *drop = g_new0(Drop, 1);
   *drop = (Drop){ .blob = blob, .op = op, .vm = blob->api->vm_dup(vm) };

@@ -126,14 +126,21 @@ blob_session_error(BlobSession *session, AzlinOp *exec)
 
 /* ---- the end ---- */
 
+void
+blob_staging_close_record(BlobStaging *staging)
+{
+  if (staging->removed && staging->dropping == 0 && !staging->stage_left)
+    staging->api->journal_done(staging->blob->host, staging->intent);
+}
+
 static void
 on_removed(AzlinOp *op, gpointer data)
 {
   BlobStaging *staging = data;
   const AzlinHostApi *api = staging->api;
-  if (api->op_error(op) == NULL)
-    api->journal_done(staging->blob->host, staging->intent);
-  else
+  staging->removed = api->op_error(op) == NULL;
+  blob_staging_close_record(staging);
+  if (!staging->removed)
     api->log(staging->blob->host, G_LOG_LEVEL_WARNING,
              "the staging container %s still stands and is removed by azlin recover, or by a copy after %d hours: %s",
              staging->container, BLOB_KEPT_HOURS, api->op_error(op)->message);

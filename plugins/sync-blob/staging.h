@@ -99,6 +99,8 @@ struct _BlobStaging {
   guint next_run;
   gint64 heard; /* when a machine last said something, monotonic */
   gboolean over;
+  guint dropping;               /* stages that are being taken away */
+  gboolean stage_left, removed; /* one could not be; the container could */
 };
 
 BlobStaging *blob_staging_ref(BlobStaging *staging);
@@ -106,6 +108,7 @@ void blob_staging_unref(BlobStaging *staging);
 /* staging.c */
 void blob_staging_failed(BlobStaging *staging, const GError *error); /* every target that is left ends with it */
 void blob_staging_check(BlobStaging *staging);                       /* ends it once nobody is left */
+void blob_staging_close_record(BlobStaging *staging);                /* in the journal, once nothing is left anywhere */
 void blob_staging_pump(BlobStaging *staging);                        /* tells all targets what is new */
 void blob_session_say(BlobSession *session, const char *format, ...) G_GNUC_PRINTF(2, 3); /* one line to the script */
 void blob_session_run(BlobSession *session, guint id, const BlobRun *run);                /* a lane is to move it */

@@ -86,6 +86,11 @@ result(BlobTarget *target)
 static void
 on_dropped(AzlinOp *op, gpointer data)
 {
+  BlobStaging *staging = data;
+  staging->dropping--;
+  staging->stage_left |= staging->api->op_error(op) != NULL;
+  blob_staging_close_record(staging);
+  blob_staging_unref(staging);
 }
 
 static void
@@ -94,8 +99,9 @@ drop_stage(BlobTarget *target, AzlinOp *op)
   BlobStaging *staging = target->session.staging;
   if (target->session.attempt == 0)
     return;
+  staging->dropping++;
   blob_stage_drop(staging->blob, target->job.target, target->job.target_folder, target->job.run,
-                  staging->api->op_new_detached(op, "drop the stage", DROP_MS, on_dropped, NULL));
+                  staging->api->op_new_detached(op, "drop the stage", DROP_MS, on_dropped, blob_staging_ref(staging)));
 }
 
 void

@@ -149,17 +149,21 @@ def test_one_file():
 
 
 def test_an_interrupt_leaves_nothing():
+    """Not when the scripts have only begun, and not in the midst of it."""
     home = need()
     big(home.at("eastus", "interrupt", "f"), 12)
-    p = home.popen("sync", "--dest", "westus2", "--paths", "/home/azureuser/interrupt", "--bwlimit", "1000")
-    e2e.until(lambda: any(n.startswith("azlin-sync-") for n in store.containers()), "the container stands")
-    e2e.until(lambda: store.seen("GET", "/b/0/"), "the target fetches")
-    p.send_signal(signal.SIGINT)
-    out, err = p.communicate(timeout=60)
-    assert p.returncode == 130, (p.returncode, out, err)
-    nothing_left(home)
-    assert not os.path.exists(home.at("westus2", "interrupt", "f")), "a torn file is visible"
-    assert "Nothing to recover" in home.ok("recover", "--yes").out
+    for fetches in (False, False, True):
+        fetched = len(store.seen("GET", "/b/0/"))
+        p = home.popen("sync", "--dest", "westus2", "--paths", "/home/azureuser/interrupt", "--bwlimit", "1000")
+        e2e.until(lambda: any(n.startswith("azlin-sync-") for n in store.containers()), "the container stands")
+        if fetches:
+            e2e.until(lambda: len(store.seen("GET", "/b/0/")) > fetched, "the target fetches")
+        p.send_signal(signal.SIGINT)
+        out, err = p.communicate(timeout=60)
+        assert p.returncode == 130, (p.returncode, out, err)
+        nothing_left(home)
+        assert not os.path.exists(home.at("westus2", "interrupt", "f")), "a torn file is visible"
+        assert "Nothing to recover" in home.ok("recover", "--yes").out
 
 
 def test_a_killed_azlin_is_recovered():

@@ -252,6 +252,16 @@ test_count_processes(Place *place, gconstpointer shell)
   sh(place, same);
 }
 
+/* What was told to end may not have begun: a stage that it makes behind the back of the cleaning up would stay. */
+static void
+test_late_maker(Place *place, gconstpointer shell)
+{
+  sh(place,
+     "setsid sh -c 'sleep 0.5; mkdir -p \"$1/.azlin-partial/$2/tree\"' late \"$2\" run-1 </dev/null >/dev/null 2>&1 &");
+  g_assert_cmpint(land(shell, landing_drop_argv(place->target, "run-1"), NULL), ==, 0);
+  sh(place, "sleep 0.5; ! [ -e \"$2/.azlin-partial\" ]");
+}
+
 static void
 check_parents(const char *names, gsize size, gboolean with_folder, const char *expected, gsize expected_size)
 {
@@ -290,6 +300,7 @@ main(int argc, char **argv)
     ADD("planted-stage", test_planted_stage);
     ADD("attack", test_attack);
     ADD("count-processes", test_count_processes);
+    ADD("late-maker", test_late_maker);
   }
   return g_test_run();
 }
