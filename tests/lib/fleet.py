@@ -52,7 +52,7 @@ class Fleet(Machines):
         super().__init__(config)
         try:
             self.ok("deploy", "--regions", ",".join(regions))
-            self.ok("regions", "health")
+            e2e.until(lambda: self.run("regions", "health").code == 0, "all machines are up on a busy host")
         except BaseException:
             self.close()
             raise
