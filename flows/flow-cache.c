@@ -1,6 +1,7 @@
 /* The copy that this home keeps of records which many hosts share. */
 #include "flow-cache.h"
 #include "error.h"
+#include "flow-failover-share.h"
 
 const AzlinContext *
 az_cache_place(AzEngine *engine, gpointer *ret_self)
@@ -31,23 +32,36 @@ not_a_copy(const GError *error, gboolean shared_is_empty)
 }
 
 typedef struct {
+  AzEngine *engine;
   AzlinOp *op;
   gboolean shared_is_empty;
 } Update;
 
 static void
-on_mirrored(AzlinOp *op, gpointer data)
+on_shared(AzlinOp *op, gpointer data)
 {
   g_autofree Update *update = data;
+  const GError *error = az_op_error(op);
+  if (error && !g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_CANCELLED))
+    az_op_warn(update->op, "Pause and cool-down may be others by now: %s", error->message);
+  az_op_finish(update->op);
+}
+
+static void
+on_mirrored(AzlinOp *op, gpointer data)
+{
+  Update *update = data;
   const GError *error = az_op_error(op);
   if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_EXISTS)
       || g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_FENCED)) {
     az_op_fail(update->op, not_a_copy(error, update->shared_is_empty));
+    g_free(update);
     return;
   }
   if (error && !g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_CANCELLED))
     az_op_warn(update->op, "The copy of the shared records could not be brought up to date: %s", error->message);
-  az_op_finish(update->op);
+  az_failover_share(update->engine,
+                    az_op_new(update->op, "what others hold back", AZ_FAILOVER_SHARE_MS, on_shared, update));
 }
 
 void
@@ -61,7 +75,7 @@ az_cache_update(AzEngine *engine, const AzStored *stored, GVariant *info, AzlinO
     return;
   }
   Update *update = g_new(Update, 1);
-  *update = (Update){ op, stored->vms->len == 0 && stored->epoch == 0 };
+  *update = (Update){ engine, op, stored->vms->len == 0 && stored->epoch == 0 };
   cache->mirror(self, (const AzlinVm *const *) stored->vms->pdata, stored->vms->len, info,
                 az_op_new(op, "copy the shared records", AZ_CONTEXT_MS, on_mirrored, update));
 }

@@ -7,5 +7,5 @@
 const AzlinContext *az_cache_place(AzEngine *engine, gpointer *ret_self);
 /* Brings the copy up to what `stored` and `info` (of the first place) say, where those are shared; `op` finishes, or
  * fails with CONFIG: what stands in this home is not that copy, and nothing may be done with either. A copy that cannot
- * be written is a warning. */
+ * be written is a warning. Pause and cool-down of this home go with it (az_failover_share()). */
 void az_cache_update(AzEngine *engine, const AzStored *stored, GVariant *info, AzlinOp *op);

@@ -8,9 +8,8 @@
 #define READ_MS 5000
 #define MAX_WORD 128
 
-/* The place that carries them, or NULL. */
-static const AzlinContext *
-shared_place(AzEngine *engine, gpointer *ret_self)
+const AzlinContext *
+az_heads_place(AzEngine *engine, gpointer *ret_self)
 {
   const AzlinContext *context = az_engine_lookup(engine, AZLIN_KIND_CONTEXT, NULL, ret_self, NULL);
   return context && context->publish && context->published ? context : NULL;
@@ -20,7 +19,7 @@ gboolean
 az_heads_are_shared(AzEngine *engine)
 {
   gpointer self = NULL;
-  return shared_place(engine, &self) != NULL;
+  return az_heads_place(engine, &self) != NULL;
 }
 
 /* ---- ours ---- */
@@ -62,7 +61,7 @@ az_heads_publish(AzEngine *engine, char *hash, AzlinOp *op)
 {
   char now[AZ_LOGFILE_HASH + 1];
   gpointer self = NULL;
-  const AzlinContext *context = shared_place(engine, &self);
+  const AzlinContext *context = az_heads_place(engine, &self);
   AzJournal *journal = context ? az_engine_journal(engine, NULL) : NULL;
   gboolean news = journal && az_journal_head(journal, now, NULL) && !g_str_equal(now, hash);
   g_autofree char *home = news ? own_name(engine, TRUE) : NULL;
@@ -128,7 +127,8 @@ on_published(AzlinOp *op, gpointer data)
   g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
   g_variant_iter_init(&iter, az_op_variant(op));
   while (g_variant_iter_next(&iter, "{&s&s}", &home, &text)) {
-    GVariant *head = g_strcmp0(home, own) != 0 ? head_of(home, text) : NULL;
+    gboolean others = g_strcmp0(home, own) != 0 && !g_str_has_prefix(home, AZ_HEADS_NO_HOME);
+    GVariant *head = others ? head_of(home, text) : NULL;
     if (head)
       g_variant_builder_add_value(&list, head);
   }
@@ -139,7 +139,7 @@ void
 az_heads_read(AzEngine *engine, AzlinOp *op)
 {
   gpointer self = NULL;
-  const AzlinContext *context = shared_place(engine, &self);
+  const AzlinContext *context = az_heads_place(engine, &self);
   if (!context) {
     az_op_finish_variant(op, g_variant_new_array(G_VARIANT_TYPE_VARDICT, NULL, 0));
     return;

@@ -8,6 +8,9 @@
 void az_heads_publish(AzEngine *engine, char *hash, AzlinOp *op);
 /* Can others be told at all? */
 gboolean az_heads_are_shared(AzEngine *engine);
+/* The place that carries what is told, or NULL. Names in it that begin with AZ_HEADS_NO_HOME are no home's. */
+const AzlinContext *az_heads_place(AzEngine *engine, gpointer *ret_self);
+#define AZ_HEADS_NO_HOME "failover-"
 /* What the others tell: `op` finishes with aa{sv}, one for each home but this: host, home, open u, what (of the oldest
  * open entry), since, at; or fails. Nothing shared: none. */
 void az_heads_read(AzEngine *engine, AzlinOp *op);

@@ -4,6 +4,7 @@
 #include "flow-epoch.h"
 #include "flow-failover-note.h"
 #include "flow-failover-options.h"
+#include "flow-failover-share.h"
 #include "health.h"
 
 #define CHECK_MS 10000
@@ -79,6 +80,13 @@ note_committed(AzFailover *run)
     az_job_message(run->job, "warn", NULL, "The journal cannot be written: %s", error->message);
 }
 
+static void
+on_told(AzlinOp *op, gpointer data)
+{
+  if (az_op_error(op) != NULL)
+    g_info("the others were not told of the cool-down: %s", az_op_error(op)->message);
+}
+
 /* The cool-down, the window and a pending fence; a crash before this is made up for by recover, or by the next run. */
 static void
 note_switch(AzFailover *run)
@@ -96,6 +104,7 @@ note_switch(AzFailover *run)
   run->noted = az_failover_note_switch(run->engine, &note, &error);
   if (!run->noted)
     az_job_message(run->job, "warn", NULL, "%s; azlin recover makes up for it", error->message);
+  az_failover_share(run->engine, az_job_cleanup_op(run->job, "tell the others", AZ_FAILOVER_SHARE_MS, on_told, NULL));
 }
 
 static const char *

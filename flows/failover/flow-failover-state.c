@@ -2,6 +2,7 @@
 #include "flow-failover-state.h"
 #include "error.h"
 #include "files.h"
+#include "flow-heads.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -58,6 +59,8 @@ az_failover_close_window(AzFailoverState *state)
   g_clear_pointer(&state->window_from, g_free);
   g_clear_pointer(&state->window_to, g_free);
 }
+
+static const char *const common_keys[AZ_N_COMMON] = { [AZ_COMMON_PAUSE] = "paused", [AZ_COMMON_SWITCH] = "automatic" };
 
 /* ---- from the file ---- */
 
@@ -212,6 +215,13 @@ read_fences(Reader *top, AzFailoverState *state)
 }
 
 static void
+read_revisions(Reader *part, AzFailoverState *state)
+{
+  for (guint i = 0; i < AZ_N_COMMON; i++)
+    state->revisions[i] = (guint64) read_count(part, common_keys[i], G_MAXINT64);
+}
+
+static void
 read_isolated(Reader *top, AzFailoverState *state)
 {
   g_autoptr(GVariant) list = look(top, "isolated", G_VARIANT_TYPE("av"), FALSE);
@@ -237,6 +247,7 @@ state_of(GVariant *document, char **ret_problem)
   read_part(&top, "automatic", read_automatic, state);
   read_part(&top, "window", read_window, state);
   read_part(&top, "drill", read_drill, state);
+  read_part(&top, "revisions", read_revisions, state);
   read_fences(&top, state);
   read_isolated(&top, state);
   g_autoptr(GVariant) epoch = look(&top, "epoch", G_VARIANT_TYPE_INT64, FALSE);
@@ -369,6 +380,23 @@ automatic_value(const AzFailoverState *state)
 }
 
 static GVariant *
+common_value(const AzFailoverState *state, AzCommonPart part)
+{
+  return part == AZ_COMMON_PAUSE ? pause_value(state) : automatic_value(state);
+}
+
+static GVariant *
+revisions_value(const AzFailoverState *state)
+{
+  GVariantDict dict;
+
+  g_variant_dict_init(&dict, NULL);
+  for (guint i = 0; i < AZ_N_COMMON; i++)
+    g_variant_dict_insert(&dict, common_keys[i], "t", state->revisions[i]);
+  return g_variant_dict_end(&dict);
+}
+
+static GVariant *
 window_value(const AzFailoverState *state)
 {
   GVariantDict dict;
@@ -433,6 +461,7 @@ text_of(const AzFailoverState *state, GVariant *document)
   g_variant_dict_insert_value(&dict, "automatic", automatic_value(state));
   g_variant_dict_insert_value(&dict, "window", window_value(state));
   g_variant_dict_insert_value(&dict, "drill", drill_value(state));
+  g_variant_dict_insert_value(&dict, "revisions", revisions_value(state));
   g_variant_dict_insert_value(&dict, "fences", fences_value(state));
   g_variant_dict_insert_value(
       &dict, "isolated",
@@ -469,15 +498,33 @@ az_failover_lock(const char *path, GError **error)
   return -1;
 }
 
+/* Changes `state`; where others share it, each common part that is another one now is a step newer. */
+static void
+change_and_count(AzFailoverState *state, gboolean shared, void (*change)(AzFailoverState *state, gpointer data),
+                 gpointer data)
+{
+  GVariant *before[AZ_N_COMMON];
+
+  for (guint i = 0; i < AZ_N_COMMON; i++)
+    before[i] = g_variant_ref_sink(common_value(state, i));
+  change(state, data);
+  for (guint i = 0; i < AZ_N_COMMON; i++) {
+    g_autoptr(GVariant) was = before[i], now = g_variant_ref_sink(common_value(state, i));
+    if (shared && !state->from_others && !g_variant_equal(was, now))
+      state->revisions[i]++;
+  }
+}
+
 static gboolean
-change_locked(const char *path, void (*change)(AzFailoverState *state, gpointer data), gpointer data, GError **error)
+change_locked(const char *path, gboolean shared, void (*change)(AzFailoverState *state, gpointer data), gpointer data,
+              GError **error)
 {
   g_autoptr(GVariant) document = NULL;
   g_autoptr(AzFailoverState) state = load(path, &document, error);
 
   if (state == NULL)
     return FALSE;
-  change(state, data);
+  change_and_count(state, shared, change, data);
   g_autofree char *text = text_of(state, document);
   return az_files_write(path, text, AZ_FILES_DURABLE, error);
 }
@@ -493,7 +540,95 @@ az_failover_state_change(AzEngine *engine, void (*change)(AzFailoverState *state
   int lock = az_failover_lock(path, error);
   if (lock < 0)
     return FALSE;
-  gboolean ok = change_locked(path, change, data, error);
+  gboolean ok = change_locked(path, az_heads_are_shared(engine), change, data, error);
   close(lock);
   return ok;
+}
+
+/* ---- what all homes have in common ---- */
+
+char *
+az_failover_common_text(const AzFailoverState *state, AzCommonPart part)
+{
+  GVariantDict dict, revision;
+
+  g_variant_dict_init(&revision, NULL);
+  for (guint i = 0; i < AZ_N_COMMON; i++)
+    g_variant_dict_insert(&revision, common_keys[i], "t", i == part ? state->revisions[i] : 0);
+  g_variant_dict_init(&dict, NULL);
+  g_variant_dict_insert_value(&dict, "revisions", g_variant_dict_end(&revision));
+  g_variant_dict_insert_value(&dict, common_keys[part], common_value(state, part));
+  g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_dict_end(&dict));
+  return az_json_from_variant(value, 0);
+}
+
+/* NULL: nothing was told, or it cannot be read. */
+static AzFailoverState *
+told_state(const char *told)
+{
+  g_autoptr(GVariant) document = told != NULL ? az_json_parse(told, strlen(told), NULL) : NULL;
+  g_autofree char *problem = NULL;
+
+  return document != NULL && g_variant_is_of_type(document, G_VARIANT_TYPE_VARDICT) ? state_of(document, &problem)
+                                                                                    : NULL;
+}
+
+static void
+swap_strings(char **a, char **b)
+{
+  char *held = *a;
+
+  *a = *b;
+  *b = held;
+}
+
+static void
+take_pause(AzFailoverState *state, AzFailoverState *theirs)
+{
+  state->paused = theirs->paused;
+  state->paused_at = theirs->paused_at;
+  state->paused_until = theirs->paused_until;
+  swap_strings(&state->pause_reason, &theirs->pause_reason);
+}
+
+static void
+take_automatic(AzFailoverState *state, AzFailoverState *theirs)
+{
+  state->automatic_at = theirs->automatic_at;
+  state->automatic_epoch = theirs->automatic_epoch;
+  state->acknowledged = theirs->acknowledged;
+  swap_strings(&state->automatic_from, &theirs->automatic_from);
+  swap_strings(&state->automatic_to, &theirs->automatic_to);
+}
+
+/* Has this home something to say that the others, who are at `revision`, do not know? A pause that was made before
+ * anything was shared is not lost to them. */
+static gboolean
+is_news(const AzFailoverState *state, AzCommonPart part, guint64 revision)
+{
+  gboolean stands = part == AZ_COMMON_PAUSE ? state->paused : state->automatic_at != 0;
+
+  if (state->revisions[part] != 0)
+    return state->revisions[part] > revision;
+  return stands && (revision == 0 || part == AZ_COMMON_PAUSE);
+}
+
+gboolean
+az_failover_common_take(AzFailoverState *state, AzCommonPart part, const char *told)
+{
+  g_autoptr(AzFailoverState) theirs = told_state(told);
+  guint64 revision = theirs != NULL ? theirs->revisions[part] : 0;
+
+  if (is_news(state, part, revision)) {
+    state->revisions[part] = MAX(state->revisions[part], revision + 1);
+    return FALSE;
+  }
+  if (revision == 0)
+    return TRUE;
+  if (part == AZ_COMMON_PAUSE)
+    take_pause(state, theirs);
+  else
+    take_automatic(state, theirs);
+  state->revisions[part] = revision;
+  return TRUE;
 }

@@ -11,6 +11,9 @@ typedef struct {
 } AzFencePending;
 void az_fence_pending_free(AzFencePending *fence);
 
+/* What all homes have in common that share their records. */
+typedef enum { AZ_COMMON_PAUSE, AZ_COMMON_SWITCH, AZ_N_COMMON } AzCommonPart;
+
 typedef struct {
   gboolean paused;
   gint64 paused_at, paused_until; /* until 0 = until resumed */
@@ -29,6 +32,8 @@ typedef struct {
   char *drill_to;
   double drill_rto_s, drill_rpo_s; /* < 0 = not measured */
   gboolean drill_passed;
+  guint64 revisions[AZ_N_COMMON]; /* of these parts, a step for each change where records are shared */
+  gboolean from_others;           /* what is being changed comes from them: no step */
 } AzFailoverState;
 
 /* A missing file is a fresh state; one that cannot be read is an error (CONFIG, exit 78): policy must not be lost. */
@@ -40,6 +45,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzFailoverState, az_failover_state_free)
  * nothing was changed (CONFIG when it cannot be read, LOCKED, STORAGE). */
 gboolean az_failover_state_change(AzEngine *engine, void (*change)(AzFailoverState *state, gpointer data),
                                   gpointer data, GError **error);
+
+/* That part as others are told it: a line of JSON. Owned. */
+char *az_failover_common_text(const AzFailoverState *state, AzCommonPart part);
+/* Takes over what was told last of that part (NULL: nothing yet), unless this home knows something newer: FALSE, and
+ * the others are to be told. Where two changed it at once, what was told last stands. */
+gboolean az_failover_common_take(AzFailoverState *state, AzCommonPart part, const char *told);
 
 /* Holds `path`.lock until the descriptor that it returns is closed; -1: LOCKED after two seconds, or STORAGE. */
 int az_failover_lock(const char *path, GError **error);

@@ -1,6 +1,7 @@
 /* failover pause, resume, ack, commit: what people say about failovers to come, and about the one that was. */
 #include "error.h"
 #include "flow-failover-note.h"
+#include "flow-failover-share.h"
 #include <string.h>
 
 #define MAX_TTL_S (366u * 86400u)
@@ -83,7 +84,7 @@ change_pause(AzFailoverState *state, gpointer data)
 
 /* The end of each verb: its result shows the state as it is now. */
 static void
-finish(AzJob *job, gboolean changed)
+show(AzJob *job, gboolean changed)
 {
   GVariantDict result;
   g_autoptr(GVariant) state = g_variant_ref_sink(az_failover_state_to_variant(az_job_engine(job)));
@@ -94,7 +95,35 @@ finish(AzJob *job, gboolean changed)
 }
 
 static void
-pause_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
+on_told(AzlinOp *op, gpointer data)
+{
+  AzJob *job = data;
+
+  if (az_op_cancelled(az_job_root(job)))
+    return;
+  if (az_op_error(op) == NULL) {
+    show(job, TRUE);
+    return;
+  }
+  GError *error = g_error_copy(az_op_error(op));
+  g_prefix_error(&error, "It holds in this home alone, the others could not be told: ");
+  az_error_add_step(error, "Run this command once more when they can be reached");
+  az_job_fail(job, error);
+}
+
+/* Where records are shared, what was changed is everybody's. */
+static void
+finish(AzJob *job, gboolean changed)
+{
+  if (changed)
+    az_failover_share(az_job_engine(job),
+                      az_op_new(az_job_root(job), "tell the others", AZ_FAILOVER_SHARE_MS, on_told, job));
+  else
+    show(job, FALSE);
+}
+
+static void
+pause_known(AzJob *job, AzEngine *engine)
 {
   const char *ttl = az_job_arg_string(job, "ttl");
   GError *error = NULL;
@@ -118,6 +147,20 @@ pause_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
   finish(job, TRUE);
 }
 
+/* To hold back is right whatever others said. */
+static void
+on_pause_known(AzlinOp *op, gpointer data)
+{
+  if (!az_op_cancelled(az_job_root(data)))
+    pause_known(data, az_job_engine(data));
+}
+
+static void
+pause_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
+{
+  az_failover_share(engine, az_op_new(root, "what others told", AZ_FAILOVER_SHARE_MS, on_pause_known, job));
+}
+
 static const AzFlag pause_flags[] = {
   { "ttl", 0, "s", "TIME", "how long: 90 (seconds), 15m, 2h, 1d; without it until you resume" },
   { "reason", 0, "s", "TEXT", "why; shown wherever the pause is" },
@@ -132,6 +175,20 @@ const AzFlow az_flow_failover_pause = {
 
 /* ---- resume ---- */
 
+/* What holds others back must be known before it is ended. */
+static gboolean
+is_known(AzJob *job, AzlinOp *op)
+{
+  if (az_op_cancelled(az_job_root(job)))
+    return FALSE;
+  if (az_op_error(op) == NULL)
+    return TRUE;
+  GError *error = g_error_copy(az_op_error(op));
+  g_prefix_error(&error, "Nothing was changed, since what other homes hold back cannot be read: ");
+  az_job_fail(job, error);
+  return FALSE;
+}
+
 static void
 change_resume(AzFailoverState *state, gpointer data)
 {
@@ -144,7 +201,7 @@ change_resume(AzFailoverState *state, gpointer data)
 }
 
 static void
-resume_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
+resume_known(AzJob *job, AzEngine *engine)
 {
   GError *error = NULL;
   Word word = { .now = now_of(engine) };
@@ -161,6 +218,19 @@ resume_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
   az_job_message(job, "ok", NULL, word.changed ? "Failovers may happen by themselves again" : "Nothing was paused");
   az_failover_say_state(job, TRUE, AZ_HOLD_NONE);
   finish(job, word.changed);
+}
+
+static void
+on_resume_known(AzlinOp *op, gpointer data)
+{
+  if (is_known(data, op))
+    resume_known(data, az_job_engine(data));
+}
+
+static void
+resume_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
+{
+  az_failover_share(engine, az_op_new(root, "what others told", AZ_FAILOVER_SHARE_MS, on_resume_known, job));
 }
 
 const AzFlow az_flow_failover_resume = {
@@ -231,7 +301,7 @@ ack_switch(AzJob *job, Word *word)
 }
 
 static void
-ack_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
+ack_known(AzJob *job, AzEngine *engine)
 {
   GError *error = NULL;
   const char *region = az_job_arg_string(job, "fenced");
@@ -248,6 +318,19 @@ ack_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
     ack_switch(job, &word);
   az_failover_say_state(job, TRUE, AZ_HOLD_NONE);
   finish(job, word.changed);
+}
+
+static void
+on_ack_known(AzlinOp *op, gpointer data)
+{
+  if (is_known(data, op))
+    ack_known(data, az_job_engine(data));
+}
+
+static void
+ack_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
+{
+  az_failover_share(engine, az_op_new(root, "what others told", AZ_FAILOVER_SHARE_MS, on_ack_known, job));
 }
 
 static const AzFlag ack_flags[] = {

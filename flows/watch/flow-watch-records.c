@@ -127,6 +127,8 @@ on_fetched(AzStored *stored, const GError *error, gpointer data)
   if (az_watch_stand(watch, "records", NULL, NULL, NULL, NULL))
     az_job_message(watch->job, "ok", NULL, "The records can be read again");
   take(watch, stored);
+  if (watch->acts && stored->source != NULL) /* what others hold back came with them */
+    az_watch_read_policy(watch);
   if (!watch->read_again)
     return;
   watch->read_again = FALSE;

@@ -88,6 +88,37 @@ def test_without_etcd_readers_have_the_copy_and_writers_nothing():
         assert b.regions() == (["westus2", "eastus"], "westus2", 2) and b.file()["epoch"] == 2
 
 
+def test_a_pause_is_everybodys():
+    with etcd.Etcd() as cluster, Host(cluster.endpoints()) as a, Host(cluster.endpoints()) as b:
+        assert a.add("eastus").code == 0
+        a.ok("failover", "pause", "--reason", "the \"move\" of tonight")
+        for words in (("regions", "list"), ("status",)):
+            held = b.ok(*words, "-o", "json").json()["failover"]
+            assert held["paused"] and held["pause_reason"] == "the \"move\" of tonight", (words, held)
+        r = b.ok("failover", "resume")
+        assert "by themselves again" in r.out + r.err, r
+        assert not a.ok("status", "-o", "json").json()["failover"]["paused"]
+        assert a.ok("failover", "resume", "-o", "json").json()["changed"] is False
+        assert all(host["host"] for host in a.ok("status", "-o", "json").json()["hosts"]), "no host is made up"
+        assert b.ok("failover", "pause", "--ttl", "2h", "-o", "json").json()["paused_until"]
+        assert a.ok("status", "-o", "json").json()["failover"]["paused_until"]
+
+
+def test_a_pause_without_etcd_holds_here_and_is_told_later():
+    with etcd.Etcd() as cluster, Host(cluster.endpoints()) as a, Host(cluster.endpoints()) as b:
+        assert a.add("eastus").code == 0
+        cluster.members[0].kill()
+        r = a.run("failover", "pause")
+        assert r.code == 4 and "in this home alone" in r.out + r.err and "once more" in r.out + r.err, r
+        r = b.run("failover", "resume")
+        assert r.code == 4 and "Nothing was changed" in r.out + r.err, r
+        assert a.ok("status", "-o", "json").json()["failover"]["paused"]
+        cluster.members[0].start()
+        cluster.await_leader()
+        a.ok("regions", "list")
+        assert b.ok("status", "-o", "json").json()["failover"]["paused"]
+
+
 def test_a_majority_is_enough():
     with etcd.Etcd(3) as cluster, Host(cluster.endpoints()) as a, Host(cluster.endpoints()) as b:
         assert a.add("eastus").code == 0 and b.add("westus2").code == 0

@@ -439,6 +439,75 @@ test_no_change_is_lost(Fixture *fixture, gconstpointer unused)
   g_assert_cmpuint(state->automatic_epoch, ==, 100);
 }
 
+/* ---- what homes that share their records have in common ---- */
+
+/* What `from` tells is taken over by `to`. */
+static void
+hand_over(const AzFailoverState *from, AzFailoverState *to)
+{
+  for (guint i = 0; i < AZ_N_COMMON; i++) {
+    g_autofree char *told = az_failover_common_text(from, i);
+    g_assert_true(az_failover_common_take(to, i, told));
+  }
+}
+
+static void
+test_common_parts(Fixture *fixture, gconstpointer unused)
+{
+  g_autoptr(AzFailoverState) a = az_failover_state_load(fixture->engine, NULL);
+  g_autoptr(AzFailoverState) b = az_failover_state_load(fixture->engine, NULL);
+
+  g_assert_true(az_failover_common_take(a, AZ_COMMON_PAUSE, NULL)); /* nobody has anything to say */
+  fill(a, NULL);
+  for (guint i = 0; i < AZ_N_COMMON; i++) /* from before anything was shared */
+    g_assert_false(az_failover_common_take(a, i, NULL));
+  hand_over(a, b);
+  g_assert_true(b->paused);
+  g_assert_cmpstr(b->pause_reason, ==, "quote \" and \x1b[31m escape");
+  g_assert_cmpint(b->automatic_at, ==, NOW - S(9));
+  g_assert_cmpstr(b->automatic_to, ==, "westus2");
+  g_assert_cmpuint(b->fences->len, ==, 0); /* a fence is its home's */
+  b->paused = FALSE;
+  b->acknowledged = TRUE;
+  b->revisions[AZ_COMMON_PAUSE]++;
+  b->revisions[AZ_COMMON_SWITCH]++;
+  g_autofree char *old = az_failover_common_text(a, AZ_COMMON_PAUSE);
+  hand_over(b, a);
+  g_assert_false(a->paused);
+  g_assert_true(a->acknowledged);
+  g_assert_false(az_failover_common_take(a, AZ_COMMON_PAUSE, old)); /* the others are behind */
+  g_assert_false(a->paused);
+  a->paused = TRUE;
+  a->paused_at = NOW;
+  a->revisions[AZ_COMMON_PAUSE]++;
+  b->revisions[AZ_COMMON_PAUSE]++; /* at once */
+  hand_over(a, b);
+  g_assert_true(b->paused);
+}
+
+static void
+test_common_pause_is_not_lost(Fixture *fixture, gconstpointer unused)
+{
+  g_autoptr(AzFailoverState) paused = az_failover_state_load(fixture->engine, NULL);
+  static const char *const hostile[] = { "",
+                                         "{",
+                                         "[]",
+                                         "7",
+                                         "{\"revisions\":7}",
+                                         "{\"revisions\":{\"paused\":9,\"automatic\":0},\"paused\":7}",
+                                         "{\"revisions\":{\"paused\":-1,\"automatic\":0},\"paused\":null}" };
+  static const char *const told = "{\"revisions\":{\"paused\":3,\"automatic\":0},\"paused\":null}";
+
+  fill(paused, NULL);
+  g_assert_false(az_failover_common_take(paused, AZ_COMMON_PAUSE, told)); /* made before it was shared */
+  g_assert_true(paused->paused);
+  g_assert_cmpuint(paused->revisions[AZ_COMMON_PAUSE], ==, 4);
+  for (gsize i = 0; i < G_N_ELEMENTS(hostile); i++) {
+    g_assert_false(az_failover_common_take(paused, AZ_COMMON_PAUSE, hostile[i]));
+    g_assert_true(paused->paused);
+  }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -450,5 +519,7 @@ main(int argc, char **argv)
   g_test_add("/failover/state/cut-off", Fixture, NULL, setup, test_cut_off, teardown);
   g_test_add("/failover/state/later-versions", Fixture, NULL, setup, test_keys_of_later_versions_stay, teardown);
   g_test_add("/failover/state/no-change-is-lost", Fixture, NULL, setup, test_no_change_is_lost, teardown);
+  g_test_add("/failover/state/common-parts", Fixture, NULL, setup, test_common_parts, teardown);
+  g_test_add("/failover/state/common-pause-is-not-lost", Fixture, NULL, setup, test_common_pause_is_not_lost, teardown);
   return g_test_run();
 }

@@ -351,6 +351,21 @@ def test_dry_run_takes_no_part_of_the_work():
         assert scene.daemons["a"].members()["names"] == ["a"], scene.daemons["a"].members()
 
 
+def test_pause_of_another_home_binds_all():
+    with Scene(cluster(), names="ab", further=0) as scene, e2e.Home(scene.config(cluster().endpoints())) as laptop:
+        laptop.ok("failover", "pause")
+        for daemon in scene.daemons.values():
+            e2e.until(lambda d=daemon: d.stand("paused"), "%s knows of it" % daemon.name, 15)
+        judge, old = scene.judge(), scene.fleet.primary()
+        scene.fleet.kill(old)
+        held = judge.wait_for("verdict", should_auto_failover=True)
+        assert "paused" in held["held_back_by"], held
+        time.sleep(5)
+        assert scene.fleet.primary() == old and scene.epoch() == 1
+        laptop.ok("failover", "resume")
+        e2e.until(lambda: scene.fleet.primary() != old, "nothing holds it back any more", 40)
+
+
 def owner(names, region):
     """By the rule that all azlins share, written down once more: the highest weight has it."""
     mask = 2 ** 64 - 1
