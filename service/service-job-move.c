@@ -53,7 +53,7 @@ list_moving(Service *service)
   g_hash_table_iter_init(&iter, service->jobs);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     const ServiceJob *job = value;
-    if (job->started && !job->ended && !job->unwanted && service_job_kind_goes_on(service_job_kind(job), job->args))
+    if (service_job_is_live(job) && !job->unwanted && service_job_kind_goes_on(service_job_kind(job), job->args))
       g_ptr_array_add(jobs, value);
   }
   return jobs;

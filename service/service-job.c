@@ -5,7 +5,6 @@
 #include "record.h"
 #include "service-gate.h"
 #include "service-job-object.h"
-#include "service-store.h"
 #include "wire.h"
 
 #define MAX_SAID 20000u /* of a watch that runs for weeks the newest are kept */
@@ -233,13 +232,6 @@ begin(ServiceJob *job)
   az_engine_start(job->turn.engine, job->turn.job);
 }
 
-void
-service_job_start(ServiceJob *job)
-{
-  note_start(job);
-  begin(job);
-}
-
 static gboolean
 on_start(DbusJob *skeleton, GDBusMethodInvocation *invocation, gpointer data)
 {
@@ -357,7 +349,7 @@ make(ServiceJob *job, Service *service, guint64 number, const char *kind)
   job->service = service;
   job->number = number;
   job->owner = service_gate_caller(service->gate);
-  job->path = g_strdup_printf(AZ_WIRE_PATH "/job/%" G_GUINT64_FORMAT, job->number);
+  job->path = service_job_path_of(number);
   job->skeleton = DBUS_JOB(service_job_object_new());
   dbus_job_set_kind(job->skeleton, kind);
   dbus_job_set_question(job->skeleton, nothing());
@@ -411,22 +403,51 @@ service_job_new(Service *service, guint64 number, const char *kind, GVariant *ar
   return job;
 }
 
-ServiceJob *
-service_job_lost(Service *service, guint64 number, const char *kind)
+/* ---- of a service that died ---- */
+
+static void
+fail_as_lost(ServiceJob *job)
 {
-  ServiceJob *job = g_new0(ServiceJob, 1);
   g_autoptr(GError) error = az_error_service_ended();
-  make(job, service, number, kind);
-  job->started = job->ended = TRUE;
   g_autoptr(GVariant) whole = g_variant_ref_sink(az_error_result(error));
   g_autoptr(GVariant) packed = az_wire_pack(whole);
   g_autofree char *message = az_error_message(error);
+  job->ended = TRUE;
   set_state(job, AZ_JOB_FAILED);
   dbus_job_set_message(job->skeleton, message);
   dbus_job_set_exit_code(job->skeleton, az_error_exit_code(error));
   dbus_job_set_result(job->skeleton, packed);
+}
+
+ServiceJob *
+service_job_restored(Service *service, const StoredJob *stored)
+{
+  ServiceJob *job = g_new0(ServiceJob, 1);
+  make(job, service, stored->number, stored->kind);
+  job->owner = stored->owner;
+  job->args = g_variant_ref(stored->args);
+  job->started = TRUE;
+  if (service_job_kind_goes_on(stored->kind, stored->args))
+    set_state(job, AZ_JOB_RUNNING);
+  else
+    fail_as_lost(job);
   show(job);
   return job;
+}
+
+gboolean
+service_job_go_on(ServiceJob *job)
+{
+  g_autoptr(GError) error = NULL;
+  if (!service_job_submit(job, service_job_kind(job), job->args, &job->turn, &error)) {
+    fail_as_lost(job);
+    dbus_job_emit_finished(job->skeleton, dbus_job_get_exit_code(job->skeleton), dbus_job_get_result(job->skeleton));
+    return FALSE;
+  }
+  begin(job);
+  if (job->unwanted)
+    service_job_cancel(job);
+  return TRUE;
 }
 
 void
@@ -447,6 +468,12 @@ service_job_free(gpointer data)
   g_free(job);
 }
 
+char *
+service_job_path_of(guint64 number)
+{
+  return g_strdup_printf(AZ_WIRE_PATH "/job/%" G_GUINT64_FORMAT, number);
+}
+
 const char *
 service_job_path(const ServiceJob *job)
 {
@@ -463,12 +490,6 @@ guint32
 service_job_owner(const ServiceJob *job)
 {
   return job->owner;
-}
-
-void
-service_job_set_owner(ServiceJob *job, guint32 owner)
-{
-  job->owner = owner;
 }
 
 const char *
@@ -518,5 +539,5 @@ service_job_state(const ServiceJob *job)
 gboolean
 service_job_is_live(const ServiceJob *job)
 {
-  return job->started && !job->ended;
+  return job->started && !job->ended && job->turn.job != NULL;
 }

@@ -4,6 +4,7 @@
 #include "service-notify.h"
 #include "service-objects.h"
 #include "service-regions.h"
+#include "service-store.h"
 #include "service-suspend.h"
 
 #include "error.h"
@@ -27,7 +28,7 @@ struct _Service {
   GHashTable *jobs;       /* path -> ServiceJob */
   GQueue ended;           /* of ServiceJob, oldest first; borrowed */
   GPtrArray *inhibitions; /* of Inhibition, service-inhibit.c */
-  GPtrArray *stored;      /* of StoredJob: what another service was at; NULL once it is taken up */
+  GPtrArray *stored;      /* of StoredJob: what another service was at; NULL once it goes on */
   guint64 last_number;
   guint64 ended_total[AZ_JOB_CANCELLED + 1]; /* by AzJobState */
   GHashTable *past_counts;                   /* of engines that are gone: name -> guint64 */
@@ -45,16 +46,17 @@ typedef struct _ServiceJob ServiceJob;
 /* NULL and error: the engine does not want it. `sender`: who made it, on a bus; or NULL. */
 ServiceJob *
 service_job_new(Service *service, guint64 number, const char *kind, GVariant *args, const char *sender, GError **error);
-/* One that another service was at when it died: it has failed. */
-ServiceJob *service_job_lost(Service *service, guint64 number, const char *kind);
-void service_job_start(ServiceJob *job);
+/* One that another service was at when it died: it stands as running where it can go on, else as failed. */
+ServiceJob *service_job_restored(Service *service, const StoredJob *stored);
+/* Begins what stands as running; FALSE: the engine does not want it any more, and it has failed. */
+gboolean service_job_go_on(ServiceJob *job);
 void service_job_free(gpointer job);
+char *service_job_path_of(guint64 number);
 const char *service_job_path(const ServiceJob *job);
 AzJobState service_job_state(const ServiceJob *job);
 gboolean service_job_is_live(const ServiceJob *job);
 guint64 service_job_number(const ServiceJob *job);
 guint32 service_job_owner(const ServiceJob *job); /* the user who made it, in system mode; else all have the same */
-void service_job_set_owner(ServiceJob *job, guint32 owner); /* of one that another service was at */
 const char *service_job_kind(const ServiceJob *job);
 DbusJob *service_job_skeleton(const ServiceJob *job); /* borrowed */
 gboolean service_job_is_ended(const ServiceJob *job);

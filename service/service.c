@@ -2,7 +2,6 @@
 #include "service-private.h"
 
 #include "service-gate.h"
-#include "service-store.h"
 #include "wire.h"
 
 #define MAX_ENDED 100u /* of one owner */
@@ -223,22 +222,28 @@ on_query(DbusManager *manager, GDBusMethodInvocation *invocation, const char *wh
 
 /* ---- after a crash ---- */
 
+/* Whoever comes as soon as the name is there finds all of them. */
 static void
-take_up(Service *service, const StoredJob *stored)
+restore(Service *service)
 {
-  ServiceJob *job = service_job_kind_goes_on(stored->kind, stored->args)
-                        ? service_job_new(service, stored->number, stored->kind, stored->args, NULL, NULL)
-                        : NULL;
-  if (job != NULL) {
-    service_job_set_owner(job, stored->owner);
+  for (guint i = 0; i < service->stored->len; i++) {
+    ServiceJob *job = service_job_restored(service, g_ptr_array_index(service->stored, i));
     keep(service, job);
-    service_job_start(job);
-    return;
+    if (service_job_is_ended(job))
+      retire(service, job);
   }
-  job = service_job_lost(service, stored->number, stored->kind);
-  service_job_set_owner(job, stored->owner);
-  keep(service, job);
-  retire(service, job);
+}
+
+static void
+go_on(Service *service, const StoredJob *stored)
+{
+  g_autofree char *path = service_job_path_of(stored->number);
+  ServiceJob *job = g_hash_table_lookup(service->jobs, path); /* of very many the first are forgotten again */
+  gboolean fresh = job != NULL && !service_job_is_ended(job);
+  if (fresh && service_job_go_on(job))
+    return;
+  if (fresh)
+    retire(service, job);
   service_store_end(service->home, stored->number);
 }
 
@@ -247,7 +252,7 @@ service_resume(Service *service)
 {
   g_autoptr(GPtrArray) jobs = g_steal_pointer(&service->stored);
   for (guint i = 0; jobs != NULL && i < jobs->len; i++)
-    take_up(service, g_ptr_array_index(jobs, i));
+    go_on(service, g_ptr_array_index(jobs, i));
 }
 
 /* ---- its life ---- */
@@ -362,6 +367,7 @@ service_export(Service *service, GDBusConnection *connection, GError **error)
   service->voice = (ServiceVoice){ .say = say_to_all, .data = connection };
   if (!service_objects_export(service->objects, connection, error))
     return FALSE;
+  restore(service);
   service_regions_look(service->regions);
   return TRUE;
 }
@@ -374,6 +380,7 @@ service_export_guarded(Service *service, GDBusConnection *connection, GError **e
   if (service->gate == NULL)
     return FALSE;
   service_gate_set_voice(service->gate, &service->voice);
+  restore(service);
   service_regions_look(service->regions);
   return TRUE;
 }

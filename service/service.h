@@ -19,7 +19,8 @@ gboolean service_offer_metrics(Service *service, GError **error);
 /* Reads the configuration again, for jobs that come from now on; one that is bad changes nothing. The journal is told.
  */
 void service_reload(Service *service, const char *config, const char *home);
-/* Takes up what a service was at that died in this home: watches go on under their numbers, all else has failed. */
+/* What a service was at that died in this home stands on the bus from the export on: watches as running under their
+ * numbers, all else as failed. Here, once the name is there, watches go on, and the disk forgets the others. */
 void service_resume(Service *service);
 /* `changed` runs whenever the service begins or ceases to have something to do. */
 void service_on_busy(Service *service, void (*changed)(gboolean busy, gpointer data), gpointer data);

@@ -84,8 +84,19 @@ write_config(Scene *scene, const char *text)
   g_assert_true(g_file_set_contents_full(scene->config, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
 }
 
+/* Two jobs of a service that was killed in this home. */
 static void
-set_up(Scene *scene, gconstpointer data)
+leave_jobs(const Scene *scene)
+{
+  g_autoptr(GVariant) none = g_variant_ref_sink(g_variant_new("a{sv}", NULL));
+  g_assert_cmpint(g_mkdir_with_parents(scene->home, 0700), ==, 0);
+  service_store_begin(scene->home, 9, 7, "watch", SERVICE_NOBODY, none);
+  service_store_begin(scene->home, 9, 8, "deploy", SERVICE_NOBODY, none);
+}
+
+/* `left`: whether it is of a service that was killed. */
+static void
+set_up(Scene *scene, gconstpointer left)
 {
   g_autoptr(GError) error = NULL;
   int ends[2];
@@ -95,6 +106,8 @@ set_up(Scene *scene, gconstpointer data)
   scene->config = g_build_filename(scene->folder, "azlin.conf", NULL);
   scene->home = g_build_filename(scene->folder, "home", NULL);
   write_config(scene, "[bricks]\nprovider=sim\n");
+  if (left != NULL)
+    leave_jobs(scene);
   g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), ==, 0);
   connect_end(ends[0], G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_SERVER, &scene->ours);
   connect_end(ends[1], G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, &scene->theirs);
@@ -402,15 +415,47 @@ test_engines(Scene *scene, gconstpointer data)
   g_assert_true(scene->service->engine == good);
 }
 
+static gboolean
+is_on_disk(const Scene *scene, const char *file)
+{
+  g_autofree char *path = g_build_filename(scene->home, "jobs", file, NULL);
+  return g_file_test(path, G_FILE_TEST_EXISTS);
+}
+
+static void
+test_jobs_of_a_killed_one(Scene *scene, gconstpointer data)
+{
+  const char *const watch = AZ_WIRE_PATH "/job/7", *const deploy = AZ_WIRE_PATH "/job/8";
+  assert_state(scene, watch, "running");
+  assert_state(scene, deploy, "failed");
+  g_assert_false(start(scene, watch)); /* it is under way for whoever asks */
+  g_variant_unref(call(scene, watch, JOB, "Cancel", NULL));
+  g_assert_cmpint(scene->service->live, ==, 0);
+  g_assert_true(is_on_disk(scene, "7.job") && is_on_disk(scene, "8.job"));
+  service_resume(scene->service);
+  g_assert_false(is_on_disk(scene, "8.job"));
+  await_end(scene, watch);
+  assert_state(scene, watch, "cancelled");
+  while (is_on_disk(scene, "7.job"))
+    g_main_context_iteration(NULL, TRUE);
+  g_autofree char *next = submit(scene, "status", none());
+  g_assert_cmpstr(next, ==, AZ_WIRE_PATH "/job/10");
+}
+
 int
 main(int argc, char **argv)
 {
   static const struct {
     const char *name;
     void (*test)(Scene *scene, gconstpointer data);
-  } tests[]
-      = { { "manager", test_manager },   { "objects", test_objects },       { "life-of-a-job", test_life_of_a_job },
-          { "question", test_question }, { "inhibition", test_inhibition }, { "engines", test_engines } };
+    const char *left;
+  } tests[] = { { "manager", test_manager, NULL },
+                { "objects", test_objects, NULL },
+                { "life-of-a-job", test_life_of_a_job, NULL },
+                { "question", test_question, NULL },
+                { "inhibition", test_inhibition, NULL },
+                { "engines", test_engines, NULL },
+                { "jobs-of-a-killed-one", test_jobs_of_a_killed_one, "jobs" } };
   g_setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent", TRUE); /* no logind either */
   g_test_init(&argc, &argv, NULL);
   g_log_set_always_fatal(G_LOG_LEVEL_CRITICAL | G_LOG_FATAL_MASK); /* what it tells the journal of are warnings, too */
@@ -418,7 +463,7 @@ main(int argc, char **argv)
   told = g_string_new(NULL);
   for (guint i = 0; i < G_N_ELEMENTS(tests); i++) {
     g_autofree char *path = g_strconcat("/service/peer/", tests[i].name, NULL);
-    g_test_add(path, Scene, NULL, set_up, tests[i].test, tear_down);
+    g_test_add(path, Scene, tests[i].left, set_up, tests[i].test, tear_down);
   }
   int status = g_test_run();
   g_string_free(told, TRUE);
