@@ -27,23 +27,28 @@ append_indented(GString *text, json_t *json, const char *margin)
 }
 
 /* Its name stands first in a line, so that a reader finds it without parsing the rest. */
-static void
-append_line(GString *text, Region *region)
+void
+document_append_line(GString *text, json_t *region)
 {
   const char *key;
   json_t *value;
-  if (region->text != NULL) {
-    g_string_append_len(text, region->text, (gssize) region->length);
-    return;
-  }
-  if (g_str_equal(json_object_iter_key(json_object_iter(region->json)), "region")) {
-    json_dump_callback(region->json, append_chunk, text, 0);
+  if (g_str_equal(json_object_iter_key(json_object_iter(region)), "region")) {
+    json_dump_callback(region, append_chunk, text, 0);
     return;
   }
   json_auto_t *ordered = json_object();
-  json_object_set(ordered, "region", json_object_get(region->json, "region"));
-  json_object_foreach(region->json, key, value) json_object_set(ordered, key, value);
+  json_object_set(ordered, "region", json_object_get(region, "region"));
+  json_object_foreach(region, key, value) json_object_set(ordered, key, value);
   json_dump_callback(ordered, append_chunk, text, 0);
+}
+
+static void
+append_line(GString *text, Region *region)
+{
+  if (region->text != NULL)
+    g_string_append_len(text, region->text, (gssize) region->length);
+  else
+    document_append_line(text, region->json);
 }
 
 static void

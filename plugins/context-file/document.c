@@ -15,6 +15,7 @@ region_free(gpointer data)
 {
   Region *region = data;
   g_free(region->name);
+  g_free(region->own);
   json_decref(region->json);
   g_free(region);
 }
@@ -191,6 +192,15 @@ document_find(Document *document, const char *region)
   return -1;
 }
 
+GHashTable *
+document_places(Document *document)
+{
+  GHashTable *places = g_hash_table_new(g_str_hash, g_str_equal);
+  for (guint i = 0; i < document->regions->len; i++)
+    g_hash_table_insert(places, ((Region *) g_ptr_array_index(document->regions, i))->name, GUINT_TO_POINTER(i + 1));
+  return places;
+}
+
 json_t *
 document_region_once(Document *document, guint index)
 {
@@ -216,6 +226,21 @@ document_change(Document *document, guint index)
   Region *region = g_ptr_array_index(document->regions, index);
   region->text = NULL;
   return json;
+}
+
+void
+document_keep(Document *document, guint index, json_t *json)
+{
+  Region *region = g_ptr_array_index(document->regions, index);
+  if (region->json != NULL) {
+    region->text = NULL;
+    return;
+  }
+  g_autoptr(GString) line = g_string_sized_new(region->length + 32);
+  document_append_line(line, json);
+  region->length = line->len;
+  g_free(region->own);
+  region->own = region->text = g_string_free(g_steal_pointer(&line), FALSE);
 }
 
 json_t *

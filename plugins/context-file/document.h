@@ -6,8 +6,9 @@
 
 typedef struct {
   char *name;
-  char *text; /* its line in the file while nobody needed more; inside Document.text, not owned */
+  char *text; /* its line in the file while nobody needed more; inside Document.text, or `own` */
   gsize length;
+  char *own;    /* its line as it was changed */
   json_t *json; /* parsed on first need */
 } Region;
 
@@ -31,6 +32,7 @@ Document *document_new(void);
 DocumentState document_parse(char *text, gsize length, Document **ret_document, char **ret_problem);
 /* The bytes to store. Counts no generation: the caller does. */
 GString *document_print(Document *document, gint64 saved_at);
+void document_append_line(GString *text, json_t *region); /* one record as it stands in a large file */
 void document_free(Document *document);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Document, document_free)
 
@@ -42,6 +44,11 @@ json_t *document_region(Document *document, guint index);
 json_t *document_change(Document *document, guint index);
 /* Parses a record and gives it away, keeping nothing: for reading all of many. */
 json_t *document_region_once(Document *document, guint index);
+/* Keeps a record that document_region_once() gave and somebody has changed, as a line where it was one: of many that
+ * change, each is parsed for a moment. */
+void document_keep(Document *document, guint index, json_t *json);
+/* name, borrowed -> index and one more: for many; until a region comes or goes. */
+GHashTable *document_places(Document *document);
 json_t *document_add(Document *document, const char *region);
 void document_remove(Document *document, guint index);
 const char *document_resource_group(Document *document);

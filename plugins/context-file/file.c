@@ -336,20 +336,28 @@ file_put(gpointer self, const AzlinVm *vm, AzlinOp *op)
 }
 
 static gboolean
+write_status(Document *document, guint index, const AzlinVm *vm)
+{
+  json_auto_t *json = document_region_once(document, index);
+  if (g_strcmp0(json_string_value(json_object_get(json, "vm_name")), vm->vm_name) != 0)
+    return FALSE;
+  json_auto_t *before = json_deep_copy(json);
+  region_write_status(json, vm->status, vm->last_health_check);
+  if (json_equal(before, json))
+    return FALSE;
+  document_keep(document, index, json);
+  return TRUE;
+}
+
+static gboolean
 change_status(Work *work, Document *document, gboolean *ret_changed, GError **error)
 {
+  g_autoptr(GHashTable) places = document_places(document);
   for (guint i = 0; i < work->vms->len; i++) {
     const AzlinVm *vm = g_ptr_array_index(work->vms, i);
-    int index = document_find(document, vm->region);
-    json_t *json = index >= 0 ? document_region(document, (guint) index) : NULL;
-    if (g_strcmp0(json_string_value(json_object_get(json, "vm_name")), vm->vm_name) != 0)
-      continue;
-    json_auto_t *before = json_deep_copy(json);
-    region_write_status(json, vm->status, vm->last_health_check);
-    if (json_equal(before, json))
-      continue;
-    document_change(document, (guint) index);
-    *ret_changed = TRUE;
+    guint place = GPOINTER_TO_UINT(g_hash_table_lookup(places, vm->region));
+    if (place > 0)
+      *ret_changed |= write_status(document, place - 1, vm);
   }
   return TRUE;
 }

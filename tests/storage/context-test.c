@@ -529,6 +529,38 @@ symlink_and_modes(Fixture *fixture, gconstpointer data)
 
 /* ---- many regions, and waiting ---- */
 
+/* Each stays a line, also the primary's, which was parsed to be found; and the file one that azlin reads line by line.
+ */
+static void
+expect_status_of_many(Fixture *fixture)
+{
+  const AzlinContext *iface = fixture->host->brick->iface;
+  AzlinVm primary = { .size = sizeof primary, .region = "region005", .vm_name = "vm-region005", .status = "ok" };
+  AzlinVm other = { .size = sizeof other, .region = "region129", .vm_name = "vm-region129", .status = "down" };
+  AzlinVm renamed = { .size = sizeof renamed, .region = "region100", .vm_name = "vm-other", .status = "down" };
+  const AzlinVm *const all[] = { &primary, &other, &renamed };
+  primary.last_health_check = other.last_health_check = az_time_from_string("2025-12-02T11:30:05Z");
+  for (guint i = 0; i < 2; i++) { /* the second one says nothing new */
+    g_autofree char *before = home_read(fixture->host, "config.json");
+    g_auto(Reply) reply = { 0 };
+    iface->put_status(fixture->host->self, all, G_N_ELEMENTS(all), reply_op(fixture->host, &reply, 0));
+    reply_wait(&reply);
+    g_assert_no_error(reply.error);
+    g_autofree char *after = home_read(fixture->host, "config.json");
+    g_assert_true(g_str_equal(before, after) == (i == 1));
+    g_assert_nonnull(strstr(after, "\n    {\"region\": \"region129\", "));
+    g_assert_nonnull(strstr(after, "\n    {\"region\": \"region005\", "));
+  }
+  g_autoptr(AzlinVm) first = context_get(fixture->host, "region005");
+  g_autoptr(AzlinVm) second = context_get(fixture->host, "region129");
+  g_autoptr(AzlinVm) third = context_get(fixture->host, "region100");
+  g_assert_cmpstr(first->status, ==, "ok");
+  g_assert_cmpstr(second->status, ==, "down");
+  g_assert_cmpstr(third->status, ==, "unknown");
+  g_assert_cmpint(second->last_health_check, ==, other.last_health_check);
+  expect_primary(fixture->host, "region005");
+}
+
 static void
 many_regions_one_line_each(Fixture *fixture, gconstpointer data)
 {
@@ -543,6 +575,7 @@ many_regions_one_line_each(Fixture *fixture, gconstpointer data)
   g_assert_no_error(moved.error);
   g_auto(Reply) gone = context_forget(fixture->host, "region128");
   g_assert_no_error(gone.error);
+  expect_status_of_many(fixture);
   g_auto(Reply) list = context_list(fixture->host);
   g_assert_cmpuint(list.vms->len, ==, 129);
   g_assert_cmpstr(((AzlinVm *) g_ptr_array_index(list.vms, 0))->region, ==, "region005");
