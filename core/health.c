@@ -12,7 +12,8 @@ typedef struct {
   AzlinVm *vm; /* as stored; power and cause as soon as they are known */
   AzlinOp *op;
   guint pending;
-  gboolean by_ssh;     /* not by the provider's own vm_probe */
+  gboolean by_ssh; /* not by the provider's own vm_probe */
+  gboolean (*is_known)(const AzlinHealth *health);
   gint64 began;        /* monotonic */
   GPtrArray *evidence; /* of AzlinEvidence */
 } Check;
@@ -56,6 +57,7 @@ with_host_key(GVariant *health, const char *host_key)
   return g_variant_dict_end(&dict);
 }
 
+/* NULL: the caller has no use for it. */
 static GVariant *
 judge(Check *check)
 {
@@ -68,6 +70,8 @@ judge(Check *check)
   health.healthy = health.failure == AZLIN_FAILURE_NONE;
   health.response_time_ms = login_ms(evidence);
   health.detail = detail;
+  if (check->is_known != NULL && check->is_known(&health))
+    return NULL;
   GVariant *value = az_health_to_variant(&health);
   gboolean pinned = check->vm->host_key != NULL && *check->vm->host_key != '\0';
   const char *trusted
@@ -211,7 +215,11 @@ az_health_check_within(AzEngine *engine, const AzlinVm *vm, const AzHealthLimits
     return;
   const AzlinProvider *provider = az_engine_provider_of(engine, vm, &self, &error);
   Check *check = g_new0(Check, 1);
-  *check = (Check){ .engine = engine, .vm = az_vm_dup(vm), .op = op, .pending = limits->power_ms > 0 ? 2 : 1 };
+  *check = (Check){ .engine = engine,
+                    .vm = az_vm_dup(vm),
+                    .op = op,
+                    .pending = limits->power_ms > 0 ? 2 : 1,
+                    .is_known = limits->is_known };
   check->vm->power = AZLIN_POWER_UNKNOWN; /* what the record says of it is old */
   check->vm->stop_cause = AZLIN_STOP_UNKNOWN;
   check->vm->maintenance_at = 0;

@@ -11,6 +11,8 @@ typedef struct {
   guint32 tcp_ms, ssh_ms, login_ms, power_ms;
   guint32 probe_ms;     /* of a provider's own probe; 0 = the sum of its steps */
   gboolean banner_only; /* not even the key: that somebody greets as an SSH server does */
+  /* Or NULL. TRUE: the caller has no use for it, and the op ends without a variant. */
+  gboolean (*is_known)(const AzlinHealth *health);
 } AzHealthLimits;
 void az_health_check_within(AzEngine *engine, const AzlinVm *vm, const AzHealthLimits *limits, AzlinOp *op);
 /* Pure: what the evidence says. Returns the failure; `ret_detail` (owned) one sentence. `slow_ms` 0 = never degraded.

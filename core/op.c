@@ -372,6 +372,12 @@ az_op_vms(AzlinOp *op, gsize *n)
   return op->vms != NULL && op->vms->len > 0 ? (const AzlinVm *const *) op->vms->pdata : none;
 }
 
+GPtrArray *
+az_op_share_vms(AzlinOp *op)
+{
+  return op->vms != NULL ? g_ptr_array_ref(op->vms) : g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
+}
+
 GVariant *
 az_op_variant(AzlinOp *op)
 {

@@ -48,6 +48,8 @@ void az_op_forward(AzlinOp *from, AzlinOp *to);
 const GError *az_op_error(AzlinOp *op);
 const AzlinVm *az_op_vm(AzlinOp *op);
 const AzlinVm *const *az_op_vms(AzlinOp *op, gsize *n);
+/* The same as an array of AzlinVm that outlives the op: of ten thousand a copy is not for nothing. */
+GPtrArray *az_op_share_vms(AzlinOp *op);
 GVariant *az_op_variant(AzlinOp *op);
 const AzlinReply *az_op_reply(AzlinOp *op);
 const AzlinHttpReply *az_op_http(AzlinOp *op);

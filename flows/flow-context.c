@@ -46,27 +46,10 @@ write_new(AzEngine *engine, WriteKind kind, AzlinDone done, gpointer data)
   return write;
 }
 
-static void
-write_keep(Write *write, const AzlinVm *const *vms, gsize n)
-{
-  write->vms = g_ptr_array_new_full((guint) n, (GDestroyNotify) az_vm_free);
-  for (gsize i = 0; i < n; i++)
-    g_ptr_array_add(write->vms, az_vm_dup(vms[i]));
-}
-
-/* ---- the places that follow ---- */
-
 static char **
 places(AzEngine *engine)
 {
   return az_config_strv(az_engine_config(engine), "bricks", "context");
-}
-
-gboolean
-az_flow_has_context(AzEngine *engine, const char *name)
-{
-  g_auto(GStrv) names = places(engine);
-  return names && g_strv_contains((const char *const *) names, name);
 }
 
 static gboolean
@@ -74,6 +57,26 @@ others_follow(AzEngine *engine)
 {
   g_auto(GStrv) names = places(engine);
   return names && names[0] && names[1];
+}
+
+/* Only followers need them beyond the call. */
+static void
+write_keep(Write *write, const AzlinVm *const *vms, gsize n)
+{
+  if (!others_follow(write->engine))
+    return;
+  write->vms = g_ptr_array_new_full((guint) n, (GDestroyNotify) az_vm_free);
+  for (gsize i = 0; i < n; i++)
+    g_ptr_array_add(write->vms, az_vm_dup(vms[i]));
+}
+
+/* ---- the places that follow ---- */
+
+gboolean
+az_flow_has_context(AzEngine *engine, const char *name)
+{
+  g_auto(GStrv) names = places(engine);
+  return names && g_strv_contains((const char *const *) names, name);
 }
 
 static char *

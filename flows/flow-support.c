@@ -171,15 +171,12 @@ static void
 on_list(AzlinOp *op, gpointer data)
 {
   Fetch *fetch = data;
-  gsize n = 0;
   if (az_op_error(op)) {
     fetch_failed(fetch, az_op_error(op));
     return;
   }
-  const AzlinVm *const *vms = az_op_vms(op, &n);
-  g_ptr_array_set_size(fetch->stored->vms, 0);
-  for (gsize i = 0; i < n; i++)
-    g_ptr_array_add(fetch->stored->vms, az_vm_dup(vms[i]));
+  g_clear_pointer(&fetch->stored->vms, g_ptr_array_unref);
+  fetch->stored->vms = az_op_share_vms(op);
   fetch->context->info(fetch->self,
                        az_op_expect(az_op_new(fetch->parent, "info", AZ_CONTEXT_MS, on_info, fetch), "a{sv}"));
 }
@@ -211,7 +208,6 @@ fetch_begin(AzEngine *engine, AzlinOp *parent, gboolean copy_will_do,
                     .stored = g_rc_box_new0(AzStored),
                     .done = done,
                     .data = data };
-  fetch->stored->vms = g_ptr_array_new_with_free_func((GDestroyNotify) az_vm_free);
   fetch_list(fetch);
 }
 

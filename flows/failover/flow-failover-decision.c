@@ -52,7 +52,9 @@ az_decision_input_to_variant(const AzlinDecisionInput *input)
   g_variant_builder_init(&vantages, G_VARIANT_TYPE("aa{sv}"));
   g_variant_builder_init(&ages, G_VARIANT_TYPE("ad"));
   for (guint i = 0; input->others != NULL && input->others[i] != NULL; i++) {
-    g_variant_builder_add_value(&others, health_document(input->others[i]));
+    g_autoptr(GVariant) other = g_variant_ref_sink(health_document(input->others[i]));
+    g_variant_get_data(other); /* bytes take a tenth of the room of a tree, and there may be ten thousand */
+    g_variant_builder_add_value(&others, other);
     if (input->data_age_s != NULL)
       g_variant_builder_add(&ages, "d", input->data_age_s[i]);
   }

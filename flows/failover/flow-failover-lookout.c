@@ -57,6 +57,7 @@ typedef struct {      /* one question under way */
   guint64 id;
   char *vantage, *region;
   gboolean whole; /* a whole check */
+  gboolean brief; /* a glance that only has to tell where it does not see life */
 } Look;
 
 G_STATIC_ASSERT(AZ_SIGHT_REFUSED + 1 == AZ_PROBE_N_OUTCOMES);
@@ -404,9 +405,25 @@ keep_health(AzLookout *lookout, Post *post, const Look *look, AzHealthCopy *copy
     post->latency_ms = az_health_copy_get(copy)->response_time_ms;
 }
 
+/* A glance that sees life says less than the check before it, and nearly all of many regions' are that: nothing is made
+ * of them. */
+static gboolean
+sees_life(const AzlinHealth *health)
+{
+  return az_sight_of_health(health) == AZ_SIGHT_ALIVE;
+}
+
+static gboolean
+is_as_before(const Look *look, AzlinOp *op)
+{
+  return look->brief && az_op_error(op) == NULL && az_op_variant(op) == NULL;
+}
+
 static AzSightOutcome
 note_here(AzLookout *lookout, Post *post, const Look *look, AzlinOp *op)
 {
+  if (is_as_before(look, op))
+    return AZ_SIGHT_ALIVE;
   AzHealthCopy *copy = health_of_op(op, post->vm);
   AzSightOutcome outcome = az_sight_of_health(az_health_copy_get(copy));
   if (outcome == AZ_SIGHT_NOTHING && g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT))
@@ -488,13 +505,15 @@ ask(AzLookout *lookout, const AzQuestion *question)
                           az_op_new(lookout->root, "witness", MAX(limit + WITNESS_MS, SCAN_MS), on_answer, look));
     return;
   }
+  look->brief = !look->whole && post->health != NULL;
   look->early = az_clock_after(clock, AZ_DETECTOR_EARLY_US / 1000, on_early, look);
   const AzHealthLimits limits = { .tcp_ms = limit,
                                   .ssh_ms = limit,
                                   .login_ms = look->whole ? limit : 0,
                                   .power_ms = look->whole ? limit : 0,
                                   .probe_ms = limit,
-                                  .banner_only = !question->with_key };
+                                  .banner_only = !question->with_key,
+                                  .is_known = look->brief ? sees_life : NULL };
   az_health_check_within(lookout->engine, post->vm, &limits,
                          az_op_new(lookout->root, "look", 3 * limit + 1000, on_answer, look));
 }

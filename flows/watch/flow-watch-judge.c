@@ -65,6 +65,24 @@ ask_policy(AzWatch *watch, Outlook *outlook)
   outlook->step = g_strdup("azlin regions health");
 }
 
+/* ---- the verdict ---- */
+
+static gboolean
+decide(AzWatch *watch, GVariant **ret_input)
+{
+  g_autoptr(GError) error = NULL;
+
+  if (az_failover_decide(watch->engine, watch->lookout, watch->stored->primary, &watch->decision, ret_input, &error)) {
+    az_watch_stand(watch, "brick", NULL, NULL, NULL, NULL);
+    return TRUE;
+  }
+  if (error == NULL)
+    return FALSE; /* nothing is known yet */
+  if (az_watch_stand(watch, "brick", "broken", "fail", error->message, NULL))
+    az_job_message(watch->job, "fail", NULL, "Nothing can be judged: %s", error->message);
+  return FALSE;
+}
+
 /* ---- what is said ---- */
 
 /* A brick of 1.1 has no word of its own for what the detector knows. */
@@ -110,11 +128,15 @@ facts_of(AzWatch *watch, const Outlook *outlook)
   return g_variant_builder_end(&facts);
 }
 
-/* So that each verdict can be asked again: azlin failover replay. */
+/* So that each verdict can be asked again: azlin failover replay. Asked once more, with the document: of many regions
+ * it is large, and most verdicts are like the one before. */
 static void
-keep(AzWatch *watch, GVariant *input)
+keep(AzWatch *watch)
 {
+  g_autoptr(GVariant) input = NULL;
   g_autoptr(GError) error = NULL;
+  if (!decide(watch, &input))
+    return;
   g_autofree char *id = az_decision_keep(watch->engine, "watch", input, &watch->decision, &error);
 
   if (id == NULL)
@@ -122,7 +144,7 @@ keep(AzWatch *watch, GVariant *input)
 }
 
 static void
-say(AzWatch *watch, const Outlook *outlook, GVariant *input)
+say(AzWatch *watch, const Outlook *outlook)
 {
   const AzlinDecision *decision = &watch->decision;
   const char *level = decision->should_auto_failover ? "fail" : "warn";
@@ -140,26 +162,10 @@ say(AzWatch *watch, const Outlook *outlook, GVariant *input)
   if (!az_watch_stand(watch, "verdict", key, level, text, facts_of(watch, outlook)))
     return;
   az_job_message(watch->job, level, NULL, "%s", text);
-  keep(watch, input);
+  keep(watch);
 }
 
-/* ---- the verdict ---- */
-
-static gboolean
-decide(AzWatch *watch, GVariant **ret_input)
-{
-  g_autoptr(GError) error = NULL;
-
-  if (az_failover_decide(watch->engine, watch->lookout, watch->stored->primary, &watch->decision, ret_input, &error)) {
-    az_watch_stand(watch, "brick", NULL, NULL, NULL, NULL);
-    return TRUE;
-  }
-  if (error == NULL)
-    return FALSE; /* nothing is known yet */
-  if (az_watch_stand(watch, "brick", "broken", "fail", error->message, NULL))
-    az_job_message(watch->job, "fail", NULL, "Nothing can be judged: %s", error->message);
-  return FALSE;
-}
+/* ---- each answer ---- */
 
 /* Where nothing speaks against the primary there is nothing to say. */
 static gboolean
@@ -172,7 +178,6 @@ void
 az_watch_judge(AzWatch *watch)
 {
   g_auto(Outlook) outlook = { 0 };
-  g_autoptr(GVariant) input = NULL;
 
   if (watch->busy || watch->ending || !az_watch_is_judge(watch) || !decide(watch, NULL))
     return;
@@ -182,12 +187,11 @@ az_watch_judge(AzWatch *watch)
     az_watch_calm_down(watch);
     return;
   }
-  if (!decide(watch, &input)) /* once more, with the document: of many regions it is large, and mostly nobody's */
-    return;
-  if (watch->decision.should_auto_failover)
+  gboolean lost = watch->decision.should_auto_failover; /* by what policy was asked about, whatever is decided later */
+  if (lost)
     ask_policy(watch, &outlook);
-  say(watch, &outlook, input);
-  if (watch->decision.should_auto_failover && !outlook.held)
+  say(watch, &outlook);
+  if (lost && !outlook.held)
     az_watch_switch(watch, outlook.target->region);
 }
 

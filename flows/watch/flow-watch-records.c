@@ -110,13 +110,31 @@ say_unreadable(AzWatch *watch, const GError *error)
     az_job_message(watch->job, "warn", NULL, "%s; watching goes on with what was read before", line);
 }
 
+/* FALSE: nobody is there any more to read for. */
+static gboolean
+is_still_read(AzWatch *watch)
+{
+  return !az_op_cancelled(watch->root) && watch->lookout != NULL;
+}
+
+static void
+have_read(AzWatch *watch)
+{
+  if (az_watch_stand(watch, "records", NULL, NULL, NULL, NULL))
+    az_job_message(watch->job, "ok", NULL, "The records can be read again");
+  if (!watch->read_again)
+    return;
+  watch->read_again = FALSE;
+  az_watch_read(watch);
+}
+
 static void
 on_fetched(AzStored *stored, const GError *error, gpointer data)
 {
   AzWatch *watch = data;
 
   watch->reading = FALSE;
-  if (az_op_cancelled(watch->root) || watch->lookout == NULL) {
+  if (!is_still_read(watch)) {
     g_clear_pointer(&stored, az_stored_unref);
     return;
   }
@@ -124,15 +142,34 @@ on_fetched(AzStored *stored, const GError *error, gpointer data)
     say_unreadable(watch, error);
     return;
   }
-  if (az_watch_stand(watch, "records", NULL, NULL, NULL, NULL))
-    az_job_message(watch->job, "ok", NULL, "The records can be read again");
   take(watch, stored);
   if (watch->acts && stored->source != NULL) /* what others hold back came with them */
     az_watch_read_policy(watch);
-  if (!watch->read_again)
+  have_read(watch);
+}
+
+static gboolean
+is_news(AzWatch *watch, GVariant *head)
+{
+  guint64 epoch = 0, generation = 0;
+
+  return !g_variant_lookup(head, "epoch", "t", &epoch) || !g_variant_lookup(head, "generation", "t", &generation)
+         || epoch != watch->stored->epoch || generation != watch->stored->generation;
+}
+
+static void
+on_head(AzlinOp *op, gpointer data)
+{
+  AzWatch *watch = data;
+  gboolean news = az_op_error(op) != NULL || is_news(watch, az_op_variant(op));
+
+  if (is_still_read(watch) && news) {
+    az_stored_fetch(watch->engine, watch->root, on_fetched, watch);
     return;
-  watch->read_again = FALSE;
-  az_watch_read(watch);
+  }
+  watch->reading = FALSE;
+  if (is_still_read(watch))
+    have_read(watch);
 }
 
 void
@@ -142,7 +179,11 @@ az_watch_read(AzWatch *watch)
   if (watch->reading)
     return;
   watch->reading = TRUE;
-  az_stored_fetch(watch->engine, watch->root, on_fetched, watch);
+  if (watch->stored->source != NULL) /* more comes with shared ones than they tell the generation of */
+    az_stored_fetch(watch->engine, watch->root, on_fetched, watch);
+  else
+    /* mostly nobody has written anything, and records may be ten thousand */
+    az_flow_info(watch->engine, watch->root, on_head, watch);
 }
 
 /* ---- what was seen ---- */
