@@ -166,23 +166,28 @@ static void
 on_told(GObject *bus, GAsyncResult *result, gpointer data)
 {
   g_autofree Stored *stored = data;
-  g_dbus_connection_flush_finish(G_DBUS_CONNECTION(bus), result, NULL);
+  g_autoptr(GVariant) reply = g_dbus_connection_call_finish(G_DBUS_CONNECTION(bus), result, NULL);
   service_store_end(stored->home, stored->number);
   g_free(stored->home);
 }
 
 /* Not before its Finished has left: killed between the two, the job would be gone, and nobody would know how it ended.
- * A service that ends in good order waits for no bus. */
+ * What the other end answers, it answers after that; g_dbus_connection_flush() would take a thread for each job. A
+ * service that ends in good order waits for no bus. */
 static void
 forget_stored(const ServiceJob *job)
 {
+  GDBusConnection *bus = job->service->connection;
+  const char *other
+      = g_dbus_connection_get_unique_name(bus) != NULL ? "org.freedesktop.DBus" : NULL; /* a bus, or a peer */
   if (job->service->wound_up != NULL) {
     service_store_end(job->service->home, job->number);
     return;
   }
   Stored *stored = g_new(Stored, 1);
   *stored = (Stored){ g_strdup(job->service->home), job->number };
-  g_dbus_connection_flush(job->service->connection, NULL, on_told, stored);
+  g_dbus_connection_call(bus, other, "/org/freedesktop/DBus", "org.freedesktop.DBus.Peer", "Ping", NULL, NULL,
+                         G_DBUS_CALL_FLAGS_NONE, -1, NULL, on_told, stored);
 }
 
 void
