@@ -17,30 +17,35 @@ IN_PROCESS = os.environ.get("IN_PROCESS")
 CONFIG = "[bricks]\nprovider=static\n[metrics]\nlisten=%s\n%s"
 
 
-def write_records(home, first, records):
-    """As many records as that, made of one that azlin wrote."""
+def read_record(home):
+    """The one that azlin wrote."""
+    with open(os.path.join(home.path, "config.json")) as f:
+        return json.load(f)["regions"][0]
+
+
+def add_records(home, first, records):
+    """Behind the first one as many as that, like it. Whoever calls this has azlin write once more: what it wrote itself, it reads
+    line by line."""
     with open(os.path.join(home.path, "config.json")) as f:
         document = json.load(f)
-    document["regions"] = [dict(first, **record) for record in records]
+    document["regions"] = [first] + [dict(first, is_primary=False, **record) for record in records]
     for name in "config.json", "config.json.good", "config.json.1":
         with open(os.path.join(home.path, name), "w") as f:
             json.dump(document, f)
 
 
 def simulated(home):
-    """One machine that provider-sim made, and as many more like it."""
+    """Two machines that provider-sim made, and as many more like them."""
     home.write_config("[bricks]\nprovider=sim\n")
     home.ok("deploy", "-r", "eastus")
-    with open(os.path.join(home.path, "config.json")) as f:
-        first, = json.load(f)["regions"]
-    world = os.path.join(home.path, "bricks", "provider-sim", "world.log")
-    with open(world) as f:
-        line = [line for line in f if "'vm'" in line][-1]
-    with open(world, "w") as f:
-        f.writelines(line.replace("'%s'" % first["vm_name"], "'azlin-region%05d'" % i).replace("'eastus'", "'region%05d'" % i)
-                     .replace(first["id"], "vm-%d" % i) for i in range(REGIONS))
-    write_records(home, first, [{"region": "region%05d" % i, "vm_name": "azlin-region%05d" % i, "id": "vm-%d" % i,
-                                 "is_primary": i == 0, "tags": {}} for i in range(REGIONS)])
+    first = read_record(home)
+    with open(os.path.join(home.path, "bricks", "provider-sim", "world.log"), "r+") as world:
+        line = [line for line in world if "'vm'" in line][-1]
+        world.writelines(line.replace("'%s'" % first["vm_name"], "'azlin-region%05d'" % i).replace("'eastus'", "'region%05d'" % i)
+                         .replace(first["id"], "vm-of-%d" % i) for i in range(2, REGIONS))
+    add_records(home, first, [{"region": "region%05d" % i, "vm_name": "azlin-region%05d" % i, "id": "vm-of-%d" % i, "tags": {}}
+                              for i in range(2, REGIONS)])
+    home.ok("deploy", "-r", "westus2")
 
 
 def banners():
@@ -58,14 +63,20 @@ def banners():
         connection.close()
 
 
+def address(i):
+    return "127.%d.%d.1" % (1 + (i >> 8), i & 255)
+
+
 def on_loopback(home):
     child, port, _ = banners()
-    home.write_config("[bricks]\nprovider=static\n[policy]\nallowed-regions=region00000\n")
-    home.ok("regions", "add", "region00000", "--vm-name", "m0", "--public-ip", "127.1.0.1", "--ssh-port", str(port))
-    with open(os.path.join(home.path, "config.json")) as f:
-        first, = json.load(f)["regions"]
-    write_records(home, first, [{"region": "region%05d" % i, "vm_name": "m%d" % i, "is_primary": i == 0,
-                                 "public_ip": "127.%d.%d.1" % (1 + (i >> 8), i & 255)} for i in range(REGIONS)])
+
+    def add(i):
+        home.ok("regions", "add", "region%05d" % i, "--vm-name", "m%d" % i, "--public-ip", address(i), "--ssh-port", str(port))
+    home.write_config("[bricks]\nprovider=static\n[policy]\nallowed-regions=region00000;region%05d\n" % (REGIONS - 1))
+    add(0)
+    add_records(home, read_record(home), [{"region": "region%05d" % i, "vm_name": "m%d" % i, "public_ip": address(i)}
+                                          for i in range(1, REGIONS - 1)])
+    add(REGIONS - 1)
     return child
 
 
