@@ -1,6 +1,6 @@
-"""SIGKILL of azlind at random instants under load: the bus has it back at once, every job goes on or says that it failed, and what
-the jobs do to the world is done once. AZLIN_SERVICE_KILLS rounds."""
-import json, os, random, signal, time
+"""SIGKILL of azlind under load, at instants spread evenly over the life of its jobs: the bus has it back at once, every job goes on
+or says that it failed, and what the jobs do to the world is done once. AZLIN_SERVICE_KILLS rounds."""
+import collections, json, os, random, signal, time
 import e2e
 from bus import AZLIND, CONFIG, NAME, PATH, Bus, Gio, GLib
 from crowd import Member
@@ -8,6 +8,9 @@ from crowd import Member
 KILLS = int(os.environ.get("AZLIN_SERVICE_KILLS", "4"))
 REGIONS = ("eastus", "westus2", "westeurope", "northeurope", "uksouth", "centralus")
 LISTS = 20
+MORE_KILLS = 20  # where so few have not met everything
+UNDISTURBED = 5  # rounds whose duration is measured first
+PHASES = ("created", "started", "intended", "made", "recorded", "ended")  # of a deployment, as it was when azlind was killed
 SIM = "[bricks]\nprovider=sim\n[policy]\nallowed-regions=%s\n" % ";".join(REGIONS)
 DBUS = "org.freedesktop.DBus"
 
@@ -49,11 +52,14 @@ class Round:
     """Deployments, lists and a watch at once, of which each client hears its own; then the kill."""
 
     def __init__(self, bus, chance):
-        self.started, self.finished, self.troubles = [], {}, []
+        self.started, self.finished, self.troubles, self.deploys = [], {}, [], {}
+        self.journal, self.world = Tail(bus.home, "journal.log"), Tail(bus.home, WORLD)
+        self.begun = time.monotonic()
         self.members = [Member(bus.address, self.over, self.troubles.append) for _ in range(4)]
         for member in self.members:
             member.call = self.noting(member, member.call)
         for i, region in enumerate(chance.sample(REGIONS, 3)):
+            self.deploys[region] = None
             self.members[i].submit("deploy", regions=GLib.Variant("as", [region]))
         self.members[3].submit("watch")
         for i in range(LISTS):
@@ -62,16 +68,39 @@ class Round:
     def noting(self, member, call):
         """As `call`, but it keeps the jobs whose Start was answered: those must not vanish."""
         def noted(path, interface, method, arguments, done=lambda *reply: None):
-            if method == "Start":
-                done = lambda started: self.started.append(path)
-            call(path, interface, method, arguments, done)
+            kind, flags = arguments.unpack() if method == "Submit" else (None, None)
+            after = done
+
+            def answered(*reply):
+                if method == "Start":
+                    self.started.append(path)
+                if kind == "deploy":
+                    self.deploys[flags["regions"][0]] = reply[0]
+                after(*reply)
+            call(path, interface, method, arguments, answered)
         return noted
 
-    def run_until(self, steps):
-        """So many jobs have begun or ended: how far that is does not depend on how fast this host is."""
-        end = time.monotonic() + 60
-        while len(self.started) + len(self.finished) < steps and time.monotonic() < end:
-            turn(0.001)
+    def is_deployed(self):
+        return None not in self.deploys.values() and self.finished.keys() >= set(self.deploys.values())
+
+    def is_over(self):
+        return len(self.finished) == len(self.deploys) + LISTS
+
+    def run_until(self, instant):
+        turn(max(self.begun + instant - time.monotonic(), 0))
+
+    def phase(self, region, home):
+        """How far the deployment of this region had come: read while no azlind is there."""
+        job = self.deploys[region]
+        if job in self.finished:
+            return "ended"
+        if region in recorded(home):
+            return "recorded"
+        if region in machines(home).values():
+            return "made"
+        if any("{'%s': " % region in line for line in self.journal.lines()):
+            return "intended"
+        return "started" if job in self.started else "created"
 
     def over(self, _member, followed):
         self.finished[followed.path] = followed.finished[0]
@@ -81,18 +110,56 @@ class Round:
             member.close()
 
 
+def recorded(home):
+    """The regions that have a record."""
+    path = os.path.join(home.path, "config.json")
+    if not os.path.exists(path):
+        return set()
+    with open(path) as f:
+        return {record["region"] for record in json.load(f)["regions"]}
+
+
+class Tail:
+    """What a log of the home has got since."""
+
+    def __init__(self, home, name):
+        self.path = os.path.join(home.path, name)
+        self.offset = os.path.getsize(self.path) if os.path.exists(self.path) else 0
+
+    def lines(self):
+        if not os.path.exists(self.path):
+            return []
+        with open(self.path) as f:
+            f.seek(self.offset if os.path.getsize(self.path) >= self.offset else 0)
+            return f.read().splitlines()
+
+
+WORLD = "bricks/provider-sim/world.log"
+
+
+def changes(lines):
+    return [GLib.Variant.parse(GLib.VariantType("(xsv)"), line, None, None).unpack() for line in lines]
+
+
+def check_made_once(world):
+    """No region has got a second machine, whatever became of the first."""
+    made = collections.defaultdict(set)
+    for _, what, facts in changes(world.lines()):
+        if what == "vm":
+            made[facts[1]].add(facts[0])
+    assert all(len(names) == 1 for names in made.values()), made
+    return len(made)
+
+
 def machines(home):
     """Of the simulated world: {name: region} of those that stand."""
-    standing, world = {}, os.path.join(home.path, "bricks/provider-sim/world.log")
-    if not os.path.exists(world):
-        return standing
-    with open(world) as f:
-        for line in f:
-            change = GLib.Variant.parse(GLib.VariantType("(xsv)"), line, None, None).unpack()
-            if change[1] == "vm":
-                standing[change[2][0]] = change[2][1]
-            elif change[1] == "gone":
-                standing.pop(change[2], None)
+    standing, world = {}, Tail(home, WORLD)
+    world.offset = 0
+    for _, what, facts in changes(world.lines()):
+        if what == "vm":
+            standing[facts[0]] = facts[1]
+        elif what == "gone":
+            standing.pop(facts, None)
     return standing
 
 
@@ -163,15 +230,98 @@ def test_a_killed_service_is_back_and_nothing_is_done_twice():
         assert code == 0 and sorted(machines(home).values()) == sorted(REGIONS)
         os.kill(bus.pid(client), signal.SIGTERM)
         e2e.until(lambda: not bus.is_there(client), "it ends")
-    print("# %d kills: back within %.2f s (median %.2f s); %d jobs had ended, %d went on, %d were told to have failed, %d machines"
+    print("# %d kills: back within %.2f s (median %.3f s); %d jobs had ended, %d went on, %d were told to have failed, %d machines"
           % (KILLS, max(back), sorted(back)[len(back) // 2], ended, went_on, failed, made))
     assert went_on > 0 and failed > 0 and made > 0 and max(back) < 20, (went_on, failed, made, max(back))
 
 
-def jobs_after(bus, client, pid):
-    """As soon as the bus has noticed the end; this call starts the next azlind."""
+def end_watches(client, states):
+    for path, state in states.items():
+        if state == "running":
+            client.job(path, "Cancel")
+            client.until(lambda: jobs_of(client)[path] != "running", "the watch ends")
+
+
+def clear(client, home):
+    assert done(client, "destroy", yes=GLib.Variant("b", True))[0] == 0 and not machines(home)
+
+
+def undisturbed(bus, chance):
+    """Seconds from the first word of a round to the end of its last deployment, where nobody kills azlind."""
+    durations = []
+    for _ in range(UNDISTURBED):
+        client, round_, took = bus.client(), Round(bus, chance), None
+        while took is None or not round_.is_over():
+            turn(0.001)
+            took = time.monotonic() - round_.begun if took is None and round_.is_deployed() else took
+            assert time.monotonic() < round_.begun + 60, "the jobs of a round end"
+        durations.append(took)
+        assert not round_.troubles, round_.troubles
+        end_watches(client, jobs_of(client))
+        clear(client, bus.home)
+        round_.close()
+        client.close()
+    return sorted(durations)[UNDISTURBED // 2]
+
+
+class Tally:
+    """What became of all rounds."""
+
+    def __init__(self):
+        self.back, self.went_on, self.failed, self.ended, self.made = [], 0, 0, 0, 0
+        self.phases = collections.Counter()
+
+    def has_seen_all(self):
+        return self.went_on > 0 and self.failed > 0 and self.made > 0
+
+    def print(self, duration):
+        print("# %d kills in the %.3f s that deployments take: back within %.2f s (median %.3f s); %d jobs had ended, %d went on, %d were "
+              "told to have failed, %d machines" % (len(self.back), duration, max(self.back), sorted(self.back)[len(self.back) // 2],
+                                                    self.ended, self.went_on, self.failed, self.made))
+        print("# deployments as they were when it was killed: " + ", ".join("%s %d" % (phase, self.phases[phase]) for phase in PHASES))
+
+
+def kill_once(bus, chance, instant, tally):
+    client = bus.client()
+    jobs_of(client)
+    pid, round_ = bus.pid(client), Round(bus, chance)
+    round_.run_until(instant)
+    os.kill(pid, signal.SIGKILL)
+    killed = time.monotonic()
     e2e.until(lambda: bus.pid(client) != pid, "the bus notices")
-    return jobs_of(client)
+    phases = [round_.phase(region, bus.home) for region in round_.deploys]
+    states = jobs_of(client)  # this call starts the next azlind
+    tally.back.append(time.monotonic() - killed)
+    turn(0.05)
+    assert all(is_of_a_kill(trouble) for trouble in round_.troubles), round_.troubles
+    went_on, failed = check_jobs(round_, states)
+    end_watches(client, states)
+    check_world(client, bus.home)
+    e2e.until(lambda: os.listdir(bus.home.path + "/jobs") == ["last"], "no job is left on disk")
+    tally.made += check_made_once(round_.world)
+    tally.phases.update(phases)
+    tally.went_on, tally.failed, tally.ended = tally.went_on + went_on, tally.failed + failed, tally.ended + len(round_.finished)
+    clear(client, bus.home)
+    round_.close()
+    client.close()
+
+
+def test_a_killed_service_is_back_and_nothing_is_done_twice():
+    chance, tally = random.Random(int(os.environ.get("AZLIN_SEED", "1"))), Tally()
+    home = e2e.Home(SIM)
+    with Activated(home=home) as bus:
+        duration = undisturbed(bus, chance)
+        kills = [(i + chance.random()) / KILLS for i in range(KILLS)]
+        chance.shuffle(kills)
+        while kills or (not tally.has_seen_all() and len(tally.back) < KILLS + MORE_KILLS):
+            kill_once(bus, chance, duration * (kills.pop() if kills else chance.random()), tally)
+        client = bus.client()
+        code, _ = done(client, "deploy", regions=GLib.Variant("as", REGIONS))
+        assert code == 0 and sorted(machines(home).values()) == sorted(REGIONS)
+        os.kill(bus.pid(client), signal.SIGTERM)
+        e2e.until(lambda: not bus.is_there(client), "it ends")
+    tally.print(duration)
+    assert tally.has_seen_all() and max(tally.back) < 20, (vars(tally))
 
 
 if __name__ == "__main__":
