@@ -26,6 +26,24 @@ void az_remote_exec(AzRemote *remote, const AzlinExec *request, AzlinOp *op);
  * az_remote_exec(). */
 void az_remote_pipe(AzRemote *remote, const AzlinPipe *request, AzlinOp *op);
 
+/* A command that stays and is spoken to both ways: what it prints comes as it comes, what it says on stderr is lost. */
+typedef struct _AzTalk AzTalk;
+typedef struct {
+  const AzlinVm *vm;
+  const char *const *argv;
+  void (*heard)(const char *bytes, gsize length, gpointer data); /* may end the talk */
+  /* Once; the talk is gone after it. `error` (as of az_remote_exec(), the caller's) or the status that it ended with.
+   */
+  void (*ended)(int status, const GError *error, gpointer data);
+  gpointer data;
+} AzTalkRequest;
+/* Calls nothing back before it has returned. NULL: the request is wrong, or there is no way to the machine. */
+AzTalk *az_remote_talk(AzRemote *remote, const AzTalkRequest *request, GError **error);
+void az_talk_say(AzTalk *talk, const char *bytes, gsize length); /* copied, in order, queued without bound */
+/* Ends the command at once (its input ends, TERM comes) and frees the talk; ended() does not come. Not inside ended().
+ */
+void az_talk_end(AzTalk *talk);
+
 /* The smallest round trip to the machine that any connection of this process has seen, in ms; < 0 = unknown. */
 double az_remote_rtt_ms(AzRemote *remote, const AzlinVm *vm);
 /* Much will be sent to the machine soon: its connection, or the one that is being made, is prepared for that. */
