@@ -1,7 +1,7 @@
 /* sync: copies the paths of a run to one target, one after the other: compare, make way, transfer, verify, again where
  * it differs, keys gone. */
 #include "error.h"
-#include "flow-sync-private.h"
+#include "flow-sync-live.h"
 #include <string.h>
 
 #define MAX_ROUNDS 3u          /* transfers of one path, for a source that changes meanwhile */
@@ -54,6 +54,8 @@ path_over(AzSyncPair *pair, Outcome outcome)
     outcome = PATH_PARTIAL;
   if (outcome == PATH_DONE)
     az_sync_manifest_keep(pair);
+  if (outcome == PATH_DONE && pair->sync->live != NULL)
+    az_sync_live_note(pair->sync->live, pair);
   if (pair->summing != NULL)
     az_op_cancel(pair->summing, "its copy has ended");
   pair->done_paths += outcome == PATH_DONE ? 1 : 0;

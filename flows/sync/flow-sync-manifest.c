@@ -17,59 +17,39 @@ file_of(AzEngine *engine, const char *target, const char *path)
 }
 
 static GVariant *
-header_of(AzSyncPair *pair)
+header_of(AzSync *sync, const AzlinVm *target, const char *path, const char *base)
 {
   GVariantDict header;
-  const AzSyncPath *path = az_sync_pair_path(pair);
   const char *const none[] = { NULL };
   g_variant_dict_init(&header, NULL);
-  g_variant_dict_insert(&header, "source", "s", pair->sync->source->region);
-  g_variant_dict_insert(&header, "target", "s", pair->target->region);
-  g_variant_dict_insert(&header, "path", "s", path->path);
-  g_variant_dict_insert(&header, "base", "s", path->scan.place->base != NULL ? path->scan.place->base : "");
-  g_variant_dict_insert(&header, "at", "x", az_clock_now(az_engine_clock(pair->sync->engine)));
-  g_variant_dict_insert(&header, "exclude", "^as",
-                        pair->sync->exclude != NULL ? (const char *const *) pair->sync->exclude : none);
+  g_variant_dict_insert(&header, "source", "s", sync->source->region);
+  g_variant_dict_insert(&header, "target", "s", target->region);
+  g_variant_dict_insert(&header, "path", "s", path);
+  g_variant_dict_insert(&header, "base", "s", base != NULL ? base : "");
+  g_variant_dict_insert(&header, "at", "x", az_clock_now(az_engine_clock(sync->engine)));
+  g_variant_dict_insert(&header, "exclude", "^as", sync->exclude != NULL ? (const char *const *) sync->exclude : none);
   return g_variant_dict_end(&header);
 }
 
 static void
-append_record(GByteArray *bytes, const AzEntry *entry)
+write_file(AzSync *sync, const AzlinVm *target, const char *label, const char *path, const char *base,
+           const char *const *left_out, const AzListing *listing)
 {
-  gint64 seconds = entry->mtime / 1000000000, rest = entry->mtime % 1000000000;
-  if (rest < 0) { /* find rounds seconds down */
-    seconds--;
-    rest += 1000000000;
-  }
-  g_autofree char *text = g_strdup_printf(
-      "%c %o %" G_GUINT64_FORMAT " %s%" G_GINT64_FORMAT ".%09" G_GINT64_FORMAT " 0 0 1 %" G_GUINT64_FORMAT " %s%s%s",
-      entry->type, entry->mode, entry->size, entry->mtime < 0 ? "-" : "", ABS(seconds), ABS(rest),
-      entry->size / 512 + 1, entry->name, entry->link != NULL ? "//" : "", entry->link != NULL ? entry->link : "");
-  az_listing_append(bytes, text);
-}
-
-/* Both sides were found equal: the source's listing is what the target holds, without what is there beside it. */
-void
-az_sync_manifest_keep(AzSyncPair *pair)
-{
-  AzListing *listing = az_sync_pair_source(pair);
-  AzEngine *engine = pair->sync->engine;
-  g_autoptr(GVariant) header = g_variant_ref_sink(header_of(pair));
-  g_autofree char *text = g_variant_print(header, TRUE),
-                  *path = file_of(engine, pair->target->region, az_sync_pair_path(pair)->path);
-  g_autofree char *folder = g_path_get_dirname(path);
+  g_autoptr(GVariant) header = g_variant_ref_sink(header_of(sync, target, path, base));
+  g_autofree char *text = g_variant_print(header, TRUE), *file = file_of(sync->engine, target->region, path);
+  g_autofree char *folder = g_path_get_dirname(file);
   g_autoptr(GByteArray) bytes = g_byte_array_new();
   az_listing_append(bytes, text);
   az_listing_append(bytes, "F");
   for (guint i = 0; i < az_listing_size(listing); i++)
-    if (!az_compare_is_left_out(az_listing_at(listing, i)->name, (const char *const *) pair->left_out))
-      append_record(bytes, az_listing_at(listing, i));
+    if (!az_compare_is_left_out(az_listing_at(listing, i)->name, left_out))
+      az_listing_append_entry(bytes, az_listing_at(listing, i));
   g_autofree char *digest = g_compute_checksum_for_data(G_CHECKSUM_SHA256, bytes->data, bytes->len);
   g_autofree char *trailer = g_strdup_printf("Z0 %s", digest);
   az_listing_append(bytes, trailer);
   for (guint i = 0; i < az_listing_size(listing); i++) {
     const AzEntry *entry = az_listing_at(listing, i);
-    if (entry->hash == NULL || az_compare_is_left_out(entry->name, (const char *const *) pair->left_out))
+    if (entry->hash == NULL || az_compare_is_left_out(entry->name, left_out))
       continue;
     g_autofree char *line = g_strdup_printf("%s  %s", entry->hash, entry->name);
     az_listing_append(bytes, line);
@@ -77,10 +57,25 @@ az_sync_manifest_keep(AzSyncPair *pair)
   az_listing_append(bytes, "E");
   g_autoptr(GError) error = NULL;
   if (!az_paths_make_dir(folder, &error)
-      || !g_file_set_contents_full(path, (const char *) bytes->data, (gssize) bytes->len,
+      || !g_file_set_contents_full(file, (const char *) bytes->data, (gssize) bytes->len,
                                    G_FILE_SET_CONTENTS_CONSISTENT, 0600, &error))
-    az_sync_say(pair->sync, "warn", pair->label, "The manifest for a later azlin sync verify cannot be kept: %s",
-                error->message);
+    az_sync_say(sync, "warn", label, "The manifest for a later azlin sync verify cannot be kept: %s", error->message);
+}
+
+/* Both sides were found equal: the source's listing is what the target holds, without what is there beside it. */
+void
+az_sync_manifest_keep(AzSyncPair *pair)
+{
+  const AzSyncPath *path = az_sync_pair_path(pair);
+  write_file(pair->sync, pair->target, pair->label, path->path, path->scan.place->base,
+             (const char *const *) pair->left_out, az_sync_pair_source(pair));
+}
+
+void
+az_sync_manifest_write(AzSync *sync, const AzlinVm *target, const char *path, const char *const *left_out,
+                       const AzListing *listing)
+{
+  write_file(sync, target, sync->blocks ? target->region : NULL, path, NULL, left_out, listing);
 }
 
 void

@@ -12,6 +12,8 @@ typedef struct {
   GError *error; /* or why it cannot be copied */
 } AzSyncPath;
 
+typedef struct _AzSyncLive AzSyncLive; /* flow-sync-live.h */
+
 typedef struct _AzSync { /* counted with g_rc_box */
   AzJob *job;            /* may be NULL */
   AzEngine *engine;
@@ -26,6 +28,7 @@ typedef struct _AzSync { /* counted with g_rc_box */
   gboolean expecting; /* that something differs: the connections are prepared for what will be sent */
   guint32 n_targets;
   GPtrArray *pairs;     /* of AzSyncPair, borrowed: all targets of a run that may go together; NULL = one alone */
+  AzSyncLive *live;     /* borrowed: what a watch keeps on the machines; or NULL */
   guint64 files, bytes; /* found out: of all paths */
 } AzSync;
 AzSync *az_sync_new(AzJob *job, AzEngine *engine, const AzlinVm *source, const char *const *paths);
@@ -162,6 +165,9 @@ typedef struct _AzSyncRound AzSyncRound;
 /* Takes `sync`; `targets` (of AzlinVm) are copied. `quiet`: says only what changed, and asks nobody: what would need an
  * answer fails with POLICY. The round hears the progress of the job until it is freed. */
 AzSyncRound *az_sync_round_new(AzJob *job, AzlinOp *root, AzSync *sync, GPtrArray *targets, gboolean quiet);
+/* What changed alone is looked at, where sync->live can do that. */
+void az_sync_round_set_short(AzSyncRound *round);
+gboolean az_sync_round_was_whole(AzSyncRound *round); /* it has looked at everything */
 void az_sync_round_free(AzSyncRound *round);
 /* `done` gets an error, its own, when nothing was copied at all; it does not run once the job is cancelled. */
 void
@@ -219,6 +225,9 @@ void az_sync_manifest_free(AzSyncManifest *manifest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzSyncManifest, az_sync_manifest_free)
 /* Keeps what the target of `pair` was just found to hold. */
 void az_sync_manifest_keep(AzSyncPair *pair);
+/* The same of the folder `path` on `target`: `listing` but for what is `left_out` (or NULL). */
+void az_sync_manifest_write(AzSync *sync, const AzlinVm *target, const char *path, const char *const *left_out,
+                            const AzListing *listing);
 /* NOT_FOUND when no verified sync of it is on record. */
 AzSyncManifest *az_sync_manifest_read(AzEngine *engine, const char *target, const char *path, GError **error);
 GPtrArray *az_sync_manifest_paths(AzEngine *engine, const char *target); /* of char*: all that are on record */

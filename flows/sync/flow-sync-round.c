@@ -1,7 +1,7 @@
 /* sync: one round: from one source to its targets, a few at a time: looked at, planned where that is asked for, copied.
  */
 #include "error.h"
-#include "flow-sync-private.h"
+#include "flow-sync-live.h"
 
 #define MAX_PARALLEL 8u
 
@@ -10,6 +10,8 @@ struct _AzSyncRound {
   AzlinOp *root;
   AzSync *sync;
   GPtrArray *pairs; /* of AzSyncPair */
+  gboolean brief;   /* looks at what changed alone, where that can be done */
+  gboolean whole;   /* has looked at everything */
   gboolean quiet;   /* says what changed, and nothing else; asks nobody */
   guint next, running;
   gboolean copying; /* FALSE: planning */
@@ -25,6 +27,11 @@ static void start_pairs(AzSyncRound *round);
 static void
 round_over(AzSyncRound *round, GError *error)
 {
+  gboolean verified = error == NULL;
+  for (guint i = 0; i < round->pairs->len; i++)
+    verified = verified && az_sync_pair_is_verified(g_ptr_array_index(round->pairs, i));
+  if (round->sync->live != NULL && round->whole)
+    az_sync_live_looked(round->sync->live, verified);
   round->done(round, error, round->data);
 }
 
@@ -244,6 +251,37 @@ on_guarded(AzlinOp *op, gpointer data)
 }
 
 /* A look changes nothing: epochs are read, and both ends looked at, in the same round trip. */
+static void
+look_at_all(AzSyncRound *round)
+{
+  round->whole = TRUE;
+  if (round->sync->live != NULL)
+    az_sync_live_look(round->sync->live);
+  round->preparing = 2;
+  az_sync_guard(round->sync, round->pairs, az_op_new(round->root, "epochs", 0, on_guarded, round));
+  az_sync_survey(round->sync, az_op_new(round->root, "estimate", 0, on_surveyed, round));
+  for (guint i = 0; i < round->pairs->len && i < MAX_PARALLEL; i++)
+    az_sync_pair_scan_ahead(g_ptr_array_index(round->pairs, i), round->root);
+  for (guint i = 0; i < round->pairs->len; i++)
+    az_sync_link_measure(g_ptr_array_index(round->pairs, i), round->root);
+}
+
+static void
+on_short_way(gboolean copied, gpointer data)
+{
+  AzSyncRound *round = data;
+  if (!copied) {
+    look_at_all(round);
+    return;
+  }
+  round->copying = TRUE;
+  for (guint i = 0; i < round->pairs->len; i++) {
+    az_sync_live_take(round->sync->live, g_ptr_array_index(round->pairs, i));
+    pair_over(round, g_ptr_array_index(round->pairs, i));
+  }
+  round_over(round, NULL);
+}
+
 void
 az_sync_round_run(AzSyncRound *round, void (*done)(AzSyncRound *round, GError *error, gpointer data), gpointer data)
 {
@@ -252,13 +290,20 @@ az_sync_round_run(AzSyncRound *round, void (*done)(AzSyncRound *round, GError *e
   round->began = az_clock_now(az_engine_clock(round->sync->engine));
   if (!round->quiet)
     az_job_message(round->job, "step", NULL, "Estimating transfer size...");
-  round->preparing = 2;
-  az_sync_guard(round->sync, round->pairs, az_op_new(round->root, "epochs", 0, on_guarded, round));
-  az_sync_survey(round->sync, az_op_new(round->root, "estimate", 0, on_surveyed, round));
-  for (guint i = 0; i < round->pairs->len && i < MAX_PARALLEL; i++)
-    az_sync_pair_scan_ahead(g_ptr_array_index(round->pairs, i), round->root);
-  for (guint i = 0; i < round->pairs->len; i++)
-    az_sync_link_measure(g_ptr_array_index(round->pairs, i), round->root);
+  if (!round->brief || !az_sync_live_try(round->sync->live, round->root, round->sync, on_short_way, round))
+    look_at_all(round);
+}
+
+void
+az_sync_round_set_short(AzSyncRound *round)
+{
+  round->brief = round->sync->live != NULL;
+}
+
+gboolean
+az_sync_round_was_whole(AzSyncRound *round)
+{
+  return round->whole;
 }
 
 /* ---- the end ---- */

@@ -1,7 +1,7 @@
 /* sync --watch: round after round, as soon as the source says that something changed, else by the clock; how far the
  * targets are behind is a number that failover reads. */
 #include "error.h"
-#include "flow-sync-private.h"
+#include "flow-sync-live.h"
 
 #define INTERVAL_S 5u
 #define SETTLE_MS 30u     /* changes come in bursts; what comes later makes the next round */
@@ -16,8 +16,11 @@ typedef struct {
   GPtrArray *targets; /* of AzlinVm */
   AzSyncRound *round; /* at work, or the last one */
   gboolean busy, changed, ending, listening;
+  AzSyncLive *live;     /* programs that stay on the machines; or NULL */
+  gboolean deaf;        /* and their source cannot listen: the other way of listening is taken */
+  gint64 began, looked; /* monotonic: the last round did, the last look at everything did */
   AzTimer *timer, *restart;
-  guint rounds;
+  guint rounds, short_rounds; /* of them looked at what changed alone */
   guint64 files, bytes;
   GHashTable *verified; /* region -> gint64*: beginning of its last verified round */
   char *trouble;        /* said already; or NULL */
@@ -30,6 +33,7 @@ watch_free(gpointer data)
 {
   Watch *watch = data;
   AzRemote *remote = az_engine_remote(watch->engine);
+  az_sync_live_close(watch->live);
   az_remote_release(remote, watch->source);
   for (guint i = 0; i < watch->targets->len; i++)
     az_remote_release(remote, g_ptr_array_index(watch->targets, i));
@@ -79,6 +83,7 @@ tell_lag(Watch *watch)
   g_variant_dict_init(&facts, NULL);
   g_variant_dict_insert_value(&facts, "regions", lags(watch, line));
   g_variant_dict_insert(&facts, "rounds", "u", watch->rounds);
+  g_variant_dict_insert(&facts, "short_rounds", "u", watch->short_rounds);
   g_variant_dict_insert(&facts, "line", "s", line->str);
   az_job_event(watch->job, "lag", g_variant_dict_end(&facts));
 }
@@ -92,6 +97,7 @@ finish(Watch *watch)
   g_autoptr(GString) line = g_string_new(NULL);
   g_variant_dict_init(&result, NULL);
   g_variant_dict_insert(&result, "rounds", "u", watch->rounds);
+  g_variant_dict_insert(&result, "short_rounds", "u", watch->short_rounds);
   g_variant_dict_insert(&result, "files_synced", "t", watch->files);
   g_variant_dict_insert(&result, "bytes_transferred", "t", watch->bytes);
   g_variant_dict_insert_value(&result, "regions", lags(watch, line));
@@ -146,13 +152,24 @@ say_trouble(Watch *watch, const char *text)
   watch->trouble = g_strdup(text);
 }
 
+/* What the source says of itself is not everything: the targets change, too. */
+static gint64
+until_next_look(Watch *watch)
+{
+  guint32 seconds = az_job_arg_uint(watch->job, "interval", INTERVAL_S);
+  if (watch->listening && seconds < CALM_S)
+    seconds = CALM_S;
+  gint64 since = az_clock_monotonic(az_engine_clock(watch->engine)) - watch->looked;
+  return MAX((gint64) seconds * G_USEC_PER_SEC - since, 0);
+}
+
 static void
 next_round(Watch *watch)
 {
   guint32 seconds = az_job_arg_uint(watch->job, "interval", INTERVAL_S);
   if (watch->listening && seconds < CALM_S)
     seconds = CALM_S;
-  begin_in(watch, watch->changed ? SETTLE_MS : seconds * 1000);
+  begin_in(watch, watch->changed ? SETTLE_MS : MIN(seconds * 1000, 1 + (guint32) (until_next_look(watch) / 1000)));
 }
 
 static void
@@ -163,6 +180,10 @@ on_round_over(AzSyncRound *round, GError *owned, gpointer data)
   guint64 files = 0;
   watch->busy = FALSE;
   watch->rounds++;
+  if (az_sync_round_was_whole(round))
+    watch->looked = watch->began;
+  else
+    watch->short_rounds++;
   if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_FENCED)) { /* another machine is primary now */
     az_job_fail(watch->job, g_steal_pointer(&error));
     return;
@@ -192,41 +213,87 @@ begin_round(gpointer data)
     return;
   g_clear_pointer(&watch->round, az_sync_round_free);
   AzSync *sync = az_sync_of(watch->job, az_job_args(watch->job), watch->source);
-  sync->expecting = watch->changed || watch->rounds == 0;
+  gboolean changed = watch->changed;
+  sync->expecting = changed || watch->rounds == 0;
+  sync->live = watch->live;
   watch->busy = TRUE;
   watch->changed = FALSE;
   watch->round = az_sync_round_new(watch->job, watch->root, sync, watch->targets, TRUE);
+  if (changed && until_next_look(watch) > 0)
+    az_sync_round_set_short(watch->round);
+  watch->began = az_clock_monotonic(az_engine_clock(watch->engine));
   az_sync_round_run(watch->round, on_round_over, watch);
 }
 
 /* ---- the source's own word ---- */
 
 static void
-on_change(const char *line, gpointer data)
+note_change(Watch *watch)
 {
-  Watch *watch = data;
-  gboolean begins = g_str_has_prefix(line, "Watches established"); /* nobody heard what changed before that */
-  if (watch->changed || (!begins && !g_str_equal(line, "x")))
+  if (watch->changed)
     return;
   watch->changed = TRUE;
   if (!watch->busy && !watch->ending)
     begin_in(watch, SETTLE_MS);
 }
 
+static void
+on_change(const char *line, gpointer data)
+{
+  gboolean begins = g_str_has_prefix(line, "Watches established"); /* nobody heard what changed before that */
+  if (begins || g_str_equal(line, "x"))
+    note_change(data);
+}
+
 static void listen(gpointer data);
 
 static void
-on_deaf(AzlinOp *op, gpointer data)
+no_longer_listening(Watch *watch, gboolean for_good)
 {
-  Watch *watch = data;
-  const AzlinReply *reply = az_op_error(op) == NULL ? az_op_reply(op) : NULL;
   watch->listening = FALSE;
   if (az_op_cancelled(watch->root) || watch->ending)
     return;
   if (!watch->busy)
     next_round(watch);
-  if (reply == NULL || reply->status != 127)
+  if (!for_good)
     watch->restart = az_clock_after(az_engine_clock(watch->engine), RESTART_MS, listen, watch);
+}
+
+static void
+on_deaf(AzlinOp *op, gpointer data)
+{
+  const AzlinReply *reply = az_op_error(op) == NULL ? az_op_reply(op) : NULL;
+  no_longer_listening(data, reply != NULL && reply->status == 127);
+}
+
+static void
+on_live_heard(gboolean begins, gpointer data)
+{
+  note_change(data);
+}
+
+/* Without Python there may be inotifywait. */
+static void
+on_live_deaf(gboolean for_good, gpointer data)
+{
+  Watch *watch = data;
+  watch->deaf = watch->deaf || for_good;
+  no_longer_listening(watch, for_good);
+  if (for_good && !az_op_cancelled(watch->root) && !watch->ending)
+    listen(watch);
+}
+
+/* FALSE: they cannot do it here. */
+static gboolean
+listen_live(Watch *watch, AzSync *sync)
+{
+  const AzSyncLiveNews news = { .heard = on_live_heard, .deaf = on_live_deaf, .data = watch };
+  if (watch->deaf)
+    return FALSE;
+  if (watch->live != NULL)
+    return az_sync_live_listen(watch->live);
+  watch->live = az_sync_live_new(sync, watch->targets, &news);
+  return watch->live != NULL;
 }
 
 static void
@@ -236,13 +303,16 @@ listen(gpointer data)
   g_autoptr(AzSync) sync = az_sync_of(watch->job, az_job_args(watch->job), watch->source);
   g_autoptr(GPtrArray) argv = g_ptr_array_new();
   const char *fixed[] = { "sh", "-c", az_sync_listen_script, "sh" };
+  watch->restart = NULL;
+  watch->listening = TRUE;
+  if (listen_live(watch, sync))
+    return;
+  watch->deaf = TRUE;
   for (guint i = 0; i < G_N_ELEMENTS(fixed); i++)
     g_ptr_array_add(argv, (gpointer) (guintptr) fixed[i]);
   for (guint i = 0; i < sync->paths->len; i++)
     g_ptr_array_add(argv, ((AzSyncPath *) g_ptr_array_index(sync->paths, i))->path);
   g_ptr_array_add(argv, NULL);
-  watch->restart = NULL;
-  watch->listening = TRUE;
   AzlinExec request = { .size = sizeof request,
                         .vm = watch->source,
                         .argv = (const char *const *) argv->pdata,

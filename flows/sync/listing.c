@@ -22,6 +22,12 @@ listing_clear(gpointer data)
   g_string_chunk_free(listing->hashes);
 }
 
+AzListing *
+az_listing_ref(AzListing *listing)
+{
+  return g_rc_box_acquire(listing);
+}
+
 void
 az_listing_unref(AzListing *listing)
 {
@@ -233,6 +239,21 @@ az_listing_append(GByteArray *records, const char *record)
   g_byte_array_append(records, (const guint8 *) record, (guint) strlen(record) + 1);
 }
 
+void
+az_listing_append_entry(GByteArray *records, const AzEntry *entry)
+{
+  gint64 seconds = entry->mtime / 1000000000, rest = entry->mtime % 1000000000;
+  if (rest < 0) { /* find rounds seconds down */
+    seconds--;
+    rest += 1000000000;
+  }
+  g_autofree char *text = g_strdup_printf(
+      "%c %o %" G_GUINT64_FORMAT " %s%" G_GINT64_FORMAT ".%09" G_GINT64_FORMAT " 0 0 1 %" G_GUINT64_FORMAT " %s%s%s",
+      entry->type, entry->mode, entry->size, entry->mtime < 0 ? "-" : "", ABS(seconds), ABS(rest),
+      entry->size / BLOCK + 1, entry->name, entry->link != NULL ? "//" : "", entry->link != NULL ? entry->link : "");
+  az_listing_append(records, text);
+}
+
 /* Both run in one order, so that one pass is enough: what is to go must come by, what is new falls into its place. */
 GByteArray *
 az_listing_patch(GBytes *old, const char *changes, gsize length)
@@ -260,6 +281,57 @@ az_listing_patch(GBytes *old, const char *changes, gsize length)
   for (const char *kept; (kept = record_at(at, end, &torn)) != NULL; at += strlen(at) + 1)
     az_listing_append(patched, kept);
   return torn ? NULL : g_steal_pointer(&patched);
+}
+
+typedef struct {
+  GByteArray *records;
+  GPtrArray *hashed; /* of const AzEntry */
+  const char *over;  /* an entry that is gone, or is no folder any more: with it goes what stood below */
+} Merge;
+
+static void
+merge_add(Merge *merge, const AzEntry *entry)
+{
+  az_listing_append_entry(merge->records, entry);
+  if (entry->hash != NULL)
+    g_ptr_array_add(merge->hashed, (gpointer) (guintptr) entry);
+}
+
+static void
+merge_walk(Merge *merge, const AzListing *old, const AzListing *news, GHashTable *gone)
+{
+  guint n_old = old->entries->len, n_new = news->entries->len;
+  for (guint i = 0, j = 0; i < n_old || j < n_new;) {
+    const AzEntry *was = i < n_old ? az_listing_at(old, i) : NULL, *is = j < n_new ? az_listing_at(news, j) : NULL;
+    int order = was == NULL ? 1 : is == NULL ? -1 : by_name(was, is);
+    if (order >= 0)
+      merge_add(merge, is);
+    else if (g_hash_table_contains(gone, was->name))
+      merge->over = was->name;
+    else if (merge->over == NULL || !az_listing_is_below(was->name, merge->over))
+      merge_add(merge, was);
+    if (order >= 0 && is->type != 'd')
+      merge->over = is->name;
+    i += order <= 0 ? 1 : 0;
+    j += order >= 0 ? 1 : 0;
+  }
+}
+
+AzListing *
+az_listing_merge(const AzListing *old, const AzListing *news, GPtrArray *gone)
+{
+  g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+  g_autoptr(GPtrArray) hashed = g_ptr_array_new();
+  for (guint i = 0; i < gone->len; i++)
+    g_hash_table_add(names, g_ptr_array_index(gone, i));
+  Merge merge = { .records = g_byte_array_new(), .hashed = hashed };
+  merge_walk(&merge, old, news, names);
+  AzListing *merged = az_listing_new(merge.records, NULL);
+  for (guint i = 0; merged != NULL && i < hashed->len; i++) {
+    const AzEntry *entry = g_ptr_array_index(hashed, i);
+    az_listing_set_hash(merged, entry->name, entry->hash);
+  }
+  return merged;
 }
 
 /* ---- hashes ---- */

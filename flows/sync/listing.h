@@ -19,6 +19,7 @@ int az_listing_order(const char *a, const char *b);
 /* Takes `raw`, records as the scan script sorts them, each "TYPE MODE SIZE MTIME CTIME INODE LINKS BLOCKS NAME[//LINK]"
  * and NUL. Malformed ones are an error, never a shorter listing. */
 AzListing *az_listing_new(GByteArray *raw, GError **error);
+AzListing *az_listing_ref(AzListing *listing);
 void az_listing_unref(AzListing *listing);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AzListing, az_listing_unref)
 
@@ -30,6 +31,11 @@ gboolean az_listing_set_hash(AzListing *listing, const char *name, const char *h
 
 /* A record or a name, and the NUL that ends it. */
 void az_listing_append(GByteArray *records, const char *record);
+/* The record of an entry without inode, ctime and holes, as it is kept for a later comparison. */
+void az_listing_append_entry(GByteArray *records, const AzEntry *entry);
+/* `old` with all that `news` holds, and without `gone` (of char*: names, with all below them); hashes come along,
+ * inodes, ctimes and holes do not. NULL: what comes out is no list. Owned. */
+AzListing *az_listing_merge(const AzListing *old, const AzListing *news, GPtrArray *gone);
 /* Sorted records of `old` with the changes of `comm -3` applied: what only the new ones hold begins with a TAB, the
  * others go. NULL: they do not fit together. */
 GByteArray *az_listing_patch(GBytes *old, const char *changes, gsize length);

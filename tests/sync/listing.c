@@ -1,6 +1,7 @@
 /* Listings and what follows from two of them: foreign records, patches, kept hashes, what is to be copied. */
 #include "compare.h"
 #include "exclude.h"
+#include "live-frames.h"
 #include "scan-private.h"
 #include "azlin-plugin.h"
 #include <glib/gstdio.h>
@@ -437,6 +438,89 @@ test_patterns(void)
   }
 }
 
+static char *
+names_of(const AzListing *tree)
+{
+  g_autoptr(GString) text = g_string_new(NULL);
+  for (guint i = 0; i < az_listing_size(tree); i++)
+    g_string_append_printf(text, "%s%c:%s", i > 0 ? " " : "", az_listing_at(tree, i)->type,
+                           az_listing_at(tree, i)->name);
+  return g_strdup(text->str);
+}
+
+static void
+test_news_join_a_list(void)
+{
+  g_autoptr(AzListing) old = listing(TREE);
+  g_autoptr(AzListing) news = listing("f 600 9 -1.5 1.5 12 1 8 ./a-b\n"
+                                      "f 644 1 1.5 1.5 19 1 8 ./z\n");
+  g_autoptr(GPtrArray) gone = g_ptr_array_new();
+  char hash[65];
+  memset(hash, 'a', 64);
+  hash[64] = 0;
+  az_listing_set_hash(old, "./a/c", hash);
+  hash[0] = 'b';
+  az_listing_set_hash(news, "./a-b", hash);
+  g_autoptr(AzListing) both = az_listing_merge(old, news, gone);
+  g_autofree char *names = names_of(both);
+  g_assert_cmpstr(names, ==, "d:. d:./a f:./a/c l:./a/link f:./a-b f:./z");
+  const AzEntry *changed = az_listing_find(both, "./a-b");
+  g_assert_cmpuint(changed->mode, ==, 0600);
+  g_assert_cmpuint(changed->size, ==, 9);
+  g_assert_cmpint(changed->mtime, ==, -500000000);
+  g_assert_cmpstr(changed->hash, ==, hash);
+  g_assert_cmpint(az_listing_find(both, "./a/c")->hash[0], ==, 'a');
+  g_assert_cmpstr(az_listing_find(both, "./a/link")->link, ==, "to//there");
+  g_ptr_array_add(gone, (gpointer) (guintptr) "./a");
+  g_autoptr(AzListing) less = az_listing_merge(old, news, gone);
+  g_autofree char *left = names_of(less);
+  g_assert_cmpstr(left, ==, "d:. f:./a-b f:./z");
+  g_ptr_array_set_size(gone, 0);
+  g_autoptr(AzListing) file = listing("f 644 1 1.5 1.5 11 1 8 ./a\n");
+  g_autoptr(AzListing) instead = az_listing_merge(old, file, gone);
+  g_autofree char *flat = names_of(instead);
+  g_assert_cmpstr(flat, ==, "d:. f:./a f:./a-b");
+}
+
+static void
+test_frames_are_read_as_they_come(void)
+{
+  AzLiveFrames frames = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GByteArray) bytes = g_byte_array_new();
+  char kind = 0;
+  g_assert_null(az_live_frames_next(&frames, &kind, &error));
+  az_live_frames_add(bytes, 'd', "a\n\0b", 4);
+  az_live_frames_add(bytes, 'z', NULL, 0);
+  for (guint i = 0; i < bytes->len; i++) {
+    az_live_frames_push(&frames, (const char *) bytes->data + i, 1);
+    g_autoptr(GBytes) payload = az_live_frames_next(&frames, &kind, &error);
+    g_assert_no_error(error);
+    g_assert_true((payload != NULL) == (i == 7 || i == 11));
+    if (payload == NULL)
+      continue;
+    g_assert_cmpint(kind, ==, i == 7 ? 'd' : 'z');
+    g_assert_cmpuint(g_bytes_get_size(payload), ==, i == 7 ? 4 : 0);
+  }
+  az_live_frames_clear(&frames);
+}
+
+static void
+test_what_is_no_frame_is_refused(void)
+{
+  static const char *const bad[]
+      = { "Last login: today\n", "d\n", "d x\n", "dd 1\n1", "d -1\n", "d 99999999999\n", "\n", "d 1234567890123456" };
+  for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+    AzLiveFrames frames = { 0 };
+    g_autoptr(GError) error = NULL;
+    char kind = 0;
+    az_live_frames_push(&frames, bad[i], strlen(bad[i]));
+    g_assert_null(az_live_frames_next(&frames, &kind, &error));
+    g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_SYNC);
+    az_live_frames_clear(&frames);
+  }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -456,5 +540,8 @@ main(int argc, char **argv)
   g_test_add_func("/listing/expected-hashes-need-not-travel", test_expected_hashes_need_not_travel);
   g_test_add_func("/listing/a-machine-says-whether-it-found-them", test_a_machine_says_whether_it_found_them);
   g_test_add_func("/listing/patterns", test_patterns);
+  g_test_add_func("/listing/news-join-a-list", test_news_join_a_list);
+  g_test_add_func("/live/frames-are-read-as-they-come", test_frames_are_read_as_they_come);
+  g_test_add_func("/live/what-is-no-frame-is-refused", test_what_is_no_frame_is_refused);
   return g_test_run();
 }
