@@ -122,6 +122,40 @@ finish(AzJob *job, gboolean changed)
     show(job, FALSE);
 }
 
+/* ---- what others said, before any of it is changed ---- */
+
+typedef struct {
+  void (*act)(AzJob *job, AzEngine *engine);
+  gboolean unknown_too; /* to hold back is right whatever others said */
+} Verb;
+
+static void
+on_known(AzlinOp *op, gpointer data)
+{
+  AzJob *job = data;
+  const Verb *verb = az_job_data(job);
+
+  if (az_op_cancelled(az_job_root(job)))
+    return;
+  if (az_op_error(op) == NULL || verb->unknown_too) {
+    verb->act(job, az_job_engine(job));
+    return;
+  }
+  GError *error = g_error_copy(az_op_error(op));
+  g_prefix_error(&error, "Nothing was changed, since what other homes hold back cannot be read: ");
+  az_job_fail(job, error);
+}
+
+static void
+begin(AzJob *job, const Verb *verb)
+{
+  az_job_set_data(job, (gpointer) (guintptr) verb, NULL);
+  az_failover_share(az_job_engine(job),
+                    az_op_new(az_job_root(job), "what others told", AZ_FAILOVER_SHARE_MS, on_known, job));
+}
+
+/* ---- pause, once it is known ---- */
+
 static void
 pause_known(AzJob *job, AzEngine *engine)
 {
@@ -147,18 +181,12 @@ pause_known(AzJob *job, AzEngine *engine)
   finish(job, TRUE);
 }
 
-/* To hold back is right whatever others said. */
-static void
-on_pause_known(AzlinOp *op, gpointer data)
-{
-  if (!az_op_cancelled(az_job_root(data)))
-    pause_known(data, az_job_engine(data));
-}
-
 static void
 pause_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
 {
-  az_failover_share(engine, az_op_new(root, "what others told", AZ_FAILOVER_SHARE_MS, on_pause_known, job));
+  static const Verb verb = { .act = pause_known, .unknown_too = TRUE };
+
+  begin(job, &verb);
 }
 
 static const AzFlag pause_flags[] = {
@@ -174,20 +202,6 @@ const AzFlow az_flow_failover_pause = {
 };
 
 /* ---- resume ---- */
-
-/* What holds others back must be known before it is ended. */
-static gboolean
-is_known(AzJob *job, AzlinOp *op)
-{
-  if (az_op_cancelled(az_job_root(job)))
-    return FALSE;
-  if (az_op_error(op) == NULL)
-    return TRUE;
-  GError *error = g_error_copy(az_op_error(op));
-  g_prefix_error(&error, "Nothing was changed, since what other homes hold back cannot be read: ");
-  az_job_fail(job, error);
-  return FALSE;
-}
 
 static void
 change_resume(AzFailoverState *state, gpointer data)
@@ -221,16 +235,11 @@ resume_known(AzJob *job, AzEngine *engine)
 }
 
 static void
-on_resume_known(AzlinOp *op, gpointer data)
-{
-  if (is_known(data, op))
-    resume_known(data, az_job_engine(data));
-}
-
-static void
 resume_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
 {
-  az_failover_share(engine, az_op_new(root, "what others told", AZ_FAILOVER_SHARE_MS, on_resume_known, job));
+  static const Verb verb = { .act = resume_known };
+
+  begin(job, &verb);
 }
 
 const AzFlow az_flow_failover_resume = {
@@ -317,20 +326,22 @@ ack_known(AzJob *job, AzEngine *engine)
   else
     ack_switch(job, &word);
   az_failover_say_state(job, TRUE, AZ_HOLD_NONE);
-  finish(job, word.changed);
+  if (word.fenced != NULL)
+    show(job, word.changed);
+  else
+    finish(job, word.changed);
 }
 
-static void
-on_ack_known(AzlinOp *op, gpointer data)
-{
-  if (is_known(data, op))
-    ack_known(data, az_job_engine(data));
-}
-
+/* A fence is this home's own. */
 static void
 ack_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
 {
-  az_failover_share(engine, az_op_new(root, "what others told", AZ_FAILOVER_SHARE_MS, on_ack_known, job));
+  static const Verb verb = { .act = ack_known };
+
+  if (az_job_arg_string(job, "fenced") != NULL)
+    ack_known(job, engine);
+  else
+    begin(job, &verb);
 }
 
 static const AzFlag ack_flags[] = {
@@ -372,7 +383,7 @@ commit_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
   }
   if (!word.changed) {
     az_job_message(job, "ok", NULL, "No switch waits for its confirmation");
-    finish(job, FALSE);
+    show(job, FALSE);
     return;
   }
   g_variant_dict_init(&facts, NULL);
@@ -381,7 +392,7 @@ commit_run(AzJob *job, AzEngine *engine, GVariant *args, AzlinOp *root)
   g_variant_dict_insert(&facts, "epoch", "t", word.epoch);
   az_flow_audit(job, "failover.commit", g_variant_dict_end(&facts));
   az_job_message(job, "ok", NULL, "The switch from %s to %s stays", word.from, word.to);
-  finish(job, TRUE);
+  show(job, TRUE);
 }
 
 const AzFlow az_flow_failover_commit = {

@@ -64,4 +64,4 @@ void az_live_take_target(AzLiveEnd *end, char kind, GBytes *payload);
 /* The copy under way, if there is one, has failed. */
 void az_live_give_up(AzSyncLive *live, const char *why);
 
-extern const char az_sync_live_source[], az_sync_live_target[]; /* live-*.py */
+extern const char az_sync_live_common[], az_sync_live_source[], az_sync_live_target[]; /* live-*.py */

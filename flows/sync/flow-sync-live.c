@@ -184,7 +184,8 @@ start(AzLiveEnd *end, const char *const *argv)
 static void
 start_target(AzLiveEnd *end)
 {
-  const char *argv[] = { PYTHON, "-I", "-S", "-c", az_sync_live_target, end->live->path, end->folder, NULL };
+  g_autofree char *program = g_strconcat(az_sync_live_common, az_sync_live_target, NULL);
+  const char *argv[] = { PYTHON, "-I", "-S", "-c", program, end->live->path, end->folder, NULL };
   if (end->talk == NULL && !end->hopeless)
     start(end, argv);
 }
@@ -192,8 +193,8 @@ start_target(AzLiveEnd *end)
 gboolean
 az_sync_live_listen(AzSyncLive *live)
 {
-  const char *argv[]
-      = { PYTHON, "-I", "-S", "-c", az_sync_live_source, live->path, MOST_BYTES, MOST_NAMES, WARM_UP, NULL };
+  g_autofree char *program = g_strconcat(az_sync_live_common, az_sync_live_source, NULL);
+  const char *argv[] = { PYTHON, "-I", "-S", "-c", program, live->path, MOST_BYTES, MOST_NAMES, WARM_UP, NULL };
   return live->source.talk != NULL || start(&live->source, argv);
 }
 

@@ -5,37 +5,25 @@
 # frames, "KIND LENGTH\n" and so many bytes: "u" it listens from now on, "x" something changed, "w" means nothing, "n"
 # why this is for the long way, "d" a piece of what is to be copied (for live-target.py), "e" epochs, "r" records as
 # scan.sh has them, and "- NAME" for what is gone, "h" hashes, "z" that was all. It ends with its input.
-import ctypes, errno, grp, hashlib, os, pwd, select, stat, struct, sys, zlib
+import ctypes, errno, select, struct
 MODIFY, ATTRIB, CLOSED, FROM, TO, CREATE, DELETE, GONE, MOVED = 2, 4, 8, 0x40, 0x80, 0x100, 0x200, 0x400, 0x800
 OVERFLOW, IGNORED, ISDIR = 0x4000, 0x8000, 0x40000000
 HEARD = MODIFY | ATTRIB | CLOSED | FROM | TO | CREATE | DELETE | GONE | MOVED | 0x7000000 # folders alone, through no link
-NEVER = b".azlin-partial", b".azlin-trash"
+NEVER = PARTIAL, TRASH
 PIECE, TRIES = 8192, 3
-SURE = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 path = os.fsencode(sys.argv[1])
 most_bytes, most_names, blanks = map(int, sys.argv[2:])
 libc = ctypes.CDLL(None, use_errno=True)
-home = os.path.realpath(os.fsencode(os.environ.get("HOME", "/")))
 owners = {}
-class LongWay(Exception):
-    pass
 class Ears:
     def __init__(self):
         self.fd = libc.inotify_init1(0o4000)
         self.names, self.dirty, self.loud, self.lost = {}, set(), False, None
-    def is_own(self, name):
-        for below in b"/.ssh", b"/.local/state/azlin":
-            try:
-                if os.path.samestat(os.lstat(home + below), os.lstat(name)):
-                    return True
-            except OSError:
-                pass
-        return False
     def enter(self, top, new):
         stack = [top]
         while stack:
             name = stack.pop()
-            if self.is_own(name):
+            if is_own(lambda: os.lstat(name)):
                 continue
             watch = libc.inotify_add_watch(self.fd, name, HEARD)
             if watch < 0:
@@ -159,7 +147,7 @@ class Pack:
         except OSError:
             pass
     def entry(self, name):
-        if any(part in NEVER for part in name.split(b"/")) or self.ears.is_own(name):
+        if any(part in NEVER for part in name.split(b"/")) or is_own(lambda: os.lstat(name)):
             return
         facts = self.facts(name)
         if facts is None:
@@ -179,7 +167,7 @@ class Pack:
             self.entry(name)
         self.waiting += self.squeeze.flush()
         self.send()
-        frame(b"e", epochs())
+        frame(b"e", b" ".join(epochs()))
         frame(b"r", b"".join(self.records))
         frame(b"h", b"".join(self.hashes))
         frame(b"z")
@@ -198,20 +186,6 @@ def owner(facts):
         names = name_of(key[0], pwd.getpwuid), name_of(key[1], grp.getgrgid)
         owners[key] = b"%d:%s:%d:%s" % (key[0], names[0], key[1], names[1])
     return owners[key]
-def epochs():
-    found = []
-    for name in b"/epoch", b"/superseded":
-        try:
-            with open(home + b"/.local/state/azlin" + name, "rb") as file:
-                text = file.read(32)
-        except OSError:
-            text = b""
-        found.append(text[:len(text) - len(text.lstrip(b"0123456789"))] or b"0")
-    return b" ".join(found)
-def frame(kind, payload=b""):
-    rest = memoryview(b"%s %d\n" % (kind, len(payload)) + payload)
-    while rest:
-        rest = rest[os.write(1, rest):]
 def answer(root, ears):
     ears.hear()
     names, ears.dirty, why, ears.lost, ears.loud = ears.dirty, set(), ears.lost, None, False

@@ -4,25 +4,17 @@
 # "z" behind what it has read back from where it stands now: "s" its digest, where it is the one that was expected, else
 # "r" records and "h" hashes of all that was named. Nothing is opened or moved by a name that holds a folder: each is
 # entered through no link. It ends with its input.
-import grp, hashlib, os, pwd, signal, stat, sys, zlib
-SURE = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-PARTIAL, STAGE = b".azlin-partial", b"live-"
+import signal
+STAGE = b"live-"
 MOST_HEAD, MOST_BYTES = 16384, 1 << 26
 path, wanted = map(os.fsencode, sys.argv[1:])
-home = os.path.realpath(os.fsencode(os.environ.get("HOME", "/")))
-class LongWay(Exception):
-    pass
 class Input(Exception):
     pass
-def frame(kind, payload=b""):
-    rest = memoryview(b"%s %d\n" % (kind, len(payload)) + payload)
-    while rest:
-        rest = rest[os.write(1, rest):]
 def split(name):
     above, _, last = name.rpartition(b"/")
     return above, last
 def is_name(name):
-    return name == b"." or (name.startswith(b"./") and not {b"", b".", b"..", PARTIAL, b".azlin-trash"} & set(name.split(b"/")[1:]))
+    return name == b"." or (name.startswith(b"./") and not {b"", b".", b"..", PARTIAL, TRASH} & set(name.split(b"/")[1:]))
 def number_of(name, find, number):
     try:
         return find(name.decode())[2]
@@ -146,12 +138,8 @@ class Copy:
         if name not in self.folders:
             above, last = split(name)
             fd = self.folders[name] = os.open(last, SURE, dir_fd=self.folder(above))
-            for own in b"/.ssh", b"/.local/state/azlin":
-                try:
-                    if os.path.samestat(os.lstat(home + own), os.fstat(fd)):
-                        raise LongWay("that belongs to this machine alone")
-                except OSError:
-                    pass
+            if is_own(lambda: os.fstat(fd)):
+                raise LongWay("that belongs to this machine alone")
         return self.folders[name]
     def place(self):
         for number, (kind, _, _, name, _, _) in enumerate(self.entries, 1):
@@ -174,7 +162,7 @@ class Copy:
     def commit(self, limits):
         *numbers, self.expected = limits.split()
         epoch, mine, whole = map(int, numbers)
-        own, heard = epochs()
+        own, heard = map(int, epochs())
         if self.why is not None:
             raise LongWay(self.why)
         if max(own, heard) > epoch or own > mine or (whole and own < mine):
@@ -228,17 +216,6 @@ class Copy:
             if fd != self.root:
                 os.close(fd)
                 del self.folders[name]
-def epochs():
-    found = []
-    for name in b"/epoch", b"/superseded":
-        try:
-            with open(home + b"/.local/state/azlin" + name, "rb") as file:
-                text = file.read(32)
-        except OSError:
-            text = b""
-        digits = text[:len(text) - len(text.lstrip(b"0123456789"))]
-        found.append(int(digits or 0))
-    return found
 def read(size):
     parts = []
     while size > 0:

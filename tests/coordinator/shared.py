@@ -112,6 +112,8 @@ def test_a_pause_without_etcd_holds_here_and_is_told_later():
         assert r.code == 4 and "in this home alone" in r.out + r.err and "once more" in r.out + r.err, r
         r = b.run("failover", "resume")
         assert r.code == 4 and "Nothing was changed" in r.out + r.err, r
+        r = b.run("failover", "ack", "--fenced", "eastus")
+        assert r.code == 0 and "No fence of eastus is pending" in r.out + r.err, "a fence is its home's own: %r" % r
         assert a.ok("status", "-o", "json").json()["failover"]["paused"]
         cluster.members[0].start()
         cluster.await_leader()
