@@ -14,7 +14,7 @@ struct _AzSyncGrant {
   AzlinVm *target;
   char *id, *folder;
   guint64 intent;
-  gboolean running, swept_twice;
+  gboolean running, revoked, swept_twice;
   void (*done)(gpointer data);
   gpointer data;
 };
@@ -121,23 +121,6 @@ close_intent(AzSyncGrant *grant)
     az_sync_say(grant->sync, "warn", NULL, "The journal cannot be closed: %s", error->message);
 }
 
-static void
-on_revoked(AzlinOp *op, gpointer data)
-{
-  AzSyncGrant *grant = data;
-  if (az_op_error(op) == NULL) {
-    close_intent(grant);
-  } else {
-    g_autofree char *why = az_error_message(az_op_error(op));
-    az_flow_entry_interrupted(grant->sync->engine, grant->intent);
-    az_sync_say(grant->sync, "warn", NULL, "The key for %s is still there and expires within 12 hours: %s",
-                grant->target->region, why);
-    az_sync_say(grant->sync, "hint", NULL, "Take it back later: azlin recover");
-  }
-  grant->done(grant->data);
-  grant_free(grant);
-}
-
 static AzlinOp *
 cleanup_op(AzSyncGrant *grant, const char *label, guint32 timeout_ms, AzlinDone done)
 {
@@ -148,6 +131,13 @@ cleanup_op(AzSyncGrant *grant, const char *label, guint32 timeout_ms, AzlinDone 
 }
 
 static void sweep_target(AzSyncGrant *grant);
+
+static void
+grant_closed(AzSyncGrant *grant)
+{
+  grant->done(grant->data);
+  grant_free(grant);
+}
 
 /* A machine where somebody ends processes gets a second try. */
 static void
@@ -160,8 +150,9 @@ on_swept(AzlinOp *op, gpointer data)
     sweep_target(grant);
     return;
   }
-  AzlinOp *revoke = cleanup_op(grant, "revoke", REVOKE_MS, on_revoked);
-  az_remote_revoke(az_engine_remote(grant->sync->engine), grant->sync->source, grant->target, grant->id, revoke);
+  if (grant->revoked)
+    close_intent(grant);
+  grant_closed(grant);
 }
 
 static void
@@ -171,11 +162,28 @@ sweep_target(AzSyncGrant *grant)
         cleanup_op(grant, "sweep", SWEEP_MS, on_swept));
 }
 
+/* Nobody can begin to receive any more: what is swept behind this stays so. */
+static void
+on_revoked(AzlinOp *op, gpointer data)
+{
+  AzSyncGrant *grant = data;
+  grant->revoked = az_op_error(op) == NULL;
+  if (!grant->revoked) {
+    g_autofree char *why = az_error_message(az_op_error(op));
+    az_flow_entry_interrupted(grant->sync->engine, grant->intent);
+    az_sync_say(grant->sync, "warn", NULL, "The key for %s is still there and expires within 12 hours: %s",
+                grant->target->region, why);
+    az_sync_say(grant->sync, "hint", NULL, "Take it back later: azlin recover");
+  }
+  sweep_target(grant);
+}
+
 static void
 on_stopped(AzlinOp *op, gpointer data)
 {
   AzSyncGrant *grant = data;
-  sweep_target(grant);
+  AzlinOp *revoke = cleanup_op(grant, "revoke", REVOKE_MS, on_revoked);
+  az_remote_revoke(az_engine_remote(grant->sync->engine), grant->sync->source, grant->target, grant->id, revoke);
 }
 
 void
@@ -242,34 +250,32 @@ on_target_asked(AzlinOp *op, gpointer data)
 
 /* What has expired, or lost one of its two machines, admits nobody: it must not keep the record open for ever. */
 static void
-on_recover_revoked(AzlinOp *op, gpointer data)
+on_recover_swept(AzlinOp *op, gpointer data)
 {
   Recovery *recovery = data;
-  if (az_op_error(op) == NULL) {
+  if (recovery->error == NULL)
     recovered(recovery, "the key was taken back");
-    return;
-  }
-  recovery->error = g_error_copy(az_op_error(op));
-  if (az_clock_now(az_engine_clock(recovery->engine)) > recovery->expires)
+  else if (az_clock_now(az_engine_clock(recovery->engine)) > recovery->expires)
     recovered(recovery, "the key has expired");
   else
     az_flow_vm_get(recovery->engine, recovery->op, recovery->target, 0, on_target_asked, recovery);
 }
 
 static void
-on_recover_swept(AzlinOp *op, gpointer data)
+on_recover_revoked(AzlinOp *op, gpointer data)
 {
   Recovery *recovery = data;
-  az_remote_revoke(az_engine_remote(recovery->engine), recovery->source, recovery->target, recovery->key,
-                   az_op_new(recovery->op, "revoke", REVOKE_MS, on_recover_revoked, recovery));
+  recovery->error = az_op_error(op) != NULL ? g_error_copy(az_op_error(op)) : NULL;
+  sweep(recovery->engine, recovery->target, recovery->folder, SWEEP_ALL,
+        az_op_new(recovery->op, "sweep", SWEEP_MS, on_recover_swept, recovery));
 }
 
 static void
 on_recover_stopped(AzlinOp *op, gpointer data)
 {
   Recovery *recovery = data;
-  sweep(recovery->engine, recovery->target, recovery->folder, SWEEP_ALL,
-        az_op_new(recovery->op, "sweep", SWEEP_MS, on_recover_swept, recovery));
+  az_remote_revoke(az_engine_remote(recovery->engine), recovery->source, recovery->target, recovery->key,
+                   az_op_new(recovery->op, "revoke", REVOKE_MS, on_recover_revoked, recovery));
 }
 
 static AzlinVm *

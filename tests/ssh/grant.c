@@ -146,6 +146,18 @@ test_revoke(Pair *pair, gconstpointer unused)
     g_assert_true(g_str_equal(name, "authorized_keys") || g_str_equal(name, ".azlin-lock"));
 }
 
+/* Logged in before it was taken back, begun after it. */
+static void
+test_begun_too_late(Pair *pair, gconstpointer unused)
+{
+  g_autoptr(GVariant) facts = grant(pair, "job-6", 600);
+  g_autofree char *job = g_build_filename(pair->target->home, ".local/state/azlin/jobs/job-6", NULL);
+  g_autofree char *copied = g_build_filename(pair->dir, "file", NULL);
+  g_assert_cmpint(g_rmdir(job), ==, 0);
+  g_assert_cmpint(on_source(pair, facts, push, NULL), !=, 0);
+  g_assert_false(g_file_test(copied, G_FILE_TEST_EXISTS));
+}
+
 static void
 test_expiry(Pair *pair, gconstpointer unused)
 {
@@ -261,6 +273,7 @@ main(int argc, char **argv)
 #define ADD(name, func) g_test_add("/grant/" name, Pair, NULL, set_up, func, tear_down)
   ADD("rsync-and-nothing-else", test_rsync_and_nothing_else);
   ADD("revoke", test_revoke);
+  ADD("begun-too-late", test_begun_too_late);
   ADD("expiry", test_expiry);
   ADD("receiver", test_receiver);
   ADD("receiver-run", test_receiver_run);
