@@ -168,10 +168,22 @@ is_whole(const AzDetector *detector, const Region *region, gint64 now)
 {
   const gint64 turn = LOGIN_US / AZ_DETECTOR_FEW;
   gint64 rest = now - region->logged_in;
+  if (region->wanted)
+    return TRUE;
   if (is_close(detector, region))
     return region->armed || rest >= LOGIN_US || region->state == AZ_REGION_UNKNOWN;
   gboolean never = region->logged_in == 0;
   return now - detector->logged_in >= turn && (never || rest >= turn * (gint64) detector->regions->len);
+}
+
+void
+az_detector_check_whole(AzDetector *detector, const char *name, gint64 now)
+{
+  Region *region = az_detector_find(detector, name);
+  if (region == NULL || region->wanted || (region->logged_in != 0 && now - region->logged_in < LOGIN_US))
+    return;
+  region->wanted = TRUE;
+  az_detector_plan(detector, region, here_of(region), MIN(here_of(region)->due, now));
 }
 
 static void
@@ -187,8 +199,10 @@ ask(AzDetector *detector, Region *region, Row *row, gint64 now, AzQuestion *ret_
                                 .with_login = login,
                                 .with_key = login || is_close(detector, region),
                                 .timeout_s = timeout_s(detector) };
-  if (login)
+  if (login) {
     region->logged_in = detector->logged_in = now;
+    region->wanted = FALSE;
+  }
   ret_question->id = add_pending(detector, region, row->vantage, now);
   row->asked = now;
   gint64 due = here_of(region)->due > now ? here_of(region)->due : now + interval;

@@ -2,6 +2,7 @@
 #include "detector-private.h"
 
 #define SLOT_US (G_USEC_PER_SEC / 20) /* moments that regions share: each is a turn of the main loop */
+#define FIRST_US 2000                 /* until the first look, for each region that nobody has looked at */
 #define GOLDEN 2654435769u            /* of 2^32, the golden section: even however many there are */
 
 /* ---- making ---- */
@@ -94,15 +95,28 @@ az_detector_find(const AzDetector *detector, const char *name)
   return g_hash_table_lookup(detector->names, name);
 }
 
-/* Where many are asked, each has a moment of its own in the interval: asked all at once, they would take the memory of
- * as many probes, and hold the main loop up. Neighbours in the list are far apart. */
+/* Where many are asked, each has a moment of its own: asked all at once, they would take the memory of as many probes,
+ * and hold the main loop up. Neighbours in the list are far apart. */
 static gint64
-first_due(const AzDetector *detector, guint serial, gint64 now)
+first_due(guint serial, gint64 window_us, gint64 now)
 {
   if (serial < AZ_DETECTOR_FEW)
     return now;
-  guint slots = (guint) (calm_us(detector) / SLOT_US);
+  guint slots = (guint) (window_us / SLOT_US);
   return now + (gint64) ((guint64) (serial * GOLDEN) * slots >> 32) * SLOT_US;
+}
+
+/* Until all that are new are asked: an interval; but what comes later another watch has left behind, and it has waited
+ * already. */
+static gint64
+first_window_us(const AzDetector *detector, const char *const *regions)
+{
+  gint64 fresh = 0;
+  if (detector->regions->len == 0)
+    return calm_us(detector);
+  for (; *regions != NULL; regions++)
+    fresh += az_detector_find(detector, *regions) == NULL ? 1 : 0;
+  return MIN(calm_us(detector), FIRST_US * fresh);
 }
 
 static Region *
@@ -164,6 +178,7 @@ void
 az_detector_set_regions(AzDetector *detector, const char *const *regions, const char *primary, gint64 now)
 {
   guint fresh = 0;
+  gint64 window = first_window_us(detector, regions);
   if (detector->regions->len == 0)
     detector->planned = now;
   for (guint i = 0; i < detector->regions->len; i++)
@@ -172,7 +187,7 @@ az_detector_set_regions(AzDetector *detector, const char *const *regions, const 
     Region *region = az_detector_find(detector, *regions);
     if (region == NULL) {
       region = region_new(detector, *regions, now);
-      az_detector_plan(detector, region, here_of(region), first_due(detector, fresh++, now));
+      az_detector_plan(detector, region, here_of(region), first_due(fresh++, window, now));
     }
     region->kept = TRUE;
   }
@@ -254,7 +269,9 @@ az_detector_set_rules(AzDetector *detector, const AzDetectorRules *rules, gint64
     Region *region = region_at(detector, i);
     for (guint k = 0; k < region->rows->len; k++) {
       Row *row = &g_array_index(region->rows, Row, k);
-      row->due = row->due == NEVER ? NEVER : k > 0 || region == detector->primary ? now : first_due(detector, i, now);
+      row->due = row->due == NEVER                      ? NEVER
+                 : k > 0 || region == detector->primary ? now
+                                                        : first_due(i, calm_us(detector), now);
     }
     az_detector_queue_renew(detector, region);
   }
@@ -271,7 +288,7 @@ az_detector_reset(AzDetector *detector, gint64 now)
     az_detector_disarm(detector, region);
     region->dark_here = FALSE;
     az_detector_plan(detector, region, here_of(region),
-                     region == detector->primary ? now : first_due(detector, i, now));
+                     region == detector->primary ? now : first_due(i, calm_us(detector), now));
     az_detector_enter(region, AZ_REGION_UNKNOWN, now);
   }
   forget_questions(detector);

@@ -64,6 +64,9 @@ typedef struct {
 gboolean az_detector_next(AzDetector *detector, gint64 now, AzQuestion *ret_question);
 /* When the next question is due, at the latest; never later than what is under way could make it. */
 gint64 az_detector_wake(AzDetector *detector, gint64 now);
+/* It may have to take over soon: its next look is at once and a whole health check, unless the last such check is half
+ * a minute old at most. Of many regions each has its turn else, which may be an hour. */
+void az_detector_check_whole(AzDetector *detector, const char *region, gint64 now);
 /* A question has been silent for so long that witnesses are armed before its answer (about a second); tell when asked.
  */
 #define AZ_DETECTOR_EARLY_US (G_USEC_PER_SEC)

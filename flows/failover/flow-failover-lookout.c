@@ -545,6 +545,13 @@ pump(AzLookout *lookout)
   lookout->timer = az_clock_after(az_engine_clock(lookout->engine), ms, on_timer, lookout);
 }
 
+void
+az_lookout_check_whole(AzLookout *lookout, const char *region)
+{
+  az_detector_check_whole(lookout->detector, region, monotonic(lookout));
+  pump(lookout);
+}
+
 /* ---- what is known ---- */
 
 AzDetector *

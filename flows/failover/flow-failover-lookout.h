@@ -31,7 +31,9 @@ void az_lookout_set_peers(AzLookout *lookout, AzLookoutPeers peers, gpointer dat
 GArray *az_lookout_vantages(AzLookout *lookout, const char *region);
 
 AzDetector *az_lookout_detector(AzLookout *lookout);
-/* The last whole check of that region; NULL = it has not been answered yet. */
+/* See az_detector_check_whole(). */
+void az_lookout_check_whole(AzLookout *lookout, const char *region);
+/* The last whole check of that region, or the last look where there was none; NULL = it has not been answered yet. */
 const AzlinHealth *az_lookout_health(AzLookout *lookout, const char *region);
 double az_lookout_latency_ms(AzLookout *lookout, const char *region); /* of the last answer from here; < 0 = none */
 /* The last evidence of each witness about `region`: of GVariant a{sv}, borrowed array of owned references. */

@@ -30,6 +30,30 @@ ask_others(AzWatch *watch, Outlook *outlook)
   outlook->step = g_strdup("azlin failover resume or azlin failover ack, on that host");
 }
 
+static AzFailover
+run_of(AzWatch *watch)
+{
+  AzFailover run = { .job = watch->job,
+                     .engine = watch->engine,
+                     .automatic = TRUE,
+                     .state = watch->state,
+                     .no_lock = watch->no_lock,
+                     .stored = watch->stored,
+                     .source = az_stored_primary(watch->stored),
+                     .decision = watch->decision };
+  run.target = az_failover_best_target(&run);
+  return run;
+}
+
+/* Where the primary would go must be known to work before it has to. */
+static void
+keep_target_known(AzWatch *watch)
+{
+  AzFailover run = run_of(watch);
+  if (run.target != NULL)
+    az_lookout_check_whole(watch->lookout, run.target->region);
+}
+
 /* Policy as the failover flow will apply it, so that a switch is begun only where it will go on. */
 static void
 ask_policy(AzWatch *watch, Outlook *outlook)
@@ -43,15 +67,8 @@ ask_policy(AzWatch *watch, Outlook *outlook)
                           .step = g_strdup("azlin failover --explain") };
     return;
   }
-  AzFailover run = { .job = watch->job,
-                     .engine = watch->engine,
-                     .automatic = TRUE,
-                     .state = watch->state,
-                     .no_lock = watch->no_lock,
-                     .stored = watch->stored,
-                     .source = az_stored_primary(watch->stored),
-                     .decision = watch->decision };
-  run.target = outlook->target = az_failover_best_target(&run);
+  AzFailover run = run_of(watch);
+  outlook->target = run.target;
   outlook->hold = az_failover_hold(&run, &outlook->reason, &outlook->step);
   outlook->held = outlook->hold != AZ_HOLD_NONE;
   if (!outlook->held)
@@ -181,6 +198,7 @@ az_watch_judge(AzWatch *watch)
 
   if (watch->busy || watch->ending || !az_watch_is_judge(watch) || !decide(watch, NULL))
     return;
+  keep_target_known(watch);
   if (is_calm(watch)) {
     if (az_watch_stand(watch, "verdict", NULL, NULL, NULL, NULL))
       az_job_message(watch->job, "ok", NULL, "Nothing speaks against %s any more", watch->stored->primary);

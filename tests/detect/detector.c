@@ -470,6 +470,53 @@ test_many_are_spread(void)
   g_assert_cmpuint(asked.most, <=, 64 + MANY / 300 * 3);
 }
 
+/* What a watch takes over has waited for it: it is asked about in seconds, not in an interval, and not all in one step.
+ */
+static void
+test_what_is_taken_over_is_asked_soon(void)
+{
+  g_auto(GStrv) names = g_new0(char *, MANY + 1);
+  g_autoptr(AzDetector) detector = detector_of_many(names);
+  g_autoptr(GHashTable) times = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr(GPtrArray) own = g_ptr_array_new();
+  Asked asked = { .asked = times };
+  for (guint i = 0; i < MANY / 2; i++)
+    g_ptr_array_add(own, names[i]);
+  g_ptr_array_add(own, NULL);
+  az_detector_set_regions(detector, (const char *const *) own->pdata, names[0], 0);
+  run_many(detector, 0, 60, AZ_SIGHT_ALIVE, &asked);
+  az_detector_set_regions(detector, (const char *const *) names, names[0], 60 * G_USEC_PER_SEC);
+  asked.most = 0;
+  run_many(detector, 60, 62, AZ_SIGHT_ALIVE, &asked);
+  for (guint i = MANY / 2; i < MANY; i++)
+    g_assert_nonnull(g_hash_table_lookup(times, names[i]));
+  g_assert_cmpuint(asked.most, <=, MANY / 5);
+}
+
+/* Of many, that which may have to take over is checked as a whole at once, and each half a minute while that is wished.
+ */
+static void
+test_wished_for_is_checked_as_a_whole(void)
+{
+  g_auto(GStrv) names = g_new0(char *, MANY + 1);
+  g_autoptr(AzDetector) detector = detector_of_many(names);
+  g_autoptr(GHashTable) times = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  Asked asked = { .asked = times };
+  guint wholes = 0;
+  run_many(detector, 0, 60, AZ_SIGHT_ALIVE, &asked);
+  az_detector_check_whole(detector, "nobody", 60 * G_USEC_PER_SEC);
+  for (gint64 now = 60 * G_USEC_PER_SEC; now < 125 * G_USEC_PER_SEC; now += G_USEC_PER_SEC / 20) {
+    AzQuestion question;
+    az_detector_check_whole(detector, names[MANY - 2], now);
+    while (az_detector_next(detector, now, &question)) {
+      wholes += question.with_login && g_str_equal(question.region, names[MANY - 2]);
+      az_detector_answer(detector, question.id, AZ_SIGHT_ALIVE, now);
+    }
+    g_assert_cmpuint(wholes, >=, 1); /* in the first step */
+  }
+  g_assert_cmpuint(wholes, ==, 3);
+}
+
 /* Two hundred suspects at once: no more witnesses are asked than for sixty-four, and all are dark in the end. */
 static void
 test_many_in_trouble(void)
@@ -514,6 +561,8 @@ main(int argc, char **argv)
   g_test_add_func("/detector/gap-forgets", test_gap_forgets);
   g_test_add_func("/detector/regions-come-and-go", test_regions_come_and_go);
   g_test_add_func("/detector/many-are-spread", test_many_are_spread);
+  g_test_add_func("/detector/what-is-taken-over-is-asked-soon", test_what_is_taken_over_is_asked_soon);
+  g_test_add_func("/detector/wished-for-is-checked-as-a-whole", test_wished_for_is_checked_as_a_whole);
   g_test_add_func("/detector/many-in-trouble", test_many_in_trouble);
   g_test_add_func("/detector/rules", test_rules);
   g_test_add_func("/detector/rules-may-change", test_rules_may_change);

@@ -12,7 +12,7 @@ SCENES = int(os.environ.get("AZLIN_SHARE_SCENES", "1"))
 PAUSE = float(os.environ.get("AZLIN_SHARE_PAUSE", "14"))
 TTL, MORE = int(os.environ.get("AZLIN_SHARE_TTL", "10")), 18
 REAL = ("eastus", "westus2", "westeurope")
-FURTHER = ["shared-%02d" % number for number in range(MORE)]
+FURTHER = ["shared-%02d" % number for number in range(MORE + 62)]  # with all of them one watch looks at most from afar
 CONFIG = LOCAL.replace("[bricks]\n", "[bricks]\ncoordinator=etcd\n") + """[policy]
 allowed-regions=%s
 [failover.hybrid]
@@ -311,6 +311,14 @@ def test_each_region_is_one_watchs_and_status_shows_them():
         told = scene.fleet.ok("status", "-o", "json").json()
         assert told["daemons"] == [], told
         assert "none is there" in scene.fleet.ok("status").out
+
+
+def test_of_many_regions_the_best_target_is_known_to_work():
+    with Scene(cluster(), names="a", further=len(FURTHER)) as scene:
+        old = scene.fleet.primary()
+        scene.fleet.kill(old)
+        e2e.until(lambda: scene.fleet.primary() != old, "it switches", 40)
+        assert scene.epoch() == 2
 
 
 def test_losing_etcd_demotes_nobody():
