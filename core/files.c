@@ -31,6 +31,20 @@ az_files_write_all(int fd, const char *bytes, gsize length)
 }
 
 gboolean
+az_files_read_all(int fd, guint64 offset, char *bytes, gsize length)
+{
+  for (gsize have = 0; have < length;) {
+    gssize n = pread(fd, bytes + have, length - have, (off_t) (offset + have));
+    if (n == 0)
+      errno = EIO;
+    if (n == 0 || (n < 0 && errno != EINTR))
+      return FALSE;
+    have += n > 0 ? (gsize) n : 0;
+  }
+  return TRUE;
+}
+
+gboolean
 az_files_sync_folder(const char *path, GError **error)
 {
   g_autofree char *folder = g_path_get_dirname(path);

@@ -13,5 +13,7 @@ gboolean az_files_write(const char *path, const char *text, AzFilesCare care, GE
 gboolean az_files_sync_folder(const char *path, GError **error);
 /* All of it, however often the kernel takes a part; FALSE: errno says why. */
 gboolean az_files_write_all(int fd, const char *bytes, gsize length);
+/* So many, from there on; FALSE: errno says why, EIO where it ends before. */
+gboolean az_files_read_all(int fd, guint64 offset, char *bytes, gsize length);
 /* Drafts in `folder` whose writer is dead: their paths, owned. */
 GPtrArray *az_files_stale(const char *folder);

@@ -193,18 +193,10 @@ az_logfile_size(AzLogfile *file)
 static gboolean
 read_at(AzLogfile *file, guint64 offset, char *bytes, gsize length, GError **error)
 {
-  gsize have = 0;
-  while (have < length) {
-    gssize n = pread(file->fd, bytes + have, length - have, (off_t) (offset + have));
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0) {
-      set_errno(error, "read", file->path);
-      return FALSE;
-    }
-    have += (gsize) n;
-  }
-  return TRUE;
+  if (az_files_read_all(file->fd, offset, bytes, length))
+    return TRUE;
+  set_errno(error, "read", file->path);
+  return FALSE;
 }
 
 /* The bytes of a write that never ended are kept beside the file, then cut off. */

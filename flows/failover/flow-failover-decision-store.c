@@ -1,4 +1,5 @@
-/* $AZLIN_HOME/decisions.jsonl: one decision a line, 0600, the newest kept, replaced whole when it grows too long. */
+/* $AZLIN_HOME/decisions.jsonl: one decision a line, 0600, the newest kept, replaced whole when it grows too long or too
+ * large. */
 #include "error.h"
 #include "files.h"
 #include "flow-failover-decision.h"
@@ -14,6 +15,8 @@
 #define FILE_NAME "decisions.jsonl"
 #define SLACK 50 /* lines more than are kept before the file is rewritten: not for each decision */
 #define ID_DIGITS 8
+#define MOST_BYTES                                                                                                     \
+  (12u << 20) /* of the file, half of it once rewritten; one about ten thousand regions has five million */
 
 static gboolean
 fail(GError **error, const char *verb, const char *path)
@@ -24,18 +27,33 @@ fail(GError **error, const char *verb, const char *path)
 
 /* ---- reading ---- */
 
-/* NULL without an error: nothing was stored yet. */
+/* The whole lines among the last MOST_BYTES, owned, and how many bytes there are in all; NULL without an error: nothing
+ * was stored yet. */
 static char *
-read_all(const char *path, GError **error)
+read_newest(const char *path, goffset *ret_size, GError **error)
 {
-  g_autoptr(GError) local = NULL;
-  char *text = NULL;
-
-  if (g_file_get_contents(path, &text, NULL, &local))
-    return text;
-  if (!g_error_matches(local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-    g_set_error(error, AZLIN_ERROR, AZLIN_ERROR_STORAGE, "cannot read %s: %s", path, local->message);
-  return NULL;
+  struct stat facts;
+  *ret_size = 0;
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0 && errno == ENOENT)
+    return NULL;
+  if (fd < 0 || fstat(fd, &facts) != 0) {
+    fail(error, "read", path);
+    if (fd >= 0)
+      close(fd);
+    return NULL;
+  }
+  *ret_size = facts.st_size;
+  goffset from = MAX((goffset) facts.st_size - MOST_BYTES, 0);
+  gsize length = (gsize) (facts.st_size - from);
+  g_autofree char *text = g_malloc(length + 1);
+  gboolean ok = az_files_read_all(fd, (guint64) from, text, length);
+  if (!ok)
+    fail(error, "read", path);
+  close(fd);
+  text[length] = '\0';
+  const char *begin = from > 0 ? strchr(text, '\n') : text;
+  return ok ? g_strdup(begin != NULL ? begin : "") : NULL;
 }
 
 /* The last `most` lines that hold anything; of char*, into `text`, which is cut into lines. */
@@ -61,7 +79,8 @@ az_decision_list(AzEngine *engine, GError **error)
 {
   g_autofree char *path = az_paths_file(az_engine_paths(engine), FILE_NAME);
   g_autoptr(GError) local = NULL;
-  g_autofree char *text = read_all(path, &local);
+  goffset size = 0;
+  g_autofree char *text = read_newest(path, &size, &local);
 
   if (local != NULL) {
     g_propagate_error(error, g_steal_pointer(&local));
@@ -106,6 +125,19 @@ rewrite(const char *path, const GPtrArray *lines, const char *line, GError **err
   return az_files_write(path, all, AZ_FILES_DURABLE, error);
 }
 
+/* Keeps the newest that fit with one of so many bytes behind them. */
+static void
+make_room(GPtrArray *lines, gsize bytes)
+{
+  guint kept = 0;
+  for (; kept < MIN(lines->len, AZ_DECISIONS_KEPT - 1); kept++) {
+    bytes += strlen(g_ptr_array_index(lines, lines->len - kept - 1)) + 1;
+    if (bytes > MOST_BYTES / 2)
+      break;
+  }
+  g_ptr_array_remove_range(lines, 0, lines->len - kept);
+}
+
 /* One that no stored decision has. */
 static char *
 new_id(const char *stored, const char *content)
@@ -125,7 +157,8 @@ static char *
 keep_locked(const char *path, GVariantDict *record, GError **error)
 {
   g_autoptr(GError) local = NULL;
-  g_autofree char *text = read_all(path, &local);
+  goffset size = 0;
+  g_autofree char *text = read_newest(path, &size, &local);
 
   if (local != NULL) {
     g_propagate_error(error, g_steal_pointer(&local));
@@ -142,8 +175,8 @@ keep_locked(const char *path, GVariantDict *record, GError **error)
   g_autofree char *line = g_strconcat(torn ? "\n" : "", json, "\n", NULL);
   g_autoptr(GPtrArray) lines = last_lines(text, G_MAXUINT);
   gboolean ok;
-  if (lines->len >= AZ_DECISIONS_KEPT + SLACK) {
-    g_ptr_array_remove_range(lines, 0, lines->len - AZ_DECISIONS_KEPT + 1);
+  if (lines->len >= AZ_DECISIONS_KEPT + SLACK || size + (goffset) strlen(line) > MOST_BYTES) {
+    make_room(lines, strlen(line));
     ok = rewrite(path, lines, line + torn, error);
   } else {
     ok = append(path, line, error);

@@ -24,8 +24,8 @@ const char *az_decision_verdict(const AzlinDecision *decision);
 /* ---- the store ---- */
 
 /* Keeps a decision of the selected failover brick with its options; `why` says who asked ("check-only", "auto",
- * "explain", "watch"). Returns its id, eight hexadecimal digits, owned; NULL: it is not stored. The oldest make room.
- */
+ * "explain", "watch"). Returns its id, eight hexadecimal digits, owned; NULL: it is not stored. The oldest make room,
+ * for one more line and in bytes. */
 char *
 az_decision_keep(AzEngine *engine, const char *why, GVariant *input, const AzlinDecision *decision, GError **error);
 /* The newest AZ_DECISIONS_KEPT, oldest first, of GVariant a{sv}; lines that cannot be read are left out. */

@@ -33,6 +33,24 @@ def test_each_decision_is_stored_with_its_inputs():
         assert record["decision"]["confidence"] == decision["confidence"], record
 
 
+def test_the_file_has_room_for_large_ones():
+    with Cloud() as cloud:
+        first = decided(cloud, DARK)
+        line = open(store(cloud)).read()
+        with open(store(cloud), "a") as f:
+            for number in range(4):
+                f.write(json.dumps(dict(json.loads(line), padding="x" * 5000000, id="0000000%d" % number)) + "\n")
+        kept = decided(cloud, DARK)
+        assert os.path.getsize(store(cloud)) < 7 << 20 and stat.S_IMODE(os.stat(store(cloud)).st_mode) == 0o600
+        ids = [json.loads(line)["id"] for line in open(store(cloud))]
+        assert ids == ["00000003", kept["id"]], ids
+        assert replay(cloud, kept["id"])[0].code == 0
+        assert cloud.run("failover", "replay", first["id"]).code == 64
+        open(store(cloud), "w").write("y" * (13 << 20))  # nobody's, and no line: it makes room
+        kept = decided(cloud, DARK)
+        assert [json.loads(line)["id"] for line in open(store(cloud))] == [kept["id"]]
+
+
 def test_replay_finds_the_same():
     with Cloud() as cloud:
         for rules in ((DARK,), (), ("probe * from here timeout",), ("machine eastus stop",)):
