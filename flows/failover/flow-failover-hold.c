@@ -4,10 +4,10 @@
 #include <string.h>
 
 static gboolean
-may_be_chosen(AzFailover *run, const char *const *never, const char *region)
+may_be_chosen(AzFailover *run, GHashTable *never, const char *region)
 {
-  return az_config_allowed_region(az_engine_config(run->engine), region) != NULL && !g_strv_contains(never, region)
-         && az_failover_fence_of(run->state, region) == NULL;
+  return az_config_allowed_region(az_engine_config(run->engine), region) != NULL
+         && !g_hash_table_contains(never, region) && az_failover_fence_of(run->state, region) == NULL;
 }
 
 /* The best of the ranking that may become primary by itself, whatever its health: that it is unhealthy too is then the
@@ -15,12 +15,12 @@ may_be_chosen(AzFailover *run, const char *const *never, const char *region)
 const AzlinVm *
 az_failover_best_target(AzFailover *run)
 {
-  g_auto(GStrv) never = az_failover_option_strv(run->engine, "never-promote");
+  g_autoptr(GHashTable) never = az_failover_option_set(run->engine, "never-promote");
 
   for (guint i = 0; run->decision.ranking != NULL && i < run->decision.ranking->len; i++) {
     const char *line = g_ptr_array_index(run->decision.ranking, i);
     g_autofree char *region = g_strndup(line, strcspn(line, ":"));
-    if (may_be_chosen(run, (const char *const *) never, region))
+    if (may_be_chosen(run, never, region))
       return az_stored_find(run->stored, region);
   }
   return NULL;

@@ -391,11 +391,23 @@ health_of_op(AzlinOp *op, const AzlinVm *vm)
   return az_health_from_variant(value, vm);
 }
 
-static void
-keep_health(AzLookout *lookout, Post *post, const Look *look, AzHealthCopy *copy, AzSightOutcome outcome)
+static gboolean
+sees_life(const AzlinHealth *health)
 {
-  /* a glance that sees life says less than the check before it */
-  if (!look->whole && outcome == AZ_SIGHT_ALIVE && post->health != NULL) {
+  return az_sight_of_health(health) == AZ_SIGHT_ALIVE;
+}
+
+/* A glance that sees life says less than a check before it that has seen life, too. */
+static gboolean
+is_known_to_live(const Post *post)
+{
+  return post->health != NULL && sees_life(az_health_copy_get(post->health));
+}
+
+static void
+keep_health(Post *post, const Look *look, AzHealthCopy *copy, AzSightOutcome outcome)
+{
+  if (!look->whole && outcome == AZ_SIGHT_ALIVE && is_known_to_live(post)) {
     az_health_copy_free(copy);
     return;
   }
@@ -405,14 +417,7 @@ keep_health(AzLookout *lookout, Post *post, const Look *look, AzHealthCopy *copy
     post->latency_ms = az_health_copy_get(copy)->response_time_ms;
 }
 
-/* A glance that sees life says less than the check before it, and nearly all of many regions' are that: nothing is made
- * of them. */
-static gboolean
-sees_life(const AzlinHealth *health)
-{
-  return az_sight_of_health(health) == AZ_SIGHT_ALIVE;
-}
-
+/* Nearly all of many regions' glances see what is known: nothing is made of them. */
 static gboolean
 is_as_before(const Look *look, AzlinOp *op)
 {
@@ -420,7 +425,7 @@ is_as_before(const Look *look, AzlinOp *op)
 }
 
 static AzSightOutcome
-note_here(AzLookout *lookout, Post *post, const Look *look, AzlinOp *op)
+note_here(Post *post, const Look *look, AzlinOp *op)
 {
   if (is_as_before(look, op))
     return AZ_SIGHT_ALIVE;
@@ -428,7 +433,7 @@ note_here(AzLookout *lookout, Post *post, const Look *look, AzlinOp *op)
   AzSightOutcome outcome = az_sight_of_health(az_health_copy_get(copy));
   if (outcome == AZ_SIGHT_NOTHING && g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_TIMED_OUT))
     outcome = AZ_SIGHT_DARK;
-  keep_health(lookout, post, look, copy, outcome);
+  keep_health(post, look, copy, outcome);
   return outcome;
 }
 
@@ -463,7 +468,7 @@ on_answer(AzlinOp *op, gpointer data)
   gboolean here = g_str_equal(look->vantage, AZ_VANTAGE_HERE);
   AzSightOutcome outcome = AZ_SIGHT_NOTHING;
   if (post != NULL) {
-    outcome = here ? note_here(lookout, post, look, op) : note_witness(post, look, op);
+    outcome = here ? note_here(post, look, op) : note_witness(post, look, op);
     note_verdict(lookout, look, outcome);
     az_engine_probes(lookout->engine)[outcome]++;
   }
@@ -505,7 +510,7 @@ ask(AzLookout *lookout, const AzQuestion *question)
                           az_op_new(lookout->root, "witness", MAX(limit + WITNESS_MS, SCAN_MS), on_answer, look));
     return;
   }
-  look->brief = !look->whole && post->health != NULL;
+  look->brief = !look->whole && is_known_to_live(post);
   look->early = az_clock_after(clock, AZ_DETECTOR_EARLY_US / 1000, on_early, look);
   const AzHealthLimits limits = { .tcp_ms = limit,
                                   .ssh_ms = limit,

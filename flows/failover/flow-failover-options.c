@@ -38,6 +38,16 @@ az_failover_option_strv(AzEngine *engine, const char *name)
   return value != NULL ? g_variant_dup_strv(value, NULL) : g_new0(char *, 1);
 }
 
+GHashTable *
+az_failover_option_set(AzEngine *engine, const char *name)
+{
+  g_autofree char **words = az_failover_option_strv(engine, name);
+  GHashTable *set = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  for (guint i = 0; words[i] != NULL; i++)
+    g_hash_table_add(set, words[i]);
+  return set;
+}
+
 AzlinMode
 az_failover_option_mode(AzEngine *engine)
 {

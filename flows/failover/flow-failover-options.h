@@ -7,7 +7,8 @@
 /* `fallback` where the brick does not declare it, or as another type. */
 guint32 az_failover_option_uint(AzEngine *engine, const char *name, guint32 fallback);
 char *az_failover_option_string(AzEngine *engine, const char *name, const char *fallback);
-char **az_failover_option_strv(AzEngine *engine, const char *name); /* owned; empty when it is not declared */
+char **az_failover_option_strv(AzEngine *engine, const char *name);     /* owned; empty when it is not declared */
+GHashTable *az_failover_option_set(AzEngine *engine, const char *name); /* the same, to be looked up in; owned */
 AzlinMode az_failover_option_mode(AzEngine *engine);
 guint32 az_failover_option_cool_down_s(AzEngine *engine);
 /* The rules of detection; checked with az_detector_rules_check() by whoever makes a detector of them. */

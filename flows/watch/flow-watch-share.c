@@ -66,14 +66,11 @@ choose_company(AzWatchMembers *members)
   AzWatch *watch = members->watch;
   const char *primary = watch->stored->primary;
   g_autoptr(GArray) targets = g_array_new(FALSE, FALSE, sizeof(Target));
-  g_auto(GStrv) never = az_failover_option_strv(watch->engine, "never-promote");
-  g_autoptr(GHashTable) nevers = g_hash_table_new(g_str_hash, g_str_equal);
+  g_autoptr(GHashTable) never = az_failover_option_set(watch->engine, "never-promote");
 
-  for (guint i = 0; never != NULL && never[i] != NULL; i++)
-    g_hash_table_add(nevers, never[i]);
   for (guint i = 0; i < watch->stored->vms->len; i++) {
     Target target = { .region = ((const AzlinVm *) g_ptr_array_index(watch->stored->vms, i))->region, .age_s = -1 };
-    target.never = g_hash_table_contains(nevers, target.region);
+    target.never = g_hash_table_contains(never, target.region);
     if (g_str_equal(target.region, primary))
       continue;
     if (*primary != '\0')
