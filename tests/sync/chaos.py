@@ -470,15 +470,15 @@ def work(seeds, kind):
         ground.close()
 
 
-def play_all(kind):
-    """So many rounds of this kind; fails behind its sums when anything happened that may not."""
+def play_all(kind, rounds):
+    """So many of this kind; fails behind its sums when anything happened that may not."""
     for tool in ("bwrap", "rsync", "rrsync", "ssh-keygen"):
         if not shutil.which(tool):
             raise e2e.Skip("%s is missing" % tool)
     if not MAY_MOUNT:
         print("# left out: full (no rights to mount a small disk)")
     seeds = queue.Queue()
-    for seed in range(FIRST, FIRST + (SYNCS + 1) // 2):
+    for seed in range(FIRST, FIRST + rounds):
         seeds.put(seed)
     signal.signal(signal.SIGTERM, lambda *_: seeds.queue.clear())  # what runs ends, and the sums are printed
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
@@ -494,7 +494,7 @@ def play_all(kind):
 
 
 def test_chaos():
-    play_all(Round)
+    play_all(Round, (SYNCS + 1) // 2)
 
 
 def strategies():

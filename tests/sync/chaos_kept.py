@@ -166,7 +166,7 @@ class Kept(chaos.Round):
 
 
 def test_chaos_kept():
-    chaos.play_all(Kept)
+    chaos.play_all(Kept, (chaos.SYNCS + 3) // 4)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ ROUNDS = int(os.environ.get("AZLIN_SHARE_ROUNDS", "1"))
 SCENES = int(os.environ.get("AZLIN_SHARE_SCENES", "1"))
 PAUSE = float(os.environ.get("AZLIN_SHARE_PAUSE", "14"))
 TTL, MORE = int(os.environ.get("AZLIN_SHARE_TTL", "10")), 18
+FEW = 4  # where many rounds go: on a busy host all are suspects now and then, and each of them is asked about all over
 REAL = ("eastus", "westus2", "westeurope")
+BEARER = "northeurope"  # a machine behind many records; no primary, or its end would be that of all of them
 FURTHER = ["shared-%02d" % number for number in range(MORE + 62)]  # with all of them one watch looks at most from afar
 CONFIG = LOCAL.replace("[bricks]\n", "[bricks]\ncoordinator=etcd\n") + """[policy]
 allowed-regions=%s
@@ -22,7 +24,7 @@ probe-timeout=1
 fall=4
 cool-down=0
 never-promote=%s
-""" % (";".join([*REAL, *FURTHER]), ";".join(FURTHER))
+""" % (";".join([*REAL, BEARER, *FURTHER]), ";".join([BEARER, *FURTHER]))
 
 
 class Daemon(Watch):
@@ -105,18 +107,19 @@ class Daemon(Watch):
 
 
 class Scene:
-    """A fleet of three machines and further records of the last of them; three watches."""
+    """A fleet of three machines, and of one more behind further records; three watches."""
     count = 0
 
     def __init__(self, cluster, names="abc", further=MORE, options="", cuts=False, **how):
         Scene.count += 1
         self.options, self.cuts = options, cuts
         self.cluster, self.daemons, self.prefix = cluster, {}, "/share-%d/" % Scene.count
-        self.fleet = Fleet(*REAL, config=self.config(cluster.endpoints()))
+        machines = (*REAL, BEARER) if further else REAL
+        self.fleet = Fleet(*machines, config=self.config(cluster.endpoints()))
         try:
             if further:
                 self.register(FURTHER[:further])
-            self.regions = [*REAL, *FURTHER[:further]]
+            self.regions = [*machines, *FURTHER[:further]]
             for name in names:
                 self.daemons[name] = Daemon(self, name, **how.get(name, {}))
             self.settle()
@@ -128,15 +131,15 @@ class Scene:
         return CONFIG + self.options + "[coordinator.etcd]\nendpoints=%s\nprefix=%s\n" % (endpoints, self.prefix)
 
     def register(self, names):
-        """As further addresses of the last machine."""
+        """As further addresses of one machine."""
         with open(os.path.join(self.fleet.path, "config.json")) as f:
-            (last,) = [record for record in json.load(f)["regions"] if record["region"] == REAL[-1]]
+            (bearer,) = [record for record in json.load(f)["regions"] if record["region"] == BEARER]
         path = os.path.join(self.fleet.root, "static.conf")
         with open(path, "w") as f:
             f.write(self.config(self.cluster.endpoints()).replace("provider=local", "provider=static"))
         for name in names:
-            self.fleet.ok("regions", "add", name, "--config", path, "--vm-name", name, "--public-ip", last["public_ip"],
-                          "--ssh-port", str(last["ssh_port"]), "--ssh-user", last["ssh_user"], "--host-key", last["host_key"])
+            self.fleet.ok("regions", "add", name, "--config", path, "--vm-name", name, "--public-ip", bearer["public_ip"],
+                          "--ssh-port", str(bearer["ssh_port"]), "--ssh-user", bearer["ssh_user"], "--host-key", bearer["host_key"])
 
     def settle(self, *names, seconds=40):
         """Until those, or all, agree about who is there, and each region is one's."""
@@ -185,7 +188,13 @@ class Scene:
         self.close()
 
 
-CLUSTER = None
+CLUSTER, COMES_UP = None, threading.Lock()
+
+
+def new_scene(**how):
+    """One fleet comes up at a time: many at once would keep each other from being ready."""
+    with COMES_UP:
+        return Scene(cluster(), **how)
 
 
 def cluster():
@@ -200,7 +209,7 @@ def several(work):
 
     def one():
         try:
-            with Scene(cluster(), cuts=work is cut_off) as scene:
+            with new_scene(further=FEW, cuts=work is cut_off) as scene:
                 for _ in range(-(-ROUNDS // SCENES)):
                     work(scene)
                     print("# %s: a round is over" % work.__name__, flush=True)
