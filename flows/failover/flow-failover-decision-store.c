@@ -15,8 +15,7 @@
 #define FILE_NAME "decisions.jsonl"
 #define SLACK 50 /* lines more than are kept before the file is rewritten: not for each decision */
 #define ID_DIGITS 8
-#define MOST_BYTES                                                                                                     \
-  (12u << 20) /* of the file, half of it once rewritten; one about ten thousand regions has five million */
+#define MOST_BYTES (12u << 20) /* half of it once rewritten; a decision about ten thousand regions has 5 MB */
 
 static gboolean
 fail(GError **error, const char *verb, const char *path)

@@ -397,17 +397,18 @@ sees_life(const AzlinHealth *health)
   return az_sight_of_health(health) == AZ_SIGHT_ALIVE;
 }
 
-/* A glance that sees life says less than a check before it that has seen life, too. */
+/* A glance that sees life says less than the check before it, unless it refutes that; a banner is no key. */
 static gboolean
-is_known_to_live(const Post *post)
+has_said_more(const Post *post)
 {
-  return post->health != NULL && sees_life(az_health_copy_get(post->health));
+  const AzlinHealth *health = post->health != NULL ? az_health_copy_get(post->health) : NULL;
+  return health != NULL && (sees_life(health) || health->failure == AZLIN_FAILURE_HOST_KEY_CHANGED);
 }
 
 static void
 keep_health(Post *post, const Look *look, AzHealthCopy *copy, AzSightOutcome outcome)
 {
-  if (!look->whole && outcome == AZ_SIGHT_ALIVE && is_known_to_live(post)) {
+  if (!look->whole && outcome == AZ_SIGHT_ALIVE && has_said_more(post)) {
     az_health_copy_free(copy);
     return;
   }
@@ -510,7 +511,7 @@ ask(AzLookout *lookout, const AzQuestion *question)
                           az_op_new(lookout->root, "witness", MAX(limit + WITNESS_MS, SCAN_MS), on_answer, look));
     return;
   }
-  look->brief = !look->whole && is_known_to_live(post);
+  look->brief = !look->whole && has_said_more(post);
   look->early = az_clock_after(clock, AZ_DETECTOR_EARLY_US / 1000, on_early, look);
   const AzHealthLimits limits = { .tcp_ms = limit,
                                   .ssh_ms = limit,
