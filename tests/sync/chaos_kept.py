@@ -61,6 +61,7 @@ class Kept(chaos.Round):
     def start_watch(self):
         process = self.command("sync", "--watch", "-o", "jsonl", "--dest", chaos.TARGET, "--paths", self.path, *self.options)
         self.told = Told(process)
+        e2e.until(lambda: self.told.lags() or process.poll() is not None, "its first round", IN_STEP_S)
         self.wait_in_step(time.monotonic())
 
     def end_watch(self):
