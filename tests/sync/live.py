@@ -94,6 +94,12 @@ def target_program(home, region="westus2"):
     return programs(home, region, b"class Stage")
 
 
+def only(find, home):
+    """The one program of this kind, once it has begun."""
+    until(lambda: len(find(home)) == 1, "the program")
+    return find(home)[0]
+
+
 def test_what_changes_goes_the_short_way_whatever_its_name():
     home = need()
     make_hostile(home.at("eastus", "short"))
@@ -211,7 +217,7 @@ def test_a_program_that_dies_costs_time_alone():
     home = need()
     fill(home.at("eastus", "dying"), 5)
     with Watching("dying", "--interval", "1") as watch:
-        pid, = target_program(home)
+        pid = only(target_program, home)
         os.kill(pid, signal.SIGSTOP)
         put(watch.at("eastus", "f1"), os.urandom(3 << 20))
         time.sleep(0.7)
@@ -224,7 +230,7 @@ def test_a_program_that_dies_costs_time_alone():
         watch.in_step()
         watch.settled()
         assert watch.short() > short, watch.lags()
-        pid, = source_program(home)
+        pid = only(source_program, home)
         os.kill(pid, signal.SIGKILL)
         put(watch.at("eastus", "f3"), b"unheard of")
         watch.in_step()
@@ -234,7 +240,7 @@ def test_a_session_that_dies_in_the_midst_of_a_copy():
     home = need()
     fill(home.at("eastus", "cut"), 5)
     with Watching("cut", "--interval", "1") as watch:
-        pid, = target_program(home)
+        pid = only(target_program, home)
         os.kill(pid, signal.SIGSTOP)
         put(watch.at("eastus", "f1"), os.urandom(3 << 20))
         time.sleep(0.7)
