@@ -30,55 +30,45 @@ ask_others(AzWatch *watch, Outlook *outlook)
   outlook->step = g_strdup("azlin failover resume or azlin failover ack, on that host");
 }
 
+/* What a switch would begin with now; `state` NULL: it cannot be read what holds switches back, and no target is known.
+ */
 static AzFailover
 run_of(AzWatch *watch)
 {
   AzFailover run = { .job = watch->job,
                      .engine = watch->engine,
                      .automatic = TRUE,
-                     .state = watch->state,
+                     .state = az_watch_state(watch) != NULL ? watch->state : NULL,
                      .no_lock = watch->no_lock,
                      .stored = watch->stored,
                      .source = az_stored_primary(watch->stored),
                      .decision = watch->decision };
-  run.target = az_failover_best_target(&run);
+  run.target = run.state != NULL ? az_failover_best_target(&run) : NULL;
   return run;
-}
-
-/* Where the primary would go must be known to work before it has to. */
-static void
-keep_target_known(AzWatch *watch)
-{
-  AzFailover run = run_of(watch);
-  if (run.target != NULL)
-    az_lookout_check_whole(watch->lookout, run.target->region);
 }
 
 /* Policy as the failover flow will apply it, so that a switch is begun only where it will go on. */
 static void
-ask_policy(AzWatch *watch, Outlook *outlook)
+ask_policy(AzWatch *watch, AzFailover *run, Outlook *outlook)
 {
-  const AzFailoverState *state = az_watch_state(watch);
-
-  if (state == NULL) {
+  if (run->state == NULL) {
     *outlook = (Outlook){ .held = TRUE,
                           .hold = AZ_HOLD_PAUSED,
                           .reason = g_strdup("what holds switches back cannot be read"),
                           .step = g_strdup("azlin failover --explain") };
     return;
   }
-  AzFailover run = run_of(watch);
-  outlook->target = run.target;
-  outlook->hold = az_failover_hold(&run, &outlook->reason, &outlook->step);
+  outlook->target = run->target;
+  outlook->hold = az_failover_hold(run, &outlook->reason, &outlook->step);
   outlook->held = outlook->hold != AZ_HOLD_NONE;
   if (!outlook->held)
     ask_others(watch, outlook);
-  const AzlinHealth *health = run.target != NULL ? az_lookout_health(watch->lookout, run.target->region) : NULL;
+  const AzlinHealth *health = run->target != NULL ? az_lookout_health(watch->lookout, run->target->region) : NULL;
   if (outlook->held || (health != NULL && health->healthy))
     return;
   outlook->held = TRUE;
   outlook->hold = AZ_HOLD_NO_TARGET;
-  outlook->reason = g_strdup_printf("%s, the best target, does not work either", run.target->region);
+  outlook->reason = g_strdup_printf("%s, the best target, does not work either", run->target->region);
   outlook->step = g_strdup("azlin regions health");
 }
 
@@ -198,7 +188,9 @@ az_watch_judge(AzWatch *watch)
 
   if (watch->busy || watch->ending || !az_watch_is_judge(watch) || !decide(watch, NULL))
     return;
-  keep_target_known(watch);
+  AzFailover run = run_of(watch);
+  if (run.target != NULL) /* where the primary would go must be known to work before it has to */
+    az_lookout_check_whole(watch->lookout, run.target->region);
   if (is_calm(watch)) {
     if (az_watch_stand(watch, "verdict", NULL, NULL, NULL, NULL))
       az_job_message(watch->job, "ok", NULL, "Nothing speaks against %s any more", watch->stored->primary);
@@ -207,7 +199,7 @@ az_watch_judge(AzWatch *watch)
   }
   gboolean lost = watch->decision.should_auto_failover; /* by what policy was asked about, whatever is decided later */
   if (lost)
-    ask_policy(watch, &outlook);
+    ask_policy(watch, &run, &outlook);
   say(watch, &outlook);
   if (lost && !outlook.held)
     az_watch_switch(watch, outlook.target->region);

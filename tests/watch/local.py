@@ -1,5 +1,5 @@
 """azlin watch for real: processes of provider-local are killed under it; it switches, waits, recovers, ends in order."""
-import json, signal, threading, time
+import json, os, signal, threading, time
 import e2e
 from fleet import LOCAL, Fleet as Machines
 
@@ -97,6 +97,24 @@ def test_paused_is_said_and_not_switched():
             fleet.ok("failover", "resume")
             watch.wait_for("switch", phase="ended", success=True)
             assert fleet.primary() == "westus2"
+
+
+def test_a_state_that_cannot_be_read_holds_switches_back_and_ends_no_watch():
+    with Fleet("eastus", "westus2", "westeurope") as fleet, Watch(fleet) as watch:
+        watch.up("eastus", "westus2", "westeurope")
+        path = os.path.join(fleet.path, "failover.json")
+        with open(path, "w") as f:
+            f.write("{")
+        time.sleep(6)
+        assert watch.process.poll() is None, watch.process.stderr.read()[-2000:]
+        fleet.kill("eastus")
+        verdict = watch.wait_for("verdict", should_auto_failover=True)
+        assert verdict["held_back_by"] == "what holds switches back cannot be read", verdict
+        time.sleep(5)
+        assert watch.process.poll() is None, watch.process.stderr.read()[-2000:]
+        assert fleet.primary() == "eastus" and not watch.has("switch")
+        os.unlink(path)
+        watch.wait_for("switch", phase="ended", success=True)
 
 
 def test_second_watch_is_refused():
