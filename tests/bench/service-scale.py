@@ -2,8 +2,9 @@
 """What watching many regions costs one azlind at the calm interval: of a core and of memory, by minutes. REGIONS=10000
 MINUTES=5 FLEET=sim|banner; records of provider-sim (a probe of 45 ms without a network), or of provider-static that point to one
 server on loopback that says SSH's banner at as many addresses."""
-import json, os, shutil, socket, subprocess, sys, time
+import json, os, shutil, subprocess, sys, time
 from e2e import Home
+from banners import Banners, address
 sys.path.insert(0, os.path.join(os.environ["AZLIN_SOURCE_ROOT"], "tests", "service"))
 from bus import Bus
 from costs import Stalls, resident_mib, seconds_of
@@ -49,27 +50,8 @@ def simulated(home):
     home.ok("deploy", "-r", "westus2")
 
 
-def banners():
-    """A process that says SSH's banner to everybody who connects, at any address of this host."""
-    listener = socket.create_server(("0.0.0.0", 0), backlog=4096)
-    child = os.fork()
-    if child > 0:
-        return child, listener.getsockname()[1], listener.close()
-    while True:
-        connection, _ = listener.accept()
-        try:
-            connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
-        except OSError:
-            pass
-        connection.close()
-
-
-def address(i):
-    return "127.%d.%d.1" % (1 + (i >> 8), i & 255)
-
-
 def on_loopback(home):
-    child, port, _ = banners()
+    port = Banners().port
 
     def add(i):
         home.ok("regions", "add", "region%05d" % i, "--vm-name", "m%d" % i, "--public-ip", address(i), "--ssh-port", str(port))
@@ -78,7 +60,6 @@ def on_loopback(home):
     add_records(home, read_record(home), [{"region": "region%05d" % i, "vm_name": "m%d" % i, "public_ip": address(i)}
                                           for i in range(1, REGIONS - 1)])
     add(REGIONS - 1)
-    return child
 
 
 def report(pid, figures):
@@ -134,12 +115,10 @@ class Fleet(Home):
         shutil.rmtree(self.root)
 
 
-home, child = Fleet(), None
+home = Fleet()
 try:
-    child = simulated(home) if FLEET == "sim" else on_loopback(home)
+    simulated(home) if FLEET == "sim" else on_loopback(home)
     in_process(home) if IN_PROCESS else through_azlind(home)
 finally:
-    if child:
-        os.kill(child, 9)
     if os.path.exists(home.root):
         home.close()

@@ -3,13 +3,15 @@
 and the rest addresses of one server that says SSH's banner. ROUNDS=2 of each of FAULTS=kill,stop,cut: what judges the primary is
 lost, and the primary with it. Says how the regions are shared, the longest that any was left without a look, and how many switches
 came. TTL=10 seconds of a lease, PAUSE=90 of a stop, INTERVAL=10 between calm looks."""
-import base64, json, os, shutil, signal, socket, statistics, sys, threading, time
+import base64, json, os, shutil, signal, statistics, sys, threading, time
 sys.path[:0] = [os.path.join(os.environ["AZLIN_SOURCE_ROOT"], "tests", folder) for folder in ("watch", "service")]
 import e2e, etcd
+from banners import Banners, address
 from between import Between
 from costs import resident_mib, seconds_of
 from fleet import LOCAL, Fleet
 from local import Watch
+from share import agree, judge_of
 
 REGIONS, ROUNDS, TTL, INTERVAL = (int(os.environ.get(name, usual)) for name, usual in (
     ("REGIONS", "10000"), ("ROUNDS", "2"), ("TTL", "10"), ("INTERVAL", "10")))
@@ -30,39 +32,6 @@ never-promote=%s
 """ % (";".join((*REAL, FAR[0], FAR[-1])), INTERVAL, ";".join(FAR))
 
 
-def address(i):
-    return "127.%d.%d.1" % (1 + (i >> 8), i & 255)
-
-
-class Banners(threading.Thread):
-    """Says SSH's banner at every address of this host, and keeps when each was asked."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.server = socket.create_server(("0.0.0.0", 0), backlog=4096)
-        self.port, self.last, self.gaps = self.server.getsockname()[1], {}, {}
-        self.start()
-
-    def run(self):
-        while True:
-            connection, _ = self.server.accept()
-            name, now = connection.getsockname()[0], time.monotonic()
-            self.gaps[name] = max(self.gaps.get(name, 0), now - self.last.get(name, now))
-            self.last[name] = now
-            try:
-                connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
-            except OSError:
-                pass
-            connection.close()
-
-    def longest(self):
-        """Since this was last asked."""
-        now = time.monotonic()
-        found = max([*self.gaps.values(), *(now - at for at in self.last.values())])
-        self.gaps.clear()
-        return found, len(self.last)
-
-
 class Daemon(Watch):
     """One of them, with a home and a way to etcd of its own."""
 
@@ -78,7 +47,8 @@ class Daemon(Watch):
 
     def start(self):
         super().__init__(self.home, "--config", self.path, "--no-daemon")
-        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+        self.words = []
+        threading.Thread(target=self.words.extend, args=(self.process.stderr,), daemon=True).start()
 
     def fate(self, *_):
         return "pass" if self.reached.wait(200) else "drop"
@@ -146,21 +116,11 @@ class Scene:
 
     def settle(self, names, seconds):
         begun, names = time.monotonic(), set(names)
-
-        def agree():
-            told = [self.daemons[name].members() for name in names]
-            assert all(self.daemons[name].process.poll() is None for name in names), "one has ended"
-            return all(set(one.get("names", ())) == names for one in told) and sum(one["share"] for one in told) == REGIONS \
-                and sum(one["judge"] for one in told) == 1
         try:
-            e2e.until(agree, "%s share the regions" % sorted(names), seconds)
+            e2e.until(lambda: agree(self.daemons, names, REGIONS), "%s share the regions" % sorted(names), seconds)
         except AssertionError as error:
             raise AssertionError(str(error), [(d.name, d.process.poll(), d.members(), d.events[-3:]) for d in self.daemons.values()])
         return time.monotonic() - begun
-
-    def judge(self):
-        (found,) = [d for d in self.daemons.values() if d.members()["judge"]]
-        return found
 
     def switches(self):
         count = 0
@@ -170,7 +130,7 @@ class Scene:
         return count
 
     def strike(self, fault):
-        before, lost, (old, epoch) = self.switches(), self.judge(), self.head()
+        before, lost, (old, epoch) = self.switches(), judge_of(self.daemons), self.head()
         self.banners.longest()
         begun = time.monotonic()
         if fault == "kill":

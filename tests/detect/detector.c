@@ -409,25 +409,46 @@ test_rules_that_change_late_forget(void)
 
 #define MANY 1000u
 
-static AzDetector *
-detector_of_many(char **names)
-{
-  AzDetector *detector = az_detector_new(&usual, 0);
-  for (guint i = 0; i < MANY; i++)
-    names[i] = g_strdup_printf("region%03u", i);
-  az_detector_set_regions(detector, (const char *const *) names, names[0], 0);
-  return detector;
-}
-
 typedef struct {
   guint all, from_witnesses, with_login, with_key, most; /* most: in one step of 50 ms, but for the first */
   GHashTable *asked;                                     /* region -> how often */
 } Asked;
 
+typedef struct {
+  char **names;
+  AzDetector *detector;
+  Asked asked;
+} Many;
+
+static Many *
+many_new(void)
+{
+  Many *many = g_new0(Many, 1);
+  many->detector = az_detector_new(&usual, 0);
+  many->names = g_new0(char *, MANY + 1);
+  for (guint i = 0; i < MANY; i++)
+    many->names[i] = g_strdup_printf("region%03u", i);
+  many->asked.asked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  az_detector_set_regions(many->detector, (const char *const *) many->names, many->names[0], 0);
+  return many;
+}
+
+static void
+many_free(Many *many)
+{
+  az_detector_free(many->detector);
+  g_hash_table_unref(many->asked.asked);
+  g_strfreev(many->names);
+  g_free(many);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Many, many_free)
+
 /* Each is answered at once: about regions whose number ends in 1 or 9 with `outcome`, about others that they live. */
 static void
-run_many(AzDetector *detector, gint64 from_s, gint64 until_s, AzSightOutcome outcome, Asked *asked)
+run_many(Many *many, gint64 from_s, gint64 until_s, AzSightOutcome outcome)
 {
+  AzDetector *detector = many->detector;
+  Asked *asked = &many->asked;
   AzQuestion question;
   for (gint64 now = from_s * G_USEC_PER_SEC; now < until_s * G_USEC_PER_SEC; now += G_USEC_PER_SEC / 20) {
     guint in_step = 0;
@@ -449,25 +470,23 @@ run_many(AzDetector *detector, gint64 from_s, gint64 until_s, AzSightOutcome out
 static void
 test_many_are_spread(void)
 {
-  g_auto(GStrv) names = g_new0(char *, MANY + 1);
-  g_autoptr(AzDetector) detector = detector_of_many(names);
-  g_autoptr(GHashTable) times = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  Asked asked = { .asked = times };
-  run_many(detector, 0, 60, AZ_SIGHT_ALIVE, &asked);
-  g_assert_cmpuint(asked.most, <=, 64 + MANY / 300 * 3);
-  g_assert_cmpuint(asked.with_login, <=, 60 * 64 / 30 + 64 + 1);
-  g_assert_cmpuint(asked.with_key - asked.with_login, <=, 12); /* of the primary alone */
+  g_autoptr(Many) many = many_new();
+  Asked *asked = &many->asked;
+  run_many(many, 0, 60, AZ_SIGHT_ALIVE);
+  g_assert_cmpuint(asked->most, <=, 64 + MANY / 300 * 3);
+  g_assert_cmpuint(asked->with_login, <=, 60 * 64 / 30 + 64 + 1);
+  g_assert_cmpuint(asked->with_key - asked->with_login, <=, 12); /* of the primary alone */
   for (guint i = 1; i < MANY; i++) {
-    guint n = GPOINTER_TO_UINT(g_hash_table_lookup(times, names[i]));
+    guint n = GPOINTER_TO_UINT(g_hash_table_lookup(asked->asked, many->names[i]));
     if (n < 4 || n > 5)
-      g_error("%s was asked %u times in four intervals", names[i], n);
+      g_error("%s was asked %u times in four intervals", many->names[i], n);
   }
   /* in each step a few, and not all in one */
-  g_hash_table_remove_all(times);
-  asked.all = asked.most = 0;
-  run_many(detector, 60, 120, AZ_SIGHT_ALIVE, &asked);
-  g_assert_cmpuint(asked.all, <=, 4 * MANY + 12);
-  g_assert_cmpuint(asked.most, <=, 64 + MANY / 300 * 3);
+  g_hash_table_remove_all(asked->asked);
+  asked->all = asked->most = 0;
+  run_many(many, 60, 120, AZ_SIGHT_ALIVE);
+  g_assert_cmpuint(asked->all, <=, 4 * MANY + 12);
+  g_assert_cmpuint(asked->most, <=, 64 + MANY / 300 * 3);
 }
 
 /* What a watch takes over has waited for it: it is asked about in seconds, not in an interval, and not all in one step.
@@ -475,22 +494,20 @@ test_many_are_spread(void)
 static void
 test_what_is_taken_over_is_asked_soon(void)
 {
-  g_auto(GStrv) names = g_new0(char *, MANY + 1);
-  g_autoptr(AzDetector) detector = detector_of_many(names);
-  g_autoptr(GHashTable) times = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr(Many) many = many_new();
   g_autoptr(GPtrArray) own = g_ptr_array_new();
-  Asked asked = { .asked = times };
+  Asked *asked = &many->asked;
   for (guint i = 0; i < MANY / 2; i++)
-    g_ptr_array_add(own, names[i]);
+    g_ptr_array_add(own, many->names[i]);
   g_ptr_array_add(own, NULL);
-  az_detector_set_regions(detector, (const char *const *) own->pdata, names[0], 0);
-  run_many(detector, 0, 60, AZ_SIGHT_ALIVE, &asked);
-  az_detector_set_regions(detector, (const char *const *) names, names[0], 60 * G_USEC_PER_SEC);
-  asked.most = 0;
-  run_many(detector, 60, 62, AZ_SIGHT_ALIVE, &asked);
+  az_detector_set_regions(many->detector, (const char *const *) own->pdata, many->names[0], 0);
+  run_many(many, 0, 60, AZ_SIGHT_ALIVE);
+  az_detector_set_regions(many->detector, (const char *const *) many->names, many->names[0], 60 * G_USEC_PER_SEC);
+  asked->most = 0;
+  run_many(many, 60, 62, AZ_SIGHT_ALIVE);
   for (guint i = MANY / 2; i < MANY; i++)
-    g_assert_nonnull(g_hash_table_lookup(times, names[i]));
-  g_assert_cmpuint(asked.most, <=, MANY / 5);
+    g_assert_nonnull(g_hash_table_lookup(asked->asked, many->names[i]));
+  g_assert_cmpuint(asked->most, <=, MANY / 5);
 }
 
 /* Of many, that which may have to take over is checked as a whole at once, and each half a minute while that is wished.
@@ -498,19 +515,16 @@ test_what_is_taken_over_is_asked_soon(void)
 static void
 test_wished_for_is_checked_as_a_whole(void)
 {
-  g_auto(GStrv) names = g_new0(char *, MANY + 1);
-  g_autoptr(AzDetector) detector = detector_of_many(names);
-  g_autoptr(GHashTable) times = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  Asked asked = { .asked = times };
+  g_autoptr(Many) many = many_new();
   guint wholes = 0;
-  run_many(detector, 0, 60, AZ_SIGHT_ALIVE, &asked);
-  az_detector_check_whole(detector, "nobody", 60 * G_USEC_PER_SEC);
+  run_many(many, 0, 60, AZ_SIGHT_ALIVE);
+  az_detector_check_whole(many->detector, "nobody", 60 * G_USEC_PER_SEC);
   for (gint64 now = 60 * G_USEC_PER_SEC; now < 125 * G_USEC_PER_SEC; now += G_USEC_PER_SEC / 20) {
     AzQuestion question;
-    az_detector_check_whole(detector, names[MANY - 2], now);
-    while (az_detector_next(detector, now, &question)) {
-      wholes += question.with_login && g_str_equal(question.region, names[MANY - 2]);
-      az_detector_answer(detector, question.id, AZ_SIGHT_ALIVE, now);
+    az_detector_check_whole(many->detector, many->names[MANY - 2], now);
+    while (az_detector_next(many->detector, now, &question)) {
+      wholes += question.with_login && g_str_equal(question.region, many->names[MANY - 2]);
+      az_detector_answer(many->detector, question.id, AZ_SIGHT_ALIVE, now);
     }
     g_assert_cmpuint(wholes, >=, 1); /* in the first step */
   }
@@ -522,17 +536,16 @@ static void
 test_many_in_trouble(void)
 {
   AzRegionView view;
-  g_auto(GStrv) names = g_new0(char *, MANY + 1);
-  g_autoptr(AzDetector) detector = detector_of_many(names);
-  g_autoptr(GHashTable) times = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  Asked calm = { .asked = times }, trouble = { .asked = times };
-  run_many(detector, 0, 60, AZ_SIGHT_ALIVE, &calm);
-  run_many(detector, 60, 120, AZ_SIGHT_DARK, &trouble);
-  g_assert_cmpuint(trouble.from_witnesses, >, 0);
-  g_assert_cmpuint(trouble.from_witnesses, <=, 64 * 3 * (60 / 5 + 1));
-  run_many(detector, 120, 240, AZ_SIGHT_DARK, &trouble);
+  g_autoptr(Many) many = many_new();
+  Asked *asked = &many->asked;
+  run_many(many, 0, 60, AZ_SIGHT_ALIVE);
+  asked->from_witnesses = 0;
+  run_many(many, 60, 120, AZ_SIGHT_DARK);
+  g_assert_cmpuint(asked->from_witnesses, >, 0);
+  g_assert_cmpuint(asked->from_witnesses, <=, 64 * 3 * (60 / 5 + 1));
+  run_many(many, 120, 240, AZ_SIGHT_DARK);
   for (guint i = 0; i < MANY; i++) {
-    g_assert_true(az_detector_view(detector, names[i], &view));
+    g_assert_true(az_detector_view(many->detector, many->names[i], &view));
     g_assert_cmpint(view.state, ==, (i % 10) % 8 == 1 ? AZ_REGION_DARK : AZ_REGION_UP);
   }
 }

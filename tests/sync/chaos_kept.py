@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """sync --watch under random faults: while it stays, changes of all kinds and what goes wrong meanwhile; then both trees must be
 the same, and never may they differ once it says that it has verified what stands there now. Knobs and sums as of chaos.py."""
-import json, os, random, signal, threading, time
+import json, os, random, signal, subprocess, threading, time
 import chaos, e2e
 from trees import differences, look, stages
 
@@ -69,7 +69,7 @@ class Kept(chaos.Round):
         process, told = self.told.process, self.told
         try:
             code = process.wait(chaos.LIMIT_S)
-        except Exception:
+        except subprocess.TimeoutExpired:
             raise chaos.Trouble("hung", "the watch did not end within %d s" % chaos.LIMIT_S)
         told.join()
         self.short += max([event["short_rounds"] for _, event in told.lags()] or [0])

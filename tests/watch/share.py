@@ -106,6 +106,20 @@ class Daemon(Watch):
             road.__exit__()
 
 
+def agree(daemons, names, count):
+    """Those say that they are all, that each of so many regions is one's, and that one judges the primary."""
+    told = [daemons[name].members() for name in names]
+    assert all(daemons[name].process.poll() is None for name in names), \
+        [daemons[name].words for name in names if daemons[name].process.poll() is not None]
+    return all(set(one.get("names", ())) == names for one in told) and sum(one["share"] for one in told) == count \
+        and sum(one["judge"] for one in told) == 1
+
+
+def judge_of(daemons):
+    (found,) = [daemon for daemon in daemons.values() if daemon.members()["judge"]]
+    return found
+
+
 class Scene:
     """A fleet of three machines, and of one more behind further records; three watches."""
     count = 0
@@ -145,23 +159,18 @@ class Scene:
         """Until those, or all, agree about who is there, and each region is one's."""
         names = set(names or self.daemons)
 
-        def agree():
-            told = [self.daemons[name].members() for name in names]
-            assert all(self.daemons[name].process.poll() is None for name in names), \
-                [self.daemons[name].words for name in names if self.daemons[name].process.poll() is not None]
-            return all(set(one.get("names", ())) == names for one in told) \
-                and sum(one["share"] for one in told) == len(self.regions) and sum(one["judge"] for one in told) == 1 \
+        def all_agree():
+            return agree(self.daemons, names, len(self.regions)) \
                 and all(self.daemons[name].stand("no-lock") is None for name in names)
         try:
-            e2e.until(agree, "%s share the regions" % sorted(names), seconds)
+            e2e.until(all_agree, "%s share the regions" % sorted(names), seconds)
         except AssertionError as error:
             raise AssertionError(str(error), [(d.name, d.process.poll(), d.members(), d.stand("no-lock"), d.events[-3:])
                                               for d in self.daemons.values()])
         return self
 
     def judge(self):
-        (name,) = [name for name, d in self.daemons.items() if d.members()["judge"]]
-        return self.daemons[name]
+        return judge_of(self.daemons)
 
     def epoch(self):
         return self.fleet.state()["epoch"]
@@ -209,7 +218,7 @@ def several(work):
 
     def one():
         try:
-            with new_scene(further=FEW, cuts=work is cut_off) as scene:
+            with new_scene(further=MORE if ROUNDS == 1 else FEW, cuts=work is cut_off) as scene:
                 for _ in range(-(-ROUNDS // SCENES)):
                     work(scene)
                     print("# %s: a round is over" % work.__name__, flush=True)
