@@ -11,6 +11,8 @@ ROUNDS = int(os.environ.get("AZLIN_SHARE_ROUNDS", "1"))
 SCENES = int(os.environ.get("AZLIN_SHARE_SCENES", "1"))
 PAUSE = float(os.environ.get("AZLIN_SHARE_PAUSE", "14"))
 TTL, MORE = int(os.environ.get("AZLIN_SHARE_TTL", "10")), 18
+# Many rounds on a quiet host measure how soon it is taken over; a single one beside other suites shows that it is.
+IN_TIME = TTL + 5 if ROUNDS > 1 else 40
 FEW = 4  # where many rounds go: on a busy host all are suspects now and then, and each of them is asked about all over
 REAL = ("eastus", "westus2", "westeurope")
 BEARER = "northeurope"  # a machine behind many records; no primary, or its end would be that of all of them
@@ -241,7 +243,7 @@ def strike(scene, begin, heal):
     old = scene.fleet.primary()
     begin(lost)
     scene.fleet.kill(old)
-    scene.settle(*rest, seconds=TTL + 5)
+    scene.settle(*rest, seconds=IN_TIME)
     e2e.until(lambda: scene.fleet.primary() != old, "the others switch", 40)
     heal(lost)
     scene.settle()
@@ -253,7 +255,7 @@ def strike(scene, begin, heal):
     assert scene.epoch() == epoch + 1 and len(scene.switches()) == switches + 1, (scene.epoch(), scene.switches())
     gaps = {region: scene.longest_gap(region, before, end) for region in scene.regions}
     print("# lost: %s; longest without a look: %.1f s" % (lost.name, max(gaps.values())), flush=True)
-    assert max(gaps.values()) <= TTL + 5, gaps
+    assert max(gaps.values()) <= IN_TIME, gaps
 
 
 def up(daemon, region):
