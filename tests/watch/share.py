@@ -13,6 +13,7 @@ PAUSE = float(os.environ.get("AZLIN_SHARE_PAUSE", "14"))
 TTL, MORE = int(os.environ.get("AZLIN_SHARE_TTL", "10")), 18
 # Many rounds on a quiet host measure how soon it is taken over; a single one beside other suites shows that it is.
 IN_TIME = TTL + 5 if ROUNDS > 1 else 40
+PATIENCE = 120  # behind what is late the round goes on
 FEW = 4  # where many rounds go: on a busy host all are suspects now and then, and each of them is asked about all over
 REAL = ("eastus", "westus2", "westeurope")
 BEARER = "northeurope"  # a machine behind many records; no primary, or its end would be that of all of them
@@ -122,6 +123,19 @@ def judge_of(daemons):
     return found
 
 
+class Host:
+    """How long the host itself let a sleeper wait: what is late in a stall of the host is not late by azlin."""
+    def __init__(self):
+        self.longest, self.runs = 0, True
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while self.runs:
+            before = time.monotonic()
+            time.sleep(0.05)
+            self.longest = max(self.longest, time.monotonic() - before - 0.05)
+
+
 class Scene:
     """A fleet of three machines, and of one more behind further records; three watches."""
     count = 0
@@ -216,13 +230,13 @@ def cluster():
 
 def several(work):
     """Rounds of it in so many scenes side by side; what failed in any of them fails here."""
-    failed = []
+    failed, late = [], []
 
     def one():
         try:
             with new_scene(further=MORE if ROUNDS == 1 else FEW, cuts=work is cut_off) as scene:
                 for _ in range(-(-ROUNDS // SCENES)):
-                    work(scene)
+                    late.extend(work(scene))
                     print("# %s: a round is over" % work.__name__, flush=True)
         except BaseException as error:
             failed.append(error)
@@ -233,29 +247,37 @@ def several(work):
         thread.join()
     if failed:
         raise failed[0]
+    assert not late, late
 
 
 def strike(scene, begin, heal):
-    """One round: the judge of the primary is lost, and the primary with it. The others take over in time, one switch comes,
-    nobody who comes back makes another."""
+    """One round: the judge of the primary is lost, and the primary with it. The others take over, one switch comes, nobody
+    who comes back makes another. Returns what was late: a series goes on behind it."""
+    late, host = [], Host()
     before, epoch, switches, lost = time.monotonic(), scene.epoch(), len(scene.switches()), scene.judge()
     rest = [name for name in scene.daemons if name != lost.name]
     old = scene.fleet.primary()
     begin(lost)
     scene.fleet.kill(old)
-    scene.settle(*rest, seconds=IN_TIME)
-    e2e.until(lambda: scene.fleet.primary() != old, "the others switch", 40)
+    scene.settle(*rest, seconds=PATIENCE)
+    if time.monotonic() - before > IN_TIME:
+        late.append("taken over after %.1f s" % (time.monotonic() - before))
+    e2e.until(lambda: scene.fleet.primary() != old, "the others switch", PATIENCE)
     heal(lost)
-    scene.settle()
+    scene.settle(seconds=PATIENCE)
     scene.fleet.ok("vm", "start", "--region", old)
     scene.fleet.run("failover", "ack")
     for daemon in scene.daemons.values():
-        e2e.until(lambda d=daemon: up(d, old), "%s sees %s again" % (daemon.name, old), 40)
+        e2e.until(lambda d=daemon: up(d, old), "%s sees %s again" % (daemon.name, old), PATIENCE)
     end = time.monotonic()
     assert scene.epoch() == epoch + 1 and len(scene.switches()) == switches + 1, (scene.epoch(), scene.switches())
     gaps = {region: scene.longest_gap(region, before, end) for region in scene.regions}
-    print("# lost: %s; longest without a look: %.1f s" % (lost.name, max(gaps.values())), flush=True)
-    assert max(gaps.values()) <= IN_TIME, gaps
+    host.runs = False
+    if max(gaps.values()) > IN_TIME:
+        late.append("without a look: %s" % gaps)
+    print("# lost: %s; longest without a look: %.1f s; the host stood still for %.2f s at most%s"
+          % (lost.name, max(gaps.values()), host.longest, "; LATE: %s" % late if late else ""), flush=True)
+    return late
 
 
 def up(daemon, region):
@@ -267,7 +289,7 @@ def up(daemon, region):
 def killed(scene):
     def heal(daemon):
         daemon.start()
-    strike(scene, Daemon.kill, heal)
+    return strike(scene, Daemon.kill, heal)
 
 
 def stopped(scene):
@@ -282,7 +304,7 @@ def stopped(scene):
         asleep = len(daemon.has("no-lock"))
         daemon.process.send_signal(signal.SIGCONT)
         e2e.until(lambda: len(daemon.has("no-lock")) > asleep, "it wakes up to a no", 10)
-    strike(scene, begin, heal)
+    return strike(scene, begin, heal)
 
 
 def cut_off(scene):
@@ -292,7 +314,7 @@ def cut_off(scene):
     def heal(daemon):
         assert "No switch by itself" in (daemon.stand("no-lock") or ""), "it knows that it is cut off"
         daemon.reached.set()
-    strike(scene, begin, heal)
+    return strike(scene, begin, heal)
 
 
 def test_killed_watch_is_replaced():
