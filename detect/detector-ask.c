@@ -2,6 +2,9 @@
 #include "detector-private.h"
 
 #define MAX_CONTROLS 3 /* other regions probed on the suspect's beat, to vouch for this host */
+/* Asked of one on each beat, by each host that watches: a small machine must bear it, and a session with each of many
+ * witnesses costs this host more than a few questions in one. */
+#define SUSPECTS_A_WITNESS 8
 #define LOGIN_US (30 * G_USEC_PER_SEC)
 #define MAX_SCORE 8
 #define BEAT_REST_S 0.5 /* of a beat, for answers on their way */
@@ -26,8 +29,9 @@ arm_controls(AzDetector *detector, const Region *suspect, gint64 now)
 static guint
 arm_witnesses(AzDetector *detector, Region *suspect, gboolean was_up, gboolean dark_here, guint chosen, gint64 now)
 {
-  for (guint i = 0; i < detector->regions->len && chosen < detector->rules.witnesses; i++) {
-    Region *witness = region_at(detector, i);
+  const guint n = detector->regions->len;
+  for (guint i = 0; i < n && chosen < detector->rules.witnesses; i++) {
+    Region *witness = region_at(detector, (suspect->first_witness + i) % n);
     if (witness == suspect || witness->state == AZ_REGION_DARK || witness->dark_here != dark_here)
       continue;
     Row *row = az_detector_find_row(suspect, witness);
@@ -84,6 +88,8 @@ az_detector_arm(AzDetector *detector, Region *suspect, gint64 now)
 {
   if (is_crowded(detector, suspect))
     return;
+  if (!suspect->armed)
+    suspect->first_witness = detector->armed / SUSPECTS_A_WITNESS * detector->rules.witnesses;
   if (!detector->rules.no_witness)
     choose_witnesses(detector, suspect, now);
   if (suspect->armed)

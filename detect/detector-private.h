@@ -24,6 +24,7 @@ struct _Region {
   gint64 since, logged_in; /* logged_in: when a whole health check was asked for last */
   GArray *rows;            /* of Row; the first is "here" */
   gboolean armed;          /* witnesses and controls are asked on its beat */
+  guint first_witness;     /* of the regions in their order: where the choice of them begins */
   gboolean wanted;         /* a whole check of it, at once */
   gboolean dark_here, news;
   gboolean kept; /* while the list is replaced */
