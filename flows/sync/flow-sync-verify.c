@@ -184,6 +184,7 @@ start(Check *check)
   pair->scan.expected = check->expected;
   pair->scan.fresh = FALSE;
   pair->scan.make = FALSE;
+  pair->scan.arrived = check->again == 0 ? pair->run : NULL;
   check->pending = 2;
   az_scan(&pair->again, az_op_new(pair->op, "compare", 0, on_source, check));
   az_scan(&pair->scan, az_op_new(pair->op, "compare", 0, on_target, check));

@@ -251,7 +251,8 @@ az_scan(AzScan *scan, AzlinOp *op)
                           modes[scan->hash],
                           HASH_BATCH,
                           expected,
-                          scan->warm && *known != '\0' && !near ? WARM_UP : "0" };
+                          scan->warm && *known != '\0' && !near ? WARM_UP : "0",
+                          scan->arrived != NULL ? scan->arrived : "" };
   g_autoptr(GPtrArray) argv = g_ptr_array_new();
   for (guint i = 0; i < G_N_ELEMENTS(fixed); i++)
     g_ptr_array_add(argv, (gpointer) (guintptr) fixed[i]);

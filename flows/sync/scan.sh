@@ -1,12 +1,13 @@
 # Looks at a place, see scan.c. $1 path, $2 base, $3 1 = make it, $4 id, $5 known, $6 1 = squeeze, $7 hash, $8 batch,
-# $9 digest of the hashes expected, $10 blanks to begin with, then the filter, words for find. For sh, GNU find, sort,
+# $9 digest of the hashes expected, $10 blanks to begin with, $11 the run whose list of hashes counts, made while files
+# arrived ("=INODE SIZE MTIME CTIME HASH" lines), or "", then the filter, words for find. For sh, GNU find, sort,
 # comm, coreutils; gzip where it is there. All that it prints ends with NUL. First: kind, folder, base, home, free bytes,
 # tools, processors, clock, blanks, packing. Then, packed: "F" and every record, or "D" and the changes against the list
 # that the machine keeps under the id, when that has the digest `known`; "Z" with find's status and the new list's digest;
 # hashes, or "=" where they are the expected ones; "E". A file system that does not count (of size 0) is never full. A
 # record that find prints for a link holds its target behind "//", which no path has.
 LC_ALL=C; export LC_ALL; umask 077; now=$(date +%s%N)
-path=$1 base=$2 make=$3 id=$4 known=$5 squeeze=$6 hash=$7 batch=$8 expected=$9; shift 9; blanks=$1; shift
+path=$1 base=$2 make=$3 id=$4 known=$5 squeeze=$6 hash=$7 batch=$8 expected=$9; shift 9; blanks=$1 run=$2; shift 2
 [ "$make" = 0 ] || (umask 022; mkdir -p -- "$path") || exit 4
 if [ -d "$path" ]; then kind=d folder=$path
 elif [ -f "$path" ]; then kind=f base=${path##*/} folder=${path%/*}
@@ -38,6 +39,7 @@ for own in "$HOME/.ssh" "$HOME/.local/state/azlin"; do
   [ ! -d "$own" ] || set -- -samefile "$own" -o "$@"
 done
 dir=$HOME/.local/state/azlin/sync
+ARRIVED=$dir/.arrived.$run; [ -n "$run" ] && [ -s "$ARRIVED" ] || ARRIVED=; export ARRIVED
 tmp=$(mkdir -p -- "$dir" 2>/dev/null && mktemp -d "$dir/.scan.XXXXXX" 2>/dev/null) || tmp=$(mktemp -d) ||
   tmp=$(mktemp -d -p /dev/shm) || exit 6
 trap 'rm -rf -- "$tmp"' EXIT; trap 'exit 1' HUP INT TERM PIPE
@@ -56,7 +58,12 @@ hashes() {
     find "$@" -maxdepth 0 -type f \( -size -4194304c -exec b2sum -l 256 -z -- {} + \
       -o ! -size -4194304c -exec sh -c '\''
         for file do
-          if command -v openssl >/dev/null; then sum=$(openssl dgst -sha256 -r <"$file")
+          sum=
+          [ -z "$ARRIVED" ] ||
+            sum=$(grep -s -m 1 -F -e "=$(stat -c "%i %s %.9Y %.9Z" -- "$file") " -- "$ARRIVED") || sum=
+          sum=${sum##* }
+          if [ -n "$sum" ]; then :
+          elif command -v openssl >/dev/null; then sum=$(openssl dgst -sha256 -r <"$file")
           else sum=$(sha256sum <"$file"); fi
           [ -z "$sum" ] || printf "%s  %s\0" "${sum%% *}" "$file"
         done'\'' sh {} + \) >> "$0/$$" 2>/dev/null' "$tmp/h"
@@ -81,4 +88,5 @@ answer() {
   printf 'E\0'
 }
 if [ "$squeeze" = 1 ]; then answer "$@" | gzip -1; else answer "$@"; fi
+[ -z "$ARRIVED" ] || rm -f -- "$ARRIVED"
 find "$dir" -maxdepth 1 -type f -mtime +30 -delete 2>/dev/null; exit 0

@@ -2,7 +2,8 @@
 # azlin_place. Receivers whose connection is dead but not yet known to be must not write any more. The twins of large
 # files, empty but with all that a file has beside its content, come first. Folders come before everything, with all that
 # they have, and once more at the end, since whatever is put into one changes its time. Each archive has been, or is,
-# unpacked into a folder of its own, and joins the tree as the tree joins the target: through no link.
+# unpacked into a folder of its own, and joins the tree as the tree joins the target: through no link. What was hashed
+# while it arrived counts only if it is, in its place, the very file that was hashed.
 azlin_open "$1" "$2" || exit
 cd -P /proc/self/fd/5/ || exit 66
 for azlin_it in writer.*; do
@@ -11,6 +12,25 @@ for azlin_it in writer.*; do
   kill -KILL -- "-$azlin_n" 2>/dev/null || kill -KILL "$azlin_n" 2>/dev/null
   while [ -e "/proc/$azlin_n" ] || kill -0 -- "-$azlin_n" 2>/dev/null; do sleep 0.02; done
 done
+: > enough
+while read -r azlin_n < follower/pid && [ "/proc/$azlin_n/cwd" -ef . ]; do sleep 0.02; done 2> /dev/null
+hashed() { # number: keeps what the file is now, if all of it was hashed and nothing written over
+  azlin_stage=/proc/self/fd/5
+  [ -e "$azlin_stage/whole.$1" ] && [ ! -e "$azlin_stage/twice.$1" ] || return
+  read -r azlin_size < "$azlin_stage/size.$1" && azlin_was=$(stat -c '%i %s %.9Y' "$azlin_stage/large.$1")
+  case $azlin_was in *" $azlin_size "*) echo "$azlin_was" > "$azlin_stage/was.$1" ;; esac
+}
+tell() { # names: the hashes of those that are in place, for the look that comes next; see scan.sh
+  azlin_list=$HOME/.local/state/azlin/sync
+  mkdir -p -- "$azlin_list" && azlin_list=$azlin_list/.arrived.$azlin_run && rm -f -- "$azlin_list" || return
+  azlin_n=0
+  for azlin_it; do
+    azlin_n=$((azlin_n + 1)); azlin_above=${azlin_it%/*}
+    read -r azlin_was < "/proc/self/fd/5/was.$azlin_n" && read -r azlin_sum _ < "/proc/self/fd/5/sum.$azlin_n" &&
+      cd -P -- "/proc/self/fd/4/${azlin_above#.}" && azlin_is=$(stat -c '%i %s %.9Y %.9Z' -- "./${azlin_it##*/}") &&
+      [ "${azlin_is% *}" = "$azlin_was" ] && echo "=$azlin_is $azlin_sum" >> "$azlin_list"
+  done 2> /dev/null
+}
 join() { # run, folder
   (AZLIN_ROOT=$AZLIN_ROOT/.azlin-partial/$1/tree; exec 4<&3 3< "$2" && azlin_place all >&2) || exit 70
 }
@@ -30,11 +50,13 @@ if [ -s large ]; then
     azlin_above=${azlin_it%/*}
     cd -P -- "/proc/self/fd/3/${azlin_above#.}" && [ "$PWD" = "$AZLIN_ROOT/.azlin-partial/$2/tree${azlin_above#.}" ] || exit 65
     cp --attributes-only --preserve=all -- "./${azlin_it##*/}" "/proc/self/fd/5/large.$((azlin_n - 3))" &&
+      { hashed $((azlin_n - 3)) || :; } &&
       mv -f -T -- "/proc/self/fd/5/large.$((azlin_n - 3))" "./${azlin_it##*/}" || exit 70
   done
   cd -P /proc/self/fd/5/
 fi
 [ ! -s folders.tar ] || unpack "$2" folders.tar folders.last
 azlin_place "$3"; azlin_status=$?
+shift 3; [ $# = 0 ] || tell "$@"
 azlin_drop
 exit $azlin_status

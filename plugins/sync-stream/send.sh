@@ -40,8 +40,8 @@ send_list() { # list of names
   { pack -cf - -T "$1" 2>> "$dir/trouble"; cat /dev/zero; } 2>/dev/null | head -c "$size"
 }
 moved() { said=${1#*out}; said=${said#?}; said=${said%% *}; case $said in ''|*[!0-9]*) said=0;; esac; } # dd's words
-send_range() { # unit number offset length file
-  echo "R $1 $2 $3 $4"
+send_range() { # unit number offset length file size
+  echo "R $1 $2 $3 $4 $6"
   moved "$(dd if="$5" bs=1M skip="$3" count="$4" iflag=skip_bytes,count_bytes,fullblock 2>&1 >&3)"
   [ "$said" = "$4" ] || head -c $(($4 - said)) /dev/zero
 }
@@ -52,9 +52,9 @@ ranges() { # "" or "again": those that others have not finished; "$@" after it: 
     while [ $at -lt "$size" ]; do
       wanted || return 0
       length=$((size - at)); [ $length -le "$chunk" ] || length=$chunk
-      if [ -z "$again" ]; then claim "r.$number.$at" && send_range "r.$number.$at" $number $at $length "$file"
+      if [ -z "$again" ]; then claim "r.$number.$at" && send_range "r.$number.$at" $number $at $length "$file" "$size"
       elif [ ! -e "$dir/done.r.$number.$at" ]; then
-        claim "$again.$number.$at" && send_range "r.$number.$at" $number $at $length "$file"
+        claim "$again.$number.$at" && send_range "r.$number.$at" $number $at $length "$file" "$size"
       fi
       at=$((at + length))
     done

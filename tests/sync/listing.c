@@ -344,14 +344,15 @@ test_expected_hashes_need_not_travel(void)
   g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_SYNC);
 }
 
-/* What the script says of the folder `path` when `expected` is the digest of its hashes. Owned. */
+/* What the script says of the folder `path` when `expected` is the digest of its hashes; `run`: whose list of hashes
+ * counts. Owned. */
 static GBytes *
-scan_here(const char *path, const char *expected, const char *blanks)
+scan_here(const char *path, const char *expected, const char *blanks, const char *run)
 {
   g_autoptr(GPtrArray) filter = az_exclude_filter(NULL, NULL);
   g_autoptr(GPtrArray) argv = g_ptr_array_new();
   const char *fixed[]
-      = { "sh", "-c", az_scan_script, "sh", path, "", "0", "test", "", "0", "a", "10", expected, blanks };
+      = { "sh", "-c", az_scan_script, "sh", path, "", "0", "test", "", "0", "a", "10", expected, blanks, run };
   for (guint i = 0; i < G_N_ELEMENTS(fixed); i++)
     g_ptr_array_add(argv, (gpointer) (guintptr) fixed[i]);
   g_ptr_array_extend(argv, filter, NULL, NULL);
@@ -391,19 +392,51 @@ test_a_machine_says_whether_it_found_them(void)
   g_autofree char *name = g_build_filename(folder, "a file", NULL);
   g_assert_cmpint(g_mkdir(folder, 0700), ==, 0);
   g_assert_true(g_file_set_contents(name, "abc", 3, NULL));
-  g_autoptr(GBytes) first = scan_here(folder, "", "0");
+  g_autoptr(GBytes) first = scan_here(folder, "", "0", "");
   AzScanAnswer answer = answer_of(first);
   g_assert_cmpuint(answer.hashes_length, ==, 64 + 2 + sizeof "./a file");
   g_autofree char *digest
       = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *) answer.hashes, answer.hashes_length);
-  g_autoptr(GBytes) again = scan_here(folder, digest, "5000");
+  g_autoptr(GBytes) again = scan_here(folder, digest, "5000", "");
   answer = answer_of(again);
   g_assert_cmpmem(answer.hashes, answer.hashes_length, "=", 2);
   g_assert_cmpuint(g_bytes_get_size(again), >=, 5000);
   g_assert_true(g_file_set_contents(name, "abd", 3, NULL));
-  g_autoptr(GBytes) changed = scan_here(folder, digest, "0");
+  g_autoptr(GBytes) changed = scan_here(folder, digest, "0", "");
   answer = answer_of(changed);
   g_assert_cmpuint(answer.hashes_length, ==, 64 + 2 + sizeof "./a file");
+  g_autoptr(GSubprocess) rm = g_subprocess_new(G_SUBPROCESS_FLAGS_NONE, NULL, "rm", "-rf", home, NULL);
+  g_assert_true(g_subprocess_wait_check(rm, NULL, NULL));
+}
+
+/* The hash that was made while a large file arrived counts for that very file as it was then, once, and for no other. */
+static void
+test_hashes_made_on_arrival(void)
+{
+  g_autofree char *home = g_dir_make_tmp("azlin-listing-XXXXXX", NULL);
+  g_autofree char *folder = g_build_filename(home, "tree", NULL), *name = g_build_filename(folder, "large", NULL);
+  g_autofree char *kept = g_build_filename(home, ".local/state/azlin/sync", NULL);
+  g_autofree char *list = g_build_filename(kept, ".arrived.run-1", NULL);
+  g_autofree char *content = g_strnfill(5 << 20, 'x'), *made = g_strnfill(64, '7');
+  g_autofree char *true_one = g_compute_checksum_for_string(G_CHECKSUM_SHA256, content, 5 << 20);
+  g_assert_cmpint(g_mkdir_with_parents(kept, 0700) | g_mkdir(folder, 0700), ==, 0);
+  g_assert_true(g_file_set_contents(name, content, 5 << 20, NULL));
+  for (guint i = 0; i < 4; i++) { /* as it is; that list is used up; the file has changed; the list is another run's */
+    GStatBuf now;
+    g_assert_cmpint(g_stat(name, &now), ==, 0);
+    g_autofree char *line
+        = g_strdup_printf("=%lu 5242880 %ld.%09ld %ld.%09ld %s\n", (gulong) now.st_ino, now.st_mtim.tv_sec,
+                          now.st_mtim.tv_nsec, now.st_ctim.tv_sec, now.st_ctim.tv_nsec, made);
+    if (i != 1)
+      g_assert_true(g_file_set_contents(list, line, -1, NULL));
+    if (i == 2)
+      g_assert_cmpint(g_chmod(name, 0600), ==, 0);
+    g_autoptr(GBytes) out = scan_here(folder, "", "0", i == 3 ? "run-2" : "run-1");
+    AzScanAnswer answer = answer_of(out);
+    g_assert_cmpuint(answer.hashes_length, >, 64);
+    g_assert_cmpmem(answer.hashes, 64, i == 0 ? made : true_one, 64);
+    g_assert_true(g_file_test(list, G_FILE_TEST_EXISTS) == (i == 3));
+  }
   g_autoptr(GSubprocess) rm = g_subprocess_new(G_SUBPROCESS_FLAGS_NONE, NULL, "rm", "-rf", home, NULL);
   g_assert_true(g_subprocess_wait_check(rm, NULL, NULL));
 }
@@ -539,6 +572,7 @@ main(int argc, char **argv)
   g_test_add_func("/listing/places-are-read", test_places_are_read);
   g_test_add_func("/listing/expected-hashes-need-not-travel", test_expected_hashes_need_not_travel);
   g_test_add_func("/listing/a-machine-says-whether-it-found-them", test_a_machine_says_whether_it_found_them);
+  g_test_add_func("/listing/hashes-made-on-arrival", test_hashes_made_on_arrival);
   g_test_add_func("/listing/patterns", test_patterns);
   g_test_add_func("/listing/news-join-a-list", test_news_join_a_list);
   g_test_add_func("/live/frames-are-read-as-they-come", test_frames_are_read_as_they_come);

@@ -1,5 +1,5 @@
 """The strategy stream between real machines: both roads, any names, cut connections, and nothing left behind."""
-import contextlib, io, json, os, random, shutil, signal, socket, subprocess, tarfile, threading, time
+import contextlib, hashlib, io, json, os, random, shutil, signal, socket, subprocess, tarfile, threading, time
 import e2e
 from e2e import until
 from faults import Proxy
@@ -47,6 +47,7 @@ def nothing_left(home, name):
     assert not os.path.exists(home.at("westus2", name, ".azlin-partial"))
     jobs = home.at("westus2", ".local", "state", "azlin", "jobs")
     assert not os.path.isdir(jobs) or not os.listdir(jobs), "a receiver is left"
+    assert not [n for n in os.listdir(home.at("westus2", ".local", "state", "azlin", "sync")) if n.startswith(".arrived")]
 
 
 def full_tree(home, name):
@@ -360,6 +361,67 @@ def test_a_link_of_one_archive_leads_no_other_one_outside():
     assert receive.returncode == 0 and done.returncode == 0, (receive, done)
     assert open(os.path.join(folder, "e", "f")).read() == "content" and open(os.path.join(folder, "e", "g")).read() == "more"
     assert not os.path.exists(os.path.join(folder, ".azlin-partial"))
+
+
+LARGE = 12 << 20
+
+
+def end_copy(folder):
+    """The lines of the hashes that the end of a copy tells of."""
+    done = subprocess.run(["sh", "-c", script("finish.sh"), "azlin", folder, "run-1", "all"], capture_output=True,
+                          env=dict(os.environ, HOME=folder + "-home"))
+    assert done.returncode == 0, done
+    path = os.path.join(folder + "-home", ".local", "state", "azlin", "sync", ".arrived.run-1")
+    return open(path).read().splitlines() if os.path.exists(path) else []
+
+
+def arrive(folder, *pieces):
+    """One large file arrives in pieces: where each begins, and what it holds."""
+    os.makedirs(folder + "-home")
+    os.makedirs(folder)
+    names, twin = b"./large\0", archive(("./large", tarfile.REGTYPE, b""))
+    said = b"F f.large large %d\n" % len(names) + names + b"F f.large.tar large.tar %d\n" % len(twin) + twin
+    for at, piece in pieces:
+        said += b"R r.1.%d 1 %d %d %d\n" % (at, at, len(piece), LARGE) + piece
+    receive = subprocess.run(["sh", "-c", script("receive.sh"), "azlin", folder, "run-1"], input=said, capture_output=True)
+    assert receive.returncode == 0 and receive.stdout.count(b"done r.1.") == len(pieces), receive
+
+
+def followers():
+    """Processes that hash what arrives."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open("/proc/%s/cmdline" % pid, "rb") as f:
+            found += [pid] if b"azlin-follow" in f.read().split(b"\0") else []
+    return found
+
+
+def test_hashes_are_made_while_a_large_file_arrives():
+    folder = os.path.realpath(need().root) + "/arriving"
+    content, other = os.urandom(LARGE), os.urandom(LARGE // 2)
+    first, second = (0, content[:LARGE // 2]), (LARGE // 2, content[LARGE // 2:])
+    for name, pieces, holds, told in (("in-turn", (first, second), content, 1), ("out-of-turn", (second, first), content, 1),
+                                      ("written-over", (first, second, (0, other)), other + content[LARGE // 2:], 0),
+                                      ("not-whole", (first,), content[:LARGE // 2], 0),
+                                      ("longer", (first, second, (LARGE, b"x")), content + b"x", 0)):
+        arrive(folder + name, *pieces)
+        lines = end_copy(folder + name)
+        path = os.path.join(folder + name, "large")
+        with open(path, "rb") as f:
+            assert f.read() == holds, name
+        now = os.stat(path)
+        assert len(lines) == told, (name, lines)
+        for line in lines:
+            inode, size, _, _, digest = line.removeprefix("=").split()
+            assert (int(inode), int(size), digest) == (now.st_ino, LARGE, hashlib.sha256(holds).hexdigest()), (name, line)
+        until(lambda: not followers(), "the copy has ended", 5)
+
+
+def test_nobody_waits_for_pieces_of_a_sender_that_is_gone():
+    folder = os.path.realpath(need().root) + "/gone"
+    arrive(folder, (0, b"x" * 100))
+    assert followers(), "it waits for the next piece"
+    until(lambda: not followers(), "nobody is left who could write it", 10)
 
 
 def test_zz_clean_up():
