@@ -319,6 +319,11 @@ test_a_train_tells_the_line(void)
   BlobTrain nothing = { 0 }, first_flights = train_over(25, 3);
   g_assert_cmpfloat(blob_train_rate(&nothing), <=, 0);
   g_assert_cmpfloat(blob_train_rate(&first_flights), <=, 0);
+  /* a processor was busy while a longer flight arrived: the line is as broad as it was */
+  BlobTrain held_up = train_over(119, 5);
+  for (guint packet = 0; packet < 320; packet++)
+    blob_train_arrived(&held_up, 1448, 2000000 + packet * 12 + (packet > 100 ? 9000 : 0));
+  g_assert_cmpfloat(blob_train_rate(&held_up) * 1.048576, >, 119 * 0.9);
 }
 
 static void
