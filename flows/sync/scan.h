@@ -34,11 +34,11 @@ typedef struct {
   gboolean make;           /* make the folder where it is missing */
   const char *const *exclude;
   AzScanHash hash;
-  GBytes *names;    /* AZ_SCAN_HASH: NUL-terminated names of files whose hash is wanted */
-  GBytes *expected; /* of az_scan_expect(): what the hashes will most likely be; or NULL */
+  GBytes *names;       /* AZ_SCAN_HASH: NUL-terminated names of files whose hash is wanted */
+  GBytes *expected;    /* of az_scan_expect(): what the hashes will most likely be; or NULL */
   const char *arrived; /* run of the copy whose hashes, made on the machine while files arrived, count; or NULL */
-  gboolean fresh;   /* hashes of earlier runs do not count */
-  gboolean warm;    /* the machine will soon send much: it begins with bytes that mean nothing */
+  gboolean fresh;      /* hashes of earlier runs do not count */
+  gboolean warm;       /* the machine will soon send much: it begins with bytes that mean nothing */
   /* filled */
   AzSyncPlace *place;
   AzListing *listing; /* NULL where nothing is */

@@ -228,7 +228,7 @@ configure() {
 train() {
   pad=$(printf '%4000s' '')
   i=0
-  while [ "$i" -lt 180 ]; do echo "@train $pad"; i=$((i + 1)); done
+  while [ "$i" -lt 400 ]; do echo "@train $pad"; i=$((i + 1)); done
 }
 
 cr=$(printf '\r')

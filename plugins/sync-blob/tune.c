@@ -5,6 +5,8 @@
 #define NEAR_MS 5.0
 #define UNKNOWN_MIB 48.0 /* a second, of a line that nobody has measured */
 #define LINE_MIB 24.0    /* per second and MiB of a chunk */
+#define BROAD_MIB 40.0   /* a second: a measurement says too little, if it is wrong */
+#define BROAD_CHUNK 4    /* MiB at least, and fewer connections */
 #define WORTH_A_TRAIN (64 * MIB)
 #define TRAIN_MS 20.0   /* flights follow each other too closely on a shorter way */
 #define MAX_CHUNKS 4096 /* per connection, where that is possible */
@@ -28,8 +30,9 @@ void
 blob_tune_to_line(BlobTuning *tuning, double mib_per_second)
 {
   double rate = mib_per_second > 0 ? MIN(mib_per_second, LINE_MIB * 64) : UNKNOWN_MIB;
-  guint64 chunk = MAX((guint64) (rate / LINE_MIB), 1) * MIB;
-  guint lanes = tuning->wishes.connections > 0 ? tuning->wishes.connections : tuning->near ? 2 : rate < 64 ? 24 : 16;
+  gboolean broad = mib_per_second > BROAD_MIB;
+  guint64 chunk = MAX((guint64) (rate / LINE_MIB), broad ? BROAD_CHUNK : 1) * MIB;
+  guint lanes = tuning->wishes.connections > 0 ? tuning->wishes.connections : tuning->near ? 2 : broad ? 16 : 24;
   while (chunk < 64 * MIB && chunk < tuning->bytes / lanes / MAX_CHUNKS) /* a file may be huge */
     chunk *= 2;
   chunk = tuning->near ? 16 * MIB : MIN(chunk, 64 * MIB);

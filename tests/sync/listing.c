@@ -409,7 +409,8 @@ test_a_machine_says_whether_it_found_them(void)
   g_assert_true(g_subprocess_wait_check(rm, NULL, NULL));
 }
 
-/* The hash that was made while a large file arrived counts for that very file as it was then, once, and for no other. */
+/* The hash that was made while a large file arrived counts for that very file as it was then, once, and for no other.
+ */
 static void
 test_hashes_made_on_arrival(void)
 {
