@@ -193,7 +193,6 @@ az_sync_pair_scan(AzSyncPair *pair, gboolean make, AzlinDone done)
   az_scan_clear(&pair->scan);
   pair->scan = scan_of(pair, pair->target_folder, base);
   pair->scan.make = make;
-  pair->scan.arrived = NULL;
   az_scan(&pair->scan, az_op_new(pair->op, "look at the target", 0, done, pair));
 }
 
