@@ -248,7 +248,7 @@ def test_no_secret_is_seen():
 def test_a_long_line_is_measured_before_much_goes_over_it():
     with Alone() as home:
         big(os.path.join(home.source, "f"), 65)
-        for environment, lines in (({"DRIVE_RTT": "80"}, 100), ({}, 0)):
+        for environment, lines in (({"DRIVE_RTT": "80"}, 400), ({}, 0)):
             _, err = home.copy(**environment)
             assert err.count("< east @train ") == lines, err.count("< east @train ")
             same(home.source, home.targets[0])
