@@ -40,11 +40,12 @@ follow() {
     echo $! > follower/pid
   fi
 }
+set -C # what has begun is claimed by its name, which needs no process
 piece() { # file, offset, length, size; what comes twice may be written over what was hashed
-  mkdir "begun.$1.$2" 2> /dev/null || : > "twice.$1"
-  [ -e "size.$1" ] || echo "$4" > "size.$1"
+  { true > "begun.$1.$2"; } 2> /dev/null || true >| "twice.$1"
+  { echo "$4" > "size.$1"; } 2> /dev/null
   take "$3" of="large.$1" oflag=seek_bytes seek="$2"
-  echo "$3" > "got.$1.$2"
+  echo "$3" >| "got.$1.$2"
 }
 take() {
   azlin_got=$(dd bs=1M count="$1" iflag=fullblock,count_bytes "$2" conv=notrunc "$3" "$4" 2>&1) ||

@@ -385,6 +385,13 @@ answer_of(GBytes *out)
 }
 
 static void
+remove_home(const char *home)
+{
+  g_autoptr(GSubprocess) rm = g_subprocess_new(G_SUBPROCESS_FLAGS_NONE, NULL, "rm", "-rf", home, NULL);
+  g_assert_true(g_subprocess_wait_check(rm, NULL, NULL));
+}
+
+static void
 test_a_machine_says_whether_it_found_them(void)
 {
   g_autofree char *home = g_dir_make_tmp("azlin-listing-XXXXXX", NULL);
@@ -405,8 +412,7 @@ test_a_machine_says_whether_it_found_them(void)
   g_autoptr(GBytes) changed = scan_here(folder, digest, "0", "");
   answer = answer_of(changed);
   g_assert_cmpuint(answer.hashes_length, ==, 64 + 2 + sizeof "./a file");
-  g_autoptr(GSubprocess) rm = g_subprocess_new(G_SUBPROCESS_FLAGS_NONE, NULL, "rm", "-rf", home, NULL);
-  g_assert_true(g_subprocess_wait_check(rm, NULL, NULL));
+  remove_home(home);
 }
 
 /* The hash that was made while a large file arrived counts for that very file as it was then, once, and for no other.
@@ -438,8 +444,7 @@ test_hashes_made_on_arrival(void)
     g_assert_cmpmem(answer.hashes, 64, i == 0 ? made : true_one, 64);
     g_assert_true(g_file_test(list, G_FILE_TEST_EXISTS) == (i == 3));
   }
-  g_autoptr(GSubprocess) rm = g_subprocess_new(G_SUBPROCESS_FLAGS_NONE, NULL, "rm", "-rf", home, NULL);
-  g_assert_true(g_subprocess_wait_check(rm, NULL, NULL));
+  remove_home(home);
 }
 
 /* ---- patterns ---- */

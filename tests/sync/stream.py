@@ -387,17 +387,9 @@ def arrive(folder, *pieces):
     assert receive.returncode == 0 and receive.stdout.count(b"done r.1.") == len(pieces), receive
 
 
-def followers():
-    """Processes that hash what arrives."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError), open("/proc/%s/cmdline" % pid, "rb") as f:
-            found += [pid] if b"azlin-follow" in f.read().split(b"\0") else []
-    return found
-
-
 def test_hashes_are_made_while_a_large_file_arrives():
-    folder = os.path.realpath(need().root) + "/arriving"
+    home = need()
+    folder = os.path.realpath(home.root) + "/arriving"
     content, other = os.urandom(LARGE), os.urandom(LARGE // 2)
     first, second = (0, content[:LARGE // 2]), (LARGE // 2, content[LARGE // 2:])
     for name, pieces, holds, told in (("in-turn", (first, second), content, 1), ("out-of-turn", (second, first), content, 1),
@@ -414,14 +406,15 @@ def test_hashes_are_made_while_a_large_file_arrives():
         for line in lines:
             inode, size, _, _, digest = line.removeprefix("=").split()
             assert (int(inode), int(size), digest) == (now.st_ino, LARGE, hashlib.sha256(holds).hexdigest()), (name, line)
-        until(lambda: not followers(), "the copy has ended", 5)
+        until(lambda: not workers(home), "the copy has ended", 5)
 
 
 def test_nobody_waits_for_pieces_of_a_sender_that_is_gone():
-    folder = os.path.realpath(need().root) + "/gone"
+    home = need()
+    folder = os.path.realpath(home.root) + "/gone"
     arrive(folder, (0, b"x" * 100))
-    assert followers(), "it waits for the next piece"
-    until(lambda: not followers(), "nobody is left who could write it", 10)
+    assert workers(home), "it waits for the next piece"
+    until(lambda: not workers(home), "nobody is left who could write it", 10)
 
 
 def test_zz_clean_up():

@@ -11,9 +11,9 @@ ROUNDS = int(os.environ.get("AZLIN_SHARE_ROUNDS", "1"))
 SCENES = int(os.environ.get("AZLIN_SHARE_SCENES", "1"))
 PAUSE = float(os.environ.get("AZLIN_SHARE_PAUSE", "14"))
 TTL, MORE = int(os.environ.get("AZLIN_SHARE_TTL", "10")), 18
-# Many rounds on a quiet host measure how soon it is taken over; a single one beside other suites shows that it is.
-IN_TIME = TTL + 5 if ROUNDS > 1 else 40
-PATIENCE = 120  # behind what is late the round goes on
+# Many rounds on a quiet host measure how soon it is taken over, and go on behind what is late; a single one beside other
+# suites shows that it is.
+IN_TIME, PATIENCE = (TTL + 5, 120) if ROUNDS > 1 else (40, 40)
 FEW = 4  # where many rounds go: on a busy host all are suspects now and then, and each of them is asked about all over
 REAL = ("eastus", "westus2", "westeurope")
 BEARER = "northeurope"  # a machine behind many records; no primary, or its end would be that of all of them
