@@ -417,6 +417,9 @@ test_tuning(void)
   blob_tune_to_line(&far, 24);
   g_assert_cmpuint(far.cut.chunk_bytes, ==, 1 << 20);
   g_assert_cmpuint(far.cut.lanes, ==, 24);
+  blob_tune_to_line(&far, 45); /* a broad one of which a busy processor has hidden the most */
+  g_assert_cmpuint(far.cut.lanes, ==, 16);
+  g_assert_cmpuint(far.cut.chunk_bytes, ==, 4 << 20);
   blob_tune_to_line(&far, 120);
   g_assert_cmpuint(far.cut.lanes, ==, 16);
   g_assert_cmpuint(far.cut.chunk_bytes, ==, 5 << 20);
