@@ -25,7 +25,7 @@ free=$(df --output=size,avail -B1 -- "${real%??}" | tail -n 1 | {
   echo "$free"
 })
 tools=' '
-for tool in rsync rrsync tar curl zstd openssl perl ssh; do
+for tool in rsync rrsync tar curl zstd openssl perl python3 ssh; do
   command -v "$tool" >/dev/null && tools="$tools$tool "
 done
 cpus=$(nproc) || cpus=1

@@ -160,6 +160,19 @@ azlin_place() {
   cat /proc/self/fd/5/report
   return 23
 }
+azlin_words() { sed -z "s/'/'\\\\''/g; s/^/'/; s/\$/'/" "$1" | tr '\0' ' '; } # the names in file $1, as eval takes them
+azlin_tell() { # $1 a number, then names: the hashes of those that are in place, for the look that comes next; see scan.sh.
+  # In the stage was.NUMBER is what the file of that number was when it had been hashed, sum.NUMBER its hash.
+  azlin_list=$HOME/.local/state/azlin/sync; azlin_n=$1; shift
+  mkdir -p -- "$azlin_list" && azlin_list=$azlin_list/.arrived.$azlin_run && rm -f -- "$azlin_list" || return
+  for azlin_it; do
+    azlin_above=${azlin_it%/*}
+    read -r azlin_was < "/proc/self/fd/5/was.$azlin_n" && read -r azlin_sum _ < "/proc/self/fd/5/sum.$azlin_n" &&
+      cd -P -- "/proc/self/fd/4/${azlin_above#.}" && azlin_is=$(stat -c '%i %s %.9Y %.9Z' -- "./${azlin_it##*/}") &&
+      [ "${azlin_is% *}" = "$azlin_was" ] && echo "=$azlin_is $azlin_sum" >> "$azlin_list"
+    azlin_n=$((azlin_n + 1))
+  done 2> /dev/null
+}
 azlin_drop_once() {
   cd -P /proc/self/fd/4/ && azlin_time=$(stat -c @%.9Y .) && cd -P /proc/self/fd/5/.. || return 66
   rm -rf -- "$azlin_run" 2>/dev/null || { chmod -R u+w -- "$azlin_run"; rm -rf -- "$azlin_run"; } || return 66

@@ -57,12 +57,24 @@ blob_ledger_add(BlobLedger *ledger, guint32 number, guint64 size)
 typedef struct { /* neighbours for one lane, of one file */
   guint64 bytes; /* at most */
   guint64 n, next;
+  guint64 cut, left; /* of all files: chunks, bytes */
 } Stretches;
+
+/* Where any lane takes any chunk, the first of each is short, and the last ones shrink with what is left. */
+static guint64
+next_shared(const BlobCut *cut, const Stretches *stretches, guint64 rest)
+{
+  guint64 length = MIN(cut->chunk_bytes, SHORTEST_CHUNK << MIN(stretches->cut / cut->lanes, 8));
+  length = MIN(length, MAX(stretches->left / (2 * cut->lanes) / BLOCK * BLOCK, SHORTEST_CHUNK));
+  return rest < length + SHORTEST_CHUNK / 2 ? rest : length;
+}
 
 static guint64
 next_length(const BlobCut *cut, const Stretches *stretches, guint nth, guint64 rest)
 {
   guint64 least = MAX(cut->chunk_bytes / 4, SHORTEST_CHUNK), length = cut->chunk_bytes;
+  if (cut->shared)
+    return next_shared(cut, stretches, rest);
   if (!cut->graded)
     return MIN(length, rest);
   if (stretches->next < cut->lanes)
@@ -82,7 +94,10 @@ cut_one(BlobBig *big, const BlobCut *cut, Stretches *stretches)
     for (guint nth = 0; at < end; nth++) {
       BlobChunk chunk = { .offset = at, .leads = nth == 0 };
       g_array_append_val(chunks, chunk);
-      at += next_length(cut, stretches, nth, end - at);
+      guint64 length = next_length(cut, stretches, nth, end - at);
+      at += length;
+      stretches->cut++;
+      stretches->left -= length;
     }
   }
   big->n = chunks->len;
@@ -92,7 +107,7 @@ cut_one(BlobBig *big, const BlobCut *cut, Stretches *stretches)
 gboolean
 blob_ledger_cut(BlobLedger *ledger, const BlobCut *cut)
 {
-  guint64 total = 0, shortest = cut->graded ? SHORTEST_CHUNK : cut->chunk_bytes;
+  guint64 total = 0, shortest = cut->graded || cut->shared ? SHORTEST_CHUNK : cut->chunk_bytes;
   Stretches stretches = { 0 };
   for (guint i = 0; i < ledger->bigs->len; i++) {
     const BlobBig *big = g_ptr_array_index(ledger->bigs, i);
@@ -100,11 +115,12 @@ blob_ledger_cut(BlobLedger *ledger, const BlobCut *cut)
       return FALSE;
     total += big->chunks == NULL ? big->size : 0;
   }
+  stretches.left = total;
   guint64 share = (total / MAX(cut->lanes, 1) / BLOCK + 1) * BLOCK;
-  stretches.bytes = CLAMP(share, cut->chunk_bytes, LONGEST_RUN * cut->chunk_bytes);
+  stretches.bytes = cut->shared ? G_MAXUINT64 / 2 : CLAMP(share, cut->chunk_bytes, LONGEST_RUN * cut->chunk_bytes);
   for (guint i = 0; i < ledger->bigs->len; i++) {
     const BlobBig *big = g_ptr_array_index(ledger->bigs, i);
-    stretches.n += big->chunks == NULL ? (big->size + stretches.bytes - 1) / stretches.bytes : 0;
+    stretches.n += big->chunks == NULL ? 1 + (big->size - 1) / stretches.bytes : 0;
   }
   for (guint i = 0; i < ledger->bigs->len; i++) {
     BlobBig *big = g_ptr_array_index(ledger->bigs, i);
@@ -244,7 +260,7 @@ blob_ledger_lose(BlobLedger *ledger, guint32 big, guint32 number)
 }
 
 void
-blob_ledger_plan(BlobLedger *ledger, GQueue *runs)
+blob_ledger_plan(BlobLedger *ledger, guint32 longest, GQueue *runs)
 {
   for (guint i = 0; i < ledger->bigs->len; i++) {
     const BlobBig *big = g_ptr_array_index(ledger->bigs, i);
@@ -252,7 +268,7 @@ blob_ledger_plan(BlobLedger *ledger, GQueue *runs)
       for (next = first + 1; next < big->n && !big->chunks[next].leads;)
         next++;
       BlobRun whole = { .big = i, .first = first, .count = next - first };
-      add_missing(&whole, G_MAXUINT32, blob_ledger_is_stored, ledger, runs);
+      add_missing(&whole, longest > 0 ? longest : G_MAXUINT32, blob_ledger_is_stored, ledger, runs);
     }
   }
 }
@@ -268,7 +284,7 @@ blob_ledger_spans(BlobLedger *ledger, const BlobRun *run)
 }
 
 void
-blob_run_rest(const BlobRun *run, BlobHas has, gpointer data, GQueue *runs)
+blob_run_rest(const BlobRun *run, guint32 longest, BlobHas has, gpointer data, GQueue *runs)
 {
   BlobRun again = *run;
   again.tries = run->tries + 1;
@@ -278,7 +294,7 @@ blob_run_rest(const BlobRun *run, BlobHas has, gpointer data, GQueue *runs)
   for (guint32 k = run->first; k < run->first + run->count; k++)
     if (has(run->big, k, data))
       again.tries = 0;
-  add_missing(&again, LONGEST_RUN, has, data, runs);
+  add_missing(&again, longest > 0 ? longest : LONGEST_RUN, has, data, runs);
 }
 
 BlobRun *

@@ -23,6 +23,7 @@ typedef struct { /* how files are cut */
   guint lanes;
   gboolean graded; /* the first chunks of each lane are short, so that targets begin early, and the last ones, too, so
                       that all lanes end together */
+  gboolean shared; /* any lane takes any chunk: they are graded by their place in all that is sent */
 } BlobCut;
 
 typedef struct { /* neighbours of one file, sent or fetched over one connection */
@@ -67,15 +68,16 @@ BlobChunkNews blob_ledger_echo(BlobLedger *ledger, guint32 big, guint32 chunk, c
 guint64 blob_run_next_length(BlobLedger *ledger, const BlobRun *run); /* of its chunk under way; 0 = none is left */
 /* It is not there any more. */
 void blob_ledger_lose(BlobLedger *ledger, guint32 big, guint32 chunk);
-/* All chunks that are not stored as runs, as the files were cut for lanes side by side; appended to `runs` (of BlobRun,
- * each g_new'ed). */
-void blob_ledger_plan(BlobLedger *ledger, GQueue *runs);
+/* All chunks that are not stored as runs of at most `longest` chunks (0: as the files were cut for lanes side by side);
+ * appended to `runs` (of BlobRun, each g_new'ed). */
+void blob_ledger_plan(BlobLedger *ledger, guint32 longest, GQueue *runs);
 /* "OFFSET LENGTH LENGTH ...": where the first chunk of `run` begins, and how long each is; owned. */
 char *blob_ledger_spans(BlobLedger *ledger, const BlobRun *run);
-/* What of `run` is missing by `has`, as runs: with one try more when none of it was there, else with none. */
+/* What of `run` is missing by `has`, as runs of at most `longest` chunks (0: by what a broken connection may cost):
+ * with one try more when none of it was there, else with none. */
 typedef gboolean (*BlobHas)(guint32 big, guint32 chunk, gpointer data);
 gboolean blob_ledger_is_stored(guint32 big, guint32 chunk, gpointer ledger); /* a BlobHas */
-void blob_run_rest(const BlobRun *run, BlobHas has, gpointer data, GQueue *runs);
+void blob_run_rest(const BlobRun *run, guint32 longest, BlobHas has, gpointer data, GQueue *runs);
 
 /* Takes the second half of what `run` has behind its first `kept` chunks as a run of its own; owned, NULL = there is
  * nothing. `run` ends before it. */

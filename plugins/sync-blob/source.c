@@ -45,6 +45,20 @@ take_news(BlobStaging *staging, BlobChunkNews news)
 }
 
 static void
+take_begun(BlobStaging *staging, char **words)
+{
+  BlobRun *run = g_hash_table_lookup(staging->source.sending, GUINT_TO_POINTER((guint) strtoul(words[1], NULL, 10)));
+  if (run != NULL)
+    run->since = staging->heard;
+}
+
+static void
+take_cold(BlobStaging *staging, char **words)
+{
+  blob_session_cold(&staging->source.session);
+}
+
+static void
 take_end(BlobStaging *staging, char **words)
 {
   BlobSource *source = &staging->source;
@@ -53,7 +67,7 @@ take_end(BlobStaging *staging, char **words)
   if (run == NULL)
     return;
   guint before = source->runs.length;
-  blob_run_rest(run, blob_ledger_is_stored, staging->ledger, &source->runs);
+  blob_run_rest(run, blob_tune_longest_run(&staging->tuning), blob_ledger_is_stored, staging->ledger, &source->runs);
   gboolean hopeless = source->runs.length > before && ((BlobRun *) source->runs.tail->data)->tries >= MAX_TRIES;
   g_hash_table_remove(source->sending, GUINT_TO_POINTER(id));
   source->open--;
@@ -148,8 +162,9 @@ static const struct {
   guint n; /* words in all */
   void (*take)(BlobStaging *staging, char **words);
 } lines[] = {
-  { "big", 3, take_big }, { "sorted", 2, take_sorted }, { "sum", 4, take_sum },   { "put", 6, take_put },
-  { "end", 3, take_end }, { "pack", 4, take_pack },     { "meta", 2, take_meta }, { "packed", 3, take_packed },
+  { "big", 3, take_big },     { "sorted", 2, take_sorted }, { "sum", 4, take_sum },   { "put", 6, take_put },
+  { "end", 3, take_end },     { "pack", 4, take_pack },     { "meta", 2, take_meta }, { "packed", 3, take_packed },
+  { "begun", 2, take_begun }, { "cold", 1, take_cold },
 };
 
 static void
@@ -226,7 +241,7 @@ plan(BlobStaging *staging)
     fail(staging, AZLIN_ERROR_SYNC, "the source says that it has a file of impossible size");
     return;
   }
-  blob_ledger_plan(staging->ledger, &source->runs);
+  blob_ledger_plan(staging->ledger, blob_tune_longest_run(&staging->tuning), &source->runs);
   source->planned = TRUE;
 }
 
@@ -236,7 +251,8 @@ blob_source_pump(BlobStaging *staging)
   BlobSource *source = &staging->source;
   if (source->sorted && source->greeted && !source->planned)
     plan(staging);
-  while (source->planned && source->session.exec != NULL && source->open < staging->tuning.cut.lanes) {
+  while (source->planned && source->session.exec != NULL
+         && source->open < blob_tune_told(&staging->tuning, staging->tuning.cut.lanes)) {
     if (g_queue_is_empty(&source->runs))
       steal(staging);
     if (g_queue_is_empty(&source->runs))
@@ -292,8 +308,8 @@ static void
 on_gathered(AzlinOp *op, gpointer data)
 {
   BlobStaging *staging = data;
-  if (!staging->over && staging->source.session.exec != NULL)
-    staging->api->op_cancel(staging->source.session.exec, "something is to be sent again");
+  if (!staging->over)
+    blob_source_restart(staging, "something is to be sent again");
   blob_staging_unref(staging);
 }
 
@@ -312,6 +328,15 @@ blob_source_pack_again(BlobStaging *staging, const char *blob)
   source->again = TRUE; /* several may be gone */
   staging->api->sleep(staging->blob->host, GATHER_MS,
                       staging->api->op_new(staging->op, "gather", 0, on_gathered, blob_staging_ref(staging)));
+}
+
+void
+blob_source_restart(BlobStaging *staging, const char *why)
+{
+  if (staging->source.session.exec == NULL)
+    return;
+  staging->source.again = TRUE;
+  staging->api->op_cancel(staging->source.session.exec, why);
 }
 
 void
@@ -348,13 +373,15 @@ blob_source_start(BlobStaging *staging)
 {
   BlobSource *source = &staging->source;
   const BlobTuning *tuning = &staging->tuning;
-  const char *const argv[] = { "sh", "-c", blob_source_script, "azlin", staging->source_folder, NULL };
+  g_autofree char *script = g_strconcat(blob_common_functions, blob_source_script, NULL);
+  const char *const argv[] = { "sh", "-c", script, "azlin", staging->source_folder, blob_lanes_program, NULL };
+  g_autofree char *lanes = blob_session_lanes(&source->session, tuning->cut.lanes);
   GString *input = g_string_new(NULL);
   gsize length = 0;
   const char *names = g_bytes_get_data(staging->names, &length);
-  g_string_append_printf(input, "set %" G_GUINT64_FORMAT " %u %u %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %s\n%s",
+  g_string_append_printf(input, "set %" G_GUINT64_FORMAT " %u %u %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %s\n%s%s",
                          tuning->piece_bytes, tuning->packers, tuning->level, tuning->rate, tuning->big_bytes,
-                         tuning->near ? "crc" : "md5sum", tuning->train ? "train\n" : "");
+                         tuning->near ? "crc" : "md5sum", lanes, tuning->train ? "train\n" : "");
   g_string_append_printf(input, "names %" G_GSIZE_FORMAT "\n", length);
   g_string_append_len(input, names, (gssize) length);
   g_autoptr(GBytes) bytes = g_string_free_to_bytes(input);

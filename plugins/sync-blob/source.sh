@@ -1,4 +1,4 @@
-# The source of a staged copy. $1: the folder. Everything else, secrets too, comes as lines on standard input from azlin,
+# The source of a staged copy. $1: the folder; $2: the program of lanes.py, for where there is Python. Everything else, secrets too, comes as lines on standard input from azlin,
 # which conducts; what was stored is told by lines that begin with '@'.
 umask 077
 LC_ALL=C
@@ -6,6 +6,7 @@ export LC_ALL
 unset CURL_HOME TAR_OPTIONS
 trap '' PIPE
 die() { echo "@fail $*"; exit 1; }
+program=$2
 cd -P -- "$1" || die "the folder cannot be entered"
 find /tmp -maxdepth 1 -name 'azlin.????????' -type d -user "$(id -u)" -mmin +1440 -exec rm -rf {} + 2>/dev/null
 T=$(mktemp -d /tmp/azlin.XXXXXXXX) || die "no temporary folder can be made"
@@ -57,12 +58,6 @@ sum_up() {
     rest=$tail
   done
   sum_64=$(printf "$octal" | base64)
-}
-
-# CRC and length as as many digits: next to nothing where the processor computes it.
-crc() {
-  crc=$(cksum)
-  printf '%016x%016x\n' ${crc}
 }
 
 common() { # of each transfer in a configuration of curl
@@ -243,8 +238,11 @@ while read -r word a b c d e f; do
       sort_out
       echo "@sorted $(tr -dc '\0' <"$T/small" | wc -c)"
       ;;
-    base) base=$a ;;
-    sas) sas=$a ;;
+    lanes) start_lanes put "$T" "$a" "$b" ;;
+    base | sas)
+      eval "$word=\$a"
+      [ -z "$warm" ] || echo "$word $a" >&6
+      ;;
     skip) echo "$b" >"$T/skip.$a" ;;
     go)
       if [ -s "$T/small" ]; then pack & fi
@@ -254,13 +252,15 @@ while read -r word a b c d e f; do
       ;;
     cut) echo "$b" >"$T/$a.cut" ;;
     drop)
-      if [ -e "$T/$a.pid" ]; then
+      if [ -n "$warm" ]; then
+        echo "drop $a" >&6
+      elif [ -e "$T/$a.pid" ]; then
         : >"$T/$a.drop"
         { read -r pid <"$T/$a.pid" && kill "$pid"; } 2>/dev/null
       fi
       ;;
     train) train & ;;
-    run) lane "$a" "$b" "$c" "$d" "$e" "$f" & ;;
+    run) if [ -n "$warm" ]; then echo "run $a $b $c $d $e $f" >&6; else lane "$a" "$b" "$c" "$d" "$e" "$f" & fi ;;
     stop) exit 0 ;;
   esac
 done

@@ -80,6 +80,29 @@ blob_session_run(BlobSession *session, guint id, const BlobRun *run)
   blob_session_say(session, "run %u %u %u %u %s", id, run->big, run->first, run->tries, spans);
 }
 
+char *
+blob_session_lanes(const BlobSession *session, guint connections)
+{
+  const BlobStaging *staging = session->staging;
+  if (!staging->tuning.warm)
+    return g_strdup("");
+  return g_strdup_printf("lanes %u %s\n", connections, staging->blob->account.endpoint->url);
+}
+
+void
+blob_session_cold(BlobSession *session)
+{
+  BlobStaging *staging = session->staging;
+  if (!staging->tuning.warm)
+    return;
+  staging->api->log(staging->blob->host, G_LOG_LEVEL_INFO,
+                    "%s: connections cannot be kept; each run takes one of its own", session->vm->region);
+  staging->tuning.warm = staging->tuning.cut.shared = FALSE;
+  blob_source_restart(staging, "its lanes are over");
+  for (guint i = 0; i < staging->targets->len; i++)
+    blob_target_restart(g_ptr_array_index(staging->targets, i));
+}
+
 void
 blob_session_words(BlobSession *session, const char *words)
 {
@@ -387,6 +410,8 @@ staging_new(Blob *blob, const AzlinSyncJob *const *jobs, gsize n)
   staging->names = names_of_all(jobs, n);
   BlobWishes wishes = { option_uint(blob->host, "connections"), (guint64) option_uint(blob->host, "chunk") << 20 };
   staging->tuning = blob_tune(job, &wishes);
+  for (gsize i = 1; i < n; i++)
+    staging->tuning.warm &= blob_tune(jobs[i], &wishes).warm;
   staging->ledger = blob_ledger_new();
   staging->ledger->no_echo = staging->tuning.near;
   staging->targets = g_ptr_array_new_with_free_func(blob_target_free);

@@ -11,6 +11,7 @@ typedef struct { /* what azlin.conf asks for; 0 = nothing */
 typedef struct {
   BlobWishes wishes;
   guint64 bytes;       /* in all */
+  gboolean warm;       /* all machines have Python: connections stay, and any of them takes any chunk (lanes.py) */
   gboolean near;       /* chunks are checked from end to end by CRC: MD5 would cost more than sending them */
   guint64 rate;        /* bytes per second and connection; 0 = any */
   gboolean train;      /* the source begins with one, by which the line is measured */
@@ -26,6 +27,10 @@ typedef struct {
 BlobTuning blob_tune(const AzlinSyncJob *job, const BlobWishes *wishes);
 /* Connections and chunks as they fit a line that carries so much; <= 0 = unknown. */
 void blob_tune_to_line(BlobTuning *tuning, double mib_per_second);
+/* Lanes that are told more than they have connections for are never idle while what they said is on its way to azlin.
+ */
+guint blob_tune_told(const BlobTuning *tuning, guint connections);
+guint32 blob_tune_longest_run(const BlobTuning *tuning); /* chunks; 0 = any */
 
 typedef struct _BlobStaging BlobStaging;
 
@@ -112,6 +117,9 @@ void blob_staging_close_record(BlobStaging *staging);                /* in the j
 void blob_staging_pump(BlobStaging *staging);                        /* tells all targets what is new */
 void blob_session_say(BlobSession *session, const char *format, ...) G_GNUC_PRINTF(2, 3); /* one line to the script */
 void blob_session_run(BlobSession *session, guint id, const BlobRun *run);                /* a lane is to move it */
+/* The order by which a script begins its program of lanes, behind "set"; owned, "" where there is none. */
+char *blob_session_lanes(const BlobSession *session, guint connections);
+void blob_session_cold(BlobSession *session); /* a machine has no Python after all: all begin anew without */
 /* Keeps what a machine said about trouble, without anything that looks like a signature. */
 void blob_session_words(BlobSession *session, const char *words);
 void blob_session_failed(BlobSession *session, const char *words); /* ends it, so that it is begun again or given up */
@@ -123,6 +131,7 @@ void blob_source_greet(BlobStaging *staging); /* the container stands, or signat
 void blob_source_pump(BlobStaging *staging);
 void blob_source_hedge(BlobStaging *staging); /* what takes too long is sent by another lane, too */
 void blob_source_again(BlobStaging *staging, guint32 big, guint32 chunk); /* a chunk is not there any more */
+void blob_source_restart(BlobStaging *staging, const char *why);
 /* The blob "t/PIECE" or "m" is not what was stored, or gone: the stream is made once more, and what is stored of it is
  * not sent again. */
 void blob_source_pack_again(BlobStaging *staging, const char *blob);
@@ -138,4 +147,4 @@ void blob_target_restart(BlobTarget *target);                  /* the packed str
 void blob_target_end(BlobTarget *target, const GError *error); /* finishes the caller's op; NULL = done */
 
 /* scripts, from *.sh */
-extern const char blob_source_script[], blob_target_script[];
+extern const char blob_source_script[], blob_target_script[], blob_common_functions[], blob_lanes_program[];

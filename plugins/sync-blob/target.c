@@ -8,7 +8,8 @@
 
 #define MAX_TRIES 8u
 #define DROP_MS 40000
-#define TOLD_AHEAD 2u /* chunks of a lane: the one that it fetches, and the next */
+#define LOOK_AHEAD 256u /* runs */
+#define TOLD_AHEAD 2u   /* chunks of a lane: the one that it fetches, and the next */
 
 enum { CHUNK_UNKNOWN, CHUNK_EXPECTED, CHUNK_GOT };
 
@@ -56,6 +57,12 @@ fail(BlobTarget *target, const char *what)
       = g_error_new(AZLIN_ERROR, AZLIN_ERROR_SYNC, "%s could not be copied to %s: %s%s%s", target->job.path,
                     target->job.target->region, what, *why != '\0' ? ": " : "", why);
   blob_target_end(target, error);
+}
+
+static guint32
+longest_run(const BlobTarget *target)
+{
+  return blob_tune_longest_run(&target->session.staging->tuning);
 }
 
 /* ---- its end ---- */
@@ -192,6 +199,21 @@ take_bad(BlobTarget *target, char **words)
 }
 
 static void
+take_begun(BlobTarget *target, char **words)
+{
+  BlobFetch *fetch = g_hash_table_lookup(target->fetching, GUINT_TO_POINTER((guint) strtoul(words[1], NULL, 10)));
+  if (fetch != NULL)
+    fetch->run.since = target->session.staging->heard;
+}
+
+static void
+take_cold(BlobTarget *target, char **words)
+{
+  if (!target->landing)
+    blob_session_cold(&target->session);
+}
+
+static void
 take_end(BlobTarget *target, char **words)
 {
   guint id = (guint) strtoul(words[1], NULL, 10);
@@ -199,7 +221,7 @@ take_end(BlobTarget *target, char **words)
   if (fetch == NULL)
     return;
   guint before = target->waiting.length;
-  blob_run_rest(&fetch->run, is_got, target, &target->waiting);
+  blob_run_rest(&fetch->run, longest_run(target), is_got, target, &target->waiting);
   gboolean hopeless = target->waiting.length > before && ((BlobRun *) target->waiting.tail->data)->tries >= MAX_TRIES;
   g_hash_table_remove(target->fetching, GUINT_TO_POINTER(id));
   if (hopeless)
@@ -256,8 +278,9 @@ static const struct {
   guint n;
   void (*take)(BlobTarget *target, char **words);
 } lines[] = {
-  { "got", 5, take_got },   { "bad", 4, take_bad },       { "end", 3, take_end },   { "unpack", 2, take_unpack },
-  { "meta", 1, take_meta }, { "landed", 2, take_landed }, { "torn", 2, take_torn }, { "full", 1, take_full },
+  { "got", 5, take_got },     { "bad", 4, take_bad },       { "end", 3, take_end },   { "unpack", 2, take_unpack },
+  { "meta", 1, take_meta },   { "landed", 2, take_landed }, { "torn", 2, take_torn }, { "full", 1, take_full },
+  { "begun", 2, take_begun }, { "cold", 1, take_cold },
 };
 
 static void
@@ -298,7 +321,7 @@ blob_target_expect(BlobTarget *target, const BlobRun *run)
   guint before = target->waiting.length;
   if (target->op == NULL)
     return;
-  blob_run_rest(run, is_expected, target, &target->waiting);
+  blob_run_rest(run, longest_run(target), is_expected, target, &target->waiting);
   for (GList *link = g_queue_peek_nth_link(&target->waiting, before); link != NULL; link = link->next) {
     BlobRun *part = link->data;
     part->tries = 0;
@@ -414,10 +437,25 @@ begin_run(BlobTarget *target, BlobRun *run)
   pass_gates(target, id, fetch);
 }
 
+/* A connection that stays has no use for what is not stored yet. What the source has under way stands in front. */
+static GList *
+next_run(BlobTarget *target)
+{
+  const BlobStaging *staging = target->session.staging;
+  GList *link = target->waiting.head;
+  for (guint i = 0; staging->tuning.warm && link != NULL; link = i < LOOK_AHEAD ? link->next : NULL, i++) {
+    const BlobRun *run = link->data;
+    if (blob_ledger_is_stored(run->big, run->first, staging->ledger))
+      break;
+  }
+  return link;
+}
+
 static void
 pump_runs(BlobTarget *target)
 {
-  guint fetchers = target->session.staging->tuning.fetchers;
+  const BlobTuning *tuning = &target->session.staging->tuning;
+  guint fetchers = blob_tune_told(tuning, tuning->fetchers);
   GHashTableIter iter;
   gpointer id, fetch;
   g_hash_table_iter_init(&iter, target->fetching);
@@ -426,9 +464,12 @@ pump_runs(BlobTarget *target)
   while (g_hash_table_size(target->fetching) < fetchers) {
     if (g_queue_is_empty(&target->waiting))
       steal(target);
-    if (g_queue_is_empty(&target->waiting))
+    GList *link = next_run(target);
+    if (link == NULL)
       return;
-    begin_run(target, g_queue_pop_head(&target->waiting));
+    BlobRun *run = link->data;
+    g_queue_delete_link(&target->waiting, link);
+    begin_run(target, run);
   }
 }
 
@@ -453,7 +494,7 @@ blob_target_hedge(BlobTarget *target)
   guint fetchers = staging->tuning.fetchers, busy = g_hash_table_size(target->fetching);
   GHashTableIter iter;
   gpointer fetch;
-  if (staging->tuning.rate > 0 || target->op == NULL || target->landing || !g_queue_is_empty(&target->waiting))
+  if (staging->tuning.rate > 0 || target->op == NULL || target->landing || next_run(target) != NULL)
     return;
   gboolean ending = g_hash_table_size(source->sending) == 0 && n_under_way(target) * 2 <= fetchers;
   g_hash_table_iter_init(&iter, target->fetching);
@@ -461,10 +502,10 @@ blob_target_hedge(BlobTarget *target)
     BlobRun *run = &((BlobFetch *) fetch)->run;
     if (!blob_run_is_late(run, &target->pace, blob_run_next_length(staging->ledger, run), ending, now))
       continue;
-    g_queue_push_tail(&target->waiting, blob_run_twin(run));
+    g_queue_push_head(&target->waiting, blob_run_twin(run));
     busy++;
   }
-  if (!g_queue_is_empty(&target->waiting))
+  if (next_run(target) != NULL)
     blob_target_pump(target);
 }
 
@@ -507,6 +548,9 @@ blob_target_pump(BlobTarget *target)
   pump_runs(target);
   if (g_hash_table_size(target->fetching) > 0 || !g_queue_is_empty(&target->waiting) || !has_all(target))
     return;
+  for (guint i = 0; staging->tuning.warm && i < staging->ledger->bigs->len; i++)
+    blob_session_say(&target->session, "whole %u %" G_GUINT64_FORMAT, i,
+                     ((const BlobBig *) g_ptr_array_index(staging->ledger->bigs, i))->size);
   blob_session_say(&target->session, "land");
   target->landing = TRUE;
 }
@@ -538,12 +582,19 @@ blob_target_start(BlobTarget *target)
 {
   BlobStaging *staging = target->session.staging;
   const BlobTuning *tuning = &staging->tuning;
-  g_autofree char *script = landing_script(blob_target_script);
-  const char *const argv[] = {
-    "sh", "-c", script, "azlin", target->job.target_folder, target->job.run, target->job.single_file ? "kept" : "", NULL
-  };
-  g_autofree char *text = g_strdup_printf("set %d %u %" G_GUINT64_FORMAT " %s\n", tuning->keep ? 1 : 0, tuning->level,
-                                          tuning->rate, tuning->near ? "crc" : "md5sum");
+  g_autofree char *body = g_strconcat(blob_common_functions, blob_target_script, NULL), *script = landing_script(body),
+                  *lanes = blob_session_lanes(&target->session, tuning->fetchers);
+  const char *const argv[] = { "sh",
+                               "-c",
+                               script,
+                               "azlin",
+                               target->job.target_folder,
+                               target->job.run,
+                               target->job.single_file ? "kept" : "",
+                               blob_lanes_program,
+                               NULL };
+  g_autofree char *text = g_strdup_printf("set %d %u %" G_GUINT64_FORMAT " %s\n%s", tuning->keep ? 1 : 0, tuning->level,
+                                          tuning->rate, tuning->near ? "crc" : "md5sum", lanes);
   g_autoptr(GBytes) input = g_bytes_new(text, strlen(text));
   AzlinExec request = { .size = sizeof request,
                         .vm = target->job.target,
@@ -563,7 +614,7 @@ blob_target_start(BlobTarget *target)
 void
 blob_target_restart(BlobTarget *target)
 {
-  if (target->op == NULL || target->session.exec == NULL)
+  if (target->op == NULL || target->session.exec == NULL || target->landing)
     return;
   target->again = TRUE;
   api_of(target)->op_cancel(target->session.exec, "the stream is another one");

@@ -1,4 +1,5 @@
-# The target of a staged copy. $1: the folder, $2: the run, $3: "kept" when the folder's own mode and times stay.
+# The target of a staged copy. $1: the folder, $2: the run, $3: "kept" when the folder's own mode and times stay, $4: the
+# program of lanes.py, for where there is Python.
 # Everything else, secrets too, comes as lines on standard input from azlin, which conducts; what has arrived is told by
 # lines that begin with '@'.
 unset CURL_HOME TAR_OPTIONS
@@ -6,7 +7,7 @@ trap '' PIPE
 die() { echo "@fail $*"; exit 1; }
 azlin_open "$1" "$2" 2>&1 || die "the folder to copy into cannot be used"
 stage=/proc/self/fd/5
-kept=$3
+kept=$3 program=$4
 mkdir -p "$stage/big" "$stage/pieces" || die "the stage cannot be written"
 find /tmp -maxdepth 1 -name 'azlin.????????' -type d -user "$(id -u)" -mmin +1440 -exec rm -rf {} + 2>/dev/null
 T=$(mktemp -d /tmp/azlin.XXXXXXXX) || die "no temporary folder can be made"
@@ -19,12 +20,6 @@ trap finish EXIT
 trap 'exit 1' HUP INT TERM
 # Whatever ends this shell, what it has started must not stay.
 { trap '' TERM; while kill -0 "$$"; do sleep 1; done; kill 0; sleep 0.1; rm -rf "$T"; } </dev/null >/dev/null 2>&1 &
-
-# CRC and length as as many digits: next to nothing where the processor computes it.
-crc() {
-  crc=$(cksum)
-  printf '%016x%016x\n' ${crc}
-}
 
 full() {
   echo "@full"
@@ -180,13 +175,25 @@ name_big() {
       mkdir -p -- "${name%/*}"
       cp --attributes-only --preserve=all -- "/proc/self/fd/5/meta/stub/$k" "/proc/self/fd/5/big/$k" 2>/dev/null ||
         cp --attributes-only --preserve=mode,timestamps -- "/proc/self/fd/5/meta/stub/$k" "/proc/self/fd/5/big/$k"
+      [ ! -e "/proc/self/fd/5/sum.$k" ] || stat -c "%i %s %.9Y" "/proc/self/fd/5/big/$k" >"/proc/self/fd/5/was.$k"
       mv -f -- "/proc/self/fd/5/big/$k" "$name" || echo "@warn a file could not be put in place"
       k=$((k + 1))
     done
     echo "$k" >"$T/count"' sh "$T" <"$stage/meta/names"
 }
 
+# Of what was hashed while it arrived.
+tell() {
+  [ -s "$stage/meta/names" ] || return 0
+  eval "set -- $(azlin_words "$stage/meta/names")"
+  azlin_tell 0 "$@"
+}
+
 land() {
+  if [ -n "$warm" ]; then
+    echo land >&6
+    wait "$lanes"
+  fi
   name_big || die "what came in ranges cannot be named"
   if [ -n "$unpacker" ]; then
     wait "$unpacker"
@@ -197,6 +204,7 @@ land() {
   azlin_place $kept >"$T/report"
   status=$?
   tr '\0\n' '\n?' <"$T/report" | sed 's/^/@left /'
+  [ -z "$warm" ] || tell
   azlin_drop
   echo "@landed $status"
 }
@@ -208,8 +216,11 @@ while read -r word a b c d e f; do
       keep=$a level=$b rate=$c summer=$d
       [ "$summer" = md5sum ] || summer=crc
       ;;
-    base) base=$a ;;
-    sas) sas=$a ;;
+    lanes) start_lanes get "$stage" "$a" "$b" ;;
+    base | sas)
+      eval "$word=\$a"
+      [ -z "$warm" ] || echo "$word $a" >&6
+      ;;
     unpack)
       unpack &
       unpacker=$!
@@ -219,18 +230,25 @@ while read -r word a b c d e f; do
     packed) echo "packed $a" >"$T/ready" ;;
     meta) { get_file m "$stage/m" "$a" && echo "@meta"; } & ;;
     run)
-      mkfifo "$T/$a"
-      exec 8<>"$T/$a"
-      lane "$a" "$b" "$c" "$d" "$e" "$f" &
-      exec 8>&-
+      if [ -n "$warm" ]; then
+        echo "run $a $b $c $d $e $f" >&6
+      else
+        mkfifo "$T/$a"
+        exec 8<>"$T/$a"
+        lane "$a" "$b" "$c" "$d" "$e" "$f" &
+        exec 8>&-
+      fi
       ;;
     have | cut) [ ! -p "$T/$a" ] || echo "$word" 1<>"$T/$a" ;;
     drop)
-      if [ -p "$T/$a" ]; then
+      if [ -n "$warm" ]; then
+        echo "drop $a" >&6
+      elif [ -p "$T/$a" ]; then
         : >"$T/$a.over"
         { read -r pid <"$T/$a.pid" && kill "$pid"; } 2>/dev/null
       fi
       ;;
+    whole) [ -z "$warm" ] || echo "whole $a $b" >&6 ;;
     land) land; exit 0 ;;
     stop) exit 0 ;;
   esac

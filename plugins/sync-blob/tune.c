@@ -7,6 +7,7 @@
 #define LINE_MIB 24.0    /* per second and MiB of a chunk */
 #define BROAD_MIB 40.0   /* a second: a measurement says too little, if it is wrong */
 #define BROAD_CHUNK 4    /* MiB at least, and fewer connections */
+#define WARM_LANES 24    /* where connections stay, with chunks of a MiB: enough for 1.5 Gbit/s at 80 ms */
 #define WORTH_A_TRAIN (64 * MIB)
 #define TRAIN_MS 20.0   /* flights follow each other too closely on a shorter way */
 #define MAX_CHUNKS 4096 /* per connection, where that is possible */
@@ -31,8 +32,9 @@ blob_tune_to_line(BlobTuning *tuning, double mib_per_second)
 {
   double rate = mib_per_second > 0 ? MIN(mib_per_second, LINE_MIB * 64) : UNKNOWN_MIB;
   gboolean broad = mib_per_second > BROAD_MIB;
-  guint64 chunk = MAX((guint64) (rate / LINE_MIB), broad ? BROAD_CHUNK : 1) * MIB;
-  guint lanes = tuning->wishes.connections > 0 ? tuning->wishes.connections : tuning->near ? 2 : broad ? 16 : 24;
+  guint64 chunk = tuning->warm ? MIB / 2 : MAX((guint64) (rate / LINE_MIB), broad ? BROAD_CHUNK : 1) * MIB;
+  guint usual = tuning->near ? 2 : tuning->warm ? WARM_LANES : broad ? 16 : 24;
+  guint lanes = tuning->wishes.connections > 0 ? tuning->wishes.connections : usual;
   while (chunk < 64 * MIB && chunk < tuning->bytes / lanes / MAX_CHUNKS) /* a file may be huge */
     chunk *= 2;
   chunk = tuning->near ? 16 * MIB : MIN(chunk, 64 * MIB);
@@ -41,7 +43,20 @@ blob_tune_to_line(BlobTuning *tuning, double mib_per_second)
   tuning->fetchers = lanes * 2;
   tuning->cut = (BlobCut){ .chunk_bytes = tuning->wishes.chunk_bytes > 0 ? tuning->wishes.chunk_bytes : chunk,
                            .lanes = lanes,
-                           .graded = !tuning->near };
+                           .graded = !tuning->near,
+                           .shared = tuning->warm };
+}
+
+guint
+blob_tune_told(const BlobTuning *tuning, guint connections)
+{
+  return tuning->warm ? 2 * connections : connections;
+}
+
+guint32
+blob_tune_longest_run(const BlobTuning *tuning)
+{
+  return tuning->warm ? 1 : 0;
 }
 
 BlobTuning
@@ -52,8 +67,11 @@ blob_tune(const AzlinSyncJob *job, const BlobWishes *wishes)
   BlobTuning tuning = { .wishes = *wishes, .bytes = job->bytes, .near = rtt >= 0 && rtt < NEAR_MS };
   if (job->bwlimit_kib > 0)
     tuning.rate = MAX((guint64) job->bwlimit_kib * 1024 / 2, 1024);
+  tuning.warm = facts != NULL && tuning.rate == 0 && has_tool(facts->tools_source, " python3 ")
+                && has_tool(facts->tools_target, " python3 ");
   blob_tune_to_line(&tuning, facts != NULL ? facts->mib_per_second : 0);
-  tuning.train = facts != NULL && facts->rtt_source_ms >= TRAIN_MS && job->bytes >= WORTH_A_TRAIN && tuning.rate == 0;
+  tuning.train = facts != NULL && facts->rtt_source_ms >= TRAIN_MS && job->bytes >= WORTH_A_TRAIN && tuning.rate == 0
+                 && !tuning.warm;
   tuning.packers = tuning.cut.lanes;
   tuning.piece_bytes = tuning.cut.chunk_bytes;
   tuning.big_bytes = 4 * tuning.cut.chunk_bytes;

@@ -20,17 +20,6 @@ hashed() { # number: keeps what the file is now, if all of it was hashed and not
   read -r azlin_size < "$azlin_stage/size.$1" && azlin_was=$(stat -c '%i %s %.9Y' "$azlin_stage/large.$1")
   case $azlin_was in *" $azlin_size "*) echo "$azlin_was" > "$azlin_stage/was.$1" ;; esac
 }
-tell() { # names: the hashes of those that are in place, for the look that comes next; see scan.sh
-  azlin_list=$HOME/.local/state/azlin/sync
-  mkdir -p -- "$azlin_list" && azlin_list=$azlin_list/.arrived.$azlin_run && rm -f -- "$azlin_list" || return
-  azlin_n=0
-  for azlin_it; do
-    azlin_n=$((azlin_n + 1)); azlin_above=${azlin_it%/*}
-    read -r azlin_was < "/proc/self/fd/5/was.$azlin_n" && read -r azlin_sum _ < "/proc/self/fd/5/sum.$azlin_n" &&
-      cd -P -- "/proc/self/fd/4/${azlin_above#.}" && azlin_is=$(stat -c '%i %s %.9Y %.9Z' -- "./${azlin_it##*/}") &&
-      [ "${azlin_is% *}" = "$azlin_was" ] && echo "=$azlin_is $azlin_sum" >> "$azlin_list"
-  done 2> /dev/null
-}
 join() { # run, folder
   (AZLIN_ROOT=$AZLIN_ROOT/.azlin-partial/$1/tree; exec 4<&3 3< "$2" && azlin_place all >&2) || exit 70
 }
@@ -38,12 +27,11 @@ unpack() { # run, archive, folder to be made for it
   mkdir -m 1700 "$3" && tar -C "$3" --xattrs --xattrs-include='user.*' --delay-directory-restore -xpf "$2" || exit 70
   join "$1" "$3"
 }
-words() { sed -z "s/'/'\\\\''/g; s/^/'/; s/\$/'/" "$1" | tr '\0' ' '; }
 [ ! -s folders.tar ] || unpack "$2" folders.tar folders.first
 for azlin_it in archive.*; do [ ! -d "$azlin_it" ] || join "$2" "$azlin_it"; done
 if [ -s large ]; then
   unpack "$2" large.tar twins
-  eval "set -- \"\$1\" \"\$2\" \"\$3\" $(words large)"
+  eval "set -- \"\$1\" \"\$2\" \"\$3\" $(azlin_words large)"
   azlin_n=0
   for azlin_it; do
     azlin_n=$((azlin_n + 1)); [ $azlin_n -gt 3 ] || continue
@@ -57,6 +45,6 @@ if [ -s large ]; then
 fi
 [ ! -s folders.tar ] || unpack "$2" folders.tar folders.last
 azlin_place "$3"; azlin_status=$?
-shift 3; [ $# = 0 ] || tell "$@"
+shift 3; [ $# = 0 ] || azlin_tell 1 "$@"
 azlin_drop
 exit $azlin_status

@@ -295,12 +295,13 @@ copy(Drive *drive, Blob *blob, const AzlinSync *brick, char **words)
   guint64 files = 0, bytes = 0;
   g_autoptr(GBytes) only = names_below(words[0], &files, &bytes);
   double rtt = number_of("DRIVE_RTT", 0);
+  const char *tools = number_of("DRIVE_COLD", 0) == 0 ? " curl zstd python3 " : " curl zstd ";
   AzlinSyncFacts facts = { .size = sizeof facts,
                            .rtt_source_ms = rtt,
                            .rtt_target_ms = rtt,
                            .rtt_between_ms = rtt,
-                           .tools_source = " curl zstd ",
-                           .tools_target = " curl zstd " };
+                           .tools_source = tools,
+                           .tools_target = tools };
   AzOpSink sink = sink_of(drive);
   AzlinOp *root = az_op_new_root(az_engine_clock(drive->engine), "copy", 0, &sink, on_root, NULL);
   guint n = 0;

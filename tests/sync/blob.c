@@ -217,7 +217,7 @@ test_plans(void)
       for (guint32 k = 0; blob_ledger_chunk(ledger, i, k) != NULL; k++)
         if (g_rand_int_range(random, 0, 3) == 0)
           store(ledger, i, k);
-    blob_ledger_plan(ledger, &runs);
+    blob_ledger_plan(ledger, 0, &runs);
     check_plan(ledger, &runs);
     blob_ledger_free(ledger);
   }
@@ -259,7 +259,7 @@ test_lanes_begin_and_end_with_short_chunks(void)
   GQueue runs = G_QUEUE_INIT;
   g_assert_true(blob_ledger_add(ledger, 0, 500 << 20));
   g_assert_true(blob_ledger_cut(ledger, &cut));
-  blob_ledger_plan(ledger, &runs);
+  blob_ledger_plan(ledger, 0, &runs);
   g_assert_cmpuint(runs.length, ==, 16);
   while (!g_queue_is_empty(&runs)) {
     g_autofree BlobRun *run = g_queue_pop_head(&runs);
@@ -272,6 +272,35 @@ test_lanes_begin_and_end_with_short_chunks(void)
   blob_ledger_lose(ledger, 0, 5);
   g_assert_cmpuint(blob_ledger_chunk(ledger, 0, 5)->offset, >, 0);
   blob_ledger_free(ledger);
+}
+
+/* Chunks that any lane takes: short ones first and last, for all files together; a plan of single ones. */
+static void
+test_shared_chunks_are_short_at_both_ends(void)
+{
+  for (guint seed = 0; seed < 100; seed++) {
+    g_autoptr(GRand) random = g_rand_new_with_seed(seed);
+    BlobLedger *ledger = blob_ledger_new();
+    BlobCut cut = { .chunk_bytes = 1 << 20, .lanes = (guint) g_rand_int_range(random, 1, 32), .shared = TRUE };
+    GQueue runs = G_QUEUE_INIT;
+    guint nth = 0;
+    for (guint i = 0; i < 3; i++)
+      blob_ledger_add(ledger, i, (guint64) g_rand_int_range(random, 100 << 20, 300 << 20));
+    g_assert_true(blob_ledger_cut(ledger, &cut));
+    blob_ledger_plan(ledger, 1, &runs);
+    for (GList *link = runs.head; link != NULL; link = link->next, nth++) {
+      const BlobRun *run = link->data;
+      guint64 length = blob_ledger_length(ledger, run->big, run->first);
+      g_assert_cmpuint(run->count, ==, 1);
+      g_assert_cmpuint(length, <=, cut.chunk_bytes * 9 / 8);
+      if (nth < cut.lanes || link->next == NULL)
+        g_assert_cmpuint(length, <=, 256 * 1024 * 3 / 2);
+      if (nth == 3 * cut.lanes)
+        g_assert_cmpuint(length, ==, cut.chunk_bytes);
+    }
+    check_plan(ledger, &runs);
+    blob_ledger_free(ledger);
+  }
 }
 
 static void
@@ -332,12 +361,12 @@ test_what_a_broken_run_leaves(void)
   BlobLedger *ledger = ledger_of(10, 100);
   GQueue runs = G_QUEUE_INIT;
   BlobRun run = { .big = 0, .first = 2, .count = 5, .tries = 3, .done = 1 };
-  blob_run_rest(&run, blob_ledger_is_stored, ledger, &runs);
+  blob_run_rest(&run, 0, blob_ledger_is_stored, ledger, &runs);
   g_assert_cmpuint(runs.length, ==, 1);
   g_assert_cmpuint(((BlobRun *) runs.head->data)->tries, ==, 4);
   g_queue_clear_full(&runs, g_free);
   store(ledger, 0, 4);
-  blob_run_rest(&run, blob_ledger_is_stored, ledger, &runs);
+  blob_run_rest(&run, 0, blob_ledger_is_stored, ledger, &runs);
   g_assert_cmpuint(runs.length, ==, 2);
   const BlobRun *first = runs.head->data, *last = runs.tail->data;
   g_assert_cmpuint(first->first, ==, 2);
@@ -398,6 +427,28 @@ test_late_runs_get_a_twin(void)
 }
 
 /* ---- how it is cut, and what it is worth ---- */
+
+/* Connections that stay need Python on both machines, and nobody who wants them slow. */
+static void
+test_warm_tuning(void)
+{
+  AzlinSyncFacts facts = { .size = sizeof facts, .rtt_source_ms = 80, .rtt_target_ms = 80, .rtt_between_ms = 80 };
+  AzlinSyncJob job = { .size = sizeof job, .bytes = 500 << 20, .facts = &facts };
+  BlobWishes none = { 0 };
+  facts.tools_source = facts.tools_target = " curl zstd python3 ";
+  BlobTuning warm = blob_tune(&job, &none);
+  g_assert_true(warm.warm && warm.cut.shared && !warm.train);
+  g_assert_cmpuint(warm.cut.lanes * warm.cut.chunk_bytes, <=, 16u << 20);
+  g_assert_cmpuint(blob_tune_longest_run(&warm), ==, 1);
+  g_assert_cmpuint(blob_tune_told(&warm, 24), ==, 48);
+  job.bwlimit_kib = 1000;
+  g_assert_false(blob_tune(&job, &none).warm);
+  job.bwlimit_kib = 0;
+  facts.tools_target = " curl zstd ";
+  BlobTuning cold = blob_tune(&job, &none);
+  g_assert_false(cold.warm || cold.cut.shared);
+  g_assert_cmpuint(blob_tune_told(&cold, 24), ==, 24);
+}
 
 static void
 test_tuning(void)
@@ -518,6 +569,8 @@ main(int argc, char **argv)
   g_test_add_func("/blob/plans", test_plans);
   g_test_add_func("/blob/cuts", test_cuts);
   g_test_add_func("/blob/graded", test_lanes_begin_and_end_with_short_chunks);
+  g_test_add_func("/blob/tuning/warm", test_warm_tuning);
+  g_test_add_func("/blob/shared", test_shared_chunks_are_short_at_both_ends);
   g_test_add_func("/blob/impossible-sizes", test_no_file_is_of_impossible_size);
   g_test_add_func("/blob/spans", test_spans);
   g_test_add_func("/blob/trains", test_a_train_tells_the_line);
