@@ -7,7 +7,12 @@
 #define LINE_MIB 24.0    /* per second and MiB of a chunk */
 #define BROAD_MIB 40.0   /* a second: a measurement says too little, if it is wrong */
 #define BROAD_CHUNK 4    /* MiB at least, and fewer connections */
-#define WARM_LANES 24    /* where connections stay, with chunks of a MiB: enough for 1.5 Gbit/s at 80 ms */
+#define WARM_LANES 24    /* where connections stay: with the shortest chunks enough for 1.2 Gbit/s at 80 ms */
+#define WARM_CHUNKS 2048 /* of all that is sent, in these bounds */
+#define WARM_SHORTEST (MIB / 2)
+#define WARM_LONGEST (8 * MIB)
+#define BLOCK 65536      /* of the scripts' dd */
+#define PACKED (2 * MIB) /* a piece takes a connection of its own */
 #define WORTH_A_TRAIN (64 * MIB)
 #define TRAIN_MS 20.0   /* flights follow each other too closely on a shorter way */
 #define MAX_CHUNKS 4096 /* per connection, where that is possible */
@@ -32,9 +37,11 @@ blob_tune_to_line(BlobTuning *tuning, double mib_per_second)
 {
   double rate = mib_per_second > 0 ? MIN(mib_per_second, LINE_MIB * 64) : UNKNOWN_MIB;
   gboolean broad = mib_per_second > BROAD_MIB;
-  guint64 chunk = tuning->warm ? MIB / 2 : MAX((guint64) (rate / LINE_MIB), broad ? BROAD_CHUNK : 1) * MIB;
+  guint64 chunk = MAX((guint64) (rate / LINE_MIB), broad ? BROAD_CHUNK : 1) * MIB;
   guint usual = tuning->near ? 2 : tuning->warm ? WARM_LANES : broad ? 16 : 24;
   guint lanes = tuning->wishes.connections > 0 ? tuning->wishes.connections : usual;
+  if (tuning->warm)
+    chunk = CLAMP(tuning->bytes / WARM_CHUNKS / BLOCK * BLOCK, WARM_SHORTEST, WARM_LONGEST);
   while (chunk < 64 * MIB && chunk < tuning->bytes / lanes / MAX_CHUNKS) /* a file may be huge */
     chunk *= 2;
   chunk = tuning->near ? 16 * MIB : MIN(chunk, 64 * MIB);
@@ -73,8 +80,8 @@ blob_tune(const AzlinSyncJob *job, const BlobWishes *wishes)
   tuning.train = facts != NULL && facts->rtt_source_ms >= TRAIN_MS && job->bytes >= WORTH_A_TRAIN && tuning.rate == 0
                  && !tuning.warm;
   tuning.packers = tuning.cut.lanes;
-  tuning.piece_bytes = tuning.cut.chunk_bytes;
-  tuning.big_bytes = 4 * tuning.cut.chunk_bytes;
+  tuning.piece_bytes = MAX(tuning.cut.chunk_bytes, tuning.warm && wishes->chunk_bytes == 0 ? PACKED : 0);
+  tuning.big_bytes = 4 * tuning.piece_bytes;
   tuning.keep = job->bytes <= 1024 * MIB;
   if (facts != NULL && !tuning.near && has_tool(facts->tools_source, " zstd ")
       && has_tool(facts->tools_target, " zstd "))
