@@ -18,8 +18,8 @@
  *   azlin_place [kept]      after it: places all that stands in `tree`. "kept": mode and times of TARGET itself stay.
  *                           Status 0, or 23 and what could not be placed on stdout, as landing_read_report() reads it.
  *   azlin_words FILE        the names in FILE, each ended by NUL, quoted for eval.
- *   azlin_tell N NAME...    after azlin_place: of those files in place whose hash is in sum.N, sum.N+1, ... of the stage
- *                           and that are what was.N says, the hashes, for the comparison that follows (see scan.sh).
+ *   azlin_tell N NAME...    after azlin_place: tells the comparison that follows (see scan.sh) the hashes in sum.N,
+ *                           sum.N+1, ... of the stage, of those files in place that are what was.N, ... say.
  *   azlin_drop              after azlin_open: removes the stage; an empty .azlin-partial goes too, unseen by TARGET's
  *                           time.
  * Times and modes of folders come from their twins in `tree`: put all the parents there too
