@@ -52,10 +52,11 @@ class Proxy:
                 continue
             there.settimeout(None)
             pair = (here, there)
+            for one in pair: # before it can be cut: that would end this thread
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.lock:
                 self.pairs.add(pair)
             for a, b in ((here, there), (there, here)):
-                a.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 threading.Thread(target=self.pump, args=(a, b, pair), daemon=True).start()
 
     def pump(self, a, b, pair):
