@@ -7,7 +7,8 @@ crc() {
 }
 
 # Chunks are moved by connections that stay and not by a curl for each run: $1 put or get, $2 the folder that has the files
-# in its folder "big", $3 how many, $4 the service's address; orders go to descriptor 6. That this cannot be here, or is over, is told.
+# in its folder "big", $3 how many, $4 the service's address; orders go to descriptor 6. That this cannot be here, or is
+# over, is told.
 warm=
 start_lanes() {
   mkfifo "$T/orders"

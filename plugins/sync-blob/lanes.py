@@ -208,7 +208,8 @@ def drop(run):
     if lane is not None:
         lane.hang_up()
 sizes = {}
-follower.start()
+if way == "get":
+    follower.start()
 for _ in range(int(count)):
     Lane().start()
 for line in sys.stdin:

@@ -6,7 +6,6 @@
 #define MAX_PIECES (1u << 20)
 #define MAX_CHUNKS (1u << 22)
 #define MIB 1048576
-#define BLOCK 65536u /* of the scripts' dd */
 #define SHORTEST_CHUNK 262144u
 #define SHORTEST_PATIENCE_US 300000
 #define TAKE_OVER_US 1000000
@@ -65,7 +64,7 @@ static guint64
 next_shared(const BlobCut *cut, const Stretches *stretches, guint64 rest)
 {
   guint64 length = MIN(cut->chunk_bytes, SHORTEST_CHUNK << MIN(stretches->cut / cut->lanes, 8));
-  length = MIN(length, MAX(stretches->left / (2 * cut->lanes) / BLOCK * BLOCK, SHORTEST_CHUNK));
+  length = MIN(length, MAX(stretches->left / (2 * cut->lanes) / BLOB_BLOCK * BLOB_BLOCK, SHORTEST_CHUNK));
   return rest < length + SHORTEST_CHUNK / 2 ? rest : length;
 }
 
@@ -80,7 +79,7 @@ next_length(const BlobCut *cut, const Stretches *stretches, guint nth, guint64 r
   if (stretches->next < cut->lanes)
     length = MIN(length, least << MIN(nth, 8));
   if (stretches->next + cut->lanes >= stretches->n)
-    length = MIN(length, MAX(rest / 3 / BLOCK * BLOCK, least));
+    length = MIN(length, MAX(rest / 3 / BLOB_BLOCK * BLOB_BLOCK, least));
   return rest < length + least / 2 ? rest : length;
 }
 
@@ -116,7 +115,7 @@ blob_ledger_cut(BlobLedger *ledger, const BlobCut *cut)
     total += big->chunks == NULL ? big->size : 0;
   }
   stretches.left = total;
-  guint64 share = (total / MAX(cut->lanes, 1) / BLOCK + 1) * BLOCK;
+  guint64 share = (total / MAX(cut->lanes, 1) / BLOB_BLOCK + 1) * BLOB_BLOCK;
   stretches.bytes = cut->shared ? G_MAXUINT64 / 2 : CLAMP(share, cut->chunk_bytes, LONGEST_RUN * cut->chunk_bytes);
   for (guint i = 0; i < ledger->bigs->len; i++) {
     const BlobBig *big = g_ptr_array_index(ledger->bigs, i);

@@ -3,6 +3,7 @@
 #include "azlin-plugin.h"
 
 #define BLOB_SUM_BYTES 16 /* MD5 */
+#define BLOB_BLOCK 65536u /* of the scripts' dd */
 
 typedef struct {
   guint64 offset;                /* in its file */

@@ -97,10 +97,14 @@ blob_session_cold(BlobSession *session)
     return;
   staging->api->log(staging->blob->host, G_LOG_LEVEL_INFO,
                     "%s: connections cannot be kept; each run takes one of its own", session->vm->region);
-  staging->tuning.warm = staging->tuning.cut.shared = FALSE;
+  staging->tuning.warm = FALSE;
+  blob_tune_to_line(&staging->tuning, 0);
   blob_source_restart(staging, "its lanes are over");
-  for (guint i = 0; i < staging->targets->len; i++)
-    blob_target_restart(g_ptr_array_index(staging->targets, i));
+  for (guint i = 0; i < staging->targets->len; i++) {
+    BlobTarget *target = g_ptr_array_index(staging->targets, i);
+    if (!target->landing)
+      blob_target_restart(target);
+  }
 }
 
 void
@@ -409,9 +413,9 @@ staging_new(Blob *blob, const AzlinSyncJob *const *jobs, gsize n)
   staging->source_folder = g_strdup(job->source_folder);
   staging->names = names_of_all(jobs, n);
   BlobWishes wishes = { option_uint(blob->host, "connections"), (guint64) option_uint(blob->host, "chunk") << 20 };
+  for (gsize i = 0; i < n; i++)
+    wishes.cold |= !blob_tune(jobs[i], &wishes).warm;
   staging->tuning = blob_tune(job, &wishes);
-  for (gsize i = 1; i < n; i++)
-    staging->tuning.warm &= blob_tune(jobs[i], &wishes).warm;
   staging->ledger = blob_ledger_new();
   staging->ledger->no_echo = staging->tuning.near;
   staging->targets = g_ptr_array_new_with_free_func(blob_target_free);

@@ -7,6 +7,7 @@
 typedef struct { /* what azlin.conf asks for; 0 = nothing */
   guint connections;
   guint64 chunk_bytes;
+  gboolean cold; /* not asked for, but so: a machine of the copy has no Python */
 } BlobWishes;
 typedef struct {
   BlobWishes wishes;

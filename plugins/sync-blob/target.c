@@ -614,7 +614,7 @@ blob_target_start(BlobTarget *target)
 void
 blob_target_restart(BlobTarget *target)
 {
-  if (target->op == NULL || target->session.exec == NULL || target->landing)
+  if (target->op == NULL || target->session.exec == NULL)
     return;
   target->again = TRUE;
   api_of(target)->op_cancel(target->session.exec, "the stream is another one");

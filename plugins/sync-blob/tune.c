@@ -11,7 +11,6 @@
 #define WARM_CHUNKS 2048 /* of all that is sent, in these bounds */
 #define WARM_SHORTEST (MIB / 2)
 #define WARM_LONGEST (8 * MIB)
-#define BLOCK 65536      /* of the scripts' dd */
 #define PACKED (2 * MIB) /* a piece takes a connection of its own */
 #define WORTH_A_TRAIN (64 * MIB)
 #define TRAIN_MS 20.0   /* flights follow each other too closely on a shorter way */
@@ -41,7 +40,7 @@ blob_tune_to_line(BlobTuning *tuning, double mib_per_second)
   guint usual = tuning->near ? 2 : tuning->warm ? WARM_LANES : broad ? 16 : 24;
   guint lanes = tuning->wishes.connections > 0 ? tuning->wishes.connections : usual;
   if (tuning->warm)
-    chunk = CLAMP(tuning->bytes / WARM_CHUNKS / BLOCK * BLOCK, WARM_SHORTEST, WARM_LONGEST);
+    chunk = CLAMP(tuning->bytes / WARM_CHUNKS / BLOB_BLOCK * BLOB_BLOCK, WARM_SHORTEST, WARM_LONGEST);
   while (chunk < 64 * MIB && chunk < tuning->bytes / lanes / MAX_CHUNKS) /* a file may be huge */
     chunk *= 2;
   chunk = tuning->near ? 16 * MIB : MIN(chunk, 64 * MIB);
@@ -74,7 +73,7 @@ blob_tune(const AzlinSyncJob *job, const BlobWishes *wishes)
   BlobTuning tuning = { .wishes = *wishes, .bytes = job->bytes, .near = rtt >= 0 && rtt < NEAR_MS };
   if (job->bwlimit_kib > 0)
     tuning.rate = MAX((guint64) job->bwlimit_kib * 1024 / 2, 1024);
-  tuning.warm = facts != NULL && tuning.rate == 0 && has_tool(facts->tools_source, " python3 ")
+  tuning.warm = !wishes->cold && facts != NULL && tuning.rate == 0 && has_tool(facts->tools_source, " python3 ")
                 && has_tool(facts->tools_target, " python3 ");
   blob_tune_to_line(&tuning, facts != NULL ? facts->mib_per_second : 0);
   tuning.train = facts != NULL && facts->rtt_source_ms >= TRAIN_MS && job->bytes >= WORTH_A_TRAIN && tuning.rate == 0

@@ -445,6 +445,10 @@ test_warm_tuning(void)
   job.bwlimit_kib = 1000;
   g_assert_false(blob_tune(&job, &none).warm);
   job.bwlimit_kib = 0;
+  BlobWishes mixed = { .cold = TRUE }; /* another target has none */
+  BlobTuning other = blob_tune(&job, &mixed);
+  g_assert_false(other.warm || other.cut.shared);
+  g_assert_true(other.train);
   facts.tools_target = " curl zstd ";
   BlobTuning cold = blob_tune(&job, &none);
   g_assert_false(cold.warm || cold.cut.shared);
