@@ -55,6 +55,7 @@ forget_path(AzSyncPair *pair)
   g_clear_pointer(&pair->target_folder, g_free);
   g_clear_pointer(&pair->grant_facts, g_variant_unref);
   g_clear_pointer(&pair->only, g_bytes_unref);
+  g_clear_pointer(&pair->vanished, g_hash_table_unref);
   g_clear_pointer(&pair->failed, g_free);
   g_ptr_array_set_size(pair->words, 0);
   pair->round = 0;

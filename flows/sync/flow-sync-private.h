@@ -95,6 +95,7 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   gboolean unsure;   /* a transfer did not end well: something of it may still be at work */
   GVariant *grant_facts;
   GBytes *only;          /* names in work */
+  GHashTable *vanished;  /* of char*: names that were copied, and that the source has no more; after a check */
   GPtrArray *words;      /* of char*: what the last transfer could not do */
   guint round;           /* transfers so far */
   gboolean cut;          /* its op was cancelled, and may be gone */

@@ -88,6 +88,29 @@ hash_the_rest(Check *check)
   return TRUE;
 }
 
+/* What was copied and is gone from the source since was compared with nothing: it may be half of one state and half of
+ * another. A name counts until the source has it again or the target has not. */
+static void
+find_vanished(AzSyncPair *pair)
+{
+  GPtrArray *extra = pair->comparison->extra;
+  g_autoptr(GHashTable) brought = g_steal_pointer(&pair->vanished);
+  pair->vanished = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  if (extra->len == 0 || pair->only == NULL)
+    return;
+  if (brought == NULL)
+    brought = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  gsize length = 0;
+  const char *name = g_bytes_get_data(pair->only, &length);
+  for (const char *end = name + length; name < end; name += strlen(name) + 1)
+    g_hash_table_add(brought, g_strdup(name));
+  for (guint i = 0; i < extra->len; i++) {
+    const AzEntry *entry = g_ptr_array_index(extra, i);
+    if (g_hash_table_contains(brought, entry->name))
+      g_hash_table_add(pair->vanished, g_strdup(entry->name));
+  }
+}
+
 static void
 judge(Check *check)
 {
@@ -96,7 +119,8 @@ judge(Check *check)
   const char *words = unlisted(pair);
   if (hash_the_rest(check))
     return;
-  if (comparison->copy->len > 0 || comparison->unknown->len > 0) {
+  find_vanished(pair);
+  if (comparison->copy->len > 0 || comparison->unknown->len > 0 || g_hash_table_size(pair->vanished) > 0) {
     check_over(check, AZ_SYNC_DIFFERS);
   } else if (words != NULL) {
     check->error = g_error_new(AZLIN_ERROR, AZLIN_ERROR_PARTIAL, "not all of it can be listed: %s", words);
@@ -252,24 +276,37 @@ full_name(AzSyncPair *pair, const char *name)
   return g_strconcat(path->path, "/", shown, NULL);
 }
 
+/* Returns 1 where it differs. */
+static guint
+report_one(AzSyncPair *pair, AzListing *source, const char *name, guint named)
+{
+  g_autofree char *what = az_compare_words(az_listing_find(source, name), az_listing_find(pair->scan.listing, name));
+  if (what == NULL)
+    return 0;
+  g_autofree char *full = full_name(pair, name);
+  if (named < MAX_CHANGED)
+    az_sync_pair_note(pair, g_strdup_printf("CHANGED %s: %s", full, what));
+  return 1;
+}
+
 static void
 report_changed(AzSyncPair *pair, AzListing *source)
 {
-  GPtrArray *copy = pair->comparison->copy;
-  guint named = 0, more = 0;
-  for (guint i = 0; i < copy->len; i++) {
-    const char *name = g_ptr_array_index(copy, i);
-    g_autofree char *what = az_compare_words(az_listing_find(source, name), az_listing_find(pair->scan.listing, name));
-    if (what == NULL)
+  GPtrArray *copy = pair->comparison->copy, *extra = pair->comparison->extra;
+  const char *above = NULL; /* of what vanished the topmost is enough */
+  guint named = 0;
+  for (guint i = 0; i < copy->len; i++)
+    named += report_one(pair, source, g_ptr_array_index(copy, i), named);
+  for (guint i = 0; i < extra->len; i++) {
+    const char *name = ((const AzEntry *) g_ptr_array_index(extra, i))->name;
+    if (!g_hash_table_contains(pair->vanished, name) || (above != NULL && az_listing_is_below(name, above)))
       continue;
-    more += named >= MAX_CHANGED ? 1 : 0;
-    if (named++ >= MAX_CHANGED)
-      continue;
-    g_autofree char *full = full_name(pair, name);
-    az_sync_pair_note(pair, g_strdup_printf("CHANGED %s: %s", full, what));
+    named += report_one(pair, source, name, named);
+    above = name;
   }
-  if (more > 0)
-    az_sync_pair_note(pair, g_strdup_printf("CHANGED: %u more below %s", more, az_sync_pair_path(pair)->path));
+  if (named > MAX_CHANGED)
+    az_sync_pair_note(pair,
+                      g_strdup_printf("CHANGED: %u more below %s", named - MAX_CHANGED, az_sync_pair_path(pair)->path));
 }
 
 static void

@@ -159,6 +159,32 @@ def test_a_source_that_changes_meanwhile_is_never_a_success():
     no_keys(home)
 
 
+def test_what_vanishes_behind_its_copy_is_reported():
+    """It was compared with nothing, and may be half of one state and half of another."""
+    for strategy in ("rsync", "stream"):
+        vanish_behind("vanish-" + strategy, strategy, "--delete")
+    vanish_behind("vanish-kept", "stream")
+
+
+def vanish_behind(name, strategy, *more):
+    home = need()
+    here, there = home.at("eastus", name), home.at("westus2", name)
+    put(os.path.join(here, "first", "a"), b"a")
+    put(os.path.join(here, "last"), os.urandom(2 << 20))
+    running = home.popen("sync", "-o", "json", "--dest", "westus2", "--paths", "/home/azureuser/" + name,
+                         "--strategy", strategy, "--bwlimit", "700", *more)
+    e2e.until(lambda: any("a" in names for _, _, names in os.walk(there)), "the first file has arrived in the stage")
+    shutil.rmtree(os.path.join(here, "first"))
+    out, err = running.communicate(timeout=60)
+    one, = json.loads(out)["results"]
+    assert running.returncode == 1 and one["verified"] is False, (one, err)
+    assert one["errors"] == ["CHANGED /home/azureuser/%s/first: vanished from the source meanwhile" % name], one
+    assert open(os.path.join(there, "first", "a")).read() == "a"
+    result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/" + name, *more))
+    assert os.path.exists(os.path.join(there, "first")) is not bool(more)
+    no_keys(home)
+
+
 def test_dry_run_lists_and_changes_nothing():
     home = need()
     put(home.at("eastus", "dry", "new\nfile"), b"1")
