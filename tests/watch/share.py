@@ -14,7 +14,7 @@ TTL, MORE = int(os.environ.get("AZLIN_SHARE_TTL", "10")), 18
 # Many rounds on a quiet host measure how soon it is taken over, and go on behind what is late; a single one beside other
 # suites shows that it is.
 IN_TIME, PATIENCE = (TTL + 5, 120) if ROUNDS > 1 else (40, 40)
-FEW = 4  # where many rounds go: on a busy host all are suspects now and then, and each of them is asked about all over
+FEW = 4  # where faults go round: on a busy host all are suspects now and then, and each of them is asked about all over
 REAL = ("eastus", "westus2", "westeurope")
 BEARER = "northeurope"  # a machine behind many records; no primary, or its end would be that of all of them
 FURTHER = ["shared-%02d" % number for number in range(MORE + 62)]  # with all of them one watch looks at most from afar
@@ -234,7 +234,7 @@ def several(work):
 
     def one():
         try:
-            with new_scene(further=MORE if ROUNDS == 1 else FEW, cuts=work is cut_off) as scene:
+            with new_scene(further=FEW, cuts=work is cut_off) as scene:
                 for _ in range(-(-ROUNDS // SCENES)):
                     late.extend(work(scene))
                     print("# %s: a round is over" % work.__name__, flush=True)
