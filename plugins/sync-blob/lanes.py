@@ -122,17 +122,24 @@ class Lane(threading.Thread):
                     at, left = at + n, left - n
         except OSError:
             raise Unread("a file cannot be read any more")
+    def sends(self, block, found):
+        found.update(block)
+        try:
+            self.link.send(block)
+        except (BrokenPipeError, ConnectionResetError):
+            return False # the service may have said why before it hung up
+        return True
     def put(self, run, file, chunk, at, length):
         found = summer()
         self.ask("PUT", file, chunk, (("x-ms-blob-type", "BlockBlob"), ("Content-Type", "application/octet-stream"),
                                       ("Content-Length", str(length))))
-        for block in self.blocks(file, at, length):
-            found.update(block)
-            self.link.send(block)
+        whole = all(self.sends(block, found) for block in self.blocks(file, at, length))
         answer = self.link.getresponse()
         answer.read(BLOCK)
+        if answer.status == 201 and not whole:
+            raise http.client.HTTPException("the service took less than it was to be sent")
         said = (answer.getheader("Content-MD5") or "-").split() or ["-"]
-        say("sum %s %s %s" % (file, chunk, found.hexdigest()),
+        say(*(["sum %s %s %s" % (file, chunk, found.hexdigest())] if whole else []),
             "put %s %s %d %s %s" % (file, chunk, answer.status, said[0], run))
         return answer.status == 201
     def get(self, run, file, chunk, at, length):

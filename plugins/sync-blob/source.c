@@ -143,8 +143,10 @@ take_put(BlobStaging *staging, char **words)
   if (run != NULL && blob_run_is_at(run, big, chunk))
     blob_run_moved(run, &source->pace, blob_ledger_length(staging->ledger, big, chunk),
                    staging->api->monotonic(staging->blob->host));
-  if (!g_str_equal(words[3], "201"))
+  if (!g_str_equal(words[3], "201")) {
+    blob_session_refused(&source->session, words[3]);
     return;
+  }
   if (twice)
     drop_others(source, id, big, chunk);
   take_news(staging, blob_ledger_echo(staging->ledger, big, chunk, words[4]));

@@ -121,6 +121,15 @@ blob_session_words(BlobSession *session, const char *words)
 }
 
 void
+blob_session_refused(BlobSession *session, const char *status)
+{
+  guint64 number = g_ascii_strtoull(status, NULL, 10);
+  g_autofree char *words = g_strdup_printf("the blob service answered with status %u", (guint) MIN(number, 999));
+  if (number != 0) /* else nothing was answered, and why was said */
+    blob_session_words(session, words);
+}
+
+void
 blob_session_failed(BlobSession *session, const char *words)
 {
   blob_session_words(session, words);

@@ -193,6 +193,7 @@ take_got(BlobTarget *target, char **words)
 static void
 take_bad(BlobTarget *target, char **words)
 {
+  blob_session_refused(&target->session, words[3]);
   if (g_str_equal(words[3], "404"))
     blob_source_again(target->session.staging, (guint32) strtoul(words[1], NULL, 10),
                       (guint32) strtoul(words[2], NULL, 10));

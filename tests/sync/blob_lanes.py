@@ -1,5 +1,5 @@
 """Connections that stay (plugins/sync-blob/lanes.py): the program against a real Azurite, and in the midst of copies."""
-import hashlib, os, random, re, shutil, signal, subprocess, threading, time
+import hashlib, os, random, re, shutil, signal, socketserver, subprocess, threading, time
 import azurite, blob, e2e, machines
 from blob import Alone, big, need, need_store, nothing_left, script
 from faults import Proxy
@@ -172,6 +172,66 @@ def test_a_connection_that_the_service_closed_is_no_failure():
         up.until("@say .")
         up.until("@end 8 1")
     proxy.close()
+
+
+class Service(socketserver.ThreadingTCPServer):
+    """Answers each first request of a connection with 201; to a later one, or to one of a refused chunk, it does `then`."""
+    daemon_threads = allow_reuse_address = True
+
+    def __init__(self, then):
+        self.then, self.connections = then, 0
+        super().__init__(("127.0.0.1", 0), Service.Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.server.connections += 1
+            for turn in range(9):
+                words, length = self.rfile.readline().split(), 0
+                while (line := self.rfile.readline().strip()):
+                    if line.lower().startswith(b"content-length:"):
+                        length = int(line.split()[1])
+                if not words or self.server.then(turn, words[1], self.wfile) == "end":
+                    return
+                self.rfile.read(length)
+                self.wfile.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+
+
+def test_a_connection_that_ends_behind_the_look_at_it_is_no_failure():
+    service = Service(lambda turn, path, _: "end" if turn == 1 else "go on")
+    with Lanes("put", "http://127.0.0.1:%d/none" % service.server_address[1], scratch("ends")) as up:
+        put(up.file(), b"x" * 1000)
+        up.order("base %s" % up.url)
+        up.order("sas none")
+        for k in range(4):
+            up.order("run %d 0 %d 0 0 1000" % (k, k))
+            up.until("@end %d 0" % k)
+        assert not any(line.startswith("@say") for line in up.said) and service.connections == 4, (up.said, service.connections)
+    service.shutdown()
+    service.server_close()
+
+
+def test_what_the_service_refuses_before_it_has_all_is_said():
+    def refuse(turn, path, out):
+        if b"/b/0/1?" not in path:
+            return "go on"
+        out.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        out.flush()
+        time.sleep(1) # so that what is sent meets it
+        return "end"
+    service = Service(refuse)
+    with Lanes("put", "http://127.0.0.1:%d/none" % service.server_address[1], scratch("refused")) as up:
+        put(up.file(), bytes(20 * MIB))
+        up.order("base %s" % up.url)
+        up.order("sas none")
+        up.order("run 1 0 1 0 0 %d" % (20 * MIB))
+        up.until("@put 0 1 403")
+        up.until("@end 1 1")
+        up.order("run 2 0 2 0 0 1000")
+        up.until("@put 0 2 201")
+        assert not any(line.startswith(("@say", "@sum 0 1 ")) for line in up.said), up.said
+    service.shutdown()
+    service.server_close()
 
 
 def test_what_hangs_is_dropped_and_its_lane_goes_on():
