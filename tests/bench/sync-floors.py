@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""What plain tools need for the same work: how much of a case's goal is left for whoever also looks, checks and reports.
+
+sync-floors.py [--rows KEY,...] [--runs N] [--quick] [--list]
+
+Each stands for a part that no copy can do without. None of them compares, resumes or verifies, but for the one that says
+"hashed". Prints medians beside azlin's in the same turns, and writes nothing."""
+import statistics
+import place
+
+place.find()
+import netns, session, wan
+from case import Case
+from peers import Peer
+from rows import ROWS
+
+SSH = 'ssh -c aes128-gcm@openssh.com "$2"'
+TAR = 'tar -C "$1" -cf - . | %s"tar -C \'$1\' -xf -"' % (SSH + " ")
+ZSTD = 'tar -C "$1" -cf - . | zstd -q -3 -T0 | %s "zstd -q -d | tar -C \'$1\' -xf -"' % SSH
+HASH = "find . -type f -print0 | xargs -0 -P 2 b2sum >/dev/null"
+HASHED = '%s; { cd "$1" && %s; } & %s "cd \'$1\' && %s"; wait' % (TAR, HASH, SSH, HASH)
+# one connection has 2 MiB on the way at most
+RANGES = """size=$(stat -c %%s "$1/big.bin"); part=$((size / %d + 1)); i=0
+while [ $i -lt %d ]; do
+  dd if="$1/big.bin" bs=1M skip=$((i * part)) count=$part iflag=skip_bytes,count_bytes status=none |
+    %s "dd of='$1/big.bin' bs=1M seek=$((i * part)) oflag=seek_bytes conv=notrunc status=none" &
+  i=$((i + 1))
+done; wait"""
+
+
+class Plain(Peer):
+    """A script at the source; $1 the path of the copy, $2 the target."""
+
+    def __init__(self, name, script):
+        self.name, self.script = name, script
+
+    def commands(self, lab, path):
+        return [("source", lab.on(wan.SOURCE, "sh", "-c", self.script, "sh", path, netns.ADDRESSES[wan.TARGET]))]
+
+
+FLOORS = {
+    "d1-ssh-lan": (Plain("tar by ssh", TAR), Plain("tar by ssh, then hashed on both sides", HASHED)),
+    "d3-ssh-200": (Plain("tar, zstd by ssh", ZSTD),),
+    "d2-ssh-1g": tuple(Plain("%d ranges by ssh" % n, RANGES % (n, n, SSH)) for n in (4, 8)),
+    "d2-ssh-200": tuple(Plain("%d ranges by ssh" % n, RANGES % (n, n, SSH)) for n in (1, 4)),
+}
+
+
+def measure_row(row, options):
+    ours, theirs = [], {plain: [] for plain in (*row.peers, *FLOORS[row.key])}
+    with Case(row) as case:
+        login = case.login()
+        for _ in range(options.runs):
+            ours.append(case.azlin(row.strategy))
+            for plain, samples in theirs.items():
+                samples.append(case.peer(plain))
+    wall = statistics.median(s.wall for s in ours)
+    peer = statistics.median(s.wall for s in theirs[row.peers[0]])
+    print("  azlin %.2f s, without the operator's login %.2f s; goal %.2f s" % (wall, wall - login, row.goal * peer))
+    for plain, samples in theirs.items():
+        walls = [s.wall for s in samples]
+        print("  %-40s %6.2f s (%.2f..%.2f) = %.3f of %s; CPU %.1f s" % (
+            plain.name, statistics.median(walls), min(walls), max(walls), statistics.median(walls) / peer, row.peers[0].name,
+            statistics.median(s.busy for s in samples)), flush=True)
+
+
+def main():
+    options = session.options(__doc__, "rows", list(FLOORS))
+    session.run([row for row in ROWS if row.key in options.keys], options, lambda row: measure_row(row, options))
+
+
+main()
