@@ -33,7 +33,10 @@ def look(root):
                 folders.remove(own)
         for name in folders + files:
             path = os.path.join(folder, name)
-            found[os.path.relpath(path, root)] = entry_of(path)
+            try:
+                found[os.path.relpath(path, root)] = entry_of(path)
+            except FileNotFoundError:  # a copy that was killed has ends that are still at work
+                continue
     return found
 
 
