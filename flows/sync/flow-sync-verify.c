@@ -94,19 +94,18 @@ static void
 find_vanished(AzSyncPair *pair)
 {
   GPtrArray *extra = pair->comparison->extra;
-  g_autoptr(GHashTable) brought = g_steal_pointer(&pair->vanished);
+  g_autoptr(GHashTable) before = g_steal_pointer(&pair->vanished);
+  g_autoptr(GHashTable) brought = g_hash_table_new(g_str_hash, g_str_equal);
   pair->vanished = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   if (extra->len == 0 || pair->only == NULL)
     return;
-  if (brought == NULL)
-    brought = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   gsize length = 0;
   const char *name = g_bytes_get_data(pair->only, &length);
   for (const char *end = name + length; name < end; name += strlen(name) + 1)
-    g_hash_table_add(brought, g_strdup(name));
+    g_hash_table_add(brought, (gpointer) (guintptr) name);
   for (guint i = 0; i < extra->len; i++) {
     const AzEntry *entry = g_ptr_array_index(extra, i);
-    if (g_hash_table_contains(brought, entry->name))
+    if (g_hash_table_contains(brought, entry->name) || (before != NULL && g_hash_table_contains(before, entry->name)))
       g_hash_table_add(pair->vanished, g_strdup(entry->name));
   }
 }

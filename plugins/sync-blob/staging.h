@@ -123,8 +123,8 @@ char *blob_session_lanes(const BlobSession *session, guint connections);
 void blob_session_cold(BlobSession *session); /* a machine has no Python after all: all begin anew without */
 /* Keeps what a machine said about trouble, without anything that looks like a signature. */
 void blob_session_words(BlobSession *session, const char *words);
-void
-blob_session_refused(BlobSession *session, const char *status);    /* the service answered so, in digits; "000": not */
+/* The same of an answer of the service, a status in digits; "000" is none. */
+void blob_session_refused(BlobSession *session, const char *status);
 void blob_session_failed(BlobSession *session, const char *words); /* ends it, so that it is begun again or given up */
 GError *blob_session_error(BlobSession *session, AzlinOp *exec);   /* why it ended; owned */
 

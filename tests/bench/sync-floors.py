@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """What plain tools need for the same work: how much of a case's goal is left for whoever also looks, checks and reports.
 
-sync-floors.py [--rows KEY,...] [--runs N] [--quick] [--list]
+sync-floors.py [--rows KEY,...] [--runs N] [--quick] [--list] [--no-write]
 
 Each stands for a part that no copy can do without. None of them compares, resumes or verifies, but for the one that says
-"hashed". Prints medians beside azlin's in the same turns, and writes nothing."""
+"hashed". Prints medians beside azlin's in the same turns, and writes them into docs/benchmarks.md."""
 import statistics
 import place
 
 place.find()
-import netns, session, wan
+import netns, page, session, wan
 from case import Case
 from peers import Peer
 from rows import ROWS
@@ -39,10 +39,10 @@ class Plain(Peer):
 
 
 FLOORS = {
-    "d1-ssh-lan": (Plain("tar by ssh", TAR), Plain("tar by ssh, then hashed on both sides", HASHED)),
-    "d3-ssh-200": (Plain("tar, zstd by ssh", ZSTD),),
-    "d2-ssh-1g": tuple(Plain("%d ranges by ssh" % n, RANGES % (n, n, SSH)) for n in (4, 8)),
-    "d2-ssh-200": tuple(Plain("%d ranges by ssh" % n, RANGES % (n, n, SSH)) for n in (1, 4)),
+    "d1-ssh-lan": (Plain("`tar` by ssh", TAR), Plain("`tar` by ssh, then hashed on both sides", HASHED)),
+    "d3-ssh-200": (Plain("`tar`, `zstd -3 -T0` by ssh", ZSTD),),
+    "d2-ssh-1g": tuple(Plain("%d ranges, `dd` by ssh" % n, RANGES % (n, n, SSH)) for n in (4, 8)),
+    "d2-ssh-200": tuple(Plain("%d ranges, `dd` by ssh" % n, RANGES % (n, n, SSH)) for n in (1, 4)),
 }
 
 
@@ -54,14 +54,17 @@ def measure_row(row, options):
             ours.append(case.azlin(row.strategy))
             for plain, samples in theirs.items():
                 samples.append(case.peer(plain))
-    wall = statistics.median(s.wall for s in ours)
+    wall = statistics.median(s.wall for s in ours) - login
     peer = statistics.median(s.wall for s in theirs[row.peers[0]])
-    print("  azlin %.2f s, without the operator's login %.2f s; goal %.2f s" % (wall, wall - login, row.goal * peer))
-    for plain, samples in theirs.items():
-        walls = [s.wall for s in samples]
-        print("  %-40s %6.2f s (%.2f..%.2f) = %.3f of %s; CPU %.1f s" % (
-            plain.name, statistics.median(walls), min(walls), max(walls), statistics.median(walls) / peer, row.peers[0].name,
-            statistics.median(s.busy for s in samples)), flush=True)
+    print("  azlin without the operator's login %.2f s, goal %.2f s, %s %.2f s" % (
+        wall, row.goal * peer, row.peers[0].name, peer))
+    for plain in FLOORS[row.key]:
+        ratio = "%.3f" % (statistics.median(s.wall for s in theirs[plain]) / peer)
+        print("  %-40s %s = %s of %s; CPU %.1f s" % (plain.name, page.spread(theirs[plain]), ratio, row.peers[0].name,
+                                                     statistics.median(s.busy for s in theirs[plain])), flush=True)
+        if not options.no_write:
+            page.put("floors", ["`%s`" % row.key, plain.name, page.spread(theirs[plain]), ratio, "%.2f s" % wall,
+                                "%.2f s" % (row.goal * peer)])
 
 
 def main():
