@@ -41,8 +41,8 @@ class Plain(Peer):
 FLOORS = {
     "d1-ssh-lan": (Plain("`tar` by ssh", TAR), Plain("`tar` by ssh, then hashed on both sides", HASHED)),
     "d3-ssh-200": (Plain("`tar`, `zstd -3 -T0` by ssh", ZSTD),),
-    "d2-ssh-1g": tuple(Plain("%d ranges, `dd` by ssh" % n, RANGES % (n, n, SSH)) for n in (4, 8)),
-    "d2-ssh-200": tuple(Plain("%d ranges, `dd` by ssh" % n, RANGES % (n, n, SSH)) for n in (1, 4)),
+    "d2-ssh-1g": tuple(Plain("%d range%s, `dd` by ssh" % (n, "s"[n == 1:]), RANGES % (n, n, SSH)) for n in (4, 8)),
+    "d2-ssh-200": tuple(Plain("%d range%s, `dd` by ssh" % (n, "s"[n == 1:]), RANGES % (n, n, SSH)) for n in (1, 4)),
 }
 
 
