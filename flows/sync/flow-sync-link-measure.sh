@@ -6,11 +6,11 @@ a=${EPOCHREALTIME/./}
 : <> "/dev/tcp/$0/$1" && b=${EPOCHREALTIME/./} && [ -n "$a" ] &&
   printf "%d.%06d\n" $(((b - a) / 1000000)) $(((b - a) % 1000000))' "$1" "$2" 2>/dev/null </dev/null)
 status=$?
-host=$1
-case $host in *:*) host=[$host] ;; esac
 if [ $status = 0 ] && [ -n "$took" ]; then echo "$took"
 elif [ $status = 124 ]; then echo shut
 elif command -v curl >/dev/null; then
+  host=$1
+  case $host in *:*) host=[$host] ;; esac
   took=$(curl -s -o /dev/null --noproxy '*' --connect-timeout 3 --max-time 3 -w '%{time_connect}' "http://$host:$2/" \
     </dev/null)
   case $took in 0|0.000000) echo shut ;; *) echo "$took" ;; esac

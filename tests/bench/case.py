@@ -117,6 +117,16 @@ class Case:
     def __exit__(self, *_):
         self.lab.close()
 
+    def in_turns(self, runs, strategy, peers):
+        """(samples of azlin, samples of each peer by its name); without a strategy, of the peers alone."""
+        ours, theirs = [], {peer.name: [] for peer in peers}
+        for _ in range(runs):
+            if strategy:
+                ours.append(self.azlin(strategy))
+            for peer in peers:
+                theirs[peer.name].append(self.peer(peer))
+        return ours, theirs
+
     def login(self):
         """Seconds of the operator's own way in: connect, key exchange, authentication, one echo."""
         seconds = []

@@ -15,7 +15,7 @@ from peers import Peer
 from rows import ROWS
 
 SSH = 'ssh -c aes128-gcm@openssh.com "$2"'
-TAR = 'tar -C "$1" -cf - . | %s"tar -C \'$1\' -xf -"' % (SSH + " ")
+TAR = 'tar -C "$1" -cf - . | %s "tar -C \'$1\' -xf -"' % SSH
 ZSTD = 'tar -C "$1" -cf - . | zstd -q -3 -T0 | %s "zstd -q -d | tar -C \'$1\' -xf -"' % SSH
 HASH = "find . -type f -print0 | xargs -0 -P 2 b2sum >/dev/null"
 HASHED = '%s; { cd "$1" && %s; } & %s "cd \'$1\' && %s"; wait' % (TAR, HASH, SSH, HASH)
@@ -47,23 +47,19 @@ FLOORS = {
 
 
 def measure_row(row, options):
-    ours, theirs = [], {plain: [] for plain in (*row.peers, *FLOORS[row.key])}
     with Case(row) as case:
         login = case.login()
-        for _ in range(options.runs):
-            ours.append(case.azlin(row.strategy))
-            for plain, samples in theirs.items():
-                samples.append(case.peer(plain))
+        ours, theirs = case.in_turns(options.runs, row.strategy, (*row.peers, *FLOORS[row.key]))
     wall = statistics.median(s.wall for s in ours) - login
-    peer = statistics.median(s.wall for s in theirs[row.peers[0]])
+    peer = statistics.median(s.wall for s in theirs[row.peers[0].name])
     print("  azlin without the operator's login %.2f s, goal %.2f s, %s %.2f s" % (
         wall, row.goal * peer, row.peers[0].name, peer))
     for plain in FLOORS[row.key]:
-        ratio = "%.3f" % (statistics.median(s.wall for s in theirs[plain]) / peer)
-        print("  %-40s %s = %s of %s; CPU %.1f s" % (plain.name, page.spread(theirs[plain]), ratio, row.peers[0].name,
-                                                     statistics.median(s.busy for s in theirs[plain])), flush=True)
+        ratio = "%.3f" % (statistics.median(s.wall for s in theirs[plain.name]) / peer)
+        print("  %-40s %s = %s of %s; CPU %.1f s" % (plain.name, page.spread(theirs[plain.name]), ratio, row.peers[0].name,
+                                                     statistics.median(s.busy for s in theirs[plain.name])), flush=True)
         if not options.no_write:
-            page.put("floors", ["`%s`" % row.key, plain.name, page.spread(theirs[plain]), ratio, "%.2f s" % wall,
+            page.put("floors", ["`%s`" % row.key, plain.name, page.spread(theirs[plain.name]), ratio, "%.2f s" % wall,
                                 "%.2f s" % (row.goal * peer)])
 
 

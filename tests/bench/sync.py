@@ -35,14 +35,9 @@ def say_results(results):
 def measured(row, strategy, options):
     """(samples of azlin, samples of each peer by its name, seconds of the operator's login), in turns; but an azlin that
     watches would copy before a peer could, and comes after them."""
-    ours, theirs = [], {peer.name: [] for peer in row.peers}
     with Case(row) as case:
         login = case.login()
-        for _ in range(options.runs):
-            if not options.peers_only and not row.warm:
-                ours.append(case.azlin(strategy))
-            for peer in row.peers:
-                theirs[peer.name].append(case.peer(peer))
+        ours, theirs = case.in_turns(options.runs, None if options.peers_only or row.warm else strategy, row.peers)
         if row.warm and not options.peers_only:
             with kept.Kept(case) as azlin:
                 ours = [azlin.round() for _ in range(options.runs)]

@@ -562,6 +562,19 @@ test_what_is_swept(void)
   g_assert_cmpuint(g_strv_length(ours), ==, 1);
 }
 
+static void
+test_a_refusal_is_put_into_words(void)
+{
+  BlobSession session = { 0 };
+  blob_session_refused(&session, "000"); /* nobody answered */
+  g_assert_null(session.words);
+  blob_session_refused(&session, "403");
+  g_assert_cmpstr(session.words, ==, "the blob service answered with status 403");
+  blob_session_refused(&session, "99999999999999999999");
+  g_assert_cmpstr(session.words, ==, "the blob service answered with status 999");
+  g_free(session.words);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -586,5 +599,6 @@ main(int argc, char **argv)
   g_test_add_func("/blob/tuning", test_tuning);
   g_test_add_func("/blob/predictions", test_predictions);
   g_test_add_func("/blob/sweep", test_what_is_swept);
+  g_test_add_func("/blob/refusals", test_a_refusal_is_put_into_words);
   return g_test_run();
 }

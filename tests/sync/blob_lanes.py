@@ -175,13 +175,23 @@ def test_a_connection_that_the_service_closed_is_no_failure():
 
 
 class Service(socketserver.ThreadingTCPServer):
-    """Answers each first request of a connection with 201; to a later one, or to one of a refused chunk, it does `then`."""
+    """Answers requests with 201, but asks `then` before, by their turn on their connection: "end" ends that."""
     daemon_threads = allow_reuse_address = True
 
     def __init__(self, then):
         self.then, self.connections = then, 0
         super().__init__(("127.0.0.1", 0), Service.Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def lanes(self, name):
+        up = Lanes("put", "http://127.0.0.1:%d/none" % self.server_address[1], scratch(name))
+        up.order("base %s" % up.url)
+        up.order("sas none")
+        return up
+
+    def server_close(self):
+        self.shutdown()
+        super().server_close()
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self):
@@ -198,17 +208,12 @@ class Service(socketserver.ThreadingTCPServer):
 
 
 def test_a_connection_that_ends_behind_the_look_at_it_is_no_failure():
-    service = Service(lambda turn, path, _: "end" if turn == 1 else "go on")
-    with Lanes("put", "http://127.0.0.1:%d/none" % service.server_address[1], scratch("ends")) as up:
+    with Service(lambda turn, path, _: "end" if turn == 1 else "go on") as service, service.lanes("ends") as up:
         put(up.file(), b"x" * 1000)
-        up.order("base %s" % up.url)
-        up.order("sas none")
         for k in range(4):
             up.order("run %d 0 %d 0 0 1000" % (k, k))
             up.until("@end %d 0" % k)
         assert not any(line.startswith("@say") for line in up.said) and service.connections == 4, (up.said, service.connections)
-    service.shutdown()
-    service.server_close()
 
 
 def test_what_the_service_refuses_before_it_has_all_is_said():
@@ -219,19 +224,14 @@ def test_what_the_service_refuses_before_it_has_all_is_said():
         out.flush()
         time.sleep(1) # so that what is sent meets it
         return "end"
-    service = Service(refuse)
-    with Lanes("put", "http://127.0.0.1:%d/none" % service.server_address[1], scratch("refused")) as up:
+    with Service(refuse) as service, service.lanes("refused") as up:
         put(up.file(), bytes(20 * MIB))
-        up.order("base %s" % up.url)
-        up.order("sas none")
         up.order("run 1 0 1 0 0 %d" % (20 * MIB))
         up.until("@put 0 1 403")
         up.until("@end 1 1")
         up.order("run 2 0 2 0 0 1000")
         up.until("@put 0 2 201")
         assert not any(line.startswith(("@say", "@sum 0 1 ")) for line in up.said), up.said
-    service.shutdown()
-    service.server_close()
 
 
 def test_what_hangs_is_dropped_and_its_lane_goes_on():

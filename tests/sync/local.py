@@ -1,5 +1,5 @@
 """azlin sync between real machines of provider-local: real sshd, rsync and rrsync, trees compared byte by byte."""
-import json, os, shutil, signal, stat, subprocess, threading, time
+import json, os, shutil, signal, socket, stat, subprocess, tempfile, threading, time
 import e2e
 from machines import HOSTILE, clean_up, fill, make_hostile, need, no_keys, put, result, same, tree
 
@@ -183,6 +183,27 @@ def vanish_behind(name, strategy, *more):
     result(home.sync("--dest", "westus2", "--paths", "/home/azureuser/" + name, *more))
     assert os.path.exists(os.path.join(there, "first")) is not bool(more)
     no_keys(home)
+
+
+def test_distance_is_told_by_bash_and_by_curl():
+    script = os.path.join(os.environ["AZLIN_SOURCE_ROOT"], "flows", "sync", "flow-sync-link-measure.sh")
+    folder = tempfile.mkdtemp(dir=e2e.SCRATCH)
+
+    def measure(port, *tools):
+        path = tempfile.mkdtemp(dir=folder)
+        for tool in tools:
+            os.symlink(shutil.which(tool), os.path.join(path, tool))
+        return subprocess.run(["/bin/sh", script, "127.0.0.1", str(port)], env={"PATH": path}, stdout=subprocess.PIPE,
+                              text=True, check=True).stdout.strip()
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for tools in (("timeout", "bash"), ("timeout", "curl"), ("timeout", "bash", "curl")):
+            assert 0 < float(measure(silent.getsockname()[1], *tools)) < 3, tools
+        assert measure(silent.getsockname()[1]) == "", "nobody can tell"
+        port = silent.getsockname()[1]
+    assert measure(port, "timeout", "bash", "curl") == "shut"
+    assert measure(port, "timeout", "bash") == "", "bash alone may be one without networks"
+    shutil.rmtree(folder)
 
 
 def test_dry_run_lists_and_changes_nothing():
