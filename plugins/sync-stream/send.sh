@@ -159,6 +159,7 @@ except OSError as error:
     sys.exit("it cannot be reached: %s" % error)
 s.settimeout(None)
 try:
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # ssh itself sets it once it is logged in
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr")
     if int(sys.argv[3]):
         s.setsockopt(socket.SOL_SOCKET, 47, struct.pack("Q", int(sys.argv[3])))  # SO_MAX_PACING_RATE
@@ -173,7 +174,7 @@ socket.socket(fileno=1).sendmsg([b"0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, 
 esac
 ticker=
 trap 'end 143' TERM HUP INT
-{ exec 8>&-; while kill -0 $$ && sleep 0.2; do echo tick >&9; done; } > /dev/null & ticker=$!
+{ exec 8>&-; while kill -0 $$ && sleep 0.2; do echo tick >&9; done; } > /dev/null 2>&1 & ticker=$!
 more "$first"
 xargs -0 -r -a "$dir/names" sh -c 'exec find "$@" -maxdepth 0 \( -type d -fprint0 "$0/folders.$$" \
   -o -type f -links +1 -fprint0 "$0/linked.$$" -o -type f -size +8388607c -fprintf "$0/long.$$" "%b %s %p\0" \
