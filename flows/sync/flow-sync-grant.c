@@ -15,6 +15,7 @@ struct _AzSyncGrant {
   char *id, *folder;
   guint64 intent;
   gboolean running, revoked, swept_twice;
+  guint pending; /* ends that have not answered */
   void (*done)(gpointer data);
   gpointer data;
 };
@@ -133,8 +134,12 @@ cleanup_op(AzSyncGrant *grant, const char *label, guint32 timeout_ms, AzlinDone 
 static void sweep_target(AzSyncGrant *grant);
 
 static void
-grant_closed(AzSyncGrant *grant)
+one_gone(AzSyncGrant *grant)
 {
+  if (--grant->pending > 0)
+    return;
+  if (grant->revoked)
+    close_intent(grant);
   grant->done(grant->data);
   grant_free(grant);
 }
@@ -150,9 +155,7 @@ on_swept(AzlinOp *op, gpointer data)
     sweep_target(grant);
     return;
   }
-  if (grant->revoked)
-    close_intent(grant);
-  grant_closed(grant);
+  one_gone(grant);
 }
 
 static void
@@ -162,7 +165,6 @@ sweep_target(AzSyncGrant *grant)
         cleanup_op(grant, "sweep", SWEEP_MS, on_swept));
 }
 
-/* Nobody can begin to receive any more: what is swept behind this stays so. */
 static void
 on_revoked(AzlinOp *op, gpointer data)
 {
@@ -175,15 +177,21 @@ on_revoked(AzlinOp *op, gpointer data)
                 grant->target->region, why);
     az_sync_say(grant->sync, "hint", NULL, "Take it back later: azlin recover");
   }
-  sweep_target(grant);
+  if (grant->running) /* nobody can begin to receive any more: what is swept now stays so */
+    sweep_target(grant);
+  one_gone(grant);
 }
 
+/* Where the transfer has come to its own end nobody is about to begin: a round trip less. */
 static void
 on_stopped(AzlinOp *op, gpointer data)
 {
   AzSyncGrant *grant = data;
   AzlinOp *revoke = cleanup_op(grant, "revoke", REVOKE_MS, on_revoked);
+  grant->pending = 2;
   az_remote_revoke(az_engine_remote(grant->sync->engine), grant->sync->source, grant->target, grant->id, revoke);
+  if (!grant->running)
+    sweep_target(grant);
 }
 
 void

@@ -10,13 +10,9 @@ key=$1; known=$2; login=$3; port=$4; folder=$5; first=$6; most=$7; limit=$8; lev
 job=${key%/*}; dir=$job/stream; parent=$PPID
 echo $$ > "$job/pid"
 mkdir -p -- "$dir" && cd -P -- "$folder" || exit 66
-cat > "$dir/names.new"
-if cmp -s "$dir/names" "$dir/names.new"; then # the attempt before this one: what had arrived stands in the stage
-  for it in "$dir"/*; do case ${it##*/} in done.*|names.new) ;; *) rm -rf -- "$it";; esac; done
-else
-  rm -rf -- "$dir/"[!n]* "$dir/names"
-fi
-mv -- "$dir/names.new" "$dir/names"
+for it in "$dir"/*; do # of the attempt before this one; what had arrived then stands in the stage
+  case ${it##*/} in names|done.*) ;; *) rm -rf -- "$it";; esac
+done
 mkfifo "$dir/gate" "$dir/events" && exec 8<> "$dir/gate" 9<> "$dir/events" || exit 70
 pack() { tar --format=pax --pax-option=delete=atime,delete=ctime --xattrs --xattrs-include='user.*' -S \
   --no-recursion --null "$@"; }
@@ -152,30 +148,60 @@ case " $allowed " in *' bbr '*)
     # ssh has 2 MiB on the way at most. When a loss is mended it may send all of them at once, and bbr would, faster than
     # what is narrow lets them through: the next loss.
     pace=0; [ "$rtt" = 0 ] || pace=$((2097152 * 1150 / rtt))
-    AZLIN_DIAL='import array, socket, struct, sys
+    # The module socket takes as long to load as all the rest of it. bbr stops for 0.3 s every ten, to see how long the
+    # way is: where nothing gets lost, what the machine uses else does without.
+    echo 'import _socket as net, os, select, sys
+host, port, pace = sys.argv[1:]
+line = None
+for family, kind, protocol, _, address in net.getaddrinfo(host, port, 0, net.SOCK_STREAM):
+    try:
+        line = net.socket(family, kind, protocol)
+        line.settimeout(15)
+        line.connect(address)
+        break
+    except OSError as error:
+        line, why = None, error
+if line is None:
+    sys.exit("it cannot be reached: %s" % why)
+line.settimeout(None)
+usual = line.getsockopt(net.IPPROTO_TCP, net.TCP_CONGESTION, 16).rstrip(bytes(1))
 try:
-    s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 15)
-except OSError as error:
-    sys.exit("it cannot be reached: %s" % error)
-s.settimeout(None)
-try:
-    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # ssh itself sets it once it is logged in
-    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr")
-    if int(sys.argv[3]):
-        s.setsockopt(socket.SOL_SOCKET, 47, struct.pack("Q", int(sys.argv[3])))  # SO_MAX_PACING_RATE
+    line.setsockopt(net.IPPROTO_TCP, net.TCP_NODELAY, 1)  # ssh itself sets it once it is logged in
+    line.setsockopt(net.IPPROTO_TCP, net.TCP_CONGESTION, b"bbr")
+    if int(pace):
+        line.setsockopt(net.SOL_SOCKET, 47, int(pace).to_bytes(8, sys.byteorder))  # SO_MAX_PACING_RATE
 except OSError:
     pass
-socket.socket(fileno=1).sendmsg([b"0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))])'
-    export AZLIN_DIAL
-    echo 'exec /usr/bin/python3 -I -S -c "$AZLIN_DIAL" "$@"' > "$dir/dial"
-    dial='-o ProxyUseFdpass=yes -o ProxyCommand=sh${IFS}"$AZLIN_JOB/stream/dial"${IFS}%h${IFS}%p${IFS}'$pace
-    AZLIN_JOB=$job; export AZLIN_JOB
+ssh, back, end = os.getppid(), net.socket(fileno=1), select.poll()
+back.sendmsg([b"0"], [(net.SOL_SOCKET, net.SCM_RIGHTS, line.fileno().to_bytes(4, sys.byteorder))])
+try:
+    end.register(os.pidfd_open(ssh), select.POLLIN)
+except (AttributeError, OSError):
+    os._exit(0)
+if os.fork():
+    os._exit(0)  # which ssh waits for
+os.closerange(0, 3)
+calm, need, lost, bbr = 0, 3, 0, True
+while not end.poll(1000):
+    before, lost = lost, int.from_bytes(line.getsockopt(net.IPPROTO_TCP, 11, 104)[100:], sys.byteorder)  # TCP_INFO
+    calm = calm + 1 if lost == before else 0
+    if bbr == (calm < need):
+        continue
+    bbr = not bbr
+    need = need * 2 if bbr else need
+    line.setsockopt(net.IPPROTO_TCP, net.TCP_CONGESTION, b"bbr" if bbr else usual)' > "$dir/dial"
+    dial='-o ProxyUseFdpass=yes
+      -o ProxyCommand=/usr/bin/python3${IFS}-I${IFS}-S${IFS}"$AZLIN_JOB/stream/dial"${IFS}%h${IFS}%p${IFS}'$pace
+    AZLIN_JOB=$job; SHELL=/bin/sh; export AZLIN_JOB SHELL
   fi ;;
 esac
 ticker=
 trap 'end 143' TERM HUP INT
 { exec 8>&-; while kill -0 $$ && sleep 0.2; do echo tick >&9; done; } > /dev/null 2>&1 & ticker=$!
 more "$first"
+cat > "$dir/names.new" # which come a round trip behind this
+cmp -s "$dir/names" "$dir/names.new" || rm -f -- "$dir"/done.*
+mv -- "$dir/names.new" "$dir/names"
 xargs -0 -r -a "$dir/names" sh -c 'exec find "$@" -maxdepth 0 \( -type d -fprint0 "$0/folders.$$" \
   -o -type f -links +1 -fprint0 "$0/linked.$$" -o -type f -size +8388607c -fprintf "$0/long.$$" "%b %s %p\0" \
   -o -fprint0 "$0/small.$$" -fprintf "$0/bytes.$$" "%s\n" \)' "$dir" 2>> "$dir/trouble"
