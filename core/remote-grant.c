@@ -15,10 +15,10 @@ typedef struct {
   char *id, *dir;
   char *receiver, *run; /* NULL: rrsync */
   guint32 ttl_s;
-  AzlinOp *op;
-  char *job_dir; /* on the source */
-  guint pending; /* revoke: ends that have not answered */
-  GError *error; /* revoke: the first end that could not be cleaned */
+  AzlinOp *made, *op; /* grant: `made` is NULL once it has ended, or where nobody asked */
+  char *job_dir;      /* on the source */
+  guint pending;      /* revoke: ends that have not answered */
+  GError *error;      /* revoke: the first end that could not be cleaned */
 } Grant;
 
 extern const char az_remote_make_key_script[], az_remote_admit_script[], az_remote_expel_script[]; /* *.sh */
@@ -43,6 +43,8 @@ grant_free(Grant *grant)
 static void
 grant_fail(Grant *grant, GError *error)
 {
+  if (grant->made != NULL)
+    az_op_fail(grant->made, g_error_copy(error));
   az_op_fail(grant->op, error);
   grant_free(grant);
 }
@@ -107,16 +109,10 @@ is_plain_path(const char *path)
   return TRUE;
 }
 
-static void
-on_admitted(AzlinOp *op, gpointer data)
+static GVariant *
+facts_of(const Grant *grant)
 {
-  Grant *grant = data;
   GVariantDict dict;
-  GError *error = script_error(op, grant->to);
-  if (error != NULL) {
-    grant_fail(grant, error);
-    return;
-  }
   g_autofree char *identity = g_strdup_printf("%s/id_ed25519", grant->job_dir);
   g_autofree char *known_hosts = g_strdup_printf("%s/known_hosts", grant->job_dir);
   g_variant_dict_init(&dict, NULL);
@@ -126,7 +122,19 @@ on_admitted(AzlinOp *op, gpointer data)
   g_variant_dict_insert(&dict, "user", "s", az_remote_user(grant->remote, grant->to));
   g_variant_dict_insert(&dict, "host", "s", grant->to->public_ip);
   g_variant_dict_insert(&dict, "port", "u", (guint32) az_remote_port(grant->to));
-  az_op_finish_variant(grant->op, g_variant_dict_end(&dict));
+  return g_variant_dict_end(&dict);
+}
+
+static void
+on_admitted(AzlinOp *op, gpointer data)
+{
+  Grant *grant = data;
+  GError *error = script_error(op, grant->to);
+  if (error != NULL) {
+    grant_fail(grant, error);
+    return;
+  }
+  az_op_finish_variant(grant->op, facts_of(grant));
   grant_free(grant);
 }
 
@@ -157,7 +165,11 @@ on_key_made(AzlinOp *op, gpointer data)
   g_autofree char *ttl = g_strdup_printf("%u", grant->ttl_s);
   const char *receiver = grant->receiver != NULL ? grant->receiver : "";
   const char *const arguments[] = { grant->id, grant->dir, quoted, ttl, key, receiver, NULL };
-  run_script(grant, grant->to, az_remote_admit_script, arguments, on_admitted);
+  AzlinOp *made = g_steal_pointer(&grant->made);
+  GVariant *facts = made != NULL ? facts_of(grant) : NULL;
+  run_script(grant, grant->to, az_remote_admit_script, arguments, on_admitted); /* may end `grant` */
+  if (made != NULL)
+    az_op_finish_variant(made, facts);
 }
 
 /* It goes into a line of known_hosts. */
@@ -167,6 +179,8 @@ is_host(const char *host)
   return host != NULL && *host != '\0' && *host != '-'
          && strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:_%-") == strlen(host);
 }
+
+static const char job_id_rule[] = "a job id has 1 to 64 letters, digits and hyphens";
 
 static gboolean
 is_job_id(const char *id)
@@ -186,51 +200,53 @@ is_run(const char *run)
 static Grant *
 grant_new(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *id, AzlinOp *op)
 {
-  if (!is_job_id(id)) {
-    az_op_fail_new(op, AZLIN_ERROR_USAGE, "a job id has 1 to 64 letters, digits and hyphens");
-    return NULL;
-  }
   Grant *grant = g_new0(Grant, 1);
   *grant = (Grant){ .remote = remote, .from = az_vm_dup(from), .to = az_vm_dup(to), .id = g_strdup(id), .op = op };
   return grant;
 }
 
+/* Why nothing can be granted, or NULL. */
+static GError *
+check_request(AzRemote *remote, const AzlinVm *to, const char *id, const char *dir, const char *receiver,
+              const char *run)
+{
+  if (az_remote_pin(remote, to) == NULL)
+    return az_remote_error(to, AZ_SSH_KEX, AZ_SSH_HOST_KEY_UNKNOWN, "no host key is pinned");
+  /* the two characters that mean something inside the quotes of authorized_keys */
+  if (!is_plain_path(dir) || strpbrk(dir, "\"\\") != NULL)
+    return g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_USAGE,
+                               "this directory cannot be opened for a copy: it must be an absolute path "
+                               "without control characters, double quotes and backslashes");
+  if (receiver != NULL && !is_run(run))
+    return g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_USAGE,
+                               "a run has 1 to 63 lower-case letters, digits and hyphens");
+  if (!is_host(to->public_ip))
+    return g_error_new(AZLIN_ERROR, AZLIN_ERROR_NETWORK, "%s (%s) has no usable address", to->vm_name, to->region);
+  if (!is_job_id(id))
+    return g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_USAGE, job_id_rule);
+  return NULL;
+}
+
 void
 az_remote_grant(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *id, const char *dir,
-                const char *receiver, const char *run, guint32 ttl_s, AzlinOp *op)
+                const char *receiver, const char *run, guint32 ttl_s, AzlinOp *made, AzlinOp *op)
 {
-  const char *pin = az_remote_pin(remote, to);
   if (az_op_cancelled(op))
     return;
-  if (pin == NULL) {
-    az_op_fail(op, az_remote_error(to, AZ_SSH_KEX, AZ_SSH_HOST_KEY_UNKNOWN, "no host key is pinned"));
-    return;
-  }
-  /* the two characters that mean something inside the quotes of authorized_keys */
-  if (!is_plain_path(dir) || strpbrk(dir, "\"\\") != NULL) {
-    az_op_fail_new(op, AZLIN_ERROR_USAGE,
-                   "this directory cannot be opened for a copy: it must be an absolute path "
-                   "without control characters, double quotes and backslashes");
-    return;
-  }
-  if (receiver != NULL && !is_run(run)) {
-    az_op_fail_new(op, AZLIN_ERROR_USAGE, "a run has 1 to 63 lower-case letters, digits and hyphens");
-    return;
-  }
-  if (!is_host(to->public_ip)) {
-    az_op_fail_new(op, AZLIN_ERROR_NETWORK, "%s (%s) has no usable address", to->vm_name, to->region);
-    return;
-  }
   Grant *grant = grant_new(remote, from, to, id, op);
-  if (grant == NULL)
+  grant->made = made;
+  GError *error = check_request(remote, to, id, dir, receiver, run);
+  if (error != NULL) {
+    grant_fail(grant, error);
     return;
+  }
   grant->dir = g_strdup(dir);
   grant->receiver = g_strdup(receiver);
   grant->run = receiver != NULL ? g_strdup(run) : NULL;
   grant->ttl_s = ttl_s;
   guint16 port = az_remote_port(to);
   g_autofree char *host = port == 22 ? g_strdup(to->public_ip) : g_strdup_printf("[%s]:%u", to->public_ip, port);
-  g_autofree char *known = g_strdup_printf("%s %s", host, pin);
+  g_autofree char *known = g_strdup_printf("%s %s", host, az_remote_pin(remote, to));
   const char *const arguments[] = { id, known, NULL };
   run_script(grant, grant->from, az_remote_make_key_script, arguments, on_key_made);
 }
@@ -272,8 +288,10 @@ az_remote_revoke(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const
     return;
   Grant *grant = grant_new(remote, from, to, id, op);
   const char *const arguments[] = { id, NULL };
-  if (grant == NULL)
+  if (!is_job_id(id)) {
+    grant_fail(grant, g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_USAGE, job_id_rule));
     return;
+  }
   grant->pending = 2;
   run_script(grant, grant->to, az_remote_expel_script, arguments, on_expelled);
   run_script(grant, grant->from, drop_key_script, arguments, on_key_dropped);

@@ -68,9 +68,11 @@ az_remote_probe(AzRemote *remote, const AzlinVm *vm, const AzProbeLimits *limits
  * from now: rrsync -wo `dir`, or with `receiver` (a script; kept in the job's folder of `to` until it is revoked) that,
  * run by sh with $1 = `dir` and $2 = `run` ([a-z0-9-], at most 63). Variant a{sv}: id s, identity_file s,
  * known_hosts_file s (paths on `from`), user s, host s, port u. `dir` is made where it is missing. `id`: [A-Za-z0-9-],
- * at most 64. When it fails, revoke as well: something may stand on either end. */
+ * at most 64. When it fails, revoke as well: something may stand on either end. `made`, or NULL, ends with the same
+ * variant while the key is still on its way to `to`: for who takes longer to knock there, and waits for `op` before it
+ * revokes. */
 void az_remote_grant(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *id, const char *dir,
-                     const char *receiver, const char *run, guint32 ttl_s, AzlinOp *op);
+                     const char *receiver, const char *run, guint32 ttl_s, AzlinOp *made, AzlinOp *op);
 /* Cleans both ends; what is gone already is success. Fails when an end could not be reached, after the other one was
  * cleaned: the caller keeps its journal record and tries again. */
 void az_remote_revoke(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const char *id, AzlinOp *op);

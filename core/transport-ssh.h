@@ -86,7 +86,7 @@ typedef struct {
   void (*pause)(AzSshCommand *command, gboolean pause);
   /* How much of its output may be under way; 4 MiB until this is called. What is granted already is not taken back. */
   void (*set_window)(AzSshCommand *command, gsize bytes);
-  /* Keeps a channel open that the next command runs on: it costs one round trip then and not two. */
+  /* Keeps channels open that the next commands run on: they cost one round trip then and not two. */
   void (*keep_spare)(AzSshConn *conn, gboolean keep);
   double (*rtt_ms)(AzSshConn *conn); /* the smallest round trip that the kernel has seen lately; < 0 = unknown */
   /* Sends some 200 KiB that the server ignores, beside what else is sent, so that much can go at once soon after: for

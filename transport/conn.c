@@ -50,8 +50,8 @@ drop_session(AzSshConn *conn)
     agent_abandon(g_steal_pointer(&conn->agent));
     conn->session = NULL;
   }
-  conn->pump = conn->spare = NULL; /* freed with the session */
-  conn->spare_open = FALSE;
+  conn->pump = NULL; /* freed with the session, as are the spare ones */
+  memset(conn->spare, 0, sizeof conn->spare);
   if (conn->session != NULL) {
     g_clear_pointer(&conn->session, session_end);
   } else if (conn->fd >= 0 && conn->state == CONN_KEX) {

@@ -15,6 +15,14 @@ typedef enum {
   CONN_DEAD
 } ConnState;
 
+/* as many as commands of one run begin at the same moment */
+#define MAX_SPARE 3
+
+typedef struct {
+  ssh_channel channel; /* or NULL */
+  gboolean open;
+} Spare;
+
 struct _AzSshConn {
   int refs;
   ConnState state;
@@ -31,8 +39,8 @@ struct _AzSshConn {
   int fd;         /* libssh owns it once the session exists */
   Watch *watch;
   ssh_session session;
-  ssh_channel spare;
-  gboolean keep_spare, spare_open;
+  Spare spare[MAX_SPARE];
+  guint most_spare; /* to be kept */
   ssh_channel pump; /* never opened: reading from it lets libssh take in packets while no command runs */
   struct ssh_counter_struct received;
   GPtrArray *commands; /* of AzSshCommand, each holds a reference of its own while it is in the list */

@@ -1,50 +1,70 @@
-/* A channel that is open before it is needed: the next command saves the round trip of opening its own. */
+/* Channels that are open before they are needed: the next commands save the round trip of opening their own. */
 #include "private.h"
 
 static void
-drop(AzSshConn *conn)
+drop(AzSshConn *conn, Spare *spare)
 {
-  if (conn->spare != NULL && conn->session != NULL)
-    ssh_channel_free(conn->spare);
-  conn->spare = NULL;
-  conn->spare_open = FALSE;
+  if (spare->channel != NULL && conn->session != NULL)
+    ssh_channel_free(spare->channel);
+  *spare = (Spare){ 0 };
 }
 
 void
 spare_keep(AzSshConn *conn, gboolean keep)
 {
-  conn->keep_spare = keep;
-  if (!keep && conn->spare_open)
-    drop(conn);
+  conn->most_spare = keep ? MAX_SPARE : 0;
+  for (guint i = 0; i < MAX_SPARE && !keep; i++)
+    if (conn->spare[i].open)
+      drop(conn, &conn->spare[i]);
   conn_kick(conn);
+}
+
+static guint
+count_open(const AzSshConn *conn)
+{
+  guint n = 0;
+  for (guint i = 0; i < MAX_SPARE; i++)
+    n += conn->spare[i].open ? 1 : 0;
+  return n;
+}
+
+static void
+step_one(AzSshConn *conn, Spare *spare, gboolean wanted)
+{
+  if (spare->open && !ssh_channel_is_open(spare->channel))
+    drop(conn, spare); /* the server has a limit for channels that do nothing */
+  if (spare->open || (spare->channel == NULL && !wanted))
+    return;
+  if (spare->channel == NULL)
+    spare->channel = ssh_channel_new(conn->session);
+  int result = ssh_channel_open_session(spare->channel);
+  if (result == SSH_OK) {
+    window_open(spare->channel, FIRST_WINDOW);
+    spare->open = TRUE;
+    if (!wanted)
+      drop(conn, spare);
+  } else if (result != SSH_AGAIN) {
+    drop(conn, spare);
+    conn->most_spare = count_open(conn); /* it allows no more: commands open their own */
+  }
 }
 
 void
 spare_step(AzSshConn *conn)
 {
-  if (conn->spare_open && !ssh_channel_is_open(conn->spare))
-    drop(conn); /* the server has a limit for channels that do nothing */
-  if (conn->spare_open || (conn->spare == NULL && !conn->keep_spare))
-    return;
-  if (conn->spare == NULL)
-    conn->spare = ssh_channel_new(conn->session);
-  int result = ssh_channel_open_session(conn->spare);
-  if (result == SSH_OK) {
-    window_open(conn->spare, FIRST_WINDOW);
-    conn->spare_open = TRUE;
-    if (!conn->keep_spare)
-      drop(conn);
-  } else if (result != SSH_AGAIN) {
-    drop(conn);
-    conn->keep_spare = FALSE; /* it allows no more: commands open their own */
-  }
+  for (guint i = 0; i < MAX_SPARE; i++)
+    step_one(conn, &conn->spare[i], i < conn->most_spare);
 }
 
 ssh_channel
 spare_take(AzSshConn *conn)
 {
-  if (!conn->spare_open || !ssh_channel_is_open(conn->spare))
-    return NULL;
-  conn->spare_open = FALSE;
-  return g_steal_pointer(&conn->spare);
+  for (guint i = 0; i < MAX_SPARE; i++) {
+    Spare *spare = &conn->spare[i];
+    if (!spare->open || !ssh_channel_is_open(spare->channel))
+      continue;
+    spare->open = FALSE;
+    return g_steal_pointer(&spare->channel);
+  }
+  return NULL;
 }

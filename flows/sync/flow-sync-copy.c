@@ -218,16 +218,18 @@ on_transferred(AzlinOp *op, gpointer data)
 {
   AzSyncPair *pair = data;
   double seconds = az_flow_seconds_since(pair->sync->engine, pair->transfer_started);
+  g_autoptr(GError) no_key = g_steal_pointer(&pair->no_key);
+  const GError *error = no_key != NULL ? no_key : az_op_error(op);
   az_sync_grant_serve(pair, FALSE);
   pair->transferring = FALSE;
-  pair->turn = NULL;
-  pair->unsure = pair->unsure || az_op_error(op) != NULL;
-  if (go_another_way(pair, az_op_error(op)))
+  pair->turn = pair->transfer = NULL;
+  pair->unsure = pair->unsure || error != NULL;
+  if (go_another_way(pair, error))
     return;
-  if (g_error_matches(az_op_error(op), AZLIN_ERROR, AZLIN_ERROR_SSH))
+  if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_SSH))
     say_how_to_connect(pair);
-  if (az_op_error(op) != NULL || az_op_variant(op) == NULL) {
-    path_failed(pair, az_op_error(op));
+  if (error != NULL || az_op_variant(op) == NULL) {
+    path_failed(pair, error);
     return;
   }
   pair->took = MAX(pair->took, 0) + seconds;
@@ -244,7 +246,8 @@ AzlinOp *
 az_sync_transfer_op(AzSyncPair *pair)
 {
   pair->transfer_started = az_clock_monotonic(az_engine_clock(pair->sync->engine));
-  return az_op_expect(az_op_new(pair->op, pair->target->region, 0, on_transferred, pair), "a{sv}");
+  pair->transfer = az_op_new(pair->op, pair->target->region, 0, on_transferred, pair);
+  return az_op_expect(pair->transfer, "a{sv}");
 }
 
 static void
@@ -304,7 +307,7 @@ transfer(AzSyncPair *pair)
     start(pair);
     return;
   }
-  AzSyncGrant *grant = az_sync_grant_open(pair->sync, pair->target, pair->scan.place->folder, NULL, pair->run,
+  AzSyncGrant *grant = az_sync_grant_open(pair->sync, pair->target, pair->scan.place->folder,
                                           az_op_new(pair->op, "grant", 0, on_granted, pair));
   if (grant != NULL)
     g_ptr_array_add(pair->grants, grant);

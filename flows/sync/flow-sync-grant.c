@@ -7,6 +7,8 @@
 #define TTL_SECONDS (12 * 3600u) /* bounds what a key is worth that could not be taken back */
 #define REVOKE_MS 60000u
 #define SWEEP_MS 60000u
+#define LOGIN_ROUNDS 5    /* round trips of a login before its key is shown */
+#define ADMITTED_MS 300.0 /* on the target, with some to spare */
 #define OWNER "flow-sync"
 
 struct _AzSyncGrant {
@@ -14,7 +16,9 @@ struct _AzSyncGrant {
   AzlinVm *target;
   char *id, *folder;
   guint64 intent;
-  gboolean running, revoked, swept_twice;
+  AzSyncPair *pair;   /* whose transfer is at work with it while it is being admitted, or NULL */
+  AzlinOp *admitting; /* or NULL */
+  gboolean closing, running, revoked, swept_twice;
   guint pending; /* ends that have not answered */
   void (*done)(gpointer data);
   gpointer data;
@@ -63,25 +67,38 @@ grant_free(AzSyncGrant *grant)
   g_free(grant);
 }
 
-AzSyncGrant *
-az_sync_grant_open(AzSync *sync, const AzlinVm *target, const char *folder, const char *receiver, const char *run,
-                   AzlinOp *op)
+/* Its intent stands in the journal. */
+static AzSyncGrant *
+grant_new(AzSync *sync, const AzlinVm *target, const char *folder, GError **error)
 {
-  GError *error = NULL;
   g_autofree char *uuid = g_uuid_string_random();
-  AzJournal *journal = az_engine_journal(sync->engine, &error);
+  AzJournal *journal = az_engine_journal(sync->engine, error);
   AzSyncGrant *grant = g_new0(AzSyncGrant, 1);
   *grant = (AzSyncGrant){ .sync = g_rc_box_acquire(sync), .target = az_vm_dup(target) };
   grant->id = g_strdup_printf("azlin-sync-%s", uuid);
   grant->folder = g_strdup(folder);
   g_autoptr(GVariant) undo = g_variant_ref_sink(undo_facts(grant));
-  if (journal == NULL || !az_journal_intent(journal, OWNER, "key", undo, &grant->intent, &error)) {
+  if (journal == NULL || !az_journal_intent(journal, OWNER, "key", undo, &grant->intent, error))
+    g_clear_pointer(&grant, grant_free);
+  return grant;
+}
+
+static void
+ask_for(AzSyncGrant *grant, const char *receiver, const char *run, AzlinOp *made, AzlinOp *op)
+{
+  az_remote_grant(az_engine_remote(grant->sync->engine), grant->sync->source, grant->target, grant->id, grant->folder,
+                  receiver, run, TTL_SECONDS, made, op);
+}
+
+AzSyncGrant *
+az_sync_grant_open(AzSync *sync, const AzlinVm *target, const char *folder, AzlinOp *op)
+{
+  GError *error = NULL;
+  AzSyncGrant *grant = grant_new(sync, target, folder, &error);
+  if (grant == NULL)
     az_op_fail(op, error);
-    grant_free(grant);
-    return NULL;
-  }
-  az_remote_grant(az_engine_remote(sync->engine), sync->source, target, grant->id, folder, receiver, run, TTL_SECONDS,
-                  op);
+  else
+    ask_for(grant, NULL, NULL, NULL, op);
   return grant;
 }
 
@@ -100,6 +117,31 @@ az_sync_grant_serve(AzSyncPair *pair, gboolean on)
     g_hash_table_remove(working, pair->run);
 }
 
+/* Whether a key that is sent to the target now is there before the source, which then begins to log in, shows it. */
+static gboolean
+is_there_in_time(AzSyncPair *pair)
+{
+  double sent_in = az_remote_rtt_ms(az_engine_remote(pair->sync->engine), pair->target);
+  return sent_in >= 0 && pair->rtt_between_ms * LOGIN_ROUNDS >= sent_in + ADMITTED_MS;
+}
+
+static void grant_close(AzSyncGrant *grant);
+
+static void
+on_admitted(AzlinOp *op, gpointer data)
+{
+  AzSyncGrant *grant = data;
+  AzSyncPair *pair = g_steal_pointer(&grant->pair);
+  grant->admitting = NULL;
+  if (grant->closing) {
+    grant_close(grant);
+  } else if (az_op_error(op) != NULL && pair->transfer != NULL) {
+    pair->no_key = g_error_copy(az_op_error(op));
+    az_op_cancel(pair->transfer, "the target does not admit its key");
+  }
+  az_sync_pair_unref(pair);
+}
+
 void
 az_sync_grant_asked(const AzlinSyncJob *job, const char *receiver, AzlinOp *op)
 {
@@ -108,9 +150,20 @@ az_sync_grant_asked(const AzlinSyncJob *job, const char *receiver, AzlinOp *op)
     az_op_fail_new(op, AZLIN_ERROR_NOT_SUPPORTED, "no copy of this name is at work");
     return;
   }
-  AzSyncGrant *grant = az_sync_grant_open(pair->sync, pair->target, pair->scan.place->folder, receiver, pair->run, op);
-  if (grant != NULL)
-    g_ptr_array_add(pair->grants, grant);
+  GError *error = NULL;
+  AzSyncGrant *grant = grant_new(pair->sync, pair->target, pair->scan.place->folder, &error);
+  if (grant == NULL) {
+    az_op_fail(op, error);
+    return;
+  }
+  g_ptr_array_add(pair->grants, grant);
+  if (!is_there_in_time(pair)) {
+    ask_for(grant, receiver, pair->run, NULL, op);
+    return;
+  }
+  grant->pair = g_rc_box_acquire(pair);
+  grant->admitting = az_op_new(pair->op, "admit", 0, on_admitted, grant);
+  ask_for(grant, receiver, pair->run, op, grant->admitting);
 }
 
 static void
@@ -194,17 +247,25 @@ on_stopped(AzlinOp *op, gpointer data)
     sweep_target(grant);
 }
 
+static void
+grant_close(AzSyncGrant *grant)
+{
+  AzlinOp *op = cleanup_op(grant, "stop", SWEEP_MS, on_stopped);
+  if (grant->running)
+    stop(grant->sync->engine, grant->sync->source, grant->id, op);
+  else
+    az_op_finish(op);
+}
+
 void
 az_sync_grant_close(AzSyncGrant *grant, gboolean running, void (*done)(gpointer data), gpointer data)
 {
   grant->running = running;
   grant->done = done;
   grant->data = data;
-  AzlinOp *op = cleanup_op(grant, "stop", SWEEP_MS, on_stopped);
-  if (running)
-    stop(grant->sync->engine, grant->sync->source, grant->id, op);
-  else
-    az_op_finish(op);
+  grant->closing = TRUE;
+  if (grant->admitting == NULL) /* what is still to come could not be taken back */
+    grant_close(grant);
 }
 
 /* ---- after a crash ---- */

@@ -102,6 +102,8 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   gboolean incomplete;   /* some entry cannot be copied as things are: said already */
   double rtt_between_ms; /* -1 = not measured, or AZ_SYNC_SHUT */
   double mib_per_second; /* of the last large transfer between the two; 0 = there was none */
+  AzlinOp *transfer;     /* at work, or waiting for its turn; or NULL */
+  GError *no_key;        /* why it was ended, or NULL */
   AzlinOp *measuring;
   void (*measured)(struct _AzSyncPair *pair);
   gint64 transfer_started;
@@ -252,11 +254,12 @@ void az_sync_fix_folders(AzSyncPair *pair, GPtrArray *entries, AzlinOp *op);
 
 /* ---- flow-sync-grant.c ---- */
 
-/* Journals the intent, then asks for a key from source to `target` for `folder`; `op` gets the grant's variant.
- * `receiver`: NULL = rsync. NULL: nothing was done and `op` has failed. */
-AzSyncGrant *az_sync_grant_open(AzSync *sync, const AzlinVm *target, const char *folder, const char *receiver,
-                                const char *run, AzlinOp *op);
-/* While a strategy works on `pair` it may ask for keys (AzlinHostApi.sync_grant), each of which joins pair->grants. */
+/* Journals the intent, then asks for a key from source to `target`, for rsync to `folder`; `op` gets the grant's
+ * variant. NULL: nothing was done and `op` has failed. */
+AzSyncGrant *az_sync_grant_open(AzSync *sync, const AzlinVm *target, const char *folder, AzlinOp *op);
+/* While a strategy works on `pair` it may ask for keys (AzlinHostApi.sync_grant), each of which joins pair->grants.
+ * Where a login takes longer than admitting it, `op` does not wait for that; a target that then refuses ends the
+ * transfer. */
 void az_sync_grant_serve(AzSyncPair *pair, gboolean on);
 void az_sync_grant_asked(const AzlinSyncJob *job, const char *receiver, AzlinOp *op);
 /* Takes the key back on both ends, also when the job is being cancelled, closes the intent, then runs `done`.

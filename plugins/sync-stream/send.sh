@@ -3,7 +3,7 @@
 # $3 login, $4 port, $5 folder, $6 connections to begin with, $7 at most, $8 KiB/s or 0, $9 level for zstd or 0, $10 ms
 # of a round trip, or 0.
 # Units are claimed with noclobber, which needs no process; each is done once the target has said so, and one whose
-# connection broke is claimed anew. A unit says first how many bytes it has, so a file that shrinks meanwhile is filled
+# connection broke is claimed anew. A key may still be on its way to the target. A unit says first how many bytes it has, so a file that shrinks meanwhile is filled
 # up with zeros: the comparison afterwards finds it. Prints "sent BYTES". Status 255: the target cannot be reached.
 set -u; LC_ALL=C; export LC_ALL; umask 077; unset CDPATH
 key=$1; known=$2; login=$3; port=$4; folder=$5; first=$6; most=$7; limit=$8; level=$9; rtt=${10}
@@ -100,7 +100,7 @@ heard() { # worker
 line() { if [ "$limit" -gt 0 ]; then work | pace $((limit * 1024 / first)); else work; fi; }
 connect() { # worker
   worker=$1
-  { exec 7< "$dir/gate" 8>&-; line | {
+  { exec 7< "$dir/gate" 8>&-; [ -z "$early" ] || sleep 1; line | {
     exec 7<&-
     sh -c 'echo $$ > "$0"; exec "$@" 9>&-' "$dir/ssh.$1" ssh -F none -T -p "$port" -i "$key" $dial \
       -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes -o StrictHostKeyChecking=yes \
@@ -132,7 +132,7 @@ sent() {
   done 2>/dev/null
   for it in "$dir"/io.*; do read -r value < "$it" && bytes=$((bytes + value)); done 2>/dev/null
 }
-last=0; running=
+last=0; running=; early=
 more() { # how many
   add=$1
   while [ "$add" -gt 0 ]; do add=$((add - 1)); last=$((last + 1)); running="$running $last"; connect $last; done
@@ -292,8 +292,9 @@ ended() { # worker
   [ "$status" -lt 128 ] || status=255
   [ "$status" != 0 ] || return 0
   failed=$((failed + 1)); release "$1"
-  if [ -n "$dial" ] && ! grep -q 'cannot be reached' "$dir/err.$1"; then dial=; failed=0; fi
-  if [ "$status" != 255 ] || [ $failed -ge 12 ] || { ! reached && [ $failed -ge "$first" ]; }; then
+  early=; if ! reached && grep -q 'Permission denied' "$dir/err.$1"; then early=1
+  elif [ -n "$dial" ] && ! grep -q 'cannot be reached' "$dir/err.$1"; then dial=; failed=0; fi
+  if [ "$status" != 255 ] || [ $failed -ge 12 ] || { ! reached && [ -z "$early" ] && [ $failed -ge "$first" ]; }; then
     cat "$dir/err.$1" >&2
     [ "$status" != 255 ] || ! reached || status=74
     end "$status"

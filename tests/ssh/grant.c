@@ -40,7 +40,7 @@ static GVariant *
 grant(Pair *pair, const char *id, guint32 ttl_s)
 {
   Wait wait;
-  az_remote_grant(pair->world->remote, pair->from, pair->to, id, pair->dir, NULL, NULL, ttl_s,
+  az_remote_grant(pair->world->remote, pair->from, pair->to, id, pair->dir, NULL, NULL, ttl_s, NULL,
                   wait_new(pair->world, 0, &wait));
   wait_for(&wait);
   g_assert_no_error(wait.error);
@@ -172,7 +172,7 @@ static void
 test_receiver(Pair *pair, gconstpointer unused)
 {
   Wait wait;
-  az_remote_grant(pair->world->remote, pair->from, pair->to, "job-4", pair->dir, receiver, "run-1", 600,
+  az_remote_grant(pair->world->remote, pair->from, pair->to, "job-4", pair->dir, receiver, "run-1", 600, NULL,
                   wait_new(pair->world, 0, &wait));
   wait_for(&wait);
   g_assert_no_error(wait.error);
@@ -197,7 +197,7 @@ test_receiver_run(Pair *pair, gconstpointer unused)
   static const char *const wrong[] = { NULL, "", "a b", "A", "-x", "../x", "x;y", "x/y" };
   for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
     Wait wait;
-    az_remote_grant(pair->world->remote, pair->from, pair->to, "job-5", pair->dir, receiver, wrong[i], 600,
+    az_remote_grant(pair->world->remote, pair->from, pair->to, "job-5", pair->dir, receiver, wrong[i], 600, NULL,
                     wait_new(pair->world, 0, &wait));
     wait_for(&wait);
     g_assert_error(wait.error, AZLIN_ERROR, AZLIN_ERROR_USAGE);
@@ -213,7 +213,7 @@ test_at_once(Pair *pair, gconstpointer unused)
   Wait waits[N];
   for (int i = 0; i < N; i++) {
     g_autofree char *id = g_strdup_printf("many-%d", i);
-    az_remote_grant(pair->world->remote, pair->from, pair->to, id, pair->dir, NULL, NULL, 600,
+    az_remote_grant(pair->world->remote, pair->from, pair->to, id, pair->dir, NULL, NULL, 600, NULL,
                     wait_new(pair->world, 0, &waits[i]));
   }
   for (int i = 0; i < N; i++) {
@@ -232,7 +232,8 @@ static void
 expect_refusal(Pair *pair, const char *id, const char *dir)
 {
   Wait wait;
-  az_remote_grant(pair->world->remote, pair->from, pair->to, id, dir, NULL, NULL, 60, wait_new(pair->world, 0, &wait));
+  az_remote_grant(pair->world->remote, pair->from, pair->to, id, dir, NULL, NULL, 60, NULL,
+                  wait_new(pair->world, 0, &wait));
   wait_for(&wait);
   g_assert_error(wait.error, AZLIN_ERROR, AZLIN_ERROR_USAGE);
   wait_clear(&wait);
