@@ -373,7 +373,9 @@ typedef struct {
   void (*pipe)(AzlinHost *, const AzlinPipe *, AzlinOp *);
   /* A key from job->source to job->target that admits one thing alone: rrsync -wo target_folder, or with `receiver`
    * that script, run by sh with $1 = target_folder and $2 = job->run and the connection as its standard input and
-   * output. Variant as for job->grant. The engine takes it back when the op of the transfer has ended. */
+   * output. Variant as for job->grant. The engine takes it back when the op of the transfer has ended. The op ends when
+   * the key is made; where the two are far apart it may still be on its way to the target, which admits it before a
+   * login as OpenSSH does it comes to its key: who is denied at first tries again. */
   void (*sync_grant)(AzlinHost *, const AzlinSyncJob *, const char *receiver, AzlinOp *);
 
   /* since 1.5 */

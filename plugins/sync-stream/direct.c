@@ -38,6 +38,7 @@ send_command(StreamCopy *copy, GVariant *grant)
   g_ptr_array_add(argv, g_strdup_printf("%u", copy->job.bwlimit_kib));
   g_ptr_array_add(argv, g_strdup_printf("%u", copy->forecast.level));
   g_ptr_array_add(argv, g_strdup_printf("%u", copy->forecast.rtt_ms));
+  add(argv, stream_dial_script);
   g_ptr_array_add(argv, NULL);
   return argv;
 }

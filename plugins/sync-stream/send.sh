@@ -1,12 +1,12 @@
 # What the source runs on the direct road: splits what is to be copied into units and sends them over several
 # connections. Standard input: the names, each ended by NUL, folders before what they hold. $1 the key, $2 known_hosts,
 # $3 login, $4 port, $5 folder, $6 connections to begin with, $7 at most, $8 KiB/s or 0, $9 level for zstd or 0, $10 ms
-# of a round trip, or 0.
+# of a round trip, or 0, $11 dial.py.
 # Units are claimed with noclobber, which needs no process; each is done once the target has said so, and one whose
 # connection broke is claimed anew. A key may still be on its way to the target. A unit says first how many bytes it has, so a file that shrinks meanwhile is filled
 # up with zeros: the comparison afterwards finds it. Prints "sent BYTES". Status 255: the target cannot be reached.
 set -u; LC_ALL=C; export LC_ALL; umask 077; unset CDPATH
-key=$1; known=$2; login=$3; port=$4; folder=$5; first=$6; most=$7; limit=$8; level=$9; rtt=${10}
+key=$1; known=$2; login=$3; port=$4; folder=$5; first=$6; most=$7; limit=$8; level=$9; rtt=${10}; dialler=${11}
 job=${key%/*}; dir=$job/stream; parent=$PPID
 echo $$ > "$job/pid"
 mkdir -p -- "$dir" && cd -P -- "$folder" || exit 66
@@ -100,7 +100,7 @@ heard() { # worker
 line() { if [ "$limit" -gt 0 ]; then work | pace $((limit * 1024 / first)); else work; fi; }
 connect() { # worker
   worker=$1
-  { exec 7< "$dir/gate" 8>&-; [ -z "$early" ] || sleep 1; line | {
+  { exec 7< "$dir/gate" 8>&-; [ -z "$denied" ] || sleep 1; [ -e "$dir/gate" ] && line | {
     exec 7<&-
     sh -c 'echo $$ > "$0"; exec "$@" 9>&-' "$dir/ssh.$1" ssh -F none -T -p "$port" -i "$key" $dial \
       -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes -o StrictHostKeyChecking=yes \
@@ -132,7 +132,7 @@ sent() {
   done 2>/dev/null
   for it in "$dir"/io.*; do read -r value < "$it" && bytes=$((bytes + value)); done 2>/dev/null
 }
-last=0; running=; early=
+last=0; running=; denied=
 more() { # how many
   add=$1
   while [ "$add" -gt 0 ]; do add=$((add - 1)); last=$((last + 1)); running="$running $last"; connect $last; done
@@ -148,48 +148,7 @@ case " $allowed " in *' bbr '*)
     # ssh has 2 MiB on the way at most. When a loss is mended it may send all of them at once, and bbr would, faster than
     # what is narrow lets them through: the next loss.
     pace=0; [ "$rtt" = 0 ] || pace=$((2097152 * 1150 / rtt))
-    # The module socket takes as long to load as all the rest of it. bbr stops for 0.3 s every ten, to see how long the
-    # way is: where nothing gets lost, what the machine uses else does without.
-    echo 'import _socket as net, os, select, sys
-host, port, pace = sys.argv[1:]
-line = None
-for family, kind, protocol, _, address in net.getaddrinfo(host, port, 0, net.SOCK_STREAM):
-    try:
-        line = net.socket(family, kind, protocol)
-        line.settimeout(15)
-        line.connect(address)
-        break
-    except OSError as error:
-        line, why = None, error
-if line is None:
-    sys.exit("it cannot be reached: %s" % why)
-line.settimeout(None)
-usual = line.getsockopt(net.IPPROTO_TCP, net.TCP_CONGESTION, 16).rstrip(bytes(1))
-try:
-    line.setsockopt(net.IPPROTO_TCP, net.TCP_NODELAY, 1)  # ssh itself sets it once it is logged in
-    line.setsockopt(net.IPPROTO_TCP, net.TCP_CONGESTION, b"bbr")
-    if int(pace):
-        line.setsockopt(net.SOL_SOCKET, 47, int(pace).to_bytes(8, sys.byteorder))  # SO_MAX_PACING_RATE
-except OSError:
-    pass
-ssh, back, end = os.getppid(), net.socket(fileno=1), select.poll()
-back.sendmsg([b"0"], [(net.SOL_SOCKET, net.SCM_RIGHTS, line.fileno().to_bytes(4, sys.byteorder))])
-try:
-    end.register(os.pidfd_open(ssh), select.POLLIN)
-except (AttributeError, OSError):
-    os._exit(0)
-if os.fork():
-    os._exit(0)  # which ssh waits for
-os.closerange(0, 3)
-calm, need, lost, bbr = 0, 3, 0, True
-while not end.poll(1000):
-    before, lost = lost, int.from_bytes(line.getsockopt(net.IPPROTO_TCP, 11, 104)[100:], sys.byteorder)  # TCP_INFO
-    calm = calm + 1 if lost == before else 0
-    if bbr == (calm < need):
-        continue
-    bbr = not bbr
-    need = need * 2 if bbr else need
-    line.setsockopt(net.IPPROTO_TCP, net.TCP_CONGESTION, b"bbr" if bbr else usual)' > "$dir/dial"
+    printf '%s\n' "$dialler" > "$dir/dial"
     dial='-o ProxyUseFdpass=yes
       -o ProxyCommand=/usr/bin/python3${IFS}-I${IFS}-S${IFS}"$AZLIN_JOB/stream/dial"${IFS}%h${IFS}%p${IFS}'$pace
     AZLIN_JOB=$job; SHELL=/bin/sh; export AZLIN_JOB SHELL
@@ -292,9 +251,9 @@ ended() { # worker
   [ "$status" -lt 128 ] || status=255
   [ "$status" != 0 ] || return 0
   failed=$((failed + 1)); release "$1"
-  early=; if ! reached && grep -q 'Permission denied' "$dir/err.$1"; then early=1
+  denied=; if ! reached && grep -q 'Permission denied' "$dir/err.$1"; then denied=1
   elif [ -n "$dial" ] && ! grep -q 'cannot be reached' "$dir/err.$1"; then dial=; failed=0; fi
-  if [ "$status" != 255 ] || [ $failed -ge 12 ] || { ! reached && [ -z "$early" ] && [ $failed -ge "$first" ]; }; then
+  if [ "$status" != 255 ] || [ $failed -ge 12 ] || { ! reached && [ -z "$denied" ] && [ $failed -ge "$first" ]; }; then
     cat "$dir/err.$1" >&2
     [ "$status" != 255 ] || ! reached || status=74
     end "$status"

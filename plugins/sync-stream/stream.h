@@ -57,10 +57,10 @@ extern const char stream_unreachable[];
 void stream_direct(StreamCopy *copy);
 void stream_relay(StreamCopy *copy);
 
-/* ---- *.sh; receive, finish and unpack go behind landing_script() ---- */
+/* ---- *.sh and *.py; receive, finish and unpack go behind landing_script() ---- */
 
 extern const char stream_send_script[], stream_receive_script[], stream_finish_script[];
-extern const char stream_pack_script[], stream_unpack_script[];
+extern const char stream_pack_script[], stream_unpack_script[], stream_dial_script[];
 
 /* ---- score.c: pure ---- */
 

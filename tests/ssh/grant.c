@@ -205,6 +205,48 @@ test_receiver_run(Pair *pair, gconstpointer unused)
   }
 }
 
+/* Made is told before admitted; both mean the same key. */
+static void
+test_made(Pair *pair, gconstpointer unused)
+{
+  Wait made, admitted;
+  az_remote_grant(pair->world->remote, pair->from, pair->to, "job-7", pair->dir, NULL, NULL, 600,
+                  wait_new(pair->world, 0, &made), wait_new(pair->world, 0, &admitted));
+  wait_for(&made);
+  g_assert_no_error(made.error);
+  g_assert_null(admitted.variant);
+  wait_for(&admitted);
+  g_assert_no_error(admitted.error);
+  g_assert_true(g_variant_equal(made.variant, admitted.variant));
+  g_assert_cmpint(on_source(pair, admitted.variant, push, NULL), ==, 0);
+  wait_clear(&made);
+  wait_clear(&admitted);
+}
+
+static void
+test_made_but_not_admitted(Pair *pair, gconstpointer unused)
+{
+  Wait made, admitted;
+  g_autofree char *lock = g_build_filename(pair->target->home, ".ssh/.azlin-lock", NULL);
+  g_assert_cmpint(g_mkdir(lock, 0700), ==, 0); /* cannot be written */
+  az_remote_grant(pair->world->remote, pair->from, pair->to, "job-8", pair->dir, NULL, NULL, 600,
+                  wait_new(pair->world, 0, &made), wait_new(pair->world, 0, &admitted));
+  wait_for(&made);
+  wait_for(&admitted);
+  g_assert_no_error(made.error);
+  g_assert_error(admitted.error, AZLIN_ERROR, AZLIN_ERROR_SYNC);
+  wait_clear(&made);
+  wait_clear(&admitted);
+  az_remote_grant(pair->world->remote, pair->from, pair->to, "../job", pair->dir, NULL, NULL, 600,
+                  wait_new(pair->world, 0, &made), wait_new(pair->world, 0, &admitted));
+  wait_for(&made);
+  wait_for(&admitted);
+  g_assert_error(made.error, AZLIN_ERROR, AZLIN_ERROR_USAGE);
+  g_assert_error(admitted.error, AZLIN_ERROR, AZLIN_ERROR_USAGE);
+  wait_clear(&made);
+  wait_clear(&admitted);
+}
+
 /* Ten grants at once on the same target: none is lost. */
 static void
 test_at_once(Pair *pair, gconstpointer unused)
@@ -278,6 +320,8 @@ main(int argc, char **argv)
   ADD("expiry", test_expiry);
   ADD("receiver", test_receiver);
   ADD("receiver-run", test_receiver_run);
+  ADD("made", test_made);
+  ADD("made-but-not-admitted", test_made_but_not_admitted);
   ADD("at-once", test_at_once);
   ADD("hostile-arguments", test_hostile_arguments);
   ADD("dead-end", test_dead_end);

@@ -1,5 +1,5 @@
 """The strategy stream between real machines: both roads, any names, cut connections, and nothing left behind."""
-import contextlib, hashlib, io, json, os, random, shutil, signal, socket, subprocess, tarfile, threading, time
+import contextlib, fcntl, hashlib, io, json, os, random, shutil, signal, socket, subprocess, tarfile, threading, time
 import e2e
 from e2e import until
 from faults import Proxy
@@ -311,6 +311,61 @@ def test_cut_connections():
                 stream(home, "cut")
             same(home.at("eastus", "cut"), home.at("westus2", "cut"))
             nothing_left(home, "cut")
+
+
+@contextlib.contextmanager
+def far_apart(home):
+    """azlin takes the two machines to be so far apart that a key is on its target before anybody can show it."""
+    path = os.path.join(home.path, "sync", "links.ini")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as f:
+        f.write("[eastus>westus2]\nrtt-ms=1000\nrtt-at=%d\n" % (time.time() * 1e6))
+    try:
+        with road(home, "direct"):
+            yield home.popen("sync", "--strategy", "stream", "--dest", "westus2", "--paths", "/home/azureuser/early")
+    finally:
+        os.unlink(path)
+
+
+def denied(home):
+    """Whether the target has refused a key of the copy that is under way."""
+    jobs = home.at("eastus", ".local", "state", "azlin", "jobs")
+    for folder, _, names in os.walk(jobs):
+        for name in names:
+            with contextlib.suppress(OSError), open(os.path.join(folder, name), "rb") as f:
+                if name.startswith("err.") and b"Permission denied" in f.read():
+                    return True
+    return False
+
+
+def test_a_key_that_comes_after_its_login_is_waited_for():
+    home = need()
+    put(home.at("eastus", "early", "file"), os.urandom(9 << 20))
+    with open(home.at("westus2", ".ssh", ".azlin-lock"), "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with far_apart(home) as p:
+            until(lambda: denied(home), "a login comes before its key", 20)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            out, err = p.communicate(timeout=60)
+    assert p.returncode == 0 and "cannot reach" not in out + err, (p.returncode, out, err)
+    same(home.at("eastus", "early"), home.at("westus2", "early"))
+    nothing_left(home, "early")
+
+
+def test_a_key_that_is_not_admitted_ends_the_copy():
+    home = need()
+    put(home.at("eastus", "early", "file"), os.urandom(9 << 20))
+    lock = home.at("westus2", ".ssh", ".azlin-lock")
+    os.unlink(lock)
+    os.mkdir(lock)  # cannot be written
+    try:
+        with far_apart(home) as p:
+            out, err = p.communicate(timeout=60)
+    finally:
+        os.rmdir(lock)
+    assert p.returncode == 2 and "the job key on" in out + err, (p.returncode, out, err)
+    home.ok("recover", "--yes")
+    nothing_left(home, "early")
 
 
 def script(name):

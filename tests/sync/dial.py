@@ -1,0 +1,98 @@
+"""What the source's ssh connects with: bbr while something gets lost, the usual way where nothing does; it ends with ssh."""
+import ctypes, os, shutil, socket, subprocess
+import e2e
+from e2e import until
+
+DIAL = os.path.join(os.environ["AZLIN_SOURCE_ROOT"], "plugins", "sync-stream", "dial.py")
+CONGESTION = "/proc/sys/net/ipv4/tcp_%scongestion_control"
+SSH = """import subprocess, sys, time
+code = subprocess.call(["/usr/bin/python3", "-I", "-S", *sys.argv[1:]])
+time.sleep(0 if code else 60)
+sys.exit(code)"""
+LOSS = "add table inet loss; add chain inet loss in { type filter hook input priority 0; }; " \
+       "add rule inet loss in tcp dport %d numgen random mod 2 0 drop"
+entered = False
+
+
+def own_network():
+    """This process has a network of its own from here on."""
+    global entered
+    if entered:
+        return
+    for tool in ("nft", "ip"):
+        if not shutil.which(tool):
+            raise e2e.Skip("%s is missing" % tool)
+    with open(CONGESTION % "allowed_") as f:
+        if not {"bbr", "cubic"} <= set(f.read().split()):
+            raise e2e.Skip("bbr or cubic is not allowed here")
+    if os.geteuid() != 0 or ctypes.CDLL(None).unshare(0x40000000) != 0:  # CLONE_NEWNET
+        raise e2e.Skip("a network of its own needs root")
+    entered = True
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    with open(CONGESTION % "", "w") as f:
+        f.write("cubic")
+
+
+class Line:
+    """A connection that is made for a process that stands for ssh."""
+
+    def __init__(self):
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = listener.getsockname()[1]
+        here, there = socket.socketpair()
+        self.ssh = subprocess.Popen(["/usr/bin/python3", "-c", SSH, DIAL, "127.0.0.1", str(self.port), "0"], stdout=there)
+        _, ancillary, _, _ = here.recvmsg(1, socket.CMSG_SPACE(4))
+        self.near = socket.socket(fileno=int.from_bytes(ancillary[0][2], "little"))
+        self.far, _ = listener.accept()
+        for end in (here, there, listener):
+            end.close()
+
+    def congestion(self):
+        return self.near.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0").decode()
+
+    def close(self):
+        self.ssh.kill()
+        self.ssh.wait()
+        self.near.close()
+        self.far.close()
+
+
+def test_bbr_comes_back_with_the_loss():
+    own_network()
+    line = Line()
+    try:
+        assert line.congestion() == "bbr"
+        assert line.near.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        until(lambda: line.congestion() == "cubic", "nothing gets lost", 10)
+        subprocess.run(["nft", LOSS % line.port], check=True)
+        line.near.settimeout(10)
+        for _ in range(20):
+            line.near.sendall(bytes(10000))
+            line.far.recv(1 << 20)
+        until(lambda: line.congestion() == "bbr", "something got lost", 10)
+    finally:
+        subprocess.run(["nft", "flush ruleset"])
+        line.close()
+
+
+def test_the_connection_ends_with_ssh():
+    own_network()
+    line = Line()
+    try:
+        line.near.close()  # this test's own hold of it
+        line.far.settimeout(5)
+        line.ssh.kill()
+        assert line.far.recv(1) == b""
+    finally:
+        line.close()
+
+
+def test_nobody_there_is_said():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        r = subprocess.run(["/usr/bin/python3", "-c", SSH, DIAL, "127.0.0.1", str(s.getsockname()[1]), "0"],
+                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert r.returncode == 1 and r.stderr.startswith("it cannot be reached: "), r
+
+
+e2e.main(globals())
