@@ -188,7 +188,7 @@ set_source_scan(AzSyncPair *pair, AzScan *scan, AzScanHash hash, GBytes *names)
   scan->names = names;
   scan->expected = NULL;
   scan->fresh = FALSE; /* the first scan was, where it was asked for */
-  scan->warm = FALSE;
+  scan->warm = FALSE;  /* nothing long follows it */
 }
 
 /* Both sides; the source's hashes are known already where they were made beside the transfer. */

@@ -3,8 +3,9 @@
 # $3 login, $4 port, $5 folder, $6 connections to begin with, $7 at most, $8 KiB/s or 0, $9 level for zstd or 0, $10 ms
 # of a round trip, or 0, $11 dial.py.
 # Units are claimed with noclobber, which needs no process; each is done once the target has said so, and one whose
-# connection broke is claimed anew. A key may still be on its way to the target. A unit says first how many bytes it has, so a file that shrinks meanwhile is filled
-# up with zeros: the comparison afterwards finds it. Prints "sent BYTES". Status 255: the target cannot be reached.
+# connection broke is claimed anew. A unit says first how many bytes it has, so a file that shrinks meanwhile is filled
+# up with zeros: the comparison afterwards finds it. The key may still be on its way to the target: who is denied before
+# anybody has got through tries again. Prints "sent BYTES". Status 255: the target cannot be reached.
 set -u; LC_ALL=C; export LC_ALL; umask 077; unset CDPATH
 key=$1; known=$2; login=$3; port=$4; folder=$5; first=$6; most=$7; limit=$8; level=$9; rtt=${10}; dialler=${11}
 job=${key%/*}; dir=$job/stream; parent=$PPID
