@@ -125,15 +125,22 @@ facts_of(const Grant *grant)
   return g_variant_dict_end(&dict);
 }
 
+/* TRUE: the step on `vm` did not work, and the grant has ended with it. */
+static gboolean
+step_failed(Grant *grant, AzlinOp *op, const AzlinVm *vm)
+{
+  GError *error = script_error(op, vm);
+  if (error != NULL)
+    grant_fail(grant, error);
+  return error != NULL;
+}
+
 static void
 on_admitted(AzlinOp *op, gpointer data)
 {
   Grant *grant = data;
-  GError *error = script_error(op, grant->to);
-  if (error != NULL) {
-    grant_fail(grant, error);
+  if (step_failed(grant, op, grant->to))
     return;
-  }
   az_op_finish_variant(grant->op, facts_of(grant));
   grant_free(grant);
 }
@@ -142,12 +149,9 @@ static void
 on_key_made(AzlinOp *op, gpointer data)
 {
   Grant *grant = data;
-  GError *error = script_error(op, grant->from);
-  if (error != NULL) {
-    grant_fail(grant, error);
-    return;
-  }
   gsize size;
+  if (step_failed(grant, op, grant->from))
+    return;
   const char *bytes = g_bytes_get_data(az_op_reply(op)->out, &size);
   g_autofree char *text = g_strndup(bytes != NULL ? bytes : "", size);
   g_auto(GStrv) lines = g_strsplit(g_strchomp(text), "\n", -1);
@@ -180,14 +184,15 @@ is_host(const char *host)
          && strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:_%-") == strlen(host);
 }
 
-static const char job_id_rule[] = "a job id has 1 to 64 letters, digits and hyphens";
-
-static gboolean
-is_job_id(const char *id)
+/* What is wrong with it, or NULL. */
+static GError *
+check_job_id(const char *id)
 {
   gsize length = strlen(id);
-  return length > 0 && length <= 64 && id[0] != '-'
-         && strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") == length;
+  if (length > 0 && length <= 64 && id[0] != '-'
+      && strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") == length)
+    return NULL;
+  return g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_USAGE, "a job id has 1 to 64 letters, digits and hyphens");
 }
 
 static gboolean
@@ -222,9 +227,7 @@ check_request(AzRemote *remote, const AzlinVm *to, const char *id, const char *d
                                "a run has 1 to 63 lower-case letters, digits and hyphens");
   if (!is_host(to->public_ip))
     return g_error_new(AZLIN_ERROR, AZLIN_ERROR_NETWORK, "%s (%s) has no usable address", to->vm_name, to->region);
-  if (!is_job_id(id))
-    return g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_USAGE, job_id_rule);
-  return NULL;
+  return check_job_id(id);
 }
 
 void
@@ -286,12 +289,13 @@ az_remote_revoke(AzRemote *remote, const AzlinVm *from, const AzlinVm *to, const
 {
   if (az_op_cancelled(op))
     return;
-  Grant *grant = grant_new(remote, from, to, id, op);
+  GError *error = check_job_id(id);
   const char *const arguments[] = { id, NULL };
-  if (!is_job_id(id)) {
-    grant_fail(grant, g_error_new_literal(AZLIN_ERROR, AZLIN_ERROR_USAGE, job_id_rule));
+  if (error != NULL) {
+    az_op_fail(op, error);
     return;
   }
+  Grant *grant = grant_new(remote, from, to, id, op);
   grant->pending = 2;
   run_script(grant, grant->to, az_remote_expel_script, arguments, on_expelled);
   run_script(grant, grant->from, drop_key_script, arguments, on_key_dropped);

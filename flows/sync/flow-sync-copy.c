@@ -221,7 +221,6 @@ on_transferred(AzlinOp *op, gpointer data)
   g_autoptr(GError) no_key = g_steal_pointer(&pair->no_key);
   const GError *error = no_key != NULL ? no_key : az_op_error(op);
   az_sync_grant_serve(pair, FALSE);
-  pair->transferring = FALSE;
   pair->turn = pair->transfer = NULL;
   pair->unsure = pair->unsure || error != NULL;
   if (go_another_way(pair, error))
@@ -260,7 +259,6 @@ start(AzSyncPair *pair)
                 pair->target->region);
   az_engine_set_sync_granter(pair->sync->engine, az_sync_grant_asked);
   az_sync_grant_serve(pair, TRUE);
-  pair->transferring = TRUE;
   if (!az_sync_together_join(pair))
     pair->brick->transfer(pair->brick_self, &job, az_sync_transfer_op(pair));
   az_sync_together_look(pair->sync);

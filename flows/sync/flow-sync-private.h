@@ -107,9 +107,9 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   AzlinOp *measuring;
   void (*measured)(struct _AzSyncPair *pair);
   gint64 transfer_started;
-  gboolean running, transferring; /* copying at all; its strategy is chosen, and at work or about to be */
-  AzlinOp *turn;                  /* of a transfer that waits for the other targets, or NULL */
-  char *failed;                   /* the strategy that could not do this path; or NULL */
+  gboolean running; /* copying at all */
+  AzlinOp *turn;    /* of a transfer that waits for the other targets, or NULL */
+  char *failed;     /* the strategy that could not do this path; or NULL */
   /* progress */
   guint64 files_to_move, rate_bytes;
   double rate; /* bytes per second, smoothed */

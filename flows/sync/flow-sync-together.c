@@ -8,7 +8,7 @@ is_on_its_way(const AzSyncPair *pair, guint path)
 {
   if (!pair->running || pair->turn != NULL)
     return FALSE;
-  return pair->next < path || (pair->next == path && !pair->transferring);
+  return pair->next < path || (pair->next == path && pair->transfer == NULL);
 }
 
 static void

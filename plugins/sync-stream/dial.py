@@ -3,7 +3,7 @@
 # this stays as long as ssh does: where nothing gets lost, what the machine uses else takes over. The module socket would
 # take as long to load as all the rest.
 import _socket as net, os, select, sys
-TCP_INFO, SO_MAX_PACING_RATE = 11, 47
+SO_MAX_PACING_RATE = 47
 host, port, pace = sys.argv[1:]
 line = None
 for family, kind, protocol, _, address in net.getaddrinfo(host, port, 0, net.SOCK_STREAM):
@@ -36,10 +36,11 @@ if os.fork():
 os.closerange(0, 3)
 calm, need, lost, bbr = 0, 3, 0, True  # seconds without a loss, and before the other one takes over
 while not end.poll(1000):
-    before, lost = lost, int.from_bytes(line.getsockopt(net.IPPROTO_TCP, TCP_INFO, 104)[100:], sys.byteorder)
+    before, lost = lost, int.from_bytes(line.getsockopt(net.IPPROTO_TCP, net.TCP_INFO, 104)[100:], sys.byteorder)
     calm = calm + 1 if lost == before else 0
     if bbr == (calm < need):
         continue
     bbr = not bbr
-    need = need * 2 if bbr else need
+    if bbr:
+        need *= 2
     line.setsockopt(net.IPPROTO_TCP, net.TCP_CONGESTION, b"bbr" if bbr else usual)

@@ -1,6 +1,6 @@
 """What the source's ssh connects with: bbr while something gets lost, the usual way where nothing does; it ends with ssh."""
-import ctypes, os, shutil, socket, subprocess
-import e2e
+import os, socket, subprocess
+import e2e, netns
 from e2e import until
 
 DIAL = os.path.join(os.environ["AZLIN_SOURCE_ROOT"], "plugins", "sync-stream", "dial.py")
@@ -11,24 +11,15 @@ time.sleep(0 if code else 60)
 sys.exit(code)"""
 LOSS = "add table inet loss; add chain inet loss in { type filter hook input priority 0; }; " \
        "add rule inet loss in tcp dport %d numgen random mod 2 0 drop"
-entered = False
 
 
-def own_network():
-    """This process has a network of its own from here on."""
-    global entered
-    if entered:
-        return
-    for tool in ("nft", "ip"):
-        if not shutil.which(tool):
-            raise e2e.Skip("%s is missing" % tool)
+def need():
+    """A network of this process's own, in which cubic is the usual way."""
+    netns.need()
     with open(CONGESTION % "allowed_") as f:
         if not {"bbr", "cubic"} <= set(f.read().split()):
             raise e2e.Skip("bbr or cubic is not allowed here")
-    if os.geteuid() != 0 or ctypes.CDLL(None).unshare(0x40000000) != 0:  # CLONE_NEWNET
-        raise e2e.Skip("a network of its own needs root")
-    entered = True
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    netns.run("ip", "link", "set", "lo", "up")
     with open(CONGESTION % "", "w") as f:
         f.write("cubic")
 
@@ -58,25 +49,25 @@ class Line:
 
 
 def test_bbr_comes_back_with_the_loss():
-    own_network()
+    need()
     line = Line()
     try:
         assert line.congestion() == "bbr"
         assert line.near.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         until(lambda: line.congestion() == "cubic", "nothing gets lost", 10)
-        subprocess.run(["nft", LOSS % line.port], check=True)
+        netns.run("nft", LOSS % line.port)
         line.near.settimeout(10)
         for _ in range(20):
             line.near.sendall(bytes(10000))
             line.far.recv(1 << 20)
         until(lambda: line.congestion() == "bbr", "something got lost", 10)
     finally:
-        subprocess.run(["nft", "flush ruleset"])
+        netns.run("nft", "flush ruleset")
         line.close()
 
 
 def test_the_connection_ends_with_ssh():
-    own_network()
+    need()
     line = Line()
     try:
         line.near.close()  # this test's own hold of it
@@ -95,4 +86,5 @@ def test_nobody_there_is_said():
     assert r.returncode == 1 and r.stderr.startswith("it cannot be reached: "), r
 
 
+netns.enter()
 e2e.main(globals())

@@ -287,6 +287,12 @@ def test_killed():
             same(home.at("eastus", "killed-" + way), home.at("westus2", "killed-" + way))
 
 
+def of_lines(home, kind):
+    """The files of that kind, one for each line, that the copies under way have on the source."""
+    jobs = home.at("eastus", ".local", "state", "azlin", "jobs")
+    return [os.path.join(folder, name) for folder, _, names in os.walk(jobs) for name in names if name.startswith(kind + ".")]
+
+
 def test_cut_connections():
     """The lines of a direct copy are cut again and again; it ends whole, or says so, and the next one is whole."""
     home = need()
@@ -297,10 +303,9 @@ def test_cut_connections():
             put(home.at("eastus", "cut", "small"), b"%d" % i)
             p = home.popen("sync", "--strategy", "stream", "--dest", "westus2", "--paths", "/home/azureuser/cut",
                            "--bwlimit", "8192")
-            jobs = home.at("eastus", ".local", "state", "azlin", "jobs")
             while p.poll() is None:
                 time.sleep(rng.random())
-                for line in [os.path.join(f, n) for f, _, names in os.walk(jobs) for n in names if n.startswith("ssh.")]:
+                for line in of_lines(home, "ssh"):
                     try:
                         os.kill(int(open(line).read()), signal.SIGKILL)
                     except (OSError, ValueError):
@@ -329,12 +334,10 @@ def far_apart(home):
 
 def denied(home):
     """Whether the target has refused a key of the copy that is under way."""
-    jobs = home.at("eastus", ".local", "state", "azlin", "jobs")
-    for folder, _, names in os.walk(jobs):
-        for name in names:
-            with contextlib.suppress(OSError), open(os.path.join(folder, name), "rb") as f:
-                if name.startswith("err.") and b"Permission denied" in f.read():
-                    return True
+    for words in of_lines(home, "err"):
+        with contextlib.suppress(OSError), open(words, "rb") as f:
+            if b"Permission denied" in f.read():
+                return True
     return False
 
 
