@@ -329,29 +329,41 @@ def test_watch_that_is_cut_off_from_etcd_is_replaced_and_only_looks():
     several(cut_off)
 
 
+def looked_at_by(scene, seconds):
+    """Who looked at each region in so long."""
+    begun = time.monotonic()
+    time.sleep(seconds)
+    return {region: {name for name, d in scene.daemons.items() for at, r in list(d.looks) if r == region and at > begun}
+            for region in scene.regions}
+
+
 def test_each_region_is_one_watchs_and_status_shows_them():
-    with Scene(cluster()) as scene:
-        shares = {name: d.members()["share"] for name, d in scene.daemons.items()}
-        assert all(share >= 3 for share in shares.values()), shares
-        def status():
+    # on a busy host a watch may be late with its lease or an answer: what is true once it is quiet has time to come
+    with Scene(cluster(), options="[failover.hybrid]\nprimary-interval=3\nprobe-timeout=3\n") as scene:
+        def told():
             return scene.fleet.ok("status", "-o", "json").json()
-        e2e.until(lambda: {d["name"]: d["share"] for d in status()["daemons"]} == shares, "each has told its share", 10)
-        told = status()
-        assert [d["name"] for d in told["daemons"] if d["judges_primary"]] == [scene.judge().name], told["daemons"]
-        assert all(d["is_here"] and d["regions"] == len(scene.regions) and d["since"] for d in told["daemons"]), told
-        screen = scene.fleet.ok("status").out
-        assert "judges the primary" in screen and "%d of %d" % (shares["a"], len(scene.regions)) in screen, screen
+
+        def shares():
+            return {name: d.members()["share"] for name, d in scene.daemons.items()}
+        e2e.until(lambda: {d["name"]: d["share"] for d in told()["daemons"]} == shares(), "each has told its share", 40)
+        assert all(share >= 3 for share in shares().values()), shares()
+        e2e.until(lambda: [d["name"] for d in told()["daemons"] if d["judges_primary"]] == [scene.judge().name],
+                  "the judge is named", 40)
+        daemons = told()["daemons"]
+        assert all(d["is_here"] and d["regions"] == len(scene.regions) and d["since"] for d in daemons), daemons
+        e2e.until(lambda: "%d of %d" % (shares()["a"], len(scene.regions)) in scene.fleet.ok("status").out,
+                  "the screen shows shares", 40)
+        assert "judges the primary" in scene.fleet.ok("status").out
+
         # what is nobody's company is looked at by its owner alone, once all know of each other
-        begun = time.monotonic()
-        time.sleep(6)
-        by = {region: {name for name, d in scene.daemons.items() for at, r in list(d.looks) if r == region and at > begun + 1}
-              for region in scene.regions}
-        assert sum(len(names) == 1 for names in by.values()) == len(scene.regions) - 16, by
-        assert all(by[region] == set("abc") for region in REAL), by
+        def owners_alone():
+            by = looked_at_by(scene, 6)
+            return sum(len(names) == 1 for names in by.values()) == len(scene.regions) - 16 \
+                and all(by[region] == set("abc") for region in REAL)
+        e2e.until(owners_alone, "each region beyond the company is looked at by its owner alone", 90)
         for daemon in scene.daemons.values():
             assert daemon.end() == 0
-        told = scene.fleet.ok("status", "-o", "json").json()
-        assert told["daemons"] == [], told
+        assert told()["daemons"] == [], told()
         assert "none is there" in scene.fleet.ok("status").out
 
 
