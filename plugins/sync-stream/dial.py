@@ -34,6 +34,10 @@ except (AttributeError, OSError):
 if os.fork():
     os._exit(0)  # which ssh waits for
 os.closerange(0, 3)
+for _ in range(100):  # sshd, not logged in to, holds small packets back until earlier ones are acknowledged
+    line.setsockopt(net.IPPROTO_TCP, net.TCP_QUICKACK, 1)
+    if end.poll(15):
+        os._exit(0)
 calm, need, lost, bbr = 0, 3, 0, True  # seconds without a loss, and before the other one takes over
 while not end.poll(1000):
     before, lost = lost, int.from_bytes(line.getsockopt(net.IPPROTO_TCP, net.TCP_INFO, 104)[100:], sys.byteorder)

@@ -68,3 +68,9 @@ class Kept:
 
     def __exit__(self, *_):
         self.close()
+
+
+def rounds(case, count):
+    """So many samples of one azlin that stays."""
+    with Kept(case) as azlin:
+        return [azlin.round() for _ in range(count)]

@@ -5,11 +5,11 @@ sync-floors.py [--rows KEY,...] [--runs N] [--quick] [--list] [--no-write]
 
 Each stands for a part that no copy can do without. None of them compares, resumes or verifies, but for the one that says
 "hashed". Prints medians beside azlin's in the same turns, and writes them into docs/benchmarks.md."""
-import statistics
+import os, statistics, subprocess
 import place
 
 place.find()
-import netns, page, session, wan
+import kept, netns, page, session, wan
 from case import Case
 from peers import Peer
 from rows import ROWS
@@ -17,6 +17,7 @@ from rows import ROWS
 SSH = 'ssh -c aes128-gcm@openssh.com "$2"'
 TAR = 'tar -C "$1" -cf - . | %s "tar -C \'$1\' -xf -"' % SSH
 ZSTD = 'tar -C "$1" -cf - . | zstd -q -3 -T0 | %s "zstd -q -d | tar -C \'$1\' -xf -"' % SSH
+CHANGED = 'tar -C "$1" -T changed -cf - | ssh -S kept "$2" "tar -C \'$1\' -xf -"'
 HASH = "find . -type f -print0 | xargs -0 -P 2 b2sum >/dev/null"
 HASHED = '%s; { cd "$1" && %s; } & %s "cd \'$1\' && %s"; wait' % (TAR, HASH, SSH, HASH)
 # one connection has 2 MiB on the way at most
@@ -38,7 +39,23 @@ class Plain(Peer):
         return [("source", lab.on(wan.SOURCE, "sh", "-c", self.script, "sh", path, netns.ADDRESSES[wan.TARGET]))]
 
 
+class Kept(Plain):
+    """What changed, over a connection that stands already."""
+
+    def commands(self, lab, path):
+        source, target = (lab.at(region, path) + "/" for region in (wan.SOURCE, wan.TARGET))
+        changed = netns.run("rsync", "-rtn", "--out-format=%n", source, target)
+        names = os.path.join(lab.machines[wan.SOURCE].home, "changed")
+        with open(names, "w") as f:
+            f.write("".join(name + "\n" for name in changed.split("\n") if name and not name.endswith("/")))
+        address = netns.ADDRESSES[wan.TARGET]
+        subprocess.run(lab.on(wan.SOURCE, "ssh", "-O", "exit", "-S", "kept", address), stderr=subprocess.DEVNULL)
+        netns.run(*lab.on(wan.SOURCE, "ssh", "-M", "-S", "kept", "-N", "-f", "-o", "Ciphers=aes128-gcm@openssh.com", address))
+        return super().commands(lab, path)
+
+
 FLOORS = {
+    "d5-warm": (Kept("`tar` of what changed, by an ssh that stands", CHANGED),),
     "d1-ssh-lan": (Plain("`tar` by ssh", TAR), Plain("`tar` by ssh, then hashed on both sides", HASHED)),
     "d3-ssh-200": (Plain("`tar`, `zstd -3 -T0` by ssh", ZSTD),),
     "d2-ssh-1g": tuple(Plain("%d range%s, `dd` by ssh" % (n, "s"[n == 1:]), RANGES % (n, n, SSH)) for n in (4, 8)),
@@ -48,8 +65,10 @@ FLOORS = {
 
 def measure_row(row, options):
     with Case(row) as case:
-        login = case.login()
-        ours, theirs = case.in_turns(options.runs, row.strategy, (*row.peers, *FLOORS[row.key]))
+        login = 0 if row.warm else case.login()
+        ours, theirs = case.in_turns(options.runs, None if row.warm else row.strategy, (*row.peers, *FLOORS[row.key]))
+        if row.warm:
+            ours = kept.rounds(case, options.runs)
     wall = statistics.median(s.wall for s in ours) - login
     peer = statistics.median(s.wall for s in theirs[row.peers[0].name])
     print("  azlin without the operator's login %.2f s, goal %.2f s, %s %.2f s" % (

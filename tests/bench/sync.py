@@ -39,9 +39,7 @@ def measured(row, strategy, options):
         login = case.login()
         ours, theirs = case.in_turns(options.runs, None if options.peers_only or row.warm else strategy, row.peers)
         if row.warm and not options.peers_only:
-            with kept.Kept(case) as azlin:
-                ours = [azlin.round() for _ in range(options.runs)]
-            login = 0
+            ours, login = kept.rounds(case, options.runs), 0
     return ours, theirs, login
 
 

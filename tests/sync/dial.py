@@ -66,6 +66,22 @@ def test_bbr_comes_back_with_the_loss():
         line.close()
 
 
+def test_what_sshd_says_is_acknowledged_at_once():
+    need()
+    line = Line()
+    try:
+        def quick():
+            return line.near.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
+
+        for _ in range(20):  # the kernel takes it for a talk, in which an answer will acknowledge
+            line.far.sendall(b"said")
+            line.near.sendall(line.near.recv(4))
+            line.far.recv(4)
+        until(quick, "the next word is acknowledged by itself", 1)
+    finally:
+        line.close()
+
+
 def test_the_connection_ends_with_ssh():
     need()
     line = Line()
