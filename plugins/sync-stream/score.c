@@ -23,6 +23,7 @@
 #define MOST_OF_LARGE_FILES (12 * MIB)
 #define TRIAL_SECONDS 1.0 /* until a road shows what it carries, */
 #define TRIAL_ROUNDS 12.0 /* and so many round trips */
+#define LEAVE 1.25        /* what is still to come takes so many times as long as all of it on the other road */
 #define SHRINK 0.6        /* what zstd leaves of what people have, when nothing is known of it */
 
 static double
@@ -94,5 +95,5 @@ stream_is_to_leave(const StreamForecast *forecast, double moved, double seconds)
 {
   if (forecast->direct < 0 || seconds < forecast->trial || moved <= 0)
     return FALSE;
-  return (forecast->wire - moved) * seconds / moved > 2 * forecast->direct + forecast->trial;
+  return (forecast->wire - moved) * seconds / moved > LEAVE * forecast->direct;
 }

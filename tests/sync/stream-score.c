@@ -76,7 +76,8 @@ test_a_slow_road_is_left(void)
   StreamForecast forecast = { .wire = 6 * mib, .direct = 3, .trial = 2 };
   g_assert_true(stream_is_to_leave(&forecast, 0.9 * mib, 2.1));
   g_assert_false(stream_is_to_leave(&forecast, 0.9 * mib, 1.9)); /* too early to say */
-  g_assert_false(stream_is_to_leave(&forecast, 2 * mib, 2.1));   /* soon there */
+  g_assert_true(stream_is_to_leave(&forecast, 2 * mib, 2.1));    /* 4.2 seconds more, or 3 for all of it */
+  g_assert_false(stream_is_to_leave(&forecast, 2.3 * mib, 2.1)); /* 3.4 */
   g_assert_false(stream_is_to_leave(&forecast, 7 * mib, 30));    /* it shrank less than was thought */
   g_assert_false(stream_is_to_leave(&forecast, 0, 10));
   forecast.direct = -1;
