@@ -34,7 +34,7 @@ except (AttributeError, OSError):
 if os.fork():
     os._exit(0)  # which ssh waits for
 os.closerange(0, 3)
-for _ in range(100):  # sshd, not logged in to, holds small packets back until earlier ones are acknowledged
+for _ in range(100):  # before the login sshd holds a small packet back until the one before it is acknowledged
     line.setsockopt(net.IPPROTO_TCP, net.TCP_QUICKACK, 1)
     if end.poll(15):
         os._exit(0)

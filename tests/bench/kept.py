@@ -70,7 +70,14 @@ class Kept:
         self.close()
 
 
-def rounds(case, count):
-    """So many samples of one azlin that stays."""
+def in_turns(case, runs, strategy, peers):
+    """(samples of azlin, samples of each peer by its name, seconds of the operator's login); without a strategy, of the peers
+    alone. An azlin that watches would copy before a peer could: it comes after them, and has logged in before."""
+    if not case.row.warm:
+        login = case.login()
+        return (*case.in_turns(runs, strategy, peers), login)
+    _, theirs = case.in_turns(runs, None, peers)
+    if not strategy:
+        return [], theirs, 0
     with Kept(case) as azlin:
-        return [azlin.round() for _ in range(count)]
+        return [azlin.round() for _ in range(runs)], theirs, 0

@@ -14,7 +14,8 @@ from case import Case
 from peers import Peer
 from rows import ROWS
 
-SSH = 'ssh -c aes128-gcm@openssh.com "$2"'
+CIPHER = "aes128-gcm@openssh.com"
+SSH = 'ssh -c %s "$2"' % CIPHER
 TAR = 'tar -C "$1" -cf - . | %s "tar -C \'$1\' -xf -"' % SSH
 ZSTD = 'tar -C "$1" -cf - . | zstd -q -3 -T0 | %s "zstd -q -d | tar -C \'$1\' -xf -"' % SSH
 CHANGED = 'tar -C "$1" -T changed -cf - | ssh -S kept "$2" "tar -C \'$1\' -xf -"'
@@ -39,8 +40,13 @@ class Plain(Peer):
         return [("source", lab.on(wan.SOURCE, "sh", "-c", self.script, "sh", path, netns.ADDRESSES[wan.TARGET]))]
 
 
-class Kept(Plain):
-    """What changed, over a connection that stands already."""
+class OfWhatChanged(Plain):
+    """Over a connection that stands already."""
+
+    def ready(self, lab):
+        address = netns.ADDRESSES[wan.TARGET]
+        subprocess.run(lab.on(wan.SOURCE, "ssh", "-O", "exit", "-S", "kept", address), stderr=subprocess.DEVNULL)
+        netns.run(*lab.on(wan.SOURCE, "ssh", "-M", "-S", "kept", "-N", "-f", "-c", CIPHER, address))
 
     def commands(self, lab, path):
         source, target = (lab.at(region, path) + "/" for region in (wan.SOURCE, wan.TARGET))
@@ -48,14 +54,11 @@ class Kept(Plain):
         names = os.path.join(lab.machines[wan.SOURCE].home, "changed")
         with open(names, "w") as f:
             f.write("".join(name + "\n" for name in changed.split("\n") if name and not name.endswith("/")))
-        address = netns.ADDRESSES[wan.TARGET]
-        subprocess.run(lab.on(wan.SOURCE, "ssh", "-O", "exit", "-S", "kept", address), stderr=subprocess.DEVNULL)
-        netns.run(*lab.on(wan.SOURCE, "ssh", "-M", "-S", "kept", "-N", "-f", "-o", "Ciphers=aes128-gcm@openssh.com", address))
         return super().commands(lab, path)
 
 
 FLOORS = {
-    "d5-warm": (Kept("`tar` of what changed, by an ssh that stands", CHANGED),),
+    "d5-warm": (OfWhatChanged("`tar` of what changed, by an ssh that stands", CHANGED),),
     "d1-ssh-lan": (Plain("`tar` by ssh", TAR), Plain("`tar` by ssh, then hashed on both sides", HASHED)),
     "d3-ssh-200": (Plain("`tar`, `zstd -3 -T0` by ssh", ZSTD),),
     "d2-ssh-1g": tuple(Plain("%d range%s, `dd` by ssh" % (n, "s"[n == 1:]), RANGES % (n, n, SSH)) for n in (4, 8)),
@@ -65,10 +68,7 @@ FLOORS = {
 
 def measure_row(row, options):
     with Case(row) as case:
-        login = 0 if row.warm else case.login()
-        ours, theirs = case.in_turns(options.runs, None if row.warm else row.strategy, (*row.peers, *FLOORS[row.key]))
-        if row.warm:
-            ours = kept.rounds(case, options.runs)
+        ours, theirs, login = kept.in_turns(case, options.runs, row.strategy, (*row.peers, *FLOORS[row.key]))
     wall = statistics.median(s.wall for s in ours) - login
     peer = statistics.median(s.wall for s in theirs[row.peers[0].name])
     print("  azlin without the operator's login %.2f s, goal %.2f s, %s %.2f s" % (

@@ -32,17 +32,6 @@ def say_results(results):
     return used
 
 
-def measured(row, strategy, options):
-    """(samples of azlin, samples of each peer by its name, seconds of the operator's login), in turns; but an azlin that
-    watches would copy before a peer could, and comes after them."""
-    with Case(row) as case:
-        login = case.login()
-        ours, theirs = case.in_turns(options.runs, None if options.peers_only or row.warm else strategy, row.peers)
-        if row.warm and not options.peers_only:
-            ours, login = kept.rounds(case, options.runs), 0
-    return ours, theirs, login
-
-
 def show_timeline(row, strategy):
     with Case(row) as case:
         for seconds, event in case.timeline(strategy):
@@ -60,7 +49,8 @@ def measure_row(row, options):
     if options.timeline:
         show_timeline(row, strategy)
         return
-    ours, theirs, login = measured(row, strategy, options)
+    with Case(row) as case:
+        ours, theirs, login = kept.in_turns(case, options.runs, None if options.peers_only else strategy, row.peers)
     medians = {name: say(name, samples) for name, samples in theirs.items()}
     if not ours:
         return

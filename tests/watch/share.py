@@ -337,6 +337,15 @@ def looked_at_by(scene, seconds):
             for region in scene.regions}
 
 
+def of_owners_alone(by):
+    """Those beyond the company of the primary."""
+    return sum(len(names) == 1 for names in by.values()) == len(by) - 16
+
+
+def of_all(by):
+    return all(by[region] == set("abc") for region in REAL)
+
+
 def test_each_region_is_one_watchs_and_status_shows_them():
     # on a busy host a watch may be late with its lease or an answer: what is true once it is quiet has time to come
     with Scene(cluster(), options="[failover.hybrid]\nprimary-interval=3\nprobe-timeout=3\n") as scene:
@@ -356,11 +365,11 @@ def test_each_region_is_one_watchs_and_status_shows_them():
         assert "judges the primary" in scene.fleet.ok("status").out
 
         # what is nobody's company is looked at by its owner alone, once all know of each other
-        def owners_alone():
+        end, by = time.monotonic() + 90, looked_at_by(scene, 6)
+        while not (of_owners_alone(by) and of_all(by)) and time.monotonic() < end:
             by = looked_at_by(scene, 6)
-            return sum(len(names) == 1 for names in by.values()) == len(scene.regions) - 16 \
-                and all(by[region] == set("abc") for region in REAL)
-        e2e.until(owners_alone, "each region beyond the company is looked at by its owner alone", 90)
+        assert of_owners_alone(by), by
+        assert of_all(by), by
         for daemon in scene.daemons.values():
             assert daemon.end() == 0
         assert told()["daemons"] == [], told()
