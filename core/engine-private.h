@@ -38,6 +38,8 @@ void az_engine_leave(AzEngine *engine, gpointer left, GDestroyNotify free_func);
 gpointer az_engine_take_left(AzEngine *engine); /* owned, or NULL */
 /* Runs on the machine through its provider's vm_exec or over SSH; here when request->vm is NULL. */
 void az_engine_exec(AzEngine *engine, const AzlinExec *request, AzlinOp *op);
+/* The same; over SSH, `op` ends where `mark` (or NULL) stands on stdout, see az_remote_exec_until(). */
+void az_engine_exec_until(AzEngine *engine, const AzlinExec *request, const char *mark, AzlinOp *op);
 /* Who answers AzlinHostApi.sync_grant: the flow that runs copies. */
 typedef void (*AzSyncGranter)(const AzlinSyncJob *job, const char *receiver, AzlinOp *op);
 void az_engine_set_sync_granter(AzEngine *engine, AzSyncGranter granter);

@@ -302,7 +302,7 @@ is_over_ssh(AzEngine *engine, const AzlinVm *vm, AzlinOp *op)
 }
 
 void
-az_engine_exec(AzEngine *engine, const AzlinExec *request, AzlinOp *op)
+az_engine_exec_until(AzEngine *engine, const AzlinExec *request, const char *mark, AzlinOp *op)
 {
   g_autoptr(GError) error = NULL;
   gpointer self = NULL;
@@ -318,7 +318,13 @@ az_engine_exec(AzEngine *engine, const AzlinExec *request, AzlinOp *op)
   else if (provider->vm_exec != NULL)
     provider->vm_exec(self, request->vm, request, az_op_expect(op, AZ_OP_REPLY));
   else
-    az_remote_exec(az_engine_remote(engine), request, op);
+    az_remote_exec_until(az_engine_remote(engine), request, mark, op);
+}
+
+void
+az_engine_exec(AzEngine *engine, const AzlinExec *request, AzlinOp *op)
+{
+  az_engine_exec_until(engine, request, NULL, op);
 }
 
 void

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define STEP_MS 30000
+#define KEY_TYPE "ecdsa-sha2-nistp256"
 
 typedef struct {
   AzRemote *remote;
@@ -83,18 +84,18 @@ script_error(AzlinOp *op, const AzlinVm *vm)
                      *text != '\0' ? text : "no reason given", reply->status);
 }
 
-/* Exactly "ssh-ed25519 BASE64": a hostile source must not be able to write options into authorized_keys. */
+/* Exactly "ecdsa-sha2-nistp256 BASE64": a hostile source must not be able to write options into authorized_keys. */
 static char *
 clean_public_key(const char *line)
 {
   g_auto(GStrv) words = g_strsplit(line, " ", 3);
   static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
-  if (g_strv_length(words) < 2 || !g_str_equal(words[0], "ssh-ed25519"))
+  if (g_strv_length(words) < 2 || !g_str_equal(words[0], KEY_TYPE))
     return NULL;
   gsize length = strlen(words[1]);
-  if (length < 60 || length > 100 || strspn(words[1], base64) != length)
+  if (length < 120 || length > 160 || strspn(words[1], base64) != length)
     return NULL;
-  return g_strdup_printf("ssh-ed25519 %s", words[1]);
+  return g_strdup_printf(KEY_TYPE " %s", words[1]);
 }
 
 static gboolean
@@ -113,7 +114,7 @@ static GVariant *
 facts_of(const Grant *grant)
 {
   GVariantDict dict;
-  g_autofree char *identity = g_strdup_printf("%s/id_ed25519", grant->job_dir);
+  g_autofree char *identity = g_strdup_printf("%s/id", grant->job_dir);
   g_autofree char *known_hosts = g_strdup_printf("%s/known_hosts", grant->job_dir);
   g_variant_dict_init(&dict, NULL);
   g_variant_dict_insert(&dict, "id", "s", grant->id);

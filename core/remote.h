@@ -22,6 +22,10 @@ gboolean
 az_remote_ensure_key(AzRemote *remote, char **ret_private_path, char **ret_public, gboolean *ret_made, GError **error);
 /* Runs request->argv on request->vm; op_reply. Errors: NETWORK, SSH, AUTH, HOST_KEY, TIMED_OUT. */
 void az_remote_exec(AzRemote *remote, const AzlinExec *request, AzlinOp *op);
+/* The same, for what takes no line and no input that is spoken, but `op` ends with status 0 as soon as `mark` has come
+ * on stdout; the reply has it, and may have more, which counts for max_output. The command goes on for a minute at
+ * most, and nobody hears of it any more: neither of its status nor of what it has yet to say on stderr. */
+void az_remote_exec_until(AzRemote *remote, const AzlinExec *request, const char *mark, AzlinOp *op);
 /* Runs two commands and feeds the output of the first to the second; variant as of AzlinHostApi.pipe. Errors: as of
  * az_remote_exec(). */
 void az_remote_pipe(AzRemote *remote, const AzlinPipe *request, AzlinOp *op);

@@ -143,13 +143,23 @@ fixture_sshd_with(const char *public_key, const char *extra)
   return sshd;
 }
 
+static gboolean
+is_removed(gpointer dir)
+{
+  const char *const remove[] = { "rm", "-rf", dir, NULL };
+  int status = -1;
+  return g_spawn_sync(NULL, (char **) (gsize) remove, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL,
+                      NULL, NULL, NULL, &status, NULL)
+         && g_spawn_check_wait_status(status, NULL);
+}
+
+/* A child that was just accepted opens the log anew, and makes it where it is gone. */
 void
 fixture_sshd_stop(Sshd *sshd)
 {
   kill(sshd->pid, SIGTERM);
   waitpid(sshd->pid, NULL, 0);
-  const char *const remove[] = { "rm", "-rf", sshd->dir, NULL };
-  run(remove);
+  fixture_until(is_removed, sshd->dir);
   g_free(sshd->dir);
   g_free(sshd->home);
   g_free(sshd->host_key);

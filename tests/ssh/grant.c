@@ -122,6 +122,17 @@ test_rsync_and_nothing_else(Pair *pair, gconstpointer unused)
       on_source(pair, facts, "timeout 5 $1 -o ExitOnForwardFailure=yes -W 127.0.0.1:22 $2 </dev/null", NULL), !=, 0);
 }
 
+/* It is not asked for first: that would be a round trip of each login. */
+static void
+test_signs_at_once(Pair *pair, gconstpointer unused)
+{
+  g_autoptr(GVariant) facts = grant(pair, "job-1", 600);
+  g_autofree char *err = NULL;
+  on_source(pair, facts, "$1 -v $2 </dev/null", &err);
+  g_assert_nonnull(strstr(err, "Authenticated to"));
+  g_assert_null(strstr(err, "Server accepts key"));
+}
+
 static void
 test_revoke(Pair *pair, gconstpointer unused)
 {
@@ -315,6 +326,7 @@ main(int argc, char **argv)
   g_unsetenv("SSH_AUTH_SOCK");
 #define ADD(name, func) g_test_add("/grant/" name, Pair, NULL, set_up, func, tear_down)
   ADD("rsync-and-nothing-else", test_rsync_and_nothing_else);
+  ADD("signs-at-once", test_signs_at_once);
   ADD("revoke", test_revoke);
   ADD("begun-too-late", test_begun_too_late);
   ADD("expiry", test_expiry);

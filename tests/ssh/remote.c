@@ -131,6 +131,51 @@ test_lines(Setup *setup, gconstpointer unused)
   wait_clear(&wait);
 }
 
+static void
+exec_until(Setup *setup, const char *script, gsize max_output, const char *mark, Wait *wait)
+{
+  const char *const argv[] = { "sh", "-c", script, NULL };
+  AzlinExec request = { .size = sizeof request, .vm = setup->vm, .argv = argv, .max_output = max_output };
+  az_remote_exec_until(setup->world->remote, &request, mark, wait_new(setup->world, 0, wait));
+  wait_for(wait);
+}
+
+static gboolean
+exists(gpointer data)
+{
+  g_autofree char *text = NULL;
+  return g_file_get_contents(data, &text, NULL, NULL) && *text != '\0';
+}
+
+/* The mark comes in two pieces; what follows it is more than may be kept. */
+static void
+test_until_a_mark(Setup *setup, gconstpointer unused)
+{
+  Wait wait;
+  g_autofree char *file = g_build_filename(setup->sshd->home, "went-on", NULL);
+  exec_until(
+      setup,
+      "printf 'all that counts\\0TH'; sleep 0.3; printf 'E END'; while [ ! -e \"$HOME/go-on\" ]; do sleep 0.1; done;"
+      " head -c 100000 /dev/zero; sleep 0.5; echo yes > \"$HOME/went-on\"; exit 7",
+      1000, "THE END", &wait);
+  g_assert_no_error(wait.error);
+  g_assert_cmpint(wait.status, ==, 0);
+  g_assert_cmpmem(g_bytes_get_data(wait.out, NULL), g_bytes_get_size(wait.out), "all that counts\0THE END", 23);
+  wait_clear(&wait);
+  exec_script(setup, "touch \"$HOME/go-on\"", NULL, 0, 0, &wait); /* beside it */
+  g_assert_no_error(wait.error);
+  wait_clear(&wait);
+  fixture_until(exists, file);
+  exec_until(setup, "printf 'THE'; printf ' EN'; exit 7", 0, "THE END", &wait); /* it never comes */
+  g_assert_no_error(wait.error);
+  g_assert_cmpint(wait.status, ==, 7);
+  g_assert_cmpuint(g_bytes_get_size(wait.out), ==, 6);
+  wait_clear(&wait);
+  exec_until(setup, "printf 'THE END'; sleep 60", 0, "THE END", &wait); /* all else may go before it ends */
+  g_assert_no_error(wait.error);
+  wait_clear(&wait);
+}
+
 static gboolean
 is_gone(gpointer data)
 {
@@ -141,13 +186,6 @@ is_gone(gpointer data)
   g_autofree char *proc = g_strdup_printf("/proc/%s/cmdline", g_strchomp(pid));
   /* a zombie has an empty command line */
   return !g_file_get_contents(proc, &text, NULL, NULL) || *text == '\0';
-}
-
-static gboolean
-exists(gpointer data)
-{
-  g_autofree char *text = NULL;
-  return g_file_get_contents(data, &text, NULL, NULL) && *text != '\0';
 }
 
 static void
@@ -370,6 +408,7 @@ main(int argc, char **argv)
   ADD("output-cap", test_output_cap);
   ADD("stderr-cap", test_stderr_cap);
   ADD("lines", test_lines);
+  ADD("until-a-mark", test_until_a_mark);
   ADD("cancel", test_cancel);
   ADD("deadline", test_deadline);
   ADD("sessions-are-shared", test_sessions_are_shared);
