@@ -14,7 +14,7 @@
 G_BEGIN_DECLS
 
 #define AZLIN_ABI_MAJOR 1u /* part of the symbol's name: another major is simply not found */
-#define AZLIN_ABI_MINOR 5u /* the engine takes plugins whose minor is at most its own */
+#define AZLIN_ABI_MINOR 6u /* the engine takes plugins whose minor is at most its own */
 
 typedef struct _AzlinHost AzlinHost; /* one brick's view of the engine */
 typedef struct _AzlinOp AzlinOp;     /* one running operation: deadline, cancel, progress, exactly one result */
@@ -454,6 +454,10 @@ typedef struct {
   gboolean asks_for_key; /* by sync_grant(), when it needs one; FALSE: every job comes with one for rsync */
   /* optional: one path of one source to several targets at once, an op for each job as of transfer() */
   void (*transfer_all)(gpointer self, const AzlinSyncJob *const *jobs, AzlinOp *const *ops, gsize n);
+  /* since 1.6, optional: of `names` (of char*, as in `only`; on the target now, and before neither there nor on the
+   * source) those that a transfer of `job` leaves when it is killed there; they go to the trash. Elements borrowed,
+   * container owned; NULL = none. */
+  GPtrArray *(*left_behind)(gpointer self, const AzlinSyncJob *job, GPtrArray *names);
 } AzlinSync;
 
 typedef struct { /* where region records live; every call is atomic and durable when it finishes */

@@ -213,6 +213,42 @@ go_another_way(AzSyncPair *pair, const GError *error)
   return TRUE;
 }
 
+/* What could not be tidied up is no news beside the failure. */
+static void
+on_tidied(AzlinOp *op, gpointer data)
+{
+  AzSyncPair *pair = data;
+  g_autoptr(GError) failure = g_steal_pointer(&pair->failure);
+  (void) op;
+  path_failed(pair, failure);
+}
+
+static void
+on_listed_again(AzlinOp *op, gpointer data)
+{
+  AzSyncPair *pair = data;
+  if (az_op_error(op) != NULL || pair->scan.listing == NULL) {
+    on_tidied(op, pair);
+    return;
+  }
+  az_sync_pair_compare(pair);
+  az_sync_residue(pair, az_op_new(pair->op, "tidy up", 0, on_tidied, pair));
+}
+
+/* A machine that cannot be reached is not asked once more. */
+static void
+transfer_failed(AzSyncPair *pair, const GError *error)
+{
+  if (error == NULL || pair->cut || pair->brick->left_behind == NULL
+      || g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_SSH)) {
+    path_failed(pair, error);
+    return;
+  }
+  pair->failure = g_error_copy(error);
+  az_sync_pair_scan_again(pair, AZ_SCAN_LIST, NULL, NULL, NULL,
+                          az_op_new(pair->op, "look at the target", 0, on_listed_again, pair));
+}
+
 static void
 on_transferred(AzlinOp *op, gpointer data)
 {
@@ -228,7 +264,7 @@ on_transferred(AzlinOp *op, gpointer data)
   if (g_error_matches(error, AZLIN_ERROR, AZLIN_ERROR_SSH))
     say_how_to_connect(pair);
   if (error != NULL || az_op_variant(op) == NULL) {
-    path_failed(pair, error);
+    transfer_failed(pair, error);
     return;
   }
   pair->took = MAX(pair->took, 0) + seconds;
@@ -406,6 +442,7 @@ begin(AzSyncPair *pair)
   g_autoptr(GError) error = NULL;
   g_autofree char *uuid = g_uuid_string_random();
   pair->run = g_strdup_printf("azlin-sync-%s", uuid);
+  pair->found = az_listing_ref(pair->scan.listing);
   if (pair->comparison->copy->len == 0)
     delete_extra(pair);
   else if (!fits(pair, &error))

@@ -55,6 +55,7 @@ forget_path(AzSyncPair *pair)
   g_clear_pointer(&pair->target_folder, g_free);
   g_clear_pointer(&pair->grant_facts, g_variant_unref);
   g_clear_pointer(&pair->only, g_bytes_unref);
+  g_clear_pointer(&pair->found, az_listing_unref);
   g_clear_pointer(&pair->vanished, g_hash_table_unref);
   g_clear_pointer(&pair->failed, g_free);
   g_ptr_array_set_size(pair->words, 0);
@@ -195,6 +196,19 @@ az_sync_pair_scan(AzSyncPair *pair, gboolean make, AzlinDone done)
   pair->scan = scan_of(pair, pair->target_folder, base);
   pair->scan.make = make;
   az_scan(&pair->scan, az_op_new(pair->op, "look at the target", 0, done, pair));
+}
+
+void
+az_sync_pair_scan_again(AzSyncPair *pair, AzScanHash hash, GBytes *names, GBytes *expected, const char *arrived,
+                        AzlinOp *op)
+{
+  g_clear_pointer(&pair->comparison, az_comparison_free);
+  pair->scan.hash = hash;
+  pair->scan.names = names;
+  pair->scan.expected = expected;
+  pair->scan.arrived = arrived;
+  pair->scan.fresh = pair->scan.make = FALSE;
+  az_scan(&pair->scan, op);
 }
 
 gboolean

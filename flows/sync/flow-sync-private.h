@@ -95,6 +95,7 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   gboolean unsure;   /* a transfer did not end well: something of it may still be at work */
   GVariant *grant_facts;
   GBytes *only;          /* names in work */
+  AzListing *found;      /* the target, as it was before the copy */
   GHashTable *vanished;  /* of char*: names that were copied, and that the source has no more; after a check */
   GPtrArray *words;      /* of char*: what the last transfer could not do */
   guint round;           /* transfers so far */
@@ -104,6 +105,7 @@ typedef struct _AzSyncPair { /* everything that one target gets; counted with g_
   double mib_per_second; /* of the last large transfer between the two; 0 = there was none */
   AzlinOp *transfer;     /* at work, or waiting for its turn; or NULL */
   GError *no_key;        /* why it was ended, or NULL */
+  GError *failure;       /* why the transfer failed, while the target is tidied up; or NULL */
   AzlinOp *measuring;
   void (*measured)(struct _AzSyncPair *pair);
   gint64 transfer_started;
@@ -125,6 +127,10 @@ void az_sync_pair_error(AzSyncPair *pair, const GError *error);
 void az_sync_pair_scan_ahead(AzSyncPair *pair, AzlinOp *parent);
 /* Scans the place of the path in work on the target; `done` finds pair->scan filled, or the op's error. */
 void az_sync_pair_scan(AzSyncPair *pair, gboolean make, AzlinDone done);
+/* The same place once more, in the course of a copy; pair->comparison, which points into the last listing, is gone.
+ * What is passed is as of AzScan, borrowed until `op` has ended. */
+void az_sync_pair_scan_again(AzSyncPair *pair, AzScanHash hash, GBytes *names, GBytes *expected, const char *arrived,
+                             AzlinOp *op);
 /* What is left out, seen from both ends (pair->left_out), and whether the place is usable at all. */
 gboolean az_sync_pair_accept(AzSyncPair *pair, GError **error);
 /* The newest listing of the source, and the target's: an empty one where nothing is. */
@@ -251,6 +257,15 @@ char *az_sync_eta(guint64 left, double rate);                    /* "ETA: 1m 5s"
 void az_sync_trash(AzSyncPair *pair, GPtrArray *entries, gboolean whole, AzlinOp *op);
 /* Gives folders (of AzEntry of the source) their mode and time on the target. Fails when one did not take it. */
 void az_sync_fix_folders(AzSyncPair *pair, GPtrArray *entries, AzlinOp *op);
+
+/* ---- flow-sync-residue.c ---- */
+
+/* Fills pair->vanished: what was copied and is gone from the source since was compared with nothing, it may be half of
+ * one state and half of another. A name counts until the source has it again or the target has not. */
+void az_sync_find_vanished(AzSyncPair *pair);
+/* az_sync_find_vanished(), and throws away what killed transfers have left on the target, both by its newest listing.
+ * `op` fails when something stays. */
+void az_sync_residue(AzSyncPair *pair, AzlinOp *op);
 
 /* ---- flow-sync-grant.c ---- */
 

@@ -88,28 +88,6 @@ hash_the_rest(Check *check)
   return TRUE;
 }
 
-/* What was copied and is gone from the source since was compared with nothing: it may be half of one state and half of
- * another. A name counts until the source has it again or the target has not. */
-static void
-find_vanished(AzSyncPair *pair)
-{
-  GPtrArray *extra = pair->comparison->extra;
-  g_autoptr(GHashTable) before = g_steal_pointer(&pair->vanished);
-  g_autoptr(GHashTable) brought = g_hash_table_new(g_str_hash, g_str_equal);
-  pair->vanished = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  if (extra->len == 0 || pair->only == NULL)
-    return;
-  gsize length = 0;
-  const char *name = g_bytes_get_data(pair->only, &length);
-  for (const char *end = name + length; name < end; name += strlen(name) + 1)
-    g_hash_table_add(brought, (gpointer) (guintptr) name);
-  for (guint i = 0; i < extra->len; i++) {
-    const AzEntry *entry = g_ptr_array_index(extra, i);
-    if (g_hash_table_contains(brought, entry->name) || (before != NULL && g_hash_table_contains(before, entry->name)))
-      g_hash_table_add(pair->vanished, g_strdup(entry->name));
-  }
-}
-
 static void
 judge(Check *check)
 {
@@ -118,7 +96,6 @@ judge(Check *check)
   const char *words = unlisted(pair);
   if (hash_the_rest(check))
     return;
-  find_vanished(pair);
   if (comparison->copy->len > 0 || comparison->unknown->len > 0 || g_hash_table_size(pair->vanished) > 0) {
     check_over(check, AZ_SYNC_DIFFERS);
   } else if (words != NULL) {
@@ -129,6 +106,18 @@ judge(Check *check)
   } else {
     check_over(check, AZ_SYNC_EQUAL);
   }
+}
+
+static void
+on_residue_gone(AzlinOp *op, gpointer data)
+{
+  Check *check = data;
+  if (az_op_error(op) != NULL) {
+    check->error = g_error_copy(az_op_error(op));
+    check_over(check, AZ_SYNC_UNSURE);
+    return;
+  }
+  judge(check);
 }
 
 static void
@@ -146,7 +135,7 @@ side_over(Check *check, AzlinOp *op)
     return;
   }
   az_sync_pair_compare(pair);
-  judge(check);
+  az_sync_residue(pair, az_op_new(pair->op, "residue", 0, on_residue_gone, check));
 }
 
 static void
@@ -197,21 +186,15 @@ start(Check *check)
 {
   AzSyncPair *pair = check->pair;
   gboolean summed = pair->sums.listing != NULL && check->again == 0;
-  g_clear_pointer(&pair->comparison, az_comparison_free); /* points into what is scanned anew */
   g_clear_pointer(&check->expected, g_bytes_unref);
   if (summed && check->hash != AZ_SCAN_LIST)
     check->expected = az_scan_expect(pair->sums.listing, check->names);
   set_source_scan(pair, &pair->again, summed ? AZ_SCAN_LIST : check->hash, check->names);
   az_scan_clear(&pair->sums);
-  pair->scan.hash = check->hash;
-  pair->scan.names = check->names;
-  pair->scan.expected = check->expected;
-  pair->scan.fresh = FALSE;
-  pair->scan.make = FALSE;
-  pair->scan.arrived = check->again == 0 ? pair->run : NULL;
   check->pending = 2;
   az_scan(&pair->again, az_op_new(pair->op, "compare", 0, on_source, check));
-  az_scan(&pair->scan, az_op_new(pair->op, "compare", 0, on_target, check));
+  az_sync_pair_scan_again(pair, check->hash, check->names, check->expected, check->again == 0 ? pair->run : NULL,
+                          az_op_new(pair->op, "compare", 0, on_target, check));
 }
 
 static void
@@ -253,6 +236,7 @@ az_sync_check(AzSyncPair *pair, void (*done)(AzSyncPair *pair, AzSyncVerdict ver
   *check = (Check){ .pair = pair, .done = done };
   gboolean untouched = pair->round == 0 && pair->deleted == 0;
   if (untouched && pair->comparison->copy->len == 0 && pair->comparison->unknown->len == 0) {
+    az_sync_find_vanished(pair);
     judge(check); /* listed a moment ago, and every hash is known */
     return;
   }

@@ -81,6 +81,13 @@ az_sync_protect(const AzSyncPlace *place, GPtrArray *names, GError **error)
 
 /* ---- what stands there ---- */
 
+gsize
+az_scan_length(const char *bytes, gsize length, const char *mark)
+{
+  const char *found = mark != NULL && length > 0 ? memmem(bytes, length, mark, strlen(mark)) : NULL;
+  return found != NULL ? (gsize) (found - bytes) : length;
+}
+
 static gboolean
 not_whole(GError **error)
 {

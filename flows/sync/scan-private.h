@@ -13,6 +13,8 @@ typedef struct {
   const char *hashes; /* "HASH  NAME" records, `hashes_length` bytes; or "=": they are what was expected */
   gsize hashes_length;
 } AzScanAnswer;
+/* How many of the bytes stand before `mark`: all of them where it is NULL or not among them. */
+gsize az_scan_length(const char *bytes, gsize length, const char *mark);
 /* FALSE and SYNC: it is not whole. */
 gboolean az_scan_answer(const char *bytes, gsize length, AzScanAnswer *ret_answer, GError **error);
 /* Puts the hashes of `answer` into `listing`; `expected` may be NULL. */

@@ -12,13 +12,18 @@
 /* A machine's clock of file times moves in steps of up to 10 ms. */
 #define TICK 50000000
 #define HASH_BATCH "1000"
-#define WARM_UP "36000" /* bytes: the first two flights of a connection but for what the answer itself needs */
+/* Bytes that mean nothing: the first two flights of a connection but for what the answer itself needs, and two more
+ * behind it, which go while azlin has yet to say what is to be sent. */
+#define WARM_UP "36000"
+#define KEEP_WARM "120000"
+#define LONG_WAY_MS 10.0 /* round trip; shorter ways are quick by themselves */
 
 typedef struct {
   AzScan *scan;
   AzlinOp *op;
   char *id;      /* names this place of this machine, seen through these filters */
   GBytes *known; /* the list of the last run, or NULL */
+  char *mark;    /* ends the answer where bytes that mean nothing follow it, or NULL */
 } State;
 
 void
@@ -37,6 +42,7 @@ state_end(State *state, GError *error)
   else
     az_op_finish(state->op);
   g_free(state->id);
+  g_free(state->mark);
   g_clear_pointer(&state->known, g_bytes_unref);
   g_free(state);
 }
@@ -168,6 +174,7 @@ take_listing(State *state, const AzlinReply *reply, gsize used, GError **error)
 {
   gsize length = 0;
   const char *bytes = g_bytes_get_data(reply->out, &length);
+  length = az_scan_length(bytes, length, state->mark);
   AzScanAnswer answer;
   g_autoptr(GBytes) plain = NULL;
   if (length < used + 2 || bytes[used + 1] != 0) {
@@ -238,6 +245,9 @@ az_scan(AzScan *scan, AzlinOp *op)
   g_autofree char *expected
       = scan->expected != NULL ? g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, scan->expected) : g_strdup("");
   gboolean near = g_str_has_prefix(scan->vm->public_ip != NULL ? scan->vm->public_ip : "", "127.");
+  double rtt_ms = az_remote_rtt_ms(az_engine_remote(scan->engine), scan->vm);
+  gboolean warm = scan->warm && !near && (rtt_ms < 0 || rtt_ms >= LONG_WAY_MS);
+  state->mark = warm ? g_uuid_string_random() : NULL;
   const char *fixed[] = { "sh",
                           "-c",
                           az_scan_script,
@@ -251,8 +261,10 @@ az_scan(AzScan *scan, AzlinOp *op)
                           modes[scan->hash],
                           HASH_BATCH,
                           expected,
-                          scan->warm && *known != '\0' && !near ? WARM_UP : "0",
-                          scan->arrived != NULL ? scan->arrived : "" };
+                          warm && *known != '\0' ? WARM_UP : "0",
+                          scan->arrived != NULL ? scan->arrived : "",
+                          warm ? state->mark : "",
+                          KEEP_WARM };
   g_autoptr(GPtrArray) argv = g_ptr_array_new();
   for (guint i = 0; i < G_N_ELEMENTS(fixed); i++)
     g_ptr_array_add(argv, (gpointer) (guintptr) fixed[i]);
@@ -264,5 +276,5 @@ az_scan(AzScan *scan, AzlinOp *op)
                         .argv = (const char *const *) argv->pdata,
                         .input = scan->hash == AZ_SCAN_HASH ? scan->names : NULL,
                         .max_output = MAX_ANSWER };
-  az_engine_exec(scan->engine, &request, az_op_new(op, "scan", SCAN_MS, on_scanned, state));
+  az_engine_exec_until(scan->engine, &request, state->mark, az_op_new(op, "scan", SCAN_MS, on_scanned, state));
 }

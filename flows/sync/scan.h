@@ -38,7 +38,7 @@ typedef struct {
   GBytes *expected;    /* of az_scan_expect(): what the hashes will most likely be; or NULL */
   const char *arrived; /* run of the copy whose hashes, made on the machine while files arrived, count; or NULL */
   gboolean fresh;      /* hashes of earlier runs do not count */
-  gboolean warm;       /* the machine will soon send much: it begins with bytes that mean nothing */
+  gboolean warm;       /* the machine will soon send much: bytes that mean nothing stand around its answer */
   /* filled */
   AzSyncPlace *place;
   AzListing *listing; /* NULL where nothing is */

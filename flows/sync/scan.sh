@@ -1,13 +1,17 @@
 # Looks at a place, see scan.c. $1 path, $2 base, $3 1 = make it, $4 id, $5 known, $6 1 = squeeze, $7 hash, $8 batch,
 # $9 digest of the hashes expected, $10 blanks to begin with, $11 the run whose list of hashes counts, made while files
-# arrived ("=INODE SIZE MTIME CTIME HASH" lines), or "", then the filter, words for find. For sh, GNU find, sort,
-# comm, coreutils; gzip where it is there. All that it prints ends with NUL. First: kind, folder, base, home, free bytes,
-# tools, processors, clock, blanks, packing. Then, packed: "F" and every record, or "D" and the changes against the list
-# that the machine keeps under the id, when that has the digest `known`; "Z" with find's status and the new list's digest;
-# hashes, or "=" where they are the expected ones; "E". A file system that does not count (of size 0) is never full. A
-# record that find prints for a link holds its target behind "//", which no path has.
+# arrived ("=INODE SIZE MTIME CTIME HASH" lines), or "", $12 what ends the answer, or "", $13 blanks behind that, then
+# the filter, words for find. For sh, GNU find, sort, comm, coreutils; gzip where it is there. Each thing that it prints
+# ends with NUL. First: kind, folder, base, home, free bytes, tools, processors, clock, blanks, packing. Then, packed: "F" and
+# every record, or "D" and the changes against the list that the machine keeps under the id, when that has the digest
+# `known`; "Z" with find's status and the new list's digest; hashes, or "=" where they are the expected ones; "E". A file
+# system that does not count (of size 0) is never full. A record that find prints for a link holds its target behind
+# "//", which no path has. Then, of what was listed as a whole, $12: azlin goes on there. Where it was told of changes, what
+# follows keeps the connection warm; it would be in the way of how far the target is, which is asked at the same time
+# before all is copied.
 LC_ALL=C; export LC_ALL; umask 077; now=$(date +%s%N)
-path=$1 base=$2 make=$3 id=$4 known=$5 squeeze=$6 hash=$7 batch=$8 expected=$9; shift 9; blanks=$1 run=$2; shift 2
+path=$1 base=$2 make=$3 id=$4 known=$5 squeeze=$6 hash=$7 batch=$8 expected=$9; shift 9; blanks=$1 run=$2 end=$3 after=$4
+shift 4
 [ "$make" = 0 ] || (umask 022; mkdir -p -- "$path") || exit 4
 if [ -d "$path" ]; then kind=d folder=$path
 elif [ -f "$path" ]; then kind=f base=${path##*/} folder=${path%/*}
@@ -52,9 +56,8 @@ list() {
   walk "$@" \) -prune -o -type l -printf 'l %m %s %T@ %C@ %i %n %b %p//%l\0' \
     -o \( -type f -o -type d \) -printf '%y %m %s %T@ %C@ %i %n %b %p\0'
 }
-files() { walk "$@" \) -prune -o -type f -print0; }
-hashes() {
-  mkdir "$tmp/h" && xargs -0 -r -n "$batch" -P "$cpus" sh -c '
+hashes() { # of names that may be anything by now
+  mkdir -p "$tmp/h" && xargs -0 -r -n "$batch" -P "$cpus" sh -c '
     find "$@" -maxdepth 0 -type f \( -size -4194304c -exec b2sum -l 256 -z -- {} + \
       -o ! -size -4194304c -exec sh -c '\''
         for file do
@@ -69,12 +72,19 @@ hashes() {
         done'\'' sh {} + \) >> "$0/$$" 2>/dev/null' "$tmp/h"
   cat -- "$tmp/h/"* 2>/dev/null
 }
-sums() { case $hash in n) hashes ;; a) files "$@" | hashes ;; esac; }
+hash_all() { # what is small at once, as find comes upon it
+  mkdir "$tmp/h" && : > "$tmp/large"
+  walk "$@" \) -prune -o -type f \( -size -4194304c -print0 -o -fprint0 "$tmp/large" \) |
+    xargs -0 -r -n "$batch" -P "$cpus" sh -c 'exec b2sum -l 256 -z -- "$@" >> "$0/$$" 2>/dev/null' "$tmp/h"
+  hashes < "$tmp/large"
+}
+sums() { case $hash in n) hashes ;; a) hash_all "$@" ;; esac; }
 answer() {
   status=$({ { list "$@"; echo $? >&3; } | sort -z > "$tmp/new" || echo 200 >&3; } 3>&1)
+  [ "$status" = 0 ] || : > "$tmp/partly"
   [ -z "$known" ] || ln -- "$dir/$id" "$tmp/old" 2>/dev/null
   if [ -f "$tmp/old" ] && [ "$(sha256sum < "$tmp/old")" = "$known  -" ]; then
-    printf 'D\0'; comm -z -3 "$tmp/old" "$tmp/new"
+    printf 'D\0'; comm -z -3 "$tmp/old" "$tmp/new"; : > "$tmp/changes"
   else
     printf 'F\0'; cat "$tmp/new"
   fi
@@ -88,5 +98,7 @@ answer() {
   printf 'E\0'
 }
 if [ "$squeeze" = 1 ]; then answer "$@" | gzip -1; else answer "$@"; fi
+[ -e "$tmp/changes" ] || after=0
+[ -z "$end" ] || [ -e "$tmp/partly" ] || printf "%s%${after}s" "$end" ''
 [ -z "$ARRIVED" ] || rm -f -- "$ARRIVED"
 find "$dir" -maxdepth 1 -type f -mtime +30 -delete 2>/dev/null; exit 0

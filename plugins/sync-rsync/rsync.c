@@ -210,6 +210,13 @@ score(gpointer data, const AzlinSyncJob *job, char **ret_reason)
   return rsync_predict(&speed, job, ret_reason);
 }
 
+static GPtrArray *
+left_behind(gpointer data, const AzlinSyncJob *job, GPtrArray *names)
+{
+  (void) data;
+  return job->only != NULL ? rsync_left_behind(job->only, names) : NULL;
+}
+
 static gboolean
 init(AzlinHost *host, gpointer *ret_self, GError **error)
 {
@@ -234,7 +241,8 @@ static const AzlinOption options[] = {
   { 0 },
 };
 
-static const AzlinSync iface = { .size = sizeof iface, .score = score, .transfer = transfer };
+static const AzlinSync iface
+    = { .size = sizeof iface, .score = score, .transfer = transfer, .left_behind = left_behind };
 static const AzlinBrick brick = {
   .size = sizeof brick,
   .kind = AZLIN_KIND_SYNC,

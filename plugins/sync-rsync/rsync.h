@@ -36,6 +36,12 @@ typedef struct {
 /* One line of --stats; FALSE: it is another line. */
 gboolean rsync_parse_stats(const char *line, RsyncStats *stats);
 
+/* ---- residue.c ---- */
+
+/* Those of `names` (of char*) that are called as rsync calls a file that it writes for one of `only`. Elements
+ * borrowed. */
+GPtrArray *rsync_left_behind(GBytes *only, GPtrArray *names);
+
 /* ---- verdict.c ---- */
 
 typedef enum {

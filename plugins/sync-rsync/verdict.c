@@ -28,6 +28,8 @@ static const struct {
   { 126, AZLIN_ERROR_NOT_SUPPORTED, "rsync cannot be run on the source; install it there: sudo apt-get install rsync" },
   { 127, AZLIN_ERROR_NOT_SUPPORTED,
     "rsync is not installed on the source; install it there: sudo apt-get install rsync" },
+  { 137, AZLIN_ERROR_SYNC, "rsync was killed on the source" },
+  { 247, AZLIN_ERROR_SYNC, "rsync was killed on the target" }, /* as rrsync since 3.2.4 says it */
   { 255, AZLIN_ERROR_SSH, "the source cannot reach the target over SSH" },
 };
 

@@ -28,6 +28,13 @@ def gone(pid):
         return True
 
 
+def machine_pid(home, region):
+    """The first process of a machine of provider-local."""
+    (path,) = glob.glob(os.path.join(home.path, "bricks/provider-local/*-%s-*/machine.ini" % region))
+    with open(path) as f:
+        return int(re.search(r"^pid=(\d+)", f.read(), re.M).group(1))
+
+
 class Machines(e2e.Home):
     """What tests ask of any fleet."""
 
@@ -58,9 +65,7 @@ class Fleet(Machines):
             raise
 
     def pid(self, region):
-        (path,) = glob.glob(os.path.join(self.path, "bricks/provider-local/*-%s-*/machine.ini" % region))
-        with open(path) as f:
-            return int(re.search(r"^pid=(\d+)", f.read(), re.M).group(1))
+        return machine_pid(self, region)
 
     def signal(self, region, number):
         os.kill(self.pid(region), number)

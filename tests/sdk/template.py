@@ -56,7 +56,7 @@ def copy_template(name):
 def test_pkg_config():
     env, _ = sdk()
     query = lambda *a: run("pkg-config", *a, "azlin-sdk", env=env).strip()
-    assert query("--variable=abi") == "1.5"
+    assert query("--variable=abi") == "1.6"
     assert query("--variable=pluginsdir").endswith("/azlin/plugins-1")
     assert os.path.exists(query("--variable=plugin_map"))
     assert os.path.exists(os.path.join(query("--variable=includedir"), "azlin-plugin.h"))

@@ -48,10 +48,7 @@ class Ground(machines.Cloud):
         document.pop("checksum")  # written by hand
         with open(os.path.join(self.path, "config.json"), "w") as f:
             json.dump(document, f, indent=2)
-        self.pids = {}
-        for region in self.folders:
-            ini = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(self.folders[region]))), "machine.ini")
-            self.pids[region] = int(re.search(r"(?m)^pid=(\d+)", open(ini).read())[1])
+        self.pids = {region: self.pid(region) for region in self.folders}
 
     def open_entries(self):
         entries, path = set(), os.path.join(self.path, "journal.log")

@@ -1,6 +1,7 @@
 """azlin sync interrupted, killed and cut off: no key, no transfer and no torn file is left behind."""
-import json, os, random, signal, time
+import contextlib, json, os, random, signal, time
 import e2e
+from faults import processes
 from machines import clean_up, fill, need, no_keys, put, result, same, transfers, until
 
 ROUNDS = int(os.environ.get("AZLIN_SYNC_KILLS", "20"))
@@ -62,6 +63,60 @@ def test_an_interrupted_transfer_resumes_and_shows_no_torn_file():
     assert one["files_synced"] < 21, "what was complete was copied again: %r" % one
     same(home.at("eastus", "resume"), home.at("westus2", "resume"))
     assert not os.path.exists(home.at("westus2", "resume", ".azlin-partial"))
+
+
+def receivers(home, region):
+    """rsync on a machine, which writes what comes."""
+    return [pid for pid, line in processes(home.pid(region)).items() if "rsync --server " in line]
+
+
+def test_what_a_killed_rsync_leaves_on_the_target_goes_to_the_trash():
+    home = need()
+    there = home.at("westus2", "residue")
+    put(os.path.join(there, ".f.backup"), b"stood there before")
+    p = start_slow(home, "residue")
+    until(lambda: [n for n in os.listdir(there) if len(n) == len(".f.XXXXXX") and n != ".f.backup"], "rsync writes")
+    put(os.path.join(there, ".g.backup"), b"came meanwhile, and is nobody's file of rsync")
+    at_work = receivers(home, "westus2")
+    assert at_work
+    for pid in at_work:
+        os.kill(pid, signal.SIGKILL)
+    out, err = p.communicate(timeout=100)
+    assert p.returncode == 0 and "went to the trash" in out + err, (p.returncode, out, err)
+    assert sorted(os.listdir(there)) == [".azlin-trash", ".f.backup", ".g.backup", "f"], os.listdir(there)
+    thrown = [n for _, _, names in os.walk(os.path.join(there, ".azlin-trash")) for n in names]
+    assert [n for n in thrown if n.startswith(".f.")], thrown
+    no_keys(home)
+
+
+def test_what_rsyncs_that_are_killed_again_and_again_leave_goes_to_the_trash_too():
+    home = need()
+    there = home.at("westus2", "residues")
+    p = start_slow(home, "residues")
+    kills = 0
+    while p.poll() is None:
+        if os.path.isdir(there) and any(n.startswith(".f.") for n in os.listdir(there)):
+            for pid in receivers(home, "westus2"):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                kills += 1
+        time.sleep(0.05)
+    out, err = p.communicate()
+    assert p.returncode == 2 and "went to the trash" in out + err, (p.returncode, out, err)
+    assert kills > 2 and os.listdir(there) == [".azlin-trash"], (kills, os.listdir(there))
+    no_keys(home)
+
+
+def test_a_file_of_the_source_that_is_called_like_rsyncs_own_is_none():
+    home = need()
+    name = ".f.uMhHMK"
+    put(home.at("eastus", "alike", name), b"gone from the source before the copy has ended")
+    p = start_slow(home, "alike")
+    until(lambda: os.path.exists(home.at("westus2", "alike", name)), "it is there")
+    os.unlink(home.at("eastus", "alike", name))
+    out, err = p.communicate(timeout=100)
+    assert p.returncode == 1 and "vanished from the source" in out + err, (p.returncode, out, err)
+    assert os.path.exists(home.at("westus2", "alike", name))
 
 
 def test_a_target_that_dies_keeps_the_record_until_it_is_back():

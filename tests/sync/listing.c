@@ -344,22 +344,27 @@ test_expected_hashes_need_not_travel(void)
   g_assert_error(error, AZLIN_ERROR, AZLIN_ERROR_SYNC);
 }
 
-/* What the script says of the folder `path` when `expected` is the digest of its hashes; `run`: whose list of hashes
- * counts. Owned. */
+/* What the script says of the folder `path` when `known` is the digest of its list and `expected` that of its hashes;
+ * `run`: whose list of hashes counts; the answer ends with "the end", where `after` is not "0", and so many blanks may
+ * follow. Owned. */
 static GBytes *
-scan_here(const char *path, const char *expected, const char *blanks, const char *run)
+scan_to_end(const char *path, const char *known, const char *squeeze, const char *expected, const char *blanks,
+            const char *run, const char *after)
 {
   g_autoptr(GPtrArray) filter = az_exclude_filter(NULL, NULL);
   g_autoptr(GPtrArray) argv = g_ptr_array_new();
-  const char *fixed[]
-      = { "sh", "-c", az_scan_script, "sh", path, "", "0", "test", "", "0", "a", "10", expected, blanks, run };
+  const char *end = g_str_equal(after, "0") ? "" : "the end";
+  const char *fixed[] = { "sh",    "-c", az_scan_script, "sh",     path,   "",  "0", "test", known,
+                          squeeze, "a",  "10",           expected, blanks, run, end, after };
   for (guint i = 0; i < G_N_ELEMENTS(fixed); i++)
     g_ptr_array_add(argv, (gpointer) (guintptr) fixed[i]);
   g_ptr_array_extend(argv, filter, NULL, NULL);
   g_ptr_array_add(argv, NULL);
   g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE);
   g_autofree char *home = g_path_get_dirname(path);
+  g_autofree char *programs = g_strdup_printf("%s/bin:%s", home, g_getenv("PATH")); /* the test's own come first */
   g_subprocess_launcher_setenv(launcher, "HOME", home, TRUE);
+  g_subprocess_launcher_setenv(launcher, "PATH", programs, TRUE);
   g_autoptr(GError) error = NULL;
   g_autoptr(GSubprocess) child = g_subprocess_launcher_spawnv(launcher, (const char *const *) argv->pdata, &error);
   GBytes *out = NULL;
@@ -367,6 +372,12 @@ scan_here(const char *path, const char *expected, const char *blanks, const char
   g_assert_true(g_subprocess_communicate(child, NULL, NULL, &out, NULL, &error));
   g_assert_true(g_subprocess_get_successful(child));
   return out;
+}
+
+static GBytes *
+scan_here(const char *path, const char *expected, const char *blanks, const char *run)
+{
+  return scan_to_end(path, "", "0", expected, blanks, run, "0");
 }
 
 /* Of what follows the place. */
@@ -412,6 +423,64 @@ test_a_machine_says_whether_it_found_them(void)
   g_autoptr(GBytes) changed = scan_here(folder, digest, "0", "");
   answer = answer_of(changed);
   g_assert_cmpuint(answer.hashes_length, ==, 64 + 2 + sizeof "./a file");
+  remove_home(home);
+}
+
+/* What follows the end is not part of the answer, packed or not, and not of the list that the machine keeps. Nothing
+ * follows where it is not only changes that are told. */
+static void
+test_blanks_follow_the_answer(void)
+{
+  g_autofree char *home = g_dir_make_tmp("azlin-listing-XXXXXX", NULL);
+  g_autofree char *folder = g_build_filename(home, "tree", NULL);
+  g_autofree char *kept = g_build_filename(home, ".local", "state", "azlin", "sync", "test", NULL);
+  g_autofree char *known = g_strdup("");
+  g_assert_cmpint(g_mkdir(folder, 0700), ==, 0);
+  for (int round = 0; round < 4; round++) {
+    gsize used = 0, length = 0, kept_length = 0;
+    int packed = round & 1;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *list = NULL;
+    g_autoptr(GBytes) out = scan_to_end(folder, known, packed == 1 ? "1" : "0", "", "0", "", "5000");
+    const char *bytes = g_bytes_get_data(out, &length);
+    g_autoptr(AzSyncPlace) place = az_sync_place_parse(out, &used);
+    gsize end = az_scan_length(bytes, length, "the end");
+    g_assert_nonnull(place);
+    g_assert_cmpuint(length - end, ==, strlen("the end") + (round < 2 ? 0 : 5000));
+    bytes += used + 2;
+    length = end - used - 2;
+    g_autoptr(GBytes) plain = packed == 1 ? az_scan_unpack(bytes, length, 10000, &error) : g_bytes_new(bytes, length);
+    AzScanAnswer answer;
+    g_assert_no_error(error);
+    g_assert_true(az_scan_answer(g_bytes_get_data(plain, NULL), g_bytes_get_size(plain), &answer, &error));
+    g_assert_true(g_file_get_contents(kept, &list, &kept_length, NULL));
+    g_autofree char *digest = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *) list, kept_length);
+    g_assert_cmpstr(answer.digest, ==, digest);
+    if (round == 1) {
+      g_free(known);
+      known = g_steal_pointer(&digest);
+    }
+  }
+  remove_home(home);
+}
+
+/* What find has to say may come later than what it lists: the answer ends with the command then. */
+static void
+test_half_a_list_has_no_end(void)
+{
+  static const char find[] = "#!/bin/sh\nPATH=${PATH#*:}\nfind \"$@\"\nexit 1\n";
+  g_autofree char *home = g_dir_make_tmp("azlin-listing-XXXXXX", NULL);
+  g_autofree char *folder = g_build_filename(home, "tree", NULL);
+  g_autofree char *programs = g_build_filename(home, "bin", NULL);
+  g_autofree char *program = g_build_filename(programs, "find", NULL);
+  g_assert_cmpint(g_mkdir(folder, 0700), ==, 0);
+  g_assert_cmpint(g_mkdir(programs, 0700), ==, 0);
+  g_assert_true(g_file_set_contents_full(program, find, -1, G_FILE_SET_CONTENTS_NONE, 0700, NULL));
+  g_autoptr(GBytes) out = scan_to_end(folder, "", "0", "", "0", "", "5000");
+  gsize length = 0;
+  const char *bytes = g_bytes_get_data(out, &length);
+  g_assert_cmpint(answer_of(out).status, ==, 1);
+  g_assert_cmpuint(az_scan_length(bytes, length, "the end"), ==, length);
   remove_home(home);
 }
 
@@ -581,6 +650,8 @@ main(int argc, char **argv)
   g_test_add_func("/listing/hashes-made-on-arrival", test_hashes_made_on_arrival);
   g_test_add_func("/listing/patterns", test_patterns);
   g_test_add_func("/listing/news-join-a-list", test_news_join_a_list);
+  g_test_add_func("/listing/blanks-follow-the-answer", test_blanks_follow_the_answer);
+  g_test_add_func("/listing/half-a-list-has-no-end", test_half_a_list_has_no_end);
   g_test_add_func("/live/frames-are-read-as-they-come", test_frames_are_read_as_they_come);
   g_test_add_func("/live/what-is-no-frame-is-refused", test_what_is_no_frame_is_refused);
   return g_test_run();

@@ -367,6 +367,8 @@ test_exit_codes_have_a_meaning(void)
     { 255, "Host key verification failed.\n", AZLIN_ERROR_HOST_KEY, "pinned" },
     { 12, "", AZLIN_ERROR_SYNC, "connection" },
     { 30, "", AZLIN_ERROR_SYNC, "silent" },
+    { 137, "", AZLIN_ERROR_SYNC, "killed on the source" },
+    { 247, "", AZLIN_ERROR_SYNC, "killed on the target" },
     { 11, "rsync: [receiver] write failed on \"x\": No space left on device (28)\n", AZLIN_ERROR_STORAGE, "full" },
     { 11, "rsync: [receiver] mkstemp failed: Operation not permitted (1)\n", AZLIN_ERROR_FAILED, "not permitted" },
     { 127, "sh: rsync: not found\n", AZLIN_ERROR_NOT_SUPPORTED, "install" },
@@ -398,6 +400,33 @@ test_words_are_capped_and_made_safe(void)
   g_assert_nonnull(strstr(errors->pdata[errors->len - 1], "4980 more"));
 }
 
+static void
+test_knows_what_it_leaves_when_it_is_killed(void)
+{
+  static const char names[] = "./a\0./sub/.hidden\0./end.";
+  g_autoptr(GByteArray) only = g_byte_array_new();
+  g_autofree char *more = g_strnfill(240, 'x'), *all = g_strconcat("./", more, "more-that-rsync-cuts", NULL);
+  g_autofree char *cut = g_strconcat("./.", more, "more-t.aB3dE6", NULL);
+  g_byte_array_append(only, (const guint8 *) names, sizeof names);
+  g_byte_array_append(only, (const guint8 *) all, (guint) strlen(all) + 1);
+  const char *const left[] = { "./.a.uMhHMK", "./sub/.hidden.012345", "./.end.Ab0Cd1", cut };
+  const char *const others[]
+      = { "./a.uMhHMK", "./.b.uMhHMK", "./.a.uMhHM", "./.a.uMhHM_",      "./sub/.a.uMhHMK", "./.a.backups",
+          "./.a",       "./.",         "./.uMhHMK",  "./.hidden.012345", "./..a.uMhHMK.x",  "./.aauMhHMK" };
+  g_autoptr(GBytes) bytes = g_byte_array_free_to_bytes(g_steal_pointer(&only));
+  g_autoptr(GPtrArray) strangers = g_ptr_array_new();
+  for (guint i = 0; i < G_N_ELEMENTS(others); i++)
+    g_ptr_array_add(strangers, (gpointer) (guintptr) others[i]);
+  g_autoptr(GPtrArray) none = rsync_left_behind(bytes, strangers);
+  g_assert_cmpuint(none->len, ==, 0);
+  for (guint i = 0; i < G_N_ELEMENTS(left); i++)
+    g_ptr_array_add(strangers, (gpointer) (guintptr) left[i]);
+  g_autoptr(GPtrArray) found = rsync_left_behind(bytes, strangers);
+  g_assert_cmpuint(found->len, ==, G_N_ELEMENTS(left));
+  for (guint i = 0; i < found->len; i++)
+    g_assert_cmpstr(found->pdata[i], ==, left[i]);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -417,6 +446,7 @@ main(int argc, char **argv)
   g_test_add_func("/rsync/error-handling-exit-23", test_exit_23_keeps_the_words);
   g_test_add_func("/rsync/machines-without-xattrs-do-not-fail", test_machines_without_xattrs_do_not_fail);
   g_test_add_func("/rsync/exit-codes-have-a-meaning", test_exit_codes_have_a_meaning);
+  g_test_add_func("/rsync/knows-what-it-leaves-when-it-is-killed", test_knows_what_it_leaves_when_it_is_killed);
   g_test_add_func("/rsync/words-are-capped-and-made-safe", test_words_are_capped_and_made_safe);
   return g_test_run();
 }
