@@ -17,7 +17,7 @@ on_moved(guint64 bytes, gpointer data)
   AzlinHost *host = copy->self->host;
   double seconds = (double) (host->api->monotonic(host) - copy->began) / G_USEC_PER_SEC;
   copy->sent = bytes;
-  if (!copy->leaving && stream_is_to_leave(&copy->forecast, (double) bytes, seconds)) {
+  if (!copy->leaving && stream_is_to_leave(&copy->forecast, &copy->pace, (double) bytes, seconds)) {
     copy->leaving = TRUE;
     copy->note = stream_slow;
     host->api->op_cancel(copy->relaying, stream_slow);
@@ -116,6 +116,7 @@ stream_relay(StreamCopy *copy)
   if (copy->note != NULL)
     api->op_progress(copy->op, 0, copy->job.bytes, copy->note);
   copy->leaving = FALSE;
+  copy->pace = (StreamPace){ 0 };
   copy->began = api->monotonic(copy->self->host);
   copy->relaying = api->op_new(copy->op, "relaying", 0, on_piped, copy);
   api->pipe(copy->self->host, &request, copy->relaying);

@@ -14,17 +14,19 @@
 #define PROCESSOR_MIB 240.0       /* a second, through a cipher, on a small machine */
 #define FIRST_FLIGHT 14600.0      /* bytes that a connection sends before it hears anything */
 #define FILE_SECONDS 40e-6        /* opening, naming and placing one */
-#define LOGIN_ROUNDS 13.0         /* of OpenSSH, until a command has its input */
+#define LOGIN_ROUNDS 12.0         /* of OpenSSH, until a command has its input */
 #define LOGIN_SECONDS 0.1         /* of both processors */
 #define MOST_TO_RELAY (256 * MIB) /* a copy as large as that should not go through azlin's own line */
 /* a large file can go in pieces over connections of its own, which loss cannot hold back together; nobody knows of loss
  * before */
 #define LARGE_FILE (8 * MIB)
 #define MOST_OF_LARGE_FILES (12 * MIB)
-#define TRIAL_SECONDS 1.0 /* until a road shows what it carries, */
-#define TRIAL_ROUNDS 12.0 /* and so many round trips */
-#define LEAVE 1.25        /* what is still to come takes so many times as long as all of it on the other road */
-#define SHRINK 0.6        /* what zstd leaves of what people have, when nothing is known of it */
+#define TRIAL_SECONDS 1.0  /* until a road shows what it carries, */
+#define TRIAL_ROUNDS 14.0  /* and no fewer round trips */
+#define STRETCHES 4.0      /* in a trial */
+#define FEWEST_STRETCHES 2 /* of what arrived: its first bytes may have been late, and the line was cold then */
+#define LEAVE 1.25         /* what is still to come takes so many times as long as all of it on the other road */
+#define SHRINK 0.6         /* what zstd leaves of what people have, when nothing is known of it */
 
 static double
 or_unknown(double rtt_ms)
@@ -65,7 +67,7 @@ stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted)
   if (job->bwlimit_kib > 0)
     rate = MIN(rate, job->bwlimit_kib * 1024.0);
   forecast.level = near || !both_have(facts, " zstd ") ? 0 : rate > 100 * MIB ? 1 : 3;
-  forecast.trial = TRIAL_SECONDS + TRIAL_ROUNDS * MAX(source, target);
+  forecast.trial = MAX(TRIAL_SECONDS, TRIAL_ROUNDS * MAX(source, target));
   forecast.wire = forecast.level > 0 ? bytes * SHRINK : bytes;
   forecast.relay = 2 * MAX(source, target) + handling
                    + moving(forecast.wire, MAX(source, target), 1, near ? PROCESSOR_MIB * MIB : rate);
@@ -89,11 +91,27 @@ stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted)
   return forecast;
 }
 
-/* Nobody knows of loss, or of how slow azlin's own line is, before something has gone over it. */
+/* Nobody knows of loss, or of how slow azlin's own line is, before something has gone over it. It is judged by the best
+ * of its latest stretches: a line may have yet to reach its pace, or have stood still for a moment, but where packets
+ * get lost it was quicker at first than it ever will be again.
+ */
 gboolean
-stream_is_to_leave(const StreamForecast *forecast, double moved, double seconds)
+stream_is_to_leave(const StreamForecast *forecast, StreamPace *pace, double moved, double seconds)
 {
-  if (forecast->direct < 0 || seconds < forecast->trial || moved <= 0)
+  if (pace->marked <= 0) {
+    *pace = (StreamPace){ .marked = seconds, .moved = moved };
     return FALSE;
-  return (forecast->wire - moved) * seconds / moved > LEAVE * forecast->direct;
+  }
+  double stretch = seconds - pace->marked, best = 0;
+  if (stretch >= forecast->trial / STRETCHES) {
+    memmove(pace->rates + 1, pace->rates, sizeof pace->rates - sizeof pace->rates[0]);
+    pace->rates[0] = (moved - pace->moved) / stretch;
+    pace->stretches++;
+    pace->marked = seconds;
+    pace->moved = moved;
+  }
+  for (guint i = 0; i < G_N_ELEMENTS(pace->rates); i++)
+    best = MAX(best, pace->rates[i]);
+  return forecast->direct >= 0 && seconds >= forecast->trial && pace->stretches >= FEWEST_STRETCHES
+         && forecast->wire - moved > LEAVE * forecast->direct * best;
 }

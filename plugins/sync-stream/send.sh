@@ -209,8 +209,8 @@ slowest() { # how many of `lines`; by what each has carried since this was last 
     echo "$((now - then)) $it"; echo "$now" >| "$dir/then.$it"
   done 2>/dev/null | sort -n | head -n "$1" | cut -d ' ' -f 2
 }
-# A line has 2 MiB on the way at most; of more than are needed each only fills the queue before the narrow place. But of
-# what has just met with loss there one may have next to nothing on the way for seconds: the slowest go, half at a time.
+# A line has 2 MiB on the way at most; of more than are needed each only fills the queue before the narrow place. The
+# slowest go: of what has just met with loss there one may have next to nothing on the way for seconds.
 too_many() { # of `lines`
   need=$(((rate / 1000 * rtt + 2097151) / 2097152))
   [ "$rtt" -gt 0 ] && [ $rate -gt 6000000 ] && [ $rate -le $grown ] && [ $rate -ge $((best * 85 / 100)) ] &&
@@ -224,7 +224,7 @@ adapt() {
   set -- $lines
   if [ -z "$added" ] && too_many $lines; then
     [ $rate -le $best ] || best=$rate
-    shed $(slowest $((($# - need + 1) / 2))); settled=1; calm=0
+    shed $(slowest $(($# - need))); settled=1; calm=0
     return 0
   fi
   [ $calm -ge 3 ] || return 0
@@ -250,7 +250,7 @@ ended() { # worker
   running=$left
   read -r status < "$dir/status.$1" || status=255
   [ "$status" -lt 128 ] || status=255
-  [ "$status" != 0 ] || return 0
+  if [ "$status" = 0 ]; then echo >> "$dir/freed"; return 0; fi
   failed=$((failed + 1)); release "$1"
   denied=; if ! reached && grep -q 'Permission denied' "$dir/err.$1"; then denied=1
   elif [ -n "$dial" ] && ! grep -q 'cannot be reached' "$dir/err.$1"; then dial=; failed=0; fi

@@ -19,6 +19,13 @@ typedef struct {        /* see stream_predict() */
   double trial;         /* seconds after which it has shown what it carries */
 } StreamForecast;
 
+typedef struct {   /* what the relayed road carries; zero at first */
+  double marked;   /* seconds: the stretch under way began, */
+  double moved;    /* when so many bytes had arrived */
+  double rates[3]; /* bytes a second, of those before it, the latest first */
+  guint stretches; /* how many there were */
+} StreamPace;
+
 typedef struct { /* one copy; `only` of its job names the folders above, too */
   Stream *self;
   AzlinOp *op;
@@ -34,6 +41,7 @@ typedef struct { /* one copy; `only` of its job names the folders above, too */
   guint64 sent;       /* bytes that went over the line */
   AzlinOp *relaying;  /* NULL = no archive is under way */
   gint64 began;       /* monotonic: the archive did */
+  StreamPace pace;    /* of the archive */
   gboolean leaving;   /* the relayed road, which turned out to be slow */
 } StreamCopy;
 
@@ -66,5 +74,6 @@ extern const char stream_pack_script[], stream_unpack_script[], stream_dial_scri
 
 /* `most` connections at once. */
 StreamForecast stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted);
-/* So many bytes went through azlin in so many seconds: is it better to begin again on the direct road? */
-gboolean stream_is_to_leave(const StreamForecast *forecast, double moved, double seconds);
+/* So many bytes went through azlin in so many seconds: is it better to begin again on the direct road? To be asked
+ * whenever more has arrived, with the same `pace`. */
+gboolean stream_is_to_leave(const StreamForecast *forecast, StreamPace *pace, double moved, double seconds);

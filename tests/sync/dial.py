@@ -1,16 +1,17 @@
 """What the source's ssh connects with: bbr while something gets lost, the usual way where nothing does; it ends with ssh."""
-import os, socket, subprocess
+import os, shutil, socket, subprocess, tempfile
 import e2e, netns
 from e2e import until
 
 DIAL = os.path.join(os.environ["AZLIN_SOURCE_ROOT"], "plugins", "sync-stream", "dial.py")
+CC_INFO = 26
 CONGESTION = "/proc/sys/net/ipv4/tcp_%scongestion_control"
 SSH = """import subprocess, sys, time
 code = subprocess.call(["/usr/bin/python3", "-I", "-S", *sys.argv[1:]])
 time.sleep(0 if code else 60)
 sys.exit(code)"""
 LOSS = "add table inet loss; add chain inet loss in { type filter hook input priority 0; }; " \
-       "add rule inet loss in tcp dport %d numgen random mod 2 0 drop"
+       "add rule inet loss in tcp dport %d numgen random mod 8 0 drop"
 
 
 def need():
@@ -27,11 +28,11 @@ def need():
 class Line:
     """A connection that is made for a process that stands for ssh."""
 
-    def __init__(self):
+    def __init__(self, dial=DIAL):
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         here, there = socket.socketpair()
-        self.ssh = subprocess.Popen(["/usr/bin/python3", "-c", SSH, DIAL, "127.0.0.1", str(self.port), "0"], stdout=there)
+        self.ssh = subprocess.Popen(["/usr/bin/python3", "-c", SSH, dial, "127.0.0.1", str(self.port), "0"], stdout=there)
         _, ancillary, _, _ = here.recvmsg(1, socket.CMSG_SPACE(4))
         self.near = socket.socket(fileno=int.from_bytes(ancillary[0][2], "little"))
         self.far, _ = listener.accept()
@@ -40,6 +41,10 @@ class Line:
 
     def congestion(self):
         return self.near.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0").decode()
+
+    def carries(self):
+        """Bytes a second, as bbr has seen it; 0: it has yet to look."""
+        return int.from_bytes(self.near.getsockopt(socket.IPPROTO_TCP, CC_INFO, 20)[:8], "little")
 
     def close(self):
         self.ssh.kill()
@@ -56,14 +61,32 @@ def test_bbr_comes_back_with_the_loss():
         assert line.near.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         until(lambda: line.congestion() == "cubic", "nothing gets lost", 10)
         netns.run("nft", LOSS % line.port)
-        line.near.settimeout(10)
-        for _ in range(20):
+
+        def back():
             line.near.sendall(bytes(10000))
             line.far.recv(1 << 20)
-        until(lambda: line.congestion() == "bbr", "something got lost", 10)
+            return line.congestion() == "bbr"
+        until(back, "something got lost")
     finally:
         netns.run("nft", "flush ruleset")
         line.close()
+
+
+def test_bbr_looks_anew_where_another_line_has_ended():
+    need()
+    with tempfile.TemporaryDirectory() as folder:
+        line = Line(shutil.copy(DIAL, folder))
+        try:
+            for _ in range(20):
+                line.near.sendall(bytes(1000))
+                line.far.recv(1000)
+            assert line.carries() > 0
+            with open(os.path.join(folder, "freed"), "a") as f:
+                f.write("\n")
+            until(lambda: line.carries() == 0, "it looks anew", 2)
+            assert line.congestion() == "bbr"
+        finally:
+            line.close()
 
 
 def test_what_sshd_says_is_acknowledged_at_once():

@@ -1,6 +1,6 @@
 """What the end-to-end tests of sync share: three machines of provider-local, trees, keys and transfers looked for."""
 import ctypes, os, shutil, stat, subprocess, time
-import e2e
+import e2e, fleet
 
 REGIONS = ("eastus", "westus2", "westeurope")
 cloud = None
@@ -20,6 +20,9 @@ class Cloud(e2e.Home):
 
     def at(self, region, *names):
         return os.path.join(self.folders[region], *names)
+
+    def pid(self, region):
+        return fleet.machine_pid(self, region)
 
     def sync(self, *args, **kw):
         return self.run("sync", "-o", "json", *args, **kw)
@@ -138,6 +141,16 @@ def until(condition, what, seconds=20):
 def result(reply, code=0):
     assert reply.code == code, "expected exit %d: %r" % (code, reply)
     return reply.json()["results"]
+
+
+def plugin_file(*path):
+    with open(os.path.join(os.environ["AZLIN_SOURCE_ROOT"], "plugins", *path)) as f:
+        return f.read()
+
+
+def landing_script(name):
+    """What sync-stream runs on the target, with the functions of the landing before it."""
+    return plugin_file("common", "landing.sh") + plugin_file("sync-stream", name)
 
 
 def fill(folder, count, first=0):

@@ -69,19 +69,48 @@ test_shut_and_unknown(void)
   g_assert_cmpint(stream_predict(&bare, 32, STREAM_RELAY).road, ==, STREAM_RELAY);
 }
 
+/* Is it left somewhere on its way, told every tenth of a second from that one on? It carried mib_per_second[i] in the
+ * second i. */
+static gboolean
+is_left_from(const StreamForecast *forecast, guint first_tenth, const double *mib_per_second, guint seconds)
+{
+  StreamPace pace = { 0 };
+  double mib = 0.1;
+  for (guint tenth = first_tenth; tenth < seconds * 10; tenth++) {
+    if (stream_is_to_leave(forecast, &pace, mib * 1048576, tenth / 10.0))
+      return TRUE;
+    mib += mib_per_second[tenth / 10] / 10;
+  }
+  return FALSE;
+}
+
+static gboolean
+is_left(const StreamForecast *forecast, const double *mib_per_second, guint seconds)
+{
+  return is_left_from(forecast, 4, mib_per_second, seconds);
+}
+
 static void
 test_a_slow_road_is_left(void)
 {
-  double mib = 1048576;
-  StreamForecast forecast = { .wire = 6 * mib, .direct = 3, .trial = 2 };
-  g_assert_true(stream_is_to_leave(&forecast, 0.9 * mib, 2.1));
-  g_assert_false(stream_is_to_leave(&forecast, 0.9 * mib, 1.9)); /* too early to say */
-  g_assert_true(stream_is_to_leave(&forecast, 2 * mib, 2.1));    /* 4.2 seconds more, or 3 for all of it */
-  g_assert_false(stream_is_to_leave(&forecast, 2.3 * mib, 2.1)); /* 3.4 */
-  g_assert_false(stream_is_to_leave(&forecast, 7 * mib, 30));    /* it shrank less than was thought */
-  g_assert_false(stream_is_to_leave(&forecast, 0, 10));
-  forecast.direct = -1;
-  g_assert_false(stream_is_to_leave(&forecast, 0.9 * mib, 2.1));
+  const StreamForecast forecast = { .wire = 6 * 1048576.0, .direct = 3, .trial = 1 };
+  StreamForecast alone = forecast;
+  alone.direct = -1;
+  g_assert_true(is_left(&forecast, (double[]){ 0.9, 0.9 }, 2));  /* 5.5 MiB more: 6 seconds, or 3 for all of it */
+  g_assert_false(is_left(&forecast, (double[]){ 0.9, 0.9 }, 1)); /* too early to say */
+  g_assert_false(is_left(&forecast, (double[]){ 1.5, 1.5, 1.5, 1.5, 1.5 }, 5)); /* 3.3 */
+  g_assert_false(is_left(&alone, (double[]){ 0.1, 0.1, 0.1 }, 3));
+}
+
+static void
+test_a_road_is_judged_by_its_better_side(void)
+{
+  const StreamForecast forecast = { .wire = 20 * 1048576.0, .direct = 3, .trial = 2 };
+  g_assert_false(is_left(&forecast, (double[]){ 0.5, 5, 5, 5 }, 4));           /* it has yet to reach its pace */
+  g_assert_false(is_left(&forecast, (double[]){ 8, 8, 0, 8 }, 4));             /* it stood still */
+  g_assert_true(is_left(&forecast, (double[]){ 5, 2, 1, 1 }, 4));              /* it gets slower and slower */
+  g_assert_false(is_left(&forecast, (double[]){ 20, 20, 0, 0 }, 4));           /* it shrank less than was thought */
+  g_assert_false(is_left_from(&forecast, 25, (double[]){ 0, 0, 0.5, 20 }, 4)); /* its first bytes were late */
 }
 
 /* More to copy, or less of a line, never takes less time; a limit is never beaten. */
@@ -108,6 +137,7 @@ main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/stream-score/slow-road", test_a_slow_road_is_left);
+  g_test_add_func("/stream-score/better-side", test_a_road_is_judged_by_its_better_side);
   g_test_add_func("/stream-score/small", test_small_goes_through_azlin);
   g_test_add_func("/stream-score/large", test_large_goes_straight);
   g_test_add_func("/stream-score/near", test_near);

@@ -3,7 +3,7 @@ import contextlib, fcntl, hashlib, io, json, os, random, shutil, signal, socket,
 import e2e
 from e2e import until
 from faults import Proxy
-from machines import REGIONS, clean_up, make_hostile, need, no_keys, put, result, same
+from machines import REGIONS, clean_up, landing_script, make_hostile, need, no_keys, put, result, same
 
 ROUNDS = int(os.environ.get("AZLIN_SYNC_KILLS", "10"))
 
@@ -378,15 +378,6 @@ def test_a_key_that_is_not_admitted_ends_the_copy():
     nothing_left(home, "early")
 
 
-def script(name):
-    """What the target runs, with the functions of the landing before it."""
-    text = ""
-    for path in (("common", "landing.sh"), ("sync-stream", name)):
-        with open(os.path.join(os.environ["AZLIN_SOURCE_ROOT"], "plugins", *path)) as f:
-            text += f.read()
-    return text
-
-
 def archive(*members):
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
@@ -404,8 +395,8 @@ def archive(*members):
 def hostile_source(folder, *units):
     """A receiver, and then the end of the copy, fed by somebody who has the key and no good in mind."""
     said = b"".join(b"A a.%d %d\n" % (i, len(unit)) + unit for i, unit in enumerate(units))
-    receive = subprocess.run(["sh", "-c", script("receive.sh"), "azlin", folder, "run-1"], input=said, capture_output=True)
-    done = subprocess.run(["sh", "-c", script("finish.sh"), "azlin", folder, "run-1", "all"], capture_output=True)
+    receive = subprocess.run(["sh", "-c", landing_script("receive.sh"), "azlin", folder, "run-1"], input=said, capture_output=True)
+    done = subprocess.run(["sh", "-c", landing_script("finish.sh"), "azlin", folder, "run-1", "all"], capture_output=True)
     return receive, done
 
 
@@ -433,7 +424,7 @@ LARGE = 12 << 20
 
 def end_copy(folder):
     """The lines of the hashes that the end of a copy tells of."""
-    done = subprocess.run(["sh", "-c", script("finish.sh"), "azlin", folder, "run-1", "all"], capture_output=True,
+    done = subprocess.run(["sh", "-c", landing_script("finish.sh"), "azlin", folder, "run-1", "all"], capture_output=True,
                           env=dict(os.environ, HOME=folder + "-home"))
     assert done.returncode == 0, done
     path = os.path.join(folder + "-home", ".local", "state", "azlin", "sync", ".arrived.run-1")
@@ -448,7 +439,7 @@ def arrive(folder, *pieces):
     said = b"F f.large large %d\n" % len(names) + names + b"F f.large.tar large.tar %d\n" % len(twin) + twin
     for at, piece in pieces:
         said += b"R r.1.%d 1 %d %d %d\n" % (at, at, len(piece), LARGE) + piece
-    receive = subprocess.run(["sh", "-c", script("receive.sh"), "azlin", folder, "run-1"], input=said, capture_output=True)
+    receive = subprocess.run(["sh", "-c", landing_script("receive.sh"), "azlin", folder, "run-1"], input=said, capture_output=True)
     assert receive.returncode == 0 and receive.stdout.count(b"done r.1.") == len(pieces), receive
 
 
