@@ -32,6 +32,11 @@ def sweep():
             remove(folder, held)
 
 
+def seconds_on(folder):
+    with open(os.path.join(folder, "cpuacct.usage")) as f:
+        return int(f.read()) / 1e9
+
+
 class Accounts:
     """One group a part; without cgroups nothing is counted."""
 
@@ -50,11 +55,7 @@ class Accounts:
                 f.write("0")
 
     def read(self):
-        seconds = {}
-        for part, folder in self.folders.items():
-            with open(os.path.join(folder, "cpuacct.usage")) as f:
-                seconds[part] = int(f.read()) / 1e9
-        return seconds
+        return {part: seconds_on(folder) for part, folder in self.folders.items()}
 
     def since(self, before):
         return {part: now - before[part] for part, now in self.read().items()}

@@ -1,5 +1,6 @@
 """One command under the clock: wall, CPU of its process tree, its peak of memory, and how busy the host was meanwhile."""
 import json, os, subprocess, tempfile, threading, time
+from accounts import FOLDER, seconds_on
 
 SAMPLE_S = 0.05
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -21,7 +22,9 @@ class Sample:
 
 
 def busy_seconds():
-    """CPU seconds that the host has spent on anything so far."""
+    """CPU seconds that the host has spent on anything so far; ticks miss who wakes for less than one, as lines do."""
+    if os.path.exists(os.path.join(FOLDER, "release_agent")):  # the group that holds all others
+        return seconds_on(FOLDER)
     with open("/proc/stat") as f:
         user, nice, system, _, _, irq, softirq = map(int, f.readline().split()[1:8])
     return (user + nice + system + irq + softirq) / TICKS
