@@ -35,7 +35,7 @@ class Watch:
         with self.more:
             self.more.notify_all()
 
-    def wait_for(self, name, seconds=40, **facts):
+    def wait_for(self, name, seconds=120, **facts):
         def found():
             return [e for e in self.events if e["event"] == name and all(e.get(k) == v for k, v in facts.items())]
         with self.more:

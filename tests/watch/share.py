@@ -9,11 +9,11 @@ from local import Watch
 
 ROUNDS = int(os.environ.get("AZLIN_SHARE_ROUNDS", "1"))
 SCENES = int(os.environ.get("AZLIN_SHARE_SCENES", "1"))
-PAUSE = float(os.environ.get("AZLIN_SHARE_PAUSE", "14"))
-TTL, MORE = int(os.environ.get("AZLIN_SHARE_TTL", "10")), 18
 # Many rounds on a quiet host measure how soon it is taken over, and go on behind what is late; a single one beside other
-# suites shows that it is.
-IN_TIME, PATIENCE = (TTL + 5, 120) if ROUNDS > 1 else (40, 40)
+# suites shows that it is: there, leases of ten seconds run out because the host is busy, again and again.
+TTL, MORE = int(os.environ.get("AZLIN_SHARE_TTL", "10" if ROUNDS > 1 else "20")), 18
+PAUSE = float(os.environ.get("AZLIN_SHARE_PAUSE", TTL + 4))
+PATIENCE, EASE, BEAT_MS = (120, 1, 100) if ROUNDS > 1 else (180, 3, 300)
 FEW = 4  # where faults go round: on a busy host all are suspects now and then, and each of them is asked about all over
 REAL = ("eastus", "westus2", "westeurope")
 BEARER = "northeurope"  # a machine behind many records; no primary, or its end would be that of all of them
@@ -21,13 +21,20 @@ FURTHER = ["shared-%02d" % number for number in range(MORE + 62)]  # with all of
 CONFIG = LOCAL.replace("[bricks]\n", "[bricks]\ncoordinator=etcd\n") + """[policy]
 allowed-regions=%s
 [failover.hybrid]
-primary-interval=1
-interval=3
-probe-timeout=1
+primary-interval=%d
+probe-timeout=%d
 fall=4
 cool-down=0
 never-promote=%s
-""" % (";".join([*REAL, BEARER, *FURTHER]), ";".join([BEARER, *FURTHER]))
+""" % (";".join([*REAL, BEARER, *FURTHER]), EASE, EASE, ";".join([BEARER, *FURTHER]))
+
+
+def at_most(seconds):
+    """What is to be done in that time: held to it where there are many rounds."""
+    return seconds if ROUNDS > 1 else PATIENCE
+
+
+IN_TIME = at_most(TTL + 5)
 
 
 class Daemon(Watch):
@@ -142,7 +149,9 @@ class Scene:
 
     def __init__(self, cluster, names="abc", further=MORE, options="", cuts=False, **how):
         Scene.count += 1
-        self.options, self.cuts = options, cuts
+        # one machine bears all further ones, and watches that do not share yet all look at all of them
+        self.interval = EASE * (3 if further <= FEW else 8)
+        self.options, self.cuts = "interval=%d\n" % self.interval + options, cuts
         self.cluster, self.daemons, self.prefix = cluster, {}, "/share-%d/" % Scene.count
         machines = (*REAL, BEARER) if further else REAL
         self.fleet = Fleet(*machines, config=self.config(cluster.endpoints()))
@@ -168,10 +177,11 @@ class Scene:
         with open(path, "w") as f:
             f.write(self.config(self.cluster.endpoints()).replace("provider=local", "provider=static"))
         for name in names:
-            self.fleet.ok("regions", "add", name, "--config", path, "--vm-name", name, "--public-ip", bearer["public_ip"],
-                          "--ssh-port", str(bearer["ssh_port"]), "--ssh-user", bearer["ssh_user"], "--host-key", bearer["host_key"])
+            argv = ["regions", "add", name, "--config", path, "--vm-name", name, "--public-ip", bearer["public_ip"],
+                    "--ssh-port", str(bearer["ssh_port"]), "--ssh-user", bearer["ssh_user"], "--host-key", bearer["host_key"]]
+            e2e.until(lambda argv=argv: self.fleet.run(*argv).code == 0, "%s is on record" % name)
 
-    def settle(self, *names, seconds=40):
+    def settle(self, *names):
         """Until those, or all, agree about who is there, and each region is one's."""
         names = set(names or self.daemons)
 
@@ -179,7 +189,7 @@ class Scene:
             return agree(self.daemons, names, len(self.regions)) \
                 and all(self.daemons[name].stand("no-lock") is None for name in names)
         try:
-            e2e.until(all_agree, "%s share the regions" % sorted(names), seconds)
+            e2e.until(all_agree, "%s share the regions" % sorted(names), PATIENCE)
         except AssertionError as error:
             raise AssertionError(str(error), [(d.name, d.process.poll(), d.members(), d.stand("no-lock"), d.events[-3:])
                                               for d in self.daemons.values()])
@@ -224,7 +234,7 @@ def new_scene(**how):
 
 def cluster():
     global CLUSTER
-    CLUSTER = CLUSTER or etcd.Etcd(3)
+    CLUSTER = CLUSTER or etcd.Etcd(3, beat_ms=BEAT_MS)
     return CLUSTER
 
 
@@ -259,12 +269,12 @@ def strike(scene, begin, heal):
     old = scene.fleet.primary()
     begin(lost)
     scene.fleet.kill(old)
-    scene.settle(*rest, seconds=PATIENCE)
+    scene.settle(*rest)
     if time.monotonic() - before > IN_TIME:
         late.append("taken over after %.1f s" % (time.monotonic() - before))
     e2e.until(lambda: scene.fleet.primary() != old, "the others switch", PATIENCE)
     heal(lost)
-    scene.settle(seconds=PATIENCE)
+    scene.settle()
     scene.fleet.ok("vm", "start", "--region", old)
     scene.fleet.run("failover", "ack")
     for daemon in scene.daemons.values():
@@ -303,7 +313,7 @@ def stopped(scene):
         time.sleep(max(0, begun[0] + PAUSE - time.monotonic()))
         asleep = len(daemon.has("no-lock"))
         daemon.process.send_signal(signal.SIGCONT)
-        e2e.until(lambda: len(daemon.has("no-lock")) > asleep, "it wakes up to a no", 10)
+        e2e.until(lambda: len(daemon.has("no-lock")) > asleep, "it wakes up to a no", at_most(10))
     return strike(scene, begin, heal)
 
 
@@ -312,7 +322,7 @@ def cut_off(scene):
         daemon.reached.clear()
 
     def heal(daemon):
-        assert "No switch by itself" in (daemon.stand("no-lock") or ""), "it knows that it is cut off"
+        e2e.until(lambda: "No switch by itself" in (daemon.stand("no-lock") or ""), "it is cut off and knows it", at_most(0))
         daemon.reached.set()
     return strike(scene, begin, heal)
 
@@ -329,11 +339,9 @@ def test_watch_that_is_cut_off_from_etcd_is_replaced_and_only_looks():
     several(cut_off)
 
 
-def looked_at_by(scene, seconds):
-    """Who looked at each region in so long."""
-    begun = time.monotonic()
-    time.sleep(seconds)
-    return {region: {name for name, d in scene.daemons.items() for at, r in list(d.looks) if r == region and at > begun}
+def looked_at_by(scene, since):
+    """Who has looked at each region since then."""
+    return {region: {name for name, d in scene.daemons.items() for at, r in list(d.looks) if r == region and at > since}
             for region in scene.regions}
 
 
@@ -347,29 +355,35 @@ def of_all(by):
 
 
 def test_each_region_is_one_watchs_and_status_shows_them():
-    # on a busy host a watch may be late with its lease or an answer: what is true once it is quiet has time to come
-    with Scene(cluster(), options="[failover.hybrid]\nprimary-interval=3\nprobe-timeout=3\n") as scene:
+    # nor are witnesses asked, by each watch about each suspect, where the host is so busy that all are suspects
+    with Scene(cluster(), options="witnesses=0\n") as scene:
         def told():
             return scene.fleet.ok("status", "-o", "json").json()
 
         def shares():
             return {name: d.members()["share"] for name, d in scene.daemons.items()}
-        e2e.until(lambda: {d["name"]: d["share"] for d in told()["daemons"]} == shares(), "each has told its share", 40)
+
+        def daemons():
+            return told()["daemons"] or []  # none: etcd has not answered in time
+        e2e.until(lambda: {d["name"]: d["share"] for d in daemons()} == shares(), "each has told its share", PATIENCE)
         assert all(share >= 3 for share in shares().values()), shares()
-        e2e.until(lambda: [d["name"] for d in told()["daemons"] if d["judges_primary"]] == [scene.judge().name],
-                  "the judge is named", 40)
-        daemons = told()["daemons"]
-        assert all(d["is_here"] and d["regions"] == len(scene.regions) and d["since"] for d in daemons), daemons
+        e2e.until(lambda: [d["name"] for d in daemons() if d["judges_primary"]] == [scene.judge().name],
+                  "the judge is named", PATIENCE)
+        e2e.until(lambda: len(daemons()) == 3 and all(
+            d["is_here"] and d["regions"] == len(scene.regions) and d["since"] for d in daemons()), "each is here", PATIENCE)
         e2e.until(lambda: "%d of %d" % (shares()["a"], len(scene.regions)) in scene.fleet.ok("status").out,
-                  "the screen shows shares", 40)
+                  "the screen shows shares", PATIENCE)
         assert "judges the primary" in scene.fleet.ok("status").out
 
         # what is nobody's company is looked at by its owner alone, once all know of each other
-        end, by = time.monotonic() + 90, looked_at_by(scene, 6)
-        while not (of_owners_alone(by) and of_all(by)) and time.monotonic() < end:
-            by = looked_at_by(scene, 6)
-        assert of_owners_alone(by), by
-        assert of_all(by), by
+        settled, span = time.monotonic(), 2.5 * scene.interval
+
+        def by():
+            return looked_at_by(scene, time.monotonic() - span)
+        try:
+            e2e.until(lambda: time.monotonic() > settled + span and of_owners_alone(by()) and of_all(by()), "", PATIENCE)
+        except AssertionError:
+            raise AssertionError(by())
         for daemon in scene.daemons.values():
             assert daemon.end() == 0
         assert told()["daemons"] == [], told()
@@ -380,7 +394,7 @@ def test_of_many_regions_the_best_target_is_known_to_work():
     with Scene(cluster(), names="a", further=len(FURTHER)) as scene:
         old = scene.fleet.primary()
         scene.fleet.kill(old)
-        e2e.until(lambda: scene.fleet.primary() != old, "it switches", 40)
+        e2e.until(lambda: scene.fleet.primary() != old, "it switches", PATIENCE)
         assert scene.epoch() == 2
 
 
@@ -389,17 +403,17 @@ def test_losing_etcd_demotes_nobody():
         for member in own.members[1:]:
             member.kill()
         for daemon in scene.daemons.values():
-            e2e.until(lambda d=daemon: "No switch by itself" in (d.stand("no-lock") or ""), "it is said", TTL + 5)
+            e2e.until(lambda d=daemon: "No switch by itself" in (d.stand("no-lock") or ""), "it is said", IN_TIME)
         told = scene.fleet.ok("status", "-o", "json").json()
         assert told["coordinator_trouble"] and told["daemons"] is None, told
         scene.fleet.kill("eastus")
-        time.sleep(12)
+        time.sleep(12 * EASE)
         assert scene.fleet.primary() == "eastus" and scene.epoch() == 1 and not scene.switches()
         for member in own.members[1:]:
             member.start()
-        e2e.until(lambda: scene.fleet.primary() != "eastus", "etcd is back, and so is the switch", 40)
+        e2e.until(lambda: scene.fleet.primary() != "eastus", "etcd is back, and so is the switch", PATIENCE)
         scene.settle()
-        e2e.until(scene.switches, "the switch is over", 20)
+        e2e.until(scene.switches, "the switch is over", PATIENCE)
         assert scene.epoch() == 2 and len(scene.switches()) == 1, scene.switches()
 
 
@@ -410,13 +424,15 @@ def test_same_name_gets_a_number_and_other_records_are_refused():
         scene.settle()
         assert second.members()["name"] == "a-2", second.members()
         with e2e.Home(scene.config(cluster().endpoints()).replace("[bricks]\n", "[bricks]\ncontext=file\n")) as other:
-            r = other.run("watch", "--for", "5")
-            assert r.code == 4 and "looks after other records" in r.out + r.err, r
+            def refused():  # once etcd answers
+                r = other.run("watch", "--for", "5")
+                return r.code == 4 and "looks after other records" in r.out + r.err
+            e2e.until(refused, "other records are refused", PATIENCE)
 
 
 def test_dry_run_takes_no_part_of_the_work():
     with Scene(cluster(), names="a", further=0) as scene:
-        r = scene.fleet.run("watch", "--for", "4", "--dry-run", "-o", "jsonl")
+        r = scene.fleet.run("watch", "--for", "15", "--dry-run", "-o", "jsonl")
         events = [json.loads(line) for line in r.out.splitlines()]
         assert r.code == 0 and {e["region"] for e in events if e["event"] == "state"} == set(REAL), r
         assert scene.daemons["a"].members()["names"] == ["a"], scene.daemons["a"].members()
@@ -426,7 +442,7 @@ def test_pause_of_another_home_binds_all():
     with Scene(cluster(), names="ab", further=0) as scene, e2e.Home(scene.config(cluster().endpoints())) as laptop:
         laptop.ok("failover", "pause")
         for daemon in scene.daemons.values():
-            e2e.until(lambda d=daemon: d.stand("paused"), "%s knows of it" % daemon.name, 15)
+            e2e.until(lambda d=daemon: d.stand("paused"), "%s knows of it" % daemon.name, PATIENCE)
         judge, old = scene.judge(), scene.fleet.primary()
         scene.fleet.kill(old)
         held = judge.wait_for("verdict", should_auto_failover=True)
@@ -434,7 +450,7 @@ def test_pause_of_another_home_binds_all():
         time.sleep(5)
         assert scene.fleet.primary() == old and scene.epoch() == 1
         laptop.ok("failover", "resume")
-        e2e.until(lambda: scene.fleet.primary() != old, "nothing holds it back any more", 40)
+        e2e.until(lambda: scene.fleet.primary() != old, "nothing holds it back any more", PATIENCE)
 
 
 def owner(names, region):
@@ -460,7 +476,7 @@ def test_what_holds_back_elsewhere_binds_the_judge():
         said.update(held_by="paused", place=name, since="2026-01-01T00:00:00Z")
         own.call("/v3/kv/put", {"key": own.b64(scene.prefix + "members/" + name), "value": own.b64(json.dumps(said))})
         for daemon in scene.daemons.values():
-            e2e.until(lambda d=daemon: name in d.members()["names"], "%s knows of it" % daemon.name, 20)
+            e2e.until(lambda d=daemon: name in d.members()["names"], "%s knows of it" % daemon.name, PATIENCE)
         judge = scene.judge()
         assert judge.name == owner(["a", "b", name], "eastus")
         scene.fleet.kill("eastus")
@@ -469,7 +485,7 @@ def test_what_holds_back_elsewhere_binds_the_judge():
         time.sleep(5)
         assert scene.fleet.primary() == "eastus" and scene.epoch() == 1
         own.delete("members/" + name, prefix=scene.prefix)
-        e2e.until(lambda: scene.fleet.primary() != "eastus", "nothing holds it back any more", 40)
+        e2e.until(lambda: scene.fleet.primary() != "eastus", "nothing holds it back any more", PATIENCE)
 
 
 if __name__ == "__main__":
