@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define LEAST_ROOM 128 /* of one byte, libsoup makes an error without words where the last chunk is behind it */
+
 static void
 detach(AzHttpCall *call)
 {
@@ -136,17 +138,17 @@ end_answered(AzHttpCall *call)
   tell(call, &end);
 }
 
-/* Room for one more byte than the cap, so that reaching it shows. */
+/* Room beyond the cap, so that reaching it shows. */
 static void
 make_room(AzHttpCall *call)
 {
-  if (call->length < call->allocated)
+  if (call->allocated - call->length >= LEAST_ROOM)
     return;
   goffset announced = soup_message_headers_get_content_length(soup_message_get_response_headers(call->message));
   gsize wanted = call->allocated * 2;
   if (call->allocated == 0)
-    wanted = announced > 0 && announced < 65536 ? (gsize) announced + 1 : 4096;
-  call->allocated = MIN(wanted, call->max_body + 1);
+    wanted = announced > 0 && announced < 65536 ? (gsize) announced + LEAST_ROOM : 4096;
+  call->allocated = MIN(wanted, call->max_body + LEAST_ROOM);
   call->buffer = g_realloc(call->buffer, call->allocated);
 }
 

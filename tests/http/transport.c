@@ -6,6 +6,8 @@
 #include <gio/gio.h>
 #include <string.h>
 
+#define MAX_BODY 1000
+
 typedef struct {
   const AzTransportHttp *module;
   AzHttpSession *session;
@@ -79,7 +81,7 @@ start(Fixture *f, const char *scheme, guint32 connect_ms, guint32 idle_ms)
   g_autofree char *url = g_strdup_printf("%s://%s/x", scheme, f->origin);
   AzHttpSend request = { .method = "GET",
                          .url = url,
-                         .max_body = 1000,
+                         .max_body = MAX_BODY,
                          .connect_ms = connect_ms,
                          .idle_ms = idle_ms,
                          .finished = on_end,
@@ -123,6 +125,27 @@ test_slow_answer(Fixture *f, gconstpointer unused)
   }
   wait_for(f, 1);
   g_assert_cmpstr(f->ends->str, ==, "A");
+}
+
+/* Where libsoup is left a single byte of room for what stands behind the last chunk, it fails without an error. */
+static void
+test_chunked_answers_of_any_length(Fixture *f, gconstpointer unused)
+{
+  for (guint length = MAX_BODY - 3; length <= MAX_BODY + 3; length++) {
+    g_autofree char *body = g_strnfill(length, 'x');
+    g_autofree char *answer = g_strdup_printf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+                                              "%x\r\n%s\r\n0\r\n\r\n",
+                                              length, body);
+    guint before = f->taken->len;
+    g_string_truncate(f->ends, 0);
+    start(f, "http", 5000, 5000);
+    while (f->taken->len == before)
+      g_main_context_iteration(NULL, TRUE);
+    GOutputStream *out = g_io_stream_get_output_stream(g_ptr_array_index(f->taken, before));
+    g_output_stream_write_all(out, answer, strlen(answer), NULL, NULL, NULL);
+    wait_for(f, 1);
+    g_assert_cmpstr(f->ends->str, ==, length <= MAX_BODY ? "A" : "B");
+  }
 }
 
 /* No handshake: the first call alone spends its deadline, and those behind it share its end. */
@@ -182,6 +205,7 @@ main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   TEST("/http/transport/silence", test_silence, NULL);
   TEST("/http/transport/slow-answer", test_slow_answer, NULL);
+  TEST("/http/transport/chunked-answers-of-any-length", test_chunked_answers_of_any_length, NULL);
   TEST("/http/transport/no-connection", test_no_connection, NULL);
   TEST("/http/transport/cancelled-by-another-end/first", test_cancelled_by_another_end, GUINT_TO_POINTER(0));
   TEST("/http/transport/cancelled-by-another-end/waiting", test_cancelled_by_another_end, GUINT_TO_POINTER(3));
