@@ -133,9 +133,10 @@ test_chunked_answers_of_any_length(Fixture *f, gconstpointer unused)
 {
   for (guint length = MAX_BODY - 3; length <= MAX_BODY + 3; length++) {
     g_autofree char *body = g_strnfill(length, 'x');
-    g_autofree char *answer = g_strdup_printf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
-                                              "%x\r\n%s\r\n0\r\n\r\n",
-                                              length, body);
+    g_autofree char *answer
+        = g_strdup_printf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+                          "%x\r\n%s\r\n0\r\n\r\n",
+                          length, body);
     guint before = f->taken->len;
     g_string_truncate(f->ends, 0);
     start(f, "http", 5000, 5000);
