@@ -11,7 +11,7 @@ ROUNDS = int(os.environ.get("AZLIN_SHARE_ROUNDS", "1"))
 SCENES = int(os.environ.get("AZLIN_SHARE_SCENES", "1"))
 # Many rounds on a quiet host measure how soon it is taken over, and go on behind what is late; a single one beside other
 # suites shows that it is: there, leases of ten seconds run out because the host is busy, again and again.
-TTL, MORE = int(os.environ.get("AZLIN_SHARE_TTL", "10" if ROUNDS > 1 else "20")), 18 if ROUNDS > 1 else 10
+TTL, MORE = int(os.environ.get("AZLIN_SHARE_TTL", "10" if ROUNDS > 1 else "20")), 18
 PAUSE = float(os.environ.get("AZLIN_SHARE_PAUSE", TTL + 4))
 PATIENCE, EASE, BEAT_MS = (120, 1, 100) if ROUNDS > 1 else (180, 4, 300)
 # Where watches vouch for each other no witnesses are asked beside other suites: by each watch about each suspect, and on a
