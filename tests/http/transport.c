@@ -98,6 +98,16 @@ wait_for(Fixture *f, guint n)
   return (g_get_monotonic_time() - begin) / 1000;
 }
 
+/* To the client number `n`, once it has come. */
+static void
+answer(Fixture *f, guint n, const char *bytes, gsize length)
+{
+  while (f->taken->len <= n)
+    g_main_context_iteration(NULL, TRUE);
+  GOutputStream *out = g_io_stream_get_output_stream(g_ptr_array_index(f->taken, n));
+  g_output_stream_write_all(out, bytes, length, NULL, NULL, NULL);
+}
+
 static void
 test_silence(Fixture *f, gconstpointer unused)
 {
@@ -112,16 +122,13 @@ test_silence(Fixture *f, gconstpointer unused)
 static void
 test_slow_answer(Fixture *f, gconstpointer unused)
 {
-  static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{\"a\":12}";
+  static const char text[] = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{\"a\":12}";
   start(f, "http", 5000, 400);
-  while (f->taken->len == 0)
-    g_main_context_iteration(NULL, TRUE);
-  GOutputStream *out = g_io_stream_get_output_stream(g_ptr_array_index(f->taken, 0));
-  gsize head = strlen(answer) - 8;
-  g_output_stream_write_all(out, answer, head, NULL, NULL, NULL);
+  gsize head = strlen(text) - 8;
+  answer(f, 0, text, head);
   for (int i = 0; i < 8; i++) {
     run_for(150);
-    g_output_stream_write_all(out, answer + head + i, 1, NULL, NULL, NULL);
+    answer(f, 0, text + head + i, 1);
   }
   wait_for(f, 1);
   g_assert_cmpstr(f->ends->str, ==, "A");
@@ -133,17 +140,13 @@ test_chunked_answers_of_any_length(Fixture *f, gconstpointer unused)
 {
   for (guint length = MAX_BODY - 3; length <= MAX_BODY + 3; length++) {
     g_autofree char *body = g_strnfill(length, 'x');
-    g_autofree char *answer
-        = g_strdup_printf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
-                          "%x\r\n%s\r\n0\r\n\r\n",
-                          length, body);
+    g_autofree char *text = g_strdup_printf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+                                            "%x\r\n%s\r\n0\r\n\r\n",
+                                            length, body);
     guint before = f->taken->len;
     g_string_truncate(f->ends, 0);
     start(f, "http", 5000, 5000);
-    while (f->taken->len == before)
-      g_main_context_iteration(NULL, TRUE);
-    GOutputStream *out = g_io_stream_get_output_stream(g_ptr_array_index(f->taken, before));
-    g_output_stream_write_all(out, answer, strlen(answer), NULL, NULL, NULL);
+    answer(f, before, text, strlen(text));
     wait_for(f, 1);
     g_assert_cmpstr(f->ends->str, ==, length <= MAX_BODY ? "A" : "B");
   }
