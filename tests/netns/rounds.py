@@ -1,10 +1,10 @@
 """Rounds: one laboratory each, somebody who runs azlin in it, one fault, and what the primary does; many at once."""
 import json, os, signal, statistics, sys, threading, time, traceback
 from concurrent.futures import ThreadPoolExecutor
-import netns
+import netns, pace
 
 ROUNDS = int(os.environ.get("AZLIN_NETNS_ROUNDS", "2"))
-AT_ONCE = int(os.environ.get("AZLIN_NETNS_AT_ONCE", "20"))
+AT_ONCE = int(os.environ.get("AZLIN_NETNS_AT_ONCE", pace.fewer(20)))
 BEAT = 5
 
 

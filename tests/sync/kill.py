@@ -1,8 +1,9 @@
 """azlin sync interrupted, killed and cut off: no key, no transfer and no torn file is left behind."""
 import contextlib, json, os, random, signal, time
 import e2e
+from e2e import until
 from faults import processes
-from machines import clean_up, fill, need, no_keys, put, result, same, transfers, until
+from machines import clean_up, fill, need, no_keys, put, result, same, transfers
 
 ROUNDS = int(os.environ.get("AZLIN_SYNC_KILLS", "20"))
 

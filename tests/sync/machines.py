@@ -131,13 +131,6 @@ def transfers(home, target="westus2"):
     return found
 
 
-def until(condition, what, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "not within %d s: %s" % (seconds, what)
-        time.sleep(0.01)
-
-
 def result(reply, code=0):
     assert reply.code == code, "expected exit %d: %r" % (code, reply)
     return reply.json()["results"]

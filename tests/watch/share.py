@@ -2,7 +2,7 @@
 or cut off; one judges the primary, all are its vantages. AZLIN_SHARE_ROUNDS rounds of each fault, AZLIN_SHARE_SCENES side by
 side, AZLIN_SHARE_PAUSE seconds of a stop."""
 import base64, hashlib, json, os, signal, threading, time
-import e2e, etcd
+import e2e, etcd, pace
 from between import Between
 from fleet import LOCAL, Fleet
 from local import Watch
@@ -13,7 +13,7 @@ SCENES = int(os.environ.get("AZLIN_SHARE_SCENES", "1"))
 # suites shows that it is: there, leases of ten seconds run out because the host is busy, again and again.
 TTL, MORE = int(os.environ.get("AZLIN_SHARE_TTL", "10" if ROUNDS > 1 else "20")), 18
 PAUSE = float(os.environ.get("AZLIN_SHARE_PAUSE", TTL + 4))
-PATIENCE, EASE, BEAT_MS = (120, 1, 100) if ROUNDS > 1 else (180, 4, 300)
+PATIENCE, EASE, BEAT_MS = (120, 1, 100) if ROUNDS > 1 else (pace.longer(180), pace.longer(4), 300)
 # Where watches vouch for each other no witnesses are asked beside other suites: by each watch about each suspect, and on a
 # busy host all are suspects, they keep it busy.
 WITNESSES = 3 if ROUNDS > 1 else 0
