@@ -25,8 +25,8 @@ set_up(Setup *setup, gconstpointer extra)
   g_autofree char *config = g_build_filename(setup->world->dir, "engine.conf", NULL);
   g_autofree char *home = g_build_filename(setup->world->dir, "engine", NULL);
   g_autofree char *text
-      = g_strdup_printf("[bricks]\nprovider=static\n[ssh]\nkey-file=%s\n[health]\ntcp-timeout=1\nssh-timeout=1\n"
-                        "login-timeout=5\n%s",
+      = g_strdup_printf("[bricks]\nprovider=static\n[ssh]\nkey-file=%s\n[health]\ntcp-timeout=3\nssh-timeout=3\n"
+                        "login-timeout=20\n%s",
                         key, extra != NULL ? (const char *) extra : "");
   g_assert_true(g_file_set_contents(config, text, -1, NULL));
   setup->engine = az_engine_new(config, home, &error);
