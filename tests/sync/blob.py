@@ -1,6 +1,6 @@
 """The blob strategy against a real Azurite: between machines of provider-local, and alone on folders of this host."""
 import json, os, random, re, signal, subprocess, threading, time
-import azurite, e2e, machines
+import azurite, e2e, machines, pace
 from machines import REGIONS, fill, no_keys, put, result, same, tree
 
 DRIVE = os.environ["AZLIN_BLOB_DRIVE"]
@@ -413,7 +413,7 @@ def test_a_connection_that_hangs_is_not_waited_for():
             for pid in stopped:
                 os.kill(pid, signal.SIGSTOP)
             assert stopped, "the copy was too quick"
-            late = threading.Timer(20, os.kill, (stopped[0], signal.SIGCONT))
+            late = threading.Timer(pace.longer(20), os.kill, (stopped[0], signal.SIGCONT))
             late.start()
             dropped = any(re.search(r"> drop \d+", line) for line in p.stderr)
             waited = not late.is_alive()

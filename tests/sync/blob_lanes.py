@@ -1,6 +1,6 @@
 """Connections that stay (plugins/sync-blob/lanes.py): the program against a real Azurite, and in the midst of copies."""
 import hashlib, os, random, re, shutil, signal, socketserver, subprocess, threading, time
-import azurite, blob, e2e, machines
+import azurite, blob, e2e, machines, pace
 from blob import Alone, big, need, need_store, nothing_left, script
 from faults import Proxy
 from machines import fill, put, result, same
@@ -362,7 +362,7 @@ def test_a_connection_that_hangs_is_not_waited_for():
             p = home.popen_copy(**far())
             home.follow(p, "< %s 0 30 " % word)
             proxy.stall(up)
-            late = threading.Timer(20, setattr, (proxy, "stalled", None))
+            late = threading.Timer(pace.longer(20), setattr, (proxy, "stalled", None))
             late.start()
             dropped = any(re.search(r"> drop \d+", line) for line in p.stderr)
             waited = not late.is_alive()
