@@ -11,7 +11,7 @@ class Watching:
     """A watch from eastus whose targets are equal, and which may go the short way from now on."""
 
     def __init__(self, name, *options, dest="westus2", short=True):
-        self.home, self.seen, self.name = need(), [], name
+        self.home, self.seen, self.name, self.began = need(), [], name, time.monotonic()
         where = ("--all",) if dest is None else ("--dest", dest)
         self.process = self.home.popen("sync", "--watch", "--source", "eastus", *where, "--paths",
                                        "/home/azureuser/" + name, "-o", "jsonl", *options)
@@ -21,7 +21,7 @@ class Watching:
 
     def read(self):
         for line in self.process.stdout:
-            self.seen.append(json.loads(line))
+            self.seen.append(dict(json.loads(line), seen_at=time.monotonic()))
 
     def lags(self):
         return [event for event in list(self.seen) if event["event"] == "lag"]
@@ -31,6 +31,16 @@ class Watching:
 
     def whole(self):
         return self.lags()[-1]["rounds"] - self.short()
+
+    def early_looks(self, first):
+        """Whole looks behind the first so many that did not come for their time: something was not for the short way."""
+        looks, before, count = [], self.began, 0
+        for event in self.lags():
+            if event["rounds"] - event["short_rounds"] > count:
+                count += 1
+                looks.append((before, event["seen_at"]))  # it began later than this, and was over then
+            before = event["seen_at"]
+        return [look for last, look in list(zip(looks, looks[1:]))[first - 1:] if look[1] - last[0] < WHOLE_LOOK_S]
 
     def at(self, region, *names):
         return self.home.at(region, self.name, *names)
@@ -124,7 +134,7 @@ def test_what_changes_goes_the_short_way_whatever_its_name():
     make_hostile(home.at("eastus", "short"))
     os.unlink(home.at("eastus", "short", "hard"))
     with Watching("short") as watch:
-        raw = os.fsencode(watch.at("eastus"))
+        whole, raw = watch.whole(), os.fsencode(watch.at("eastus"))
 
         def everything(number):
             for i, name in enumerate(HOSTILE):
@@ -143,6 +153,8 @@ def test_what_changes_goes_the_short_way_whatever_its_name():
             put(watch.at("eastus", "moved %d" % number, "deeper %d" % number, "below"), b"heard in its new place")
         goes_the_short_way(watch, everything)
         number = goes_the_short_way(watch, a_folder_moves)
+        watch.settled()
+        assert not watch.early_looks(whole) and watch.short() >= 2, watch.lags()
         deeper = os.path.join("moved %d" % number, "deeper %d" % number)
         assert os.stat(watch.at("westus2", deeper)).st_mtime_ns == os.stat(watch.at("eastus", deeper)).st_mtime_ns
     verified = home.run("sync", "verify", "--dest", "westus2", "--paths", "/home/azureuser/short", "-o", "json")
