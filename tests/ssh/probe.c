@@ -7,7 +7,6 @@
 #include <string.h>
 
 static const AzProbeLimits limits = { .tcp_ms = 1000, .ssh_ms = 700, .login_ms = 3000 };
-/* Of who has to answer, however slow the host. */
 static const AzProbeLimits patience = { .tcp_ms = 10000, .ssh_ms = 20000, .login_ms = 20000 };
 
 static GPtrArray *
@@ -20,6 +19,13 @@ probe_within(World *world, const AzlinVm *vm, const AzProbeLimits *within)
   g_assert_no_error(wait.error);
   wait_clear(&wait);
   return evidence;
+}
+
+/* Of who is not expected to be late, however slow the host. */
+static const AzProbeLimits *
+limits_for(const char *wanted)
+{
+  return strstr(wanted, "timeout") != NULL ? &limits : &patience;
 }
 
 /* "tcp=ok ssh=timeout" */
@@ -38,7 +44,7 @@ summary(GPtrArray *evidence)
 static void
 expect(World *world, const AzlinVm *vm, const char *wanted)
 {
-  g_autoptr(GPtrArray) records = probe_within(world, vm, strstr(wanted, "timeout") != NULL ? &limits : &patience);
+  g_autoptr(GPtrArray) records = probe_within(world, vm, limits_for(wanted));
   g_autofree char *text = summary(records);
   g_assert_cmpstr(text, ==, wanted);
 }
@@ -142,7 +148,7 @@ test_misbehaving(void)
 static void
 expect_banner(World *world, const AzlinVm *vm, const char *wanted)
 {
-  AzProbeLimits glance = strstr(wanted, "timeout") != NULL ? limits : patience;
+  AzProbeLimits glance = *limits_for(wanted);
   glance.banner_only = TRUE;
   g_autoptr(GPtrArray) records = probe_within(world, vm, &glance);
   g_autofree char *text = summary(records);

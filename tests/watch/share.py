@@ -435,7 +435,7 @@ def test_same_name_gets_a_number_and_other_records_are_refused():
 
 def test_dry_run_takes_no_part_of_the_work():
     with Scene(cluster(), names="a", further=0) as scene:
-        r = scene.fleet.run("watch", "--for", str(2 * scene.interval), "--dry-run", "-o", "jsonl", timeout=3 * PATIENCE)
+        r = scene.fleet.run("watch", "--for", str(max(15, 2 * scene.interval)), "--dry-run", "-o", "jsonl", timeout=3 * PATIENCE)
         events = [json.loads(line) for line in r.out.splitlines()]
         assert r.code == 0 and {e["region"] for e in events if e["event"] == "state"} == set(REAL), r
         assert scene.daemons["a"].members()["names"] == ["a"], scene.daemons["a"].members()
