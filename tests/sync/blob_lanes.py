@@ -26,12 +26,15 @@ class Stalling(Proxy):
         except OSError:
             self.drop(pair)
 
+    def carrying(self, up, before):
+        """What each connection has carried that way in all, of those that have carried on since."""
+        return {pair: n for (pair, way), n in self.passed.items() if way == up and n > before.get((pair, way), 0) + 100000}
+
     def stall(self, up):
         """Of what has carried the most that way and still carries."""
         before = dict(self.passed)
-        time.sleep(0.1)
-        moved = {pair: n for (pair, way), n in self.passed.items() if way == up and n > before.get((pair, way), 0) + 100000}
-        assert moved, "the copy was too quick"
+        e2e.until(lambda: self.carrying(up, before), "a connection that carries on: the copy was too quick", 20)
+        moved = self.carrying(up, before)
         self.stalled = max(moved, key=moved.get)
 
 
@@ -367,7 +370,7 @@ def test_a_connection_that_hangs_is_not_waited_for():
             dropped = any(re.search(r"> drop \d+", line) for line in p.stderr)
             waited = not late.is_alive()
             late.cancel()
-            out, err = p.communicate(timeout=100)
+            out, err = p.communicate(timeout=pace.longer(100))
             proxy.stalled = None
             assert dropped and not waited, "%s: no other connection took over" % word
             assert p.returncode == 0, (word, out, err[-3000:])
