@@ -1,5 +1,5 @@
 """The blob strategy against a real Azurite: between machines of provider-local, and alone on folders of this host."""
-import json, os, random, re, signal, subprocess, threading, time
+import contextlib, json, os, random, re, signal, subprocess, threading, time
 import azurite, e2e, machines, pace
 from machines import REGIONS, fill, no_keys, put, result, same, tree
 
@@ -403,24 +403,37 @@ def curls(leader):
     return [int(pid) for pid in found.split()]
 
 
+def stop_one_of(leader):
+    """Stops a curl of this script, whose process id it returns."""
+    stopped = []
+
+    def stop_one():
+        for pid in curls(leader)[:1]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+                stopped.append(pid)
+        return stopped
+
+    e2e.until(stop_one, "a curl is at work: the copy was too quick", 20)
+    return stopped[0]
+
+
 def test_a_connection_that_hangs_is_not_waited_for():
     for side, word in (("east", "@put"), ("west", "@got")):
         with Alone(chunk=1, connections=4) as home:
             big(os.path.join(home.source, "f"), 160)
             p = home.popen_copy(DRIVE_COLD="1")
             home.follow(p, "< %s %s 0 " % (side, word))
-            stopped = curls(script(p, home, side)[0])[:1]
-            for pid in stopped:
-                os.kill(pid, signal.SIGSTOP)
-            assert stopped, "the copy was too quick"
-            late = threading.Timer(pace.longer(20), os.kill, (stopped[0], signal.SIGCONT))
+            leader = script(p, home, side)[0]
+            stopped = stop_one_of(leader)
+            late = threading.Timer(pace.longer(20), os.kill, (stopped, signal.SIGCONT))
             late.start()
             dropped = any(re.search(r"> drop \d+", line) for line in p.stderr)
             waited = not late.is_alive()
             late.cancel()
             if not waited:
-                os.kill(stopped[0], signal.SIGCONT)
-            out, err = p.communicate(timeout=100)
+                os.kill(stopped, signal.SIGCONT)
+            out, err = p.communicate(timeout=pace.longer(100))
             assert dropped and not waited, "%s: no other connection took over" % side
             assert p.returncode == 0, (side, out, err[-3000:])
             same(home.source, home.targets[0])
