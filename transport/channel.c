@@ -1,5 +1,6 @@
 /* One command on a connection: channel, exec request, standard input, both output streams, exit status or signal. */
 #include "private.h"
+#include "unread.h"
 
 #include <libssh/callbacks.h>
 #include <signal.h>
@@ -17,6 +18,7 @@ struct _AzSshCommand {
   gboolean over;   /* finished or cancelled: nothing is called back any more */
   gboolean doomed; /* cancelled before the server said that it runs: it gets its signal as soon as it does */
   CommandState state;
+  gint64 asked; /* when the server was asked to run it, monotonic us; 0 = not yet */
   ssh_channel channel;
   struct ssh_channel_callbacks_struct callbacks;
   char *text;
@@ -158,12 +160,18 @@ drain(AzSshCommand *command, gboolean is_stderr)
   return !command->over;
 }
 
+static gboolean
+wants_wider(const AzSshCommand *command)
+{
+  return !command->paused && command->allowed + MAX_WINDOW / 8 <= command->window && command->conn->needs_wider;
+}
+
 /* libssh by itself lets the server have 1.28 MB under way, which is 16 MB/s at 80 ms. In steps, since each is a packet.
  */
 static void
 widen(AzSshCommand *command)
 {
-  if (command->over || command->paused || command->allowed + MAX_WINDOW / 8 > command->window)
+  if (command->over || !wants_wider(command))
     return;
   command->allowed = command->window;
   int n = window_open(command->channel, command->window);
@@ -201,12 +209,24 @@ sent(AzSshCommand *command, gsize length)
     command->took(length, command->data);
 }
 
+/* What the server takes now. Another server than OpenSSH may say what was read only when the half of its window was. */
+static gsize
+room_for_input(AzSshCommand *command)
+{
+  gsize window = ssh_channel_window_size(command->channel);
+  gboolean tells = ssh_get_openssh_version(command->conn->session) > 0;
+  gsize most = tells ? command->conn->most_unread : G_MAXSIZE;
+  gsize unread = (gsize) command->granted - MIN((gsize) command->granted, window);
+  gsize left = most - MIN(most, unread);
+  return MIN(MIN(window, left - left % PACKET), INPUT_CHUNK);
+}
+
 /* FALSE: nothing more can be sent for now. */
 static gboolean
 feed_piece(AzSshCommand *command)
 {
   const char *bytes = NULL;
-  gsize room = MIN(ssh_channel_window_size(command->channel), INPUT_CHUNK);
+  gsize room = room_for_input(command);
   gssize there = next_input(command, &bytes);
   if (command->over)
     return FALSE;
@@ -291,11 +311,23 @@ open_channel(AzSshCommand *command)
 }
 
 static void
+running(AzSshCommand *command)
+{
+  AzSshConn *conn = command->conn;
+  command->state = COMMAND_RUNNING;
+  conn->start_us = MIN(conn->start_us, g_get_monotonic_time() - command->asked);
+  conn->most_unread = unread_most(conn_rtt_ms(conn) * 1000, conn->start_us);
+  conn->needs_wider = window_is_small(conn_rtt_ms(conn), conn->start_us);
+}
+
+static void
 start(AzSshCommand *command)
 {
+  if (command->asked == 0)
+    command->asked = g_get_monotonic_time();
   int result = ssh_channel_request_exec(command->channel, command->text);
   if (result == SSH_OK)
-    command->state = COMMAND_RUNNING;
+    running(command);
   else if (result != SSH_AGAIN && ssh_is_connected(command->conn->session))
     finish_broken(command, "the server refused to run the command");
 }
@@ -385,6 +417,6 @@ void
 channel_set_window(AzSshCommand *command, gsize bytes)
 {
   command->window = MIN(bytes, MAX_WINDOW);
-  if (!command->paused && command->allowed + MAX_WINDOW / 8 <= command->window)
+  if (wants_wider(command))
     conn_kick(command->conn);
 }

@@ -401,6 +401,9 @@ conn_connect(const AzSshConnect *request)
     .event = request->event,
     .data = request->data,
     .fd = -1,
+    .start_us = G_MAXINT64,
+    .most_unread = G_MAXSIZE,
+    .needs_wider = TRUE,
     .commands = g_ptr_array_new(),
   };
   conn->dial = dial_start(conn->host, conn->port, on_dialed, conn);

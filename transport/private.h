@@ -47,7 +47,10 @@ struct _AzSshConn {
   GSource *again;
   struct _Agent *agent;
   struct _Warm *warm;
-  guint64 sent; /* of commands' input */
+  guint64 sent;         /* of commands' input */
+  gint64 start_us;      /* in which the server has begun a command at best; G_MAXINT64 = none yet */
+  gsize most_unread;    /* of a command's input at the server, where that tells what was read */
+  gboolean needs_wider; /* streams of its commands need a wider window than libssh's own */
 };
 
 AzSshConn *conn_connect(const AzSshConnect *request);
@@ -74,6 +77,9 @@ void warm_stop(AzSshConn *conn);
 char *window_buffer(void); /* MAX_WINDOW bytes for whoever reads at the moment */
 /* Lets the server send so much; what has come meanwhile is in window_buffer(), that many bytes; <= 0 = nothing. */
 int window_open(ssh_channel channel, gsize bytes);
+/* Whether a stream of the server's needs more under way than libssh lets it have by itself. `rtt_ms`: as TCP sees it, <
+ * 0 = unknown; `start_us`: in which the server has begun a command at best. */
+gboolean window_is_small(double rtt_ms, gint64 start_us);
 /* What of `allowed` bytes is left when `length` have been read, with what libssh grants by itself. */
 gsize window_after(gsize allowed, gsize length);
 

@@ -34,6 +34,7 @@ typedef struct {
   guint port;     /* where it begins */
   guint far_port; /* where it leads */
   guint delay_ms;
+  guint64 forth; /* bytes that have come in at where it begins */
   GSocketService *service;
   GPtrArray *directions; /* two of each connection */
 } Relay;

@@ -212,6 +212,46 @@ test_backpressure(Setup *setup, gconstpointer unused)
   wait_clear(&wait);
 }
 
+/* What goes to a target that reads nothing, all in all. */
+static guint64
+sent_unread(Setup *setup, guint delay_ms)
+{
+  Wait wait;
+  Relay *relay = fixture_relay(setup->west->port, delay_ms);
+  setup->to->ssh_port = relay->port;
+  setup->moved = 0;
+  run(setup, "echo hello", "cat", &wait); /* logs in, and tells how far it is */
+  wait_clear(&wait);
+  setup->moved = 0;
+  guint64 before = relay->forth, last = before;
+  AzlinOp *op = begin(setup, "head -c 20000000 /dev/zero", "sleep 60", NULL, 0, &wait);
+  gint64 calm_since = g_get_monotonic_time();
+  while (!wait.over && (last == before || g_get_monotonic_time() - calm_since < G_USEC_PER_SEC)) {
+    g_main_context_iteration(NULL, FALSE);
+    if (relay->forth != last)
+      calm_since = g_get_monotonic_time();
+    last = relay->forth;
+  }
+  g_assert_false(wait.over);
+  az_op_cancel(op, "enough");
+  wait_for(&wait);
+  wait_clear(&wait);
+  fixture_relay_stop(relay);
+  return last - before;
+}
+
+/* sshd pays for what waits; a long way needs it. */
+static void
+test_what_waits_unread(Setup *setup, gconstpointer unused)
+{
+  guint64 near_bytes = G_MAXUINT64;
+  for (guint i = 0; i < 5 && near_bytes >= 1536 * 1024; i++) /* on a busy host a server may seem far */
+    near_bytes = MIN(near_bytes, sent_unread(setup, 0));
+  g_assert_cmpuint(near_bytes, <, 1536 * 1024);
+  g_assert_cmpuint(near_bytes, >, 200 * 1024);
+  g_assert_cmpuint(sent_unread(setup, 40), >, 2000 * 1024);
+}
+
 static void
 test_second_ends_early(Setup *setup, gconstpointer unused)
 {
@@ -463,6 +503,7 @@ main(int argc, char **argv)
   ADD("nothing", test_nothing);
   ADD("large", test_large);
   ADD("backpressure", test_backpressure);
+  ADD("what-waits-unread", test_what_waits_unread);
   ADD("second-ends-early", test_second_ends_early);
   ADD("first-fails", test_first_fails);
   ADD("first-is-lost", test_first_is_lost);

@@ -15,6 +15,7 @@ typedef struct {
 
 typedef struct {
   Relay *relay;
+  gboolean forth;
   GSocket *from, *to;
   GSource *in, *out; /* out: its timer, or until `to` takes more */
   GQueue parcels;
@@ -112,6 +113,7 @@ on_bytes(int fd, GIOCondition condition, gpointer data)
   gssize n = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
   if (n < 0 && errno == EAGAIN)
     return G_SOURCE_CONTINUE;
+  direction->relay->forth += direction->forth && n > 0 ? (guint64) n : 0;
   Parcel *parcel = g_new0(Parcel, 1);
   parcel->due = g_get_monotonic_time() + (gint64) direction->relay->delay_ms * 1000;
   parcel->bytes = n > 0 ? g_bytes_new(buffer, (gsize) n) : NULL;
@@ -124,10 +126,11 @@ on_bytes(int fd, GIOCondition condition, gpointer data)
 }
 
 static void
-add_direction(Relay *relay, GSocket *from, GSocket *to)
+add_direction(Relay *relay, gboolean forth, GSocket *from, GSocket *to)
 {
   Direction *direction = g_new0(Direction, 1);
   direction->relay = relay;
+  direction->forth = forth;
   direction->from = g_object_ref(from);
   direction->to = g_object_ref(to);
   g_socket_set_blocking(from, FALSE);
@@ -145,8 +148,9 @@ on_incoming(GSocketService *service, GSocketConnection *connection, GObject *sou
   g_autoptr(GSocketConnection) far
       = g_socket_client_connect_to_host(client, "127.0.0.1", (guint16) relay->far_port, NULL, NULL);
   g_assert_nonnull(far);
-  add_direction(relay, g_socket_connection_get_socket(connection), g_socket_connection_get_socket(far));
-  add_direction(relay, g_socket_connection_get_socket(far), g_socket_connection_get_socket(connection));
+  GSocket *near_end = g_socket_connection_get_socket(connection), *far_end = g_socket_connection_get_socket(far);
+  add_direction(relay, TRUE, near_end, far_end);
+  add_direction(relay, FALSE, far_end, near_end);
   return TRUE;
 }
 
