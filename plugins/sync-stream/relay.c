@@ -7,8 +7,19 @@
 #include <string.h>
 
 #define MAX_REPORT (1u << 20)
+#define MAX_WORDS (1u << 14)
+#define TAR_RECORD 10240 /* bytes */
+#define TAR_COUNTS "azlin-"
+#define UNPACKED "-Izstd --checkpoint=20 --checkpoint-action=echo=" TAR_COUNTS "%u"
 
 static const char stream_slow[] = "going through azlin is slow: copied from machine to machine";
+
+static void
+tell(StreamCopy *copy)
+{
+  guint64 bytes = MAX(copy->sent, (guint64) copy->pace.unpacked);
+  copy->self->host->api->op_progress(copy->op, MIN(bytes, copy->job.bytes), copy->job.bytes, copy->note);
+}
 
 static void
 on_moved(guint64 bytes, gpointer data)
@@ -17,19 +28,43 @@ on_moved(guint64 bytes, gpointer data)
   AzlinHost *host = copy->self->host;
   double seconds = (double) (host->api->monotonic(host) - copy->began) / G_USEC_PER_SEC;
   copy->sent = bytes;
-  if (!copy->leaving && stream_is_to_leave(&copy->forecast, &copy->pace, (double) bytes, seconds)) {
+  if (!copy->unpacking || copy->leaving)
+    return;
+  if (stream_is_to_leave(&copy->forecast, &copy->pace, (double) bytes, seconds)) {
     copy->leaving = TRUE;
     copy->note = stream_slow;
     host->api->op_cancel(copy->relaying, stream_slow);
     return;
   }
-  copy->self->host->api->op_progress(copy->op, MIN(bytes, copy->job.bytes), copy->job.bytes, copy->note);
+  tell(copy);
+}
+
+/* How many records it has read, and what went wrong; an empty line is its end. */
+static void
+on_tar_said(StreamCopy *copy, const char *line)
+{
+  guint64 records = 0;
+  const char *count = g_strrstr(line, ": " TAR_COUNTS);
+  copy->unpacking = *line != '\0';
+  if (count != NULL)
+    g_ascii_string_to_unsigned(count + strlen(": " TAR_COUNTS), 10, 0, G_MAXUINT32, &records, NULL);
+  if ((double) (records * TAR_RECORD) > copy->pace.unpacked) {
+    copy->pace.unpacked = (double) (records * TAR_RECORD);
+    tell(copy);
+  } else if (copy->unpacking) { /* its last words are those that count */
+    g_string_append_printf(copy->words, "%s\n", line);
+    g_string_erase(copy->words, 0, (gssize) (copy->words->len - MIN(copy->words->len, MAX_WORDS)));
+  }
 }
 
 static void
 on_said(const char *line, gpointer data)
 {
   StreamCopy *copy = data;
+  if (copy->unpacking) {
+    on_tar_said(copy, line);
+    return;
+  }
   if (copy->report->len > MAX_REPORT) /* a target that talks for ever */
     return;
   g_byte_array_append(copy->report, (const guint8 *) line, (guint) strlen(line) + 1);
@@ -52,7 +87,6 @@ leave(StreamCopy *copy)
 {
   stream_drop(copy);
   copy->sent = 0;
-  g_byte_array_set_size(copy->report, 0);
   copy->self->host->api->op_progress(copy->op, 0, copy->job.bytes, stream_slow);
   stream_direct(copy);
 }
@@ -82,7 +116,8 @@ on_piped(AzlinOp *op, gpointer data)
   if (from_status != 0)
     take_trouble(copy, from_err);
   g_autoptr(GBytes) report = g_bytes_new(copy->report->data, copy->report->len);
-  stream_placed(copy, to_status, report, to_err, from_status > 1);
+  g_autofree char *words = g_strconcat(copy->words->str, to_err, NULL);
+  stream_placed(copy, to_status, report, words, from_status > 1);
 }
 
 void
@@ -101,7 +136,7 @@ stream_relay(StreamCopy *copy)
                              copy->job.target_folder,
                              copy->stage,
                              copy->job.single_file ? "kept" : "all",
-                             copy->forecast.level > 0 ? "-Izstd" : "",
+                             copy->forecast.level > 0 ? UNPACKED : "",
                              NULL };
   AzlinPipe request = { .size = sizeof request,
                         .from = copy->job.source,
@@ -116,6 +151,9 @@ stream_relay(StreamCopy *copy)
   if (copy->note != NULL)
     api->op_progress(copy->op, 0, copy->job.bytes, copy->note);
   copy->leaving = FALSE;
+  copy->unpacking = TRUE;
+  g_string_truncate(copy->words, 0);
+  g_byte_array_set_size(copy->report, 0);
   copy->pace = (StreamPace){ 0 };
   copy->began = api->monotonic(copy->self->host);
   copy->relaying = api->op_new(copy->op, "relaying", 0, on_piped, copy);

@@ -23,9 +23,11 @@
 #define MOST_OF_LARGE_FILES (12 * MIB)
 #define TRIAL_SECONDS 1.0  /* until a road shows what it carries, */
 #define TRIAL_ROUNDS 14.0  /* and no fewer round trips */
+#define TAR_HEADERS 768.0  /* bytes of a file beside its own, at least: too few only means staying */
 #define STRETCHES 4.0      /* in a trial */
 #define FEWEST_STRETCHES 2 /* of what arrived: its first bytes may have been late, and the line was cold then */
-#define LEAVE 1.25         /* what is still to come takes so many times as long as all of it on the other road */
+#define LEAVE 1.25         /* what is still to come takes so many times as long as all of it on the other road; */
+#define LEAVE_NEAR 8.0     /* next to each other the machines may be slow, and would be so there, too */
 #define SHRINK 0.6         /* what zstd leaves of what people have, when nothing is known of it */
 
 static double
@@ -68,7 +70,9 @@ stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted)
     rate = MIN(rate, job->bwlimit_kib * 1024.0);
   forecast.level = near || !both_have(facts, " zstd ") ? 0 : rate > 100 * MIB ? 1 : 3;
   forecast.trial = MAX(TRIAL_SECONDS, TRIAL_ROUNDS * MAX(source, target));
+  forecast.leave = near ? LEAVE_NEAR : LEAVE;
   forecast.wire = forecast.level > 0 ? bytes * SHRINK : bytes;
+  forecast.archive = bytes + (double) job->files * TAR_HEADERS;
   forecast.relay = 2 * MAX(source, target) + handling
                    + moving(forecast.wire, MAX(source, target), 1, near ? PROCESSOR_MIB * MIB : rate);
   if (facts->rtt_between_ms > SHUT_MS) {
@@ -91,6 +95,16 @@ stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted)
   return forecast;
 }
 
+/* Nobody knows beforehand how much it shrinks; at the pace that it has had all in all, what is still to come may take
+ * less than all of it on the other road.
+ */
+static gboolean
+shrinks_more(const StreamForecast *forecast, const StreamPace *pace, double seconds)
+{
+  return pace->unpacked > 0
+         && (forecast->archive - pace->unpacked) * seconds <= forecast->leave * forecast->direct * pace->unpacked;
+}
+
 /* Nobody knows of loss, or of how slow azlin's own line is, before something has gone over it. It is judged by the best
  * of its latest stretches: a line may have yet to reach its pace, or have stood still for a moment, but where packets
  * get lost it was quicker at first than it ever will be again.
@@ -99,7 +113,8 @@ gboolean
 stream_is_to_leave(const StreamForecast *forecast, StreamPace *pace, double moved, double seconds)
 {
   if (pace->marked <= 0) {
-    *pace = (StreamPace){ .marked = seconds, .moved = moved };
+    pace->marked = seconds;
+    pace->moved = moved;
     return FALSE;
   }
   double stretch = seconds - pace->marked, best = 0;
@@ -113,5 +128,6 @@ stream_is_to_leave(const StreamForecast *forecast, StreamPace *pace, double move
   for (guint i = 0; i < G_N_ELEMENTS(pace->rates); i++)
     best = MAX(best, pace->rates[i]);
   return forecast->direct >= 0 && seconds >= forecast->trial && pace->stretches >= FEWEST_STRETCHES
-         && forecast->wire - moved > LEAVE * forecast->direct * best;
+         && forecast->wire - moved > forecast->leave * forecast->direct * best
+         && !shrinks_more(forecast, pace, seconds);
 }

@@ -19,6 +19,7 @@ copy_free(StreamCopy *copy)
   g_clear_pointer(&copy->command, g_ptr_array_unref);
   g_free(copy->stage);
   g_byte_array_unref(copy->report);
+  g_string_free(copy->words, TRUE);
   g_ptr_array_unref(copy->errors);
   g_free(copy);
 }
@@ -31,6 +32,7 @@ copy_new(Stream *self, const AzlinSyncJob *job, AzlinOp *op)
   g_autoptr(GBytes) names = named.only = landing_with_parents(job->only, !job->single_file);
   *copy = (StreamCopy){ .self = self, .op = op, .job = sync_job_copy(self->host->api, &named) };
   copy->report = g_byte_array_new();
+  copy->words = g_string_new(NULL);
   copy->errors = g_ptr_array_new_with_free_func(g_free);
   return copy;
 }

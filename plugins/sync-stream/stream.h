@@ -16,7 +16,9 @@ typedef struct {        /* see stream_predict() */
   guint rtt_ms;         /* between the machines, 0 = next to nothing */
   StreamRoad road;      /* the quicker one */
   double wire;          /* bytes that are to go through azlin */
+  double archive;       /* bytes that are to come out of it there */
   double trial;         /* seconds after which it has shown what it carries */
+  double leave;         /* it is left when the rest takes so many times as long as all of it on the direct one */
 } StreamForecast;
 
 typedef struct {   /* what the relayed road carries; zero at first */
@@ -24,6 +26,7 @@ typedef struct {   /* what the relayed road carries; zero at first */
   double moved;    /* when so many bytes had arrived */
   double rates[3]; /* bytes a second, of those before it, the latest first */
   guint stretches; /* how many there were */
+  double unpacked; /* bytes of the archive, as the target's tar counts them; 0 = it does not */
 } StreamPace;
 
 typedef struct { /* one copy; `only` of its job names the folders above, too */
@@ -37,6 +40,8 @@ typedef struct { /* one copy; `only` of its job names the folders above, too */
   guint attempt;
   const char *note;   /* static: what people should know of the way it went, or NULL */
   GByteArray *report; /* of azlin_place, by the relayed road */
+  gboolean unpacking; /* by the relayed road: tar has not ended there */
+  GString *words;     /* what that tar says beside its count */
   GPtrArray *errors;  /* of char* */
   guint64 sent;       /* bytes that went over the line */
   AzlinOp *relaying;  /* NULL = no archive is under way */

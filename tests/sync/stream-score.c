@@ -93,7 +93,7 @@ is_left(const StreamForecast *forecast, const double *mib_per_second, guint seco
 static void
 test_a_slow_road_is_left(void)
 {
-  const StreamForecast forecast = { .wire = 6 * 1048576.0, .direct = 3, .trial = 1 };
+  const StreamForecast forecast = { .leave = 1.25, .wire = 6 * 1048576.0, .direct = 3, .trial = 1 };
   StreamForecast alone = forecast;
   alone.direct = -1;
   g_assert_true(is_left(&forecast, (double[]){ 0.9, 0.9 }, 2));  /* 5.5 MiB more: 6 seconds, or 3 for all of it */
@@ -102,15 +102,39 @@ test_a_slow_road_is_left(void)
   g_assert_false(is_left(&alone, (double[]){ 0.1, 0.1, 0.1 }, 3));
 }
 
+/* There the machines may be slower than was thought, and a line is as narrow as anywhere. */
+static void
+test_next_to_each_other_it_takes_more(void)
+{
+  const StreamForecast near = predict(100, 10000, 0.1, 0.1, 0, 0), far = predict(100, 10000, 5, 5, 0, 0);
+  g_assert_false(is_left(&near, (double[]){ 20, 20, 20, 20, 20 }, 5));
+  g_assert_true(is_left(&near, (double[]){ 2, 2, 2, 2, 2 }, 5));
+  g_assert_true(is_left(&far, (double[]){ 20, 20, 20, 20, 20 }, 5));
+}
+
 static void
 test_a_road_is_judged_by_its_better_side(void)
 {
-  const StreamForecast forecast = { .wire = 20 * 1048576.0, .direct = 3, .trial = 2 };
+  const StreamForecast forecast = { .leave = 1.25, .wire = 20 * 1048576.0, .direct = 3, .trial = 2 };
   g_assert_false(is_left(&forecast, (double[]){ 0.5, 5, 5, 5 }, 4));           /* it has yet to reach its pace */
   g_assert_false(is_left(&forecast, (double[]){ 8, 8, 0, 8 }, 4));             /* it stood still */
   g_assert_true(is_left(&forecast, (double[]){ 5, 2, 1, 1 }, 4));              /* it gets slower and slower */
   g_assert_false(is_left(&forecast, (double[]){ 20, 20, 0, 0 }, 4));           /* it shrank less than was thought */
   g_assert_false(is_left_from(&forecast, 25, (double[]){ 0, 0, 0.5, 20 }, 4)); /* its first bytes were late */
+}
+
+/* What has come out of it tells how much more there is. */
+static void
+test_what_shrinks_more_is_stayed_with(void)
+{
+  const StreamForecast forecast
+      = { .leave = 1.25, .wire = 60 * 1048576.0, .archive = 100 * 1048576.0, .direct = 4, .trial = 1 };
+  StreamPace slow = { .marked = 0.1, .unpacked = 10 * 1048576.0 },
+             quick = { .marked = 0.1, .unpacked = 40 * 1048576.0 };
+  g_assert_false(stream_is_to_leave(&forecast, &slow, 2 * 1048576.0, 1));
+  g_assert_false(stream_is_to_leave(&forecast, &quick, 2 * 1048576.0, 1));
+  g_assert_true(stream_is_to_leave(&forecast, &slow, 5 * 1048576.0, 2));
+  g_assert_false(stream_is_to_leave(&forecast, &quick, 5 * 1048576.0, 2));
 }
 
 /* More to copy, or less of a line, never takes less time; a limit is never beaten. */
@@ -137,11 +161,13 @@ main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/stream-score/slow-road", test_a_slow_road_is_left);
+  g_test_add_func("/stream-score/next-to-each-other", test_next_to_each_other_it_takes_more);
   g_test_add_func("/stream-score/better-side", test_a_road_is_judged_by_its_better_side);
   g_test_add_func("/stream-score/small", test_small_goes_through_azlin);
   g_test_add_func("/stream-score/large", test_large_goes_straight);
   g_test_add_func("/stream-score/near", test_near);
   g_test_add_func("/stream-score/shut-and-unknown", test_shut_and_unknown);
+  g_test_add_func("/stream-score/shrinks", test_what_shrinks_more_is_stayed_with);
   g_test_add_func("/stream-score/bounds", test_bounds);
   return g_test_run();
 }
