@@ -197,7 +197,7 @@ class Writer(Fault):
     def work(self):
         end = time.monotonic() + self.rng.random() * self.span * 2
         pause = self.rng.choice([0.001, 0.01, 0.05])
-        while time.monotonic() < end and not self.over.wait(self.rng.random() * pause):
+        while self.names and time.monotonic() < end and not self.over.wait(self.rng.random() * pause):
             name = self.rng.choice(self.names)
             path = os.path.join(self.root, name)
             self.touched.add(name)
