@@ -209,13 +209,12 @@ sent(AzSshCommand *command, gsize length)
     command->took(length, command->data);
 }
 
-/* What the server takes now. Another server than OpenSSH may say what was read only when the half of its window was. */
+/* What the server takes now. */
 static gsize
 room_for_input(AzSshCommand *command)
 {
   gsize window = ssh_channel_window_size(command->channel);
-  gboolean tells = ssh_get_openssh_version(command->conn->session) > 0;
-  gsize most = tells ? command->conn->most_unread : G_MAXSIZE;
+  gsize most = command->conn->most_unread;
   gsize unread = (gsize) command->granted - MIN((gsize) command->granted, window);
   gsize left = most - MIN(most, unread);
   return MIN(MIN(window, left - left % PACKET), INPUT_CHUNK);
@@ -314,10 +313,12 @@ static void
 running(AzSshCommand *command)
 {
   AzSshConn *conn = command->conn;
+  double rtt_ms = conn_rtt_ms(conn);
   command->state = COMMAND_RUNNING;
   conn->start_us = MIN(conn->start_us, g_get_monotonic_time() - command->asked);
-  conn->most_unread = unread_most(conn_rtt_ms(conn) * 1000, conn->start_us);
-  conn->needs_wider = window_is_small(conn_rtt_ms(conn), conn->start_us);
+  conn->needs_wider = window_is_small(rtt_ms, conn->start_us);
+  if (ssh_get_openssh_version(conn->session) > 0) /* another may say what was read only when half of its window was */
+    conn->most_unread = unread_most(rtt_ms * 1000, conn->start_us);
 }
 
 static void

@@ -49,7 +49,7 @@ struct _AzSshConn {
   struct _Warm *warm;
   guint64 sent;         /* of commands' input */
   gint64 start_us;      /* in which the server has begun a command at best; G_MAXINT64 = none yet */
-  gsize most_unread;    /* of a command's input at the server, where that tells what was read */
+  gsize most_unread;    /* of a command's input at the server, G_MAXSIZE = no bound */
   gboolean needs_wider; /* streams of its commands need a wider window than libssh's own */
 };
 
