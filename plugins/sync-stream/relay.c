@@ -48,8 +48,9 @@ on_tar_said(StreamCopy *copy, const char *line)
   copy->unpacking = *line != '\0';
   if (count != NULL)
     g_ascii_string_to_unsigned(count + strlen(": " TAR_COUNTS), 10, 0, G_MAXUINT32, &records, NULL);
-  if ((double) (records * TAR_RECORD) > copy->pace.unpacked) {
-    copy->pace.unpacked = (double) (records * TAR_RECORD);
+  double unpacked = (double) records * TAR_RECORD;
+  if (unpacked > copy->pace.unpacked) {
+    copy->pace.unpacked = unpacked;
     tell(copy);
   } else if (copy->unpacking) { /* its last words are those that count */
     g_string_append_printf(copy->words, "%s\n", line);

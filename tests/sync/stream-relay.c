@@ -12,7 +12,7 @@
 #define MIB 1048576u
 
 typedef struct {
-  AzlinHost host; /* the first member: what the brick knows it by */
+  AzlinHost host;
   Stream stream;
   StreamCopy copy;
   char *base, *source, *target;
