@@ -26,6 +26,7 @@
 #define TAR_HEADERS 768.0  /* bytes of a file beside its own, at least: too few only means staying */
 #define STRETCHES 4.0      /* in a trial */
 #define FEWEST_STRETCHES 2 /* of what arrived: its first bytes may have been late, and the line was cold then */
+#define COUNT_TRIALS 2.0   /* as long is waited for the first count of what has come out of it */
 #define LEAVE 1.25         /* what is still to come takes so many times as long as all of it on the other road; */
 #define LEAVE_NEAR 8.0     /* next to each other the machines may be slow, and would be so there, too */
 #define SHRINK 0.6         /* what zstd leaves of what people have, when nothing is known of it */
@@ -95,14 +96,21 @@ stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted)
   return forecast;
 }
 
-/* Nobody knows beforehand how much it shrinks; at the pace that it has had all in all, what is still to come may take
- * less than all of it on the other road.
+/* Nobody knows beforehand how much it shrinks; at the pace at which it has come out of it since the first of it did,
+ * what is still to come may take less than all of it on the other road.
  */
 static gboolean
-shrinks_more(const StreamForecast *forecast, const StreamPace *pace, double seconds)
+shrinks_more(const StreamForecast *forecast, StreamPace *pace, double seconds)
 {
-  return pace->unpacked > 0
-         && (forecast->archive - pace->unpacked) * seconds <= forecast->leave * forecast->direct * pace->unpacked;
+  if (pace->counting <= 0 && pace->unpacked > 0) {
+    pace->counting = seconds;
+    pace->counted = pace->unpacked;
+  }
+  double stretch = pace->counting > 0 ? seconds - pace->counting : 0;
+  if (stretch < forecast->trial / STRETCHES)
+    return forecast->level > 0 && seconds < COUNT_TRIALS * forecast->trial;
+  return (forecast->archive - pace->unpacked) * stretch
+         <= forecast->leave * forecast->direct * (pace->unpacked - pace->counted);
 }
 
 /* Nobody knows of loss, or of how slow azlin's own line is, before something has gone over it. It is judged by the best
@@ -117,6 +125,7 @@ stream_is_to_leave(const StreamForecast *forecast, StreamPace *pace, double move
     pace->moved = moved;
     return FALSE;
   }
+  gboolean stay = shrinks_more(forecast, pace, seconds);
   double stretch = seconds - pace->marked, best = 0;
   if (stretch >= forecast->trial / STRETCHES) {
     memmove(pace->rates + 1, pace->rates, sizeof pace->rates - sizeof pace->rates[0]);
@@ -128,6 +137,5 @@ stream_is_to_leave(const StreamForecast *forecast, StreamPace *pace, double move
   for (guint i = 0; i < G_N_ELEMENTS(pace->rates); i++)
     best = MAX(best, pace->rates[i]);
   return forecast->direct >= 0 && seconds >= forecast->trial && pace->stretches >= FEWEST_STRETCHES
-         && forecast->wire - moved > forecast->leave * forecast->direct * best
-         && !shrinks_more(forecast, pace, seconds);
+         && forecast->wire - moved > forecast->leave * forecast->direct * best && !stay;
 }

@@ -26,7 +26,9 @@ typedef struct {   /* what the relayed road carries; zero at first */
   double moved;    /* when so many bytes had arrived */
   double rates[3]; /* bytes a second, of those before it, the latest first */
   guint stretches; /* how many there were */
-  double unpacked; /* bytes of the archive, as the target's tar counts them; 0 = it does not */
+  double unpacked; /* bytes of the archive, as the target's tar counts them; 0 = it has not yet, or never will */
+  double counting; /* seconds: the count was first seen, */
+  double counted;  /* when it stood there */
 } StreamPace;
 
 typedef struct { /* one copy; `only` of its job names the folders above, too */

@@ -107,9 +107,9 @@ static void
 test_next_to_each_other_it_takes_more(void)
 {
   const StreamForecast near = predict(100, 10000, 0.1, 0.1, 0, 0), far = predict(100, 10000, 5, 5, 0, 0);
-  g_assert_false(is_left(&near, (double[]){ 20, 20, 20, 20, 20 }, 5));
+  g_assert_false(is_left(&near, (double[]){ 10, 10, 10, 10, 10 }, 5));
   g_assert_true(is_left(&near, (double[]){ 2, 2, 2, 2, 2 }, 5));
-  g_assert_true(is_left(&far, (double[]){ 20, 20, 20, 20, 20 }, 5));
+  g_assert_true(is_left(&far, (double[]){ 10, 10, 10, 10, 10 }, 5));
 }
 
 static void
@@ -123,18 +123,34 @@ test_a_road_is_judged_by_its_better_side(void)
   g_assert_false(is_left_from(&forecast, 25, (double[]){ 0, 0, 0.5, 20 }, 4)); /* its first bytes were late */
 }
 
+/* Is it left where the target's tar counts `unpacked[i]` MiB when i seconds have gone? Next to nothing arrives. */
+static gboolean
+is_left_counting(const StreamForecast *forecast, const double *unpacked, guint seconds)
+{
+  StreamPace pace = { 0 };
+  for (guint i = 0; i < seconds; i++) {
+    pace.unpacked = unpacked[i] * 1048576;
+    if (stream_is_to_leave(forecast, &pace, (1 + 0.1 * i) * 1048576, i + 0.5))
+      return TRUE;
+  }
+  return FALSE;
+}
+
 /* What has come out of it tells how much more there is. */
 static void
 test_what_shrinks_more_is_stayed_with(void)
 {
   const StreamForecast forecast
-      = { .leave = 1.25, .wire = 60 * 1048576.0, .archive = 100 * 1048576.0, .direct = 4, .trial = 1 };
-  StreamPace slow = { .marked = 0.1, .unpacked = 10 * 1048576.0 },
-             quick = { .marked = 0.1, .unpacked = 40 * 1048576.0 };
-  g_assert_false(stream_is_to_leave(&forecast, &slow, 2 * 1048576.0, 1));
-  g_assert_false(stream_is_to_leave(&forecast, &quick, 2 * 1048576.0, 1));
-  g_assert_true(stream_is_to_leave(&forecast, &slow, 5 * 1048576.0, 2));
-  g_assert_false(stream_is_to_leave(&forecast, &quick, 5 * 1048576.0, 2));
+      = { .level = 3, .leave = 1.25, .wire = 60 * 1048576.0, .archive = 100 * 1048576.0, .direct = 4, .trial = 1 };
+  StreamForecast plain = forecast;
+  plain.level = 0;
+  g_assert_false(is_left_counting(&forecast, (double[]){ 1, 20, 40, 60, 80, 99 }, 6));
+  g_assert_true(is_left_counting(&forecast, (double[]){ 1, 10, 20, 25 }, 4));
+  g_assert_false(is_left_counting(&forecast, (double[]){ 0, 1, 20, 40 }, 4));         /* its first bytes were late, */
+  g_assert_true(is_left_counting(&forecast, (double[]){ 0, 0, 0, 0 }, 4));            /* or it does not count at all */
+  g_assert_true(is_left_counting(&forecast, (double[]){ 1, 20, 20, 20, 20, 20 }, 6)); /* it stands still */
+  g_assert_false(is_left_counting(&forecast, (double[]){ 0, 0 }, 2));
+  g_assert_true(is_left_counting(&plain, (double[]){ 0, 0, 0 }, 3)); /* nothing is waited for */
 }
 
 /* More to copy, or less of a line, never takes less time; a limit is never beaten. */
