@@ -1,5 +1,6 @@
 """Azurite for tests: one that runs on a port of its own, signatures for it, and what is stored in it."""
-import base64, datetime, hashlib, hmac, os, re, shutil, socket, subprocess, time, urllib.error, urllib.parse, urllib.request
+import atexit, base64, datetime, hashlib, hmac, os, re, shutil, socket, subprocess, time
+import urllib.error, urllib.parse, urllib.request
 import e2e
 
 ACCOUNT = "devstoreaccount1"
@@ -29,6 +30,17 @@ def stamp(seconds=0):
     return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def key_file():
+    """That key in a file of this process's own."""
+    path = os.path.join(e2e.SCRATCH, "azurite-%d.key" % os.getpid())
+    if not os.path.exists(path):
+        os.makedirs(e2e.SCRATCH, mode=0o700, exist_ok=True)
+        with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
+            f.write(KEY + "\n")
+        atexit.register(os.unlink, path)
+    return path
+
+
 class Azurite:
     """One running Azurite; what it holds is on disk, so that it can be killed and come back."""
 
@@ -40,6 +52,7 @@ class Azurite:
                      "--location", folder, *(("--cert", cert, "--key", key) if cert else ()), *more]
         self.log = os.path.join(folder, "access.log")
         os.makedirs(folder, exist_ok=True)
+        atexit.register(self.close)  # whichever tests of a file have run
         self.start()
 
     def start(self):

@@ -7,14 +7,6 @@ DRIVE = os.environ["AZLIN_BLOB_DRIVE"]
 store = None
 
 
-def key_file():
-    path = os.path.join(e2e.SCRATCH, "blob-%d.key" % os.getpid())
-    if not os.path.exists(path):
-        with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
-            f.write(azurite.KEY + "\n")
-    return path
-
-
 def need_store():
     global store
     if store is None:
@@ -27,7 +19,7 @@ def need():
     """Three machines whose copies go through the store."""
     need_store()
     cloud = machines.need()
-    cloud.write_config("[bricks]\nprovider=local\nsync=blob\n" + store.config(key_file(), chunk=1, connections=4))
+    cloud.write_config("[bricks]\nprovider=local\nsync=blob\n" + store.config(azurite.key_file(), chunk=1, connections=4))
     return cloud
 
 
@@ -36,7 +28,7 @@ class Alone(e2e.Home):
 
     def __init__(self, **options):
         need_store()
-        super().__init__("[bricks]\nprovider=local\n" + store.config(key_file(), **options))
+        super().__init__("[bricks]\nprovider=local\n" + store.config(azurite.key_file(), **options))
         self.source = os.path.join(self.root, "source")
         self.targets = [os.path.join(self.root, "target%d" % i) for i in (0, 1, 2)]
         for folder in (self.source, *self.targets):
@@ -510,7 +502,6 @@ def test_zz_clean_up():
     machines.clean_up()
     if store is not None:
         store.close()
-        os.unlink(key_file())
 
 
 if __name__ == "__main__":
