@@ -439,6 +439,7 @@ test_warm_tuning(void)
   BlobTuning warm = blob_tune(&job, &none);
   g_assert_true(warm.warm && warm.cut.shared && !warm.train);
   g_assert_cmpuint(warm.cut.lanes * warm.cut.chunk_bytes, <=, 16u << 20);
+  g_assert_cmpuint(warm.piece_bytes, ==, 1 << 20);
   g_assert_cmpuint(warm.big_bytes, ==, 8 << 20);
   g_assert_cmpuint(blob_tune_longest_run(&warm), ==, 1);
   g_assert_cmpuint(blob_tune_told(&warm, 24), ==, 48);
