@@ -11,8 +11,8 @@
 #define WARM_CHUNKS 2048 /* of all that is sent, in these bounds */
 #define WARM_SHORTEST (MIB / 2)
 #define WARM_LONGEST (8 * MIB)
-#define PACKED MIB /* a piece takes a new connection: long ones overrun a narrow line, short ones cost processors */
-#define LONGEST_PACKED (8 * MIB) /* longer files go in ranges, which are not compressed */
+#define SHORTEST_PIECE MIB      /* each takes a new connection and its processors; long ones overrun a narrow line */
+#define ALWAYS_PACKED (8 * MIB) /* files up to that, at least; ranges are not compressed */
 #define WORTH_A_TRAIN (64 * MIB)
 #define TRAIN_MS 20.0   /* flights follow each other too closely on a shorter way */
 #define MAX_CHUNKS 4096 /* per connection, where that is possible */
@@ -81,8 +81,8 @@ blob_tune(const AzlinSyncJob *job, const BlobWishes *wishes)
                  && !tuning.warm;
   tuning.packers = tuning.cut.lanes;
   gboolean free_to_choose = tuning.warm && wishes->chunk_bytes == 0;
-  tuning.piece_bytes = MAX(tuning.cut.chunk_bytes, free_to_choose ? PACKED : 0);
-  tuning.big_bytes = MAX(4 * tuning.piece_bytes, free_to_choose ? LONGEST_PACKED : 0);
+  tuning.piece_bytes = MAX(tuning.cut.chunk_bytes, free_to_choose ? SHORTEST_PIECE : 0);
+  tuning.big_bytes = MAX(4 * tuning.piece_bytes, free_to_choose ? ALWAYS_PACKED : 0);
   tuning.keep = job->bytes <= 1024 * MIB;
   if (facts != NULL && !tuning.near && has_tool(facts->tools_source, " zstd ")
       && has_tool(facts->tools_target, " zstd "))

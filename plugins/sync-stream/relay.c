@@ -8,9 +8,8 @@
 
 #define MAX_REPORT (1u << 20)
 #define MAX_WORDS (1u << 14)
-#define TAR_RECORD 10240 /* bytes */
 #define TAR_COUNTS "azlin-"
-#define UNPACKED "-Izstd --checkpoint=20 --checkpoint-action=echo=" TAR_COUNTS "%u"
+#define UNPACKED "-Izstd --checkpoint=" G_STRINGIFY(STREAM_COUNT_RECORDS) " --checkpoint-action=echo=" TAR_COUNTS "%u"
 
 static const char stream_slow[] = "going through azlin is slow: copied from machine to machine";
 
@@ -48,7 +47,7 @@ on_tar_said(StreamCopy *copy, const char *line)
   copy->unpacking = *line != '\0';
   if (count != NULL)
     g_ascii_string_to_unsigned(count + strlen(": " TAR_COUNTS), 10, 0, G_MAXUINT32, &records, NULL);
-  double unpacked = (double) records * TAR_RECORD;
+  double unpacked = (double) records * STREAM_TAR_RECORD;
   if (unpacked > copy->pace.unpacked) {
     copy->pace.unpacked = unpacked;
     tell(copy);

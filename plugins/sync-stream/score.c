@@ -96,21 +96,19 @@ stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted)
   return forecast;
 }
 
-/* Nobody knows beforehand how much it shrinks; at the pace at which it has come out of it since the first of it did,
- * what is still to come may take less than all of it on the other road.
+/* Nobody knows beforehand how much an archive shrinks. At the pace of all that has come out of it since it was first
+ * counted, what is still to come may take less than all of it on the other road; TRUE, too, while that cannot be known
+ * yet. One that stands still is found out the later, the more of it has come before.
  */
 static gboolean
-shrinks_more(const StreamForecast *forecast, StreamPace *pace, double seconds)
+may_still_be_on_time(const StreamForecast *forecast, const StreamPace *pace, double seconds)
 {
-  if (pace->counting <= 0 && pace->unpacked > 0) {
-    pace->counting = seconds;
-    pace->counted = pace->unpacked;
-  }
-  double stretch = pace->counting > 0 ? seconds - pace->counting : 0;
+  gboolean counts = pace->count_began > 0;
+  double stretch = counts ? seconds - pace->count_began : 0;
   if (stretch < forecast->trial / STRETCHES)
-    return forecast->level > 0 && seconds < COUNT_TRIALS * forecast->trial;
-  return (forecast->archive - pace->unpacked) * stretch
-         <= forecast->leave * forecast->direct * (pace->unpacked - pace->counted);
+    return forecast->level > 0 && (counts || seconds < COUNT_TRIALS * forecast->trial);
+  double uncounted = STREAM_COUNT_RECORDS * STREAM_TAR_RECORD, came = pace->unpacked - pace->count_first + uncounted;
+  return (forecast->archive - pace->unpacked) * stretch <= forecast->leave * forecast->direct * came;
 }
 
 /* Nobody knows of loss, or of how slow azlin's own line is, before something has gone over it. It is judged by the best
@@ -125,7 +123,10 @@ stream_is_to_leave(const StreamForecast *forecast, StreamPace *pace, double move
     pace->moved = moved;
     return FALSE;
   }
-  gboolean stay = shrinks_more(forecast, pace, seconds);
+  if (pace->count_began <= 0 && pace->unpacked > 0) {
+    pace->count_began = seconds;
+    pace->count_first = pace->unpacked;
+  }
   double stretch = seconds - pace->marked, best = 0;
   if (stretch >= forecast->trial / STRETCHES) {
     memmove(pace->rates + 1, pace->rates, sizeof pace->rates - sizeof pace->rates[0]);
@@ -137,5 +138,6 @@ stream_is_to_leave(const StreamForecast *forecast, StreamPace *pace, double move
   for (guint i = 0; i < G_N_ELEMENTS(pace->rates); i++)
     best = MAX(best, pace->rates[i]);
   return forecast->direct >= 0 && seconds >= forecast->trial && pace->stretches >= FEWEST_STRETCHES
-         && forecast->wire - moved > forecast->leave * forecast->direct * best && !stay;
+         && forecast->wire - moved > forecast->leave * forecast->direct * best
+         && !may_still_be_on_time(forecast, pace, seconds);
 }

@@ -21,14 +21,14 @@ typedef struct {        /* see stream_predict() */
   double leave;         /* it is left when the rest takes so many times as long as all of it on the direct one */
 } StreamForecast;
 
-typedef struct {   /* what the relayed road carries; zero at first */
-  double marked;   /* seconds: the stretch under way began, */
-  double moved;    /* when so many bytes had arrived */
-  double rates[3]; /* bytes a second, of those before it, the latest first */
-  guint stretches; /* how many there were */
-  double unpacked; /* bytes of the archive, as the target's tar counts them; 0 = it has not yet, or never will */
-  double counting; /* seconds: the count was first seen, */
-  double counted;  /* when it stood there */
+typedef struct {      /* what the relayed road carries; zero at first */
+  double marked;      /* seconds: the stretch under way began, */
+  double moved;       /* when so many bytes had arrived */
+  double rates[3];    /* bytes a second, of those before it, the latest first */
+  guint stretches;    /* how many there were */
+  double unpacked;    /* bytes of the archive, as the target's tar counts them; 0 = it has not yet, or never will */
+  double count_began; /* seconds: a count was first seen, */
+  double count_first; /* bytes: what it said then */
 } StreamPace;
 
 typedef struct { /* one copy; `only` of its job names the folders above, too */
@@ -78,6 +78,9 @@ extern const char stream_send_script[], stream_receive_script[], stream_finish_s
 extern const char stream_pack_script[], stream_unpack_script[], stream_dial_script[];
 
 /* ---- score.c: pure ---- */
+
+#define STREAM_TAR_RECORD 10240 /* bytes */
+#define STREAM_COUNT_RECORDS 20 /* of the archive, between two counts of the target's tar */
 
 /* `most` connections at once. */
 StreamForecast stream_predict(const AzlinSyncJob *job, guint most, StreamRoad wanted);

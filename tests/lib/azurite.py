@@ -70,7 +70,8 @@ class Azurite:
         self.process.wait()
 
     def close(self):
-        self.kill()
+        if self.process is not None:
+            self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # -- requests --

@@ -443,6 +443,11 @@ test_warm_tuning(void)
   g_assert_cmpuint(warm.big_bytes, ==, 8 << 20);
   g_assert_cmpuint(blob_tune_longest_run(&warm), ==, 1);
   g_assert_cmpuint(blob_tune_told(&warm, 24), ==, 48);
+  job.bytes = G_GUINT64_CONSTANT(8) << 30;
+  BlobTuning large = blob_tune(&job, &none);
+  g_assert_cmpuint(large.piece_bytes, ==, 4 << 20);
+  g_assert_cmpuint(large.big_bytes, ==, 16 << 20);
+  job.bytes = 500 << 20;
   job.bwlimit_kib = 1000;
   g_assert_false(blob_tune(&job, &none).warm);
   job.bwlimit_kib = 0;

@@ -500,8 +500,6 @@ def test_old_containers_are_swept():
 
 def test_zz_clean_up():
     machines.clean_up()
-    if store is not None:
-        store.close()
 
 
 if __name__ == "__main__":

@@ -123,11 +123,12 @@ test_a_road_is_judged_by_its_better_side(void)
   g_assert_false(is_left_from(&forecast, 25, (double[]){ 0, 0, 0.5, 20 }, 4)); /* its first bytes were late */
 }
 
-/* Is it left where the target's tar counts `unpacked[i]` MiB when i seconds have gone? Next to nothing arrives. */
+/* Is it left where the target's tar has counted `unpacked[i]` MiB in the midst of the second i, at which it is judged?
+ * Next to nothing arrives. */
 static gboolean
 is_left_counting(const StreamForecast *forecast, const double *unpacked, guint seconds)
 {
-  StreamPace pace = { 0 };
+  StreamPace pace = { .marked = 0.1 };
   for (guint i = 0; i < seconds; i++) {
     pace.unpacked = unpacked[i] * 1048576;
     if (stream_is_to_leave(forecast, &pace, (1 + 0.1 * i) * 1048576, i + 0.5))
@@ -136,21 +137,22 @@ is_left_counting(const StreamForecast *forecast, const double *unpacked, guint s
   return FALSE;
 }
 
-/* What has come out of it tells how much more there is. */
+/* What has come out of it tells how much more there is; it is waited for from the trial's end, 2 s, until 4 s. */
 static void
 test_what_shrinks_more_is_stayed_with(void)
 {
   const StreamForecast forecast
-      = { .level = 3, .leave = 1.25, .wire = 60 * 1048576.0, .archive = 100 * 1048576.0, .direct = 4, .trial = 1 };
+      = { .level = 3, .leave = 1.25, .wire = 60 * 1048576.0, .archive = 100 * 1048576.0, .direct = 4, .trial = 2 };
   StreamForecast plain = forecast;
   plain.level = 0;
   g_assert_false(is_left_counting(&forecast, (double[]){ 1, 20, 40, 60, 80, 99 }, 6));
-  g_assert_true(is_left_counting(&forecast, (double[]){ 1, 10, 20, 25 }, 4));
-  g_assert_false(is_left_counting(&forecast, (double[]){ 0, 1, 20, 40 }, 4));         /* its first bytes were late, */
-  g_assert_true(is_left_counting(&forecast, (double[]){ 0, 0, 0, 0 }, 4));            /* or it does not count at all */
-  g_assert_true(is_left_counting(&forecast, (double[]){ 1, 20, 20, 20, 20, 20 }, 6)); /* it stands still */
-  g_assert_false(is_left_counting(&forecast, (double[]){ 0, 0 }, 2));
-  g_assert_true(is_left_counting(&plain, (double[]){ 0, 0, 0 }, 3)); /* nothing is waited for */
+  g_assert_true(is_left_counting(&forecast, (double[]){ 1, 10, 20 }, 3));
+  g_assert_false(is_left_counting(&forecast, (double[]){ 0, 0, 0, 0, 1, 40 }, 6)); /* its first bytes were late, */
+  g_assert_true(is_left_counting(&forecast, (double[]){ 0, 0, 0, 0, 1, 2 }, 6));   /* and so are those behind them */
+  g_assert_false(is_left_counting(&forecast, (double[]){ 0, 0, 0, 0 }, 4));
+  g_assert_true(is_left_counting(&forecast, (double[]){ 0, 0, 0, 0, 0 }, 5));         /* it does not count at all */
+  g_assert_true(is_left_counting(&forecast, (double[]){ 1, 20, 40, 40, 40, 40 }, 6)); /* it stands still */
+  g_assert_true(is_left_counting(&plain, (double[]){ 0, 0, 0 }, 3));                  /* nothing is waited for */
 }
 
 /* More to copy, or less of a line, never takes less time; a limit is never beaten. */
