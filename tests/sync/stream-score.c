@@ -106,10 +106,12 @@ test_a_slow_road_is_left(void)
 static void
 test_next_to_each_other_it_takes_more(void)
 {
-  const StreamForecast near = predict(100, 10000, 0.1, 0.1, 0, 0), far = predict(100, 10000, 5, 5, 0, 0);
-  g_assert_false(is_left(&near, (double[]){ 10, 10, 10, 10, 10 }, 5));
+  const StreamForecast near = predict(100, 10000, 0.1, 0.1, 0, 0);
+  StreamForecast far = predict(100, 10000, 5, 5, 0, 0);
+  far.level = 0; /* as near: there is no count to be waited for */
+  g_assert_false(is_left(&near, (double[]){ 20, 20, 20, 20, 20 }, 5));
   g_assert_true(is_left(&near, (double[]){ 2, 2, 2, 2, 2 }, 5));
-  g_assert_true(is_left(&far, (double[]){ 10, 10, 10, 10, 10 }, 5));
+  g_assert_true(is_left(&far, (double[]){ 20, 20, 20, 20, 20 }, 5));
 }
 
 static void
@@ -143,15 +145,18 @@ test_what_shrinks_more_is_stayed_with(void)
 {
   const StreamForecast forecast
       = { .level = 3, .leave = 1.25, .wire = 60 * 1048576.0, .archive = 100 * 1048576.0, .direct = 4, .trial = 2 };
-  StreamForecast plain = forecast;
+  StreamForecast plain = forecast, small = forecast;
   plain.level = 0;
+  small.archive = 0.5 * 1048576;
   g_assert_false(is_left_counting(&forecast, (double[]){ 1, 20, 40, 60, 80, 99 }, 6));
   g_assert_true(is_left_counting(&forecast, (double[]){ 1, 10, 20 }, 3));
   g_assert_false(is_left_counting(&forecast, (double[]){ 0, 0, 0, 0, 1, 40 }, 6)); /* its first bytes were late, */
   g_assert_true(is_left_counting(&forecast, (double[]){ 0, 0, 0, 0, 1, 2 }, 6));   /* and so are those behind them */
+  g_assert_true(is_left_counting(&forecast, (double[]){ 0, 0, 0, 0, 40, 41 }, 6)); /* a burst is no pace */
   g_assert_false(is_left_counting(&forecast, (double[]){ 0, 0, 0, 0 }, 4));
   g_assert_true(is_left_counting(&forecast, (double[]){ 0, 0, 0, 0, 0 }, 5));         /* it does not count at all */
   g_assert_true(is_left_counting(&forecast, (double[]){ 1, 20, 40, 40, 40, 40 }, 6)); /* it stands still */
+  g_assert_false(is_left_counting(&small, (double[]){ 0.2, 0.2, 0.2 }, 3));           /* the next count is on its way */
   g_assert_true(is_left_counting(&plain, (double[]){ 0, 0, 0 }, 3));                  /* nothing is waited for */
 }
 
