@@ -110,6 +110,7 @@ test_next_to_each_other_it_takes_more(void)
   StreamForecast far = predict(100, 10000, 5, 5, 0, 0);
   far.level = 0; /* as near: there is no count to be waited for */
   g_assert_false(is_left(&near, (double[]){ 20, 20, 20, 20, 20 }, 5));
+  g_assert_false(is_left(&near, (double[]){ 10, 10, 10, 10, 10 }, 5));
   g_assert_true(is_left(&near, (double[]){ 2, 2, 2, 2, 2 }, 5));
   g_assert_true(is_left(&far, (double[]){ 20, 20, 20, 20, 20 }, 5));
 }
